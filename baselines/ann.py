@@ -1,0 +1,21 @@
+"""The conventional network every spiking one is held against: ReLU, batch norm, logits as they are."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Readout(nn.Module):
+    """Pooled features `(T*B, features)` -> logits `(B, classes)`: mean over time of the classifier's output.
+
+    With T = 1 these are an ANN's logits; with spiking features, the mean output current (no neuron on the logits).
+    """
+
+    def __init__(self, features: int, classes: int, timesteps: int = 1) -> None:
+        super().__init__()
+        self.timesteps = timesteps
+        self.linear = nn.Linear(features, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
+        return x.view(self.timesteps, -1, x.shape[1]).mean(0)

@@ -1,0 +1,116 @@
+"""The command line: `dsr-bench`, also `python -m benchmarks`.
+
+Exit codes: 0 all well, 1 some runs failed, 2 bad input, 130 interrupted (the same command goes on).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from benchmarks import commands
+from benchmarks.spec import BadInput
+
+app = typer.Typer(
+    name="dsr-bench",
+    help="Train and convert spiking networks by every method, measure them the same way, tabulate them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or smoke; see README, Scales.")]
+
+
+@app.command()
+def sweep(
+    name: Annotated[str, typer.Argument(help="Which sweep; `dsr-bench list` shows them.")],
+    scale: ScaleOption = None,
+    network: Annotated[str | None, typer.Option(help="One network instead of the sweep's.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Comma-separated methods instead of the sweep's.")] = None,
+    timesteps: Annotated[str | None, typer.Option(help="Comma-separated T instead of the sweep's.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Comma-separated seeds instead of the sweep's.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would run, and how long it would take.")] = False,
+) -> None:
+    """Run what is missing of a sweep, then write its CSV, tables and page."""
+    raise typer.Exit(commands.sweep(console, name, scale, network, methods, timesteps, seeds, plan))
+
+
+@app.command()
+def run(
+    dataset: Annotated[str, typer.Option()],
+    network: Annotated[str, typer.Option()],
+    method: Annotated[str, typer.Option()],
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Number of time steps T.")],
+    seed: Annotated[int, typer.Option()] = 0,
+    scale: ScaleOption = None,
+) -> None:
+    """Carry out one run (and its parent, if it has one)."""
+    raise typer.Exit(commands.single(console, dataset, network, method, timesteps, seed, scale))
+
+
+@app.command("list")
+def list_() -> None:
+    """Sweeps, data sets, methods, and networks with their sizes."""
+    commands.listing(console)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Which sweep.")],
+    scale: ScaleOption = None,
+) -> None:
+    """Write what the run directories hold of a sweep to its CSV."""
+    raise typer.Exit(commands.export(console, name, scale))
+
+
+@app.command()
+def report(
+    files: Annotated[list[Path] | None, typer.Argument(help="CSV files; default: all directly under results.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/reports/all.")] = None,
+) -> None:
+    """Build tables and the page from CSV files alone."""
+    raise typer.Exit(commands.report(console, files, to))
+
+
+@app.command()
+def sync() -> None:
+    """Bring MLflow up to date with the run directories."""
+    raise typer.Exit(commands.sync(console))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what works, where data and results are, and how to mend what does not."""
+    from benchmarks import doctor as examination
+
+    raise typer.Exit(examination.report(console))
+
+
+def main() -> NoReturn:
+    """Entry point."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app(standalone_mode=True)
+    except BadInput as error:
+        print(f"dsr-bench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("dsr-bench: interrupted; the same command goes on with what is missing", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""What the commands of the command line do. Each returns its exit code; BadInput passes through as code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import export as exporting
+from benchmarks import store
+from benchmarks.plan import Plan, plan
+from benchmarks.request import chosen_scale, integers, named_run, named_sweep
+from benchmarks.spec import Run, Scale
+
+
+def sweep(
+    console: Console,
+    name: str,
+    scale: str | None,
+    network: str | None,
+    methods: str | None,
+    timesteps: str | None,
+    seeds: str | None,
+    only_plan: bool,
+) -> int:
+    """Plan, run what is missing, export, tabulate."""
+    grid = named_sweep(name, network, methods, integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0))
+    chosen = chosen_scale(scale, grid, console)
+    runs = grid.runs(chosen)
+    return _carry_out(console, name, grid.title, runs, chosen, only_plan)
+
+
+def single(
+    console: Console, dataset: str, network: str, method: str, timesteps: int, seed: int, scale: str | None
+) -> int:
+    """One run; its row goes to `results/runs.csv` (smoke: `results/smoke/runs.csv`)."""
+    run = named_run(dataset, network, method, timesteps, seed, scale, console)
+    return _carry_out(console, "runs", str(run), [run], run.scale, False)
+
+
+def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
+    results = store.results_root()
+    work = plan(runs, results)
+    _describe(console, name, title, work, scale)
+    if work.missing:
+        _check_data(work.missing)
+        if only_plan or scale != "smoke":
+            _estimate(console, work.missing)
+    if only_plan:
+        return 0
+    failed = _run(console, work, results, name) if work.missing else []
+    left_out = _export(console, name, work.runs, scale, results)
+    _tabulate(console, name, scale, results)
+    for run in failed:
+        console.print(f"[red]failed[/]: {run}; log: {store.directory(results, run) / store.LOG}", highlight=False)
+    return 1 if failed or left_out else 0
+
+
+def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale) -> None:
+    import benchmarks
+
+    cached = len(work.runs) - len(work.missing)
+    parts = [f"{len(work.runs)} runs", f"{cached} cached", f"{len(work.missing)} missing"]
+    if work.committed:
+        parts.insert(2, f"{len(work.committed)} of them from committed rows")
+    if work.resumable:
+        parts.append(f"{len(work.resumable)} of them half done")
+    console.print(f"[bold]dsr-bench {benchmarks.__version__}[/] · {name} · scale [bold]{scale}[/] · {title}")
+    console.print(" plan   " + " · ".join(parts), highlight=False)
+
+
+def _check_data(missing: Iterable[Run]) -> None:
+    """Everything a run could trip over later is looked at before the first one starts."""
+    from benchmarks.data import load
+    from benchmarks.recipes import resolve
+
+    for dataset in dict.fromkeys(run.dataset for run in missing):
+        load(dataset, resolve(next(run for run in missing if run.dataset == dataset)))
+
+
+def _estimate(console: Console, missing: list[Run]) -> None:
+    from benchmarks.display import duration
+    from benchmarks.estimate import seconds
+    from benchmarks.provenance import commit
+
+    times = seconds(missing)
+    console.print(f" time   about {duration(sum(times.values()))} on this machine (from timing small steps)")
+    if commit()[1] is not False:
+        console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")
+
+
+def _run(console: Console, work: Plan, results: Path, name: str) -> list[Run]:
+    """Run what is missing under a display; MLflow follows along. Returns the runs that failed."""
+    from benchmarks.display import Display
+    from benchmarks.launch import local
+    from benchmarks.mirroring import Mirroring
+
+    with Display(console, len(work.missing)) as display:
+        ended = local(work.missing, results, name, Mirroring(display, results, console, work.missing))
+    return [run for run, result in zip(work.missing, ended, strict=True) if result.status != "done"]
+
+
+def _export(console: Console, name: str, runs: list[Run], scale: Scale, results: Path) -> int:
+    done = exporting.export(name, runs, scale, results)
+    if done.stale:
+        console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
+    if done.dirty:
+        console.print(
+            f" [yellow]rows[/]   {done.dirty} not exported: their code was not committed when they ran", highlight=False
+        )
+    return done.dirty
+
+
+def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
+    path = exporting.path_of(name, scale, results)
+    if not path.exists():
+        return
+    import reports
+
+    target = results / "reports" / (f"{name}-smoke" if scale == "smoke" else name)
+    page, *_ = reports.write([path], target)
+    reports.show([path], console)
+    console.print(f" rows   {path}\n page   {page}", highlight=False)
+
+
+def export(console: Console, name: str, scale: str | None) -> int:
+    """Export without running. Without a scale: every scale there are runs of."""
+    grid = named_sweep(name, None, None, None, None)
+    results = store.results_root()
+    left_out = 0
+    for found in [chosen_scale(scale, grid, console)] if scale else grid.networks:
+        left_out += _export(console, name, grid.runs(found), found, results)  # type: ignore[arg-type]
+        console.print(f" rows   {exporting.path_of(name, found, results)}", highlight=False)  # type: ignore[arg-type]
+    return 1 if left_out else 0
+
+
+def report(console: Console, files: list[Path] | None, to: Path | None) -> int:
+    """Tables and page from CSV files."""
+    import reports
+
+    results = store.results_root()
+    chosen = files or [path for path in sorted(results.glob("*.csv")) if path.name != "published.csv"]
+    written = reports.write(chosen, to or results / "reports" / "all")
+    reports.show(chosen, console)
+    console.print(f" page   {written[0]}", highlight=False)
+    return 0
+
+
+def sync(console: Console) -> int:
+    """Mirror every run directory."""
+    from benchmarks.tracking import mirror
+
+    results = store.results_root()
+    trouble = mirror(sorted(path.parent for path in results.glob(f"runs/*/*/{store.RUN}")), results)
+    console.print(f" mlflow {trouble or 'up to date'}", highlight=False)
+    return 1 if trouble else 0
+
+
+def listing(console: Console) -> None:
+    """Print all names."""
+    from benchmarks.listing import show
+
+    show(console)

@@ -1,0 +1,82 @@
+"""Batches from splits in memory: shuffled, augmented and normalised on the split's device.
+
+Order and augmentation depend on (seed, epoch, index of the image) alone: not on the method, the batch size or how
+often the run was interrupted. So methods are compared on the same data in the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.data.splits import Dataset, Split
+from benchmarks.spec import Recipe
+
+PADDING = 4
+
+
+class Shifts(NamedTuple):
+    """Per image: where its crop starts in the padded image, and whether it is mirrored."""
+
+    rows: Tensor
+    columns: Tensor
+    mirrored: Tensor
+
+
+def training_batches(data: Dataset, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch: images `(B, C, H, W)` float32, normalised, and labels `(B,)`; the last batch may be smaller."""
+    split, device = data.train, data.train.images.device
+    generator = torch.Generator().manual_seed(_number(seed, epoch))
+    count = len(split.labels)
+    order = torch.randperm(count, generator=generator).to(device)
+    shifts = _draw(count, generator, device) if recipe.augmentation == "crop-flip" else None
+    for index in order.split(recipe.batch_size):
+        images = split.images[index]
+        if shifts:
+            images = crop_and_flip(images, Shifts(*(drawn[index] for drawn in shifts)))
+        yield _normalise(images, data), split.labels[index]
+
+
+def evaluation_batches(split: Split, data: Dataset, batch_size: int = 250) -> Iterator[tuple[Tensor, Tensor]]:
+    """A split in its own order, not augmented."""
+    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
+        yield _normalise(images, data), labels
+
+
+def crop_and_flip(images: Tensor, shifts: Shifts) -> Tensor:
+    """Pad by 4 black pixels, cut the old size out, mirror left-right: `(B, C, H, W)` uint8 -> same."""
+    batch, channels, height, width = images.shape
+    device = images.device
+    padded = F.pad(images, (PADDING,) * 4)
+    rows = shifts.rows[:, None] + torch.arange(height, device=device)
+    across = torch.arange(width, device=device).expand(batch, width)
+    across = torch.where(shifts.mirrored[:, None], width - 1 - across, across)
+    columns = shifts.columns[:, None] + across
+    return padded[
+        torch.arange(batch, device=device)[:, None, None, None],
+        torch.arange(channels, device=device)[None, :, None, None],
+        rows[:, None, :, None],
+        columns[:, None, None, :],
+    ]
+
+
+def _draw(count: int, generator: torch.Generator, device: torch.device) -> Shifts:
+    rows, columns = torch.randint(2 * PADDING + 1, (2, count), generator=generator).to(device)
+    mirrored = torch.rand(count, generator=generator).to(device) < 0.5
+    return Shifts(rows, columns, mirrored)
+
+
+def _normalise(images: Tensor, data: Dataset) -> Tensor:
+    mean = torch.tensor(data.mean, device=images.device).view(-1, 1, 1)
+    std = torch.tensor(data.std, device=images.device).view(-1, 1, 1)
+    return (images.float() / 255 - mean) / std
+
+
+def _number(seed: int, epoch: int) -> int:
+    """A generator seed in which neighbouring seeds and epochs share nothing."""
+    return int.from_bytes(hashlib.sha256(f"order {seed} {epoch}".encode()).digest()[:7], "big")

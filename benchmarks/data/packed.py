@@ -1,0 +1,95 @@
+"""Packed arrays under the data root (`DSR_DATA`, else `./data`), fetched through torchvision when they are not there.
+
+    ROOT/NAME/{train,test}-images.npy    uint8, N x H x W x 3
+    ROOT/NAME/{train,test}-labels.npy    int64, N
+    ROOT/NAME/manifest.json              optional: {"source": ..., "sha256": {"train": ..., "test": ...}}
+
+Every load checks shapes, types, label range and, where a manifest stands beside them, the checksums.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.data.splits import Arrays, Split, both, digest
+from benchmarks.spec import BadInput
+
+
+def root() -> Path:
+    """The data root. Raises BadInput if `DSR_DATA` names a folder that does not exist."""
+    named = os.environ.get("DSR_DATA")
+    path = Path(named or "data")
+    if named and not path.is_dir():
+        raise BadInput(f"data root {path} (DSR_DATA) does not exist or is no folder")
+    return path
+
+
+def read(name: str, classes: int) -> Arrays:
+    """Both splits of a packed data set, checked. Raises BadInput with one line for anything missing or damaged."""
+    folder = root() / name
+    if not folder.is_dir():
+        from benchmarks.data.download import fetch
+
+        fetch(name, folder)
+    manifest = _manifest(folder)
+    train_digest, train = _split(folder, "train", classes, manifest)
+    test_digest, test = _split(folder, "test", classes, manifest)
+    source = manifest.get("source", "packed arrays without a manifest")
+    return Arrays(classes, train, test, both(train_digest, test_digest), source)
+
+
+def _split(folder: Path, split: str, classes: int, manifest: dict[str, Any]) -> tuple[str, Split]:
+    images = _array(folder / f"{split}-images.npy", np.uint8, 4)
+    labels = _array(folder / f"{split}-labels.npy", np.int64, 1)
+    if images.shape[3] != 3:
+        raise BadInput(f"{folder}/{split}-images.npy: shape {images.shape}, expected N x H x W x 3")
+    if len(images) != len(labels) or not len(labels):
+        raise BadInput(f"{folder}: {len(images)} {split} images but {len(labels)} labels")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise BadInput(
+            f"{folder}/{split}-labels.npy: labels {labels.min()} to {labels.max()}, allowed are 0 to {classes - 1}"
+        )
+    found = digest(images, labels)
+    expected = manifest.get("sha256", {}).get(split, found)
+    if found != expected:
+        raise BadInput(f"{folder}: the {split} split is damaged (SHA-256 {found[:12]}..., manifest {expected[:12]}...)")
+    channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return found, Split(torch.from_numpy(channels_first), torch.from_numpy(labels))
+
+
+def _array(path: Path, dtype: type, dimensions: int) -> np.ndarray:
+    if not path.is_file():
+        raise BadInput(f"{path} is missing")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({_one_line(error)})") from error
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != dimensions:
+        raise BadInput(
+            f"{path}: {getattr(array, 'dtype', '?')} with shape {getattr(array, 'shape', '?')}, "
+            f"expected {np.dtype(dtype).name} with {dimensions} dimensions"
+        )
+    return array
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return {}
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError as error:
+        raise BadInput(f"{path} is no JSON ({_one_line(error)})") from error
+    if not isinstance(manifest, dict):
+        raise BadInput(f"{path} is no JSON object")
+    return manifest
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,81 @@
+"""What a person sees while runs go on: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from benchmarks.recipes import resolve
+from benchmarks.record import Result
+from benchmarks.spec import Run
+
+if TYPE_CHECKING:
+    from benchmarks.training import Epoch
+
+
+class Display:
+    """Observer of a launch. On a terminal: one bar for the sweep, one for the run; else one line per run."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console = console
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.sweep = self.progress.add_task("runs", total=total, note="")
+        self.run = self.progress.add_task("", total=None, note="", visible=False)
+        self.began = 0.0
+        self.total, self.done = total, 0
+
+    def __enter__(self) -> Display:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def started(self, run: Run) -> None:
+        self.began = time.perf_counter()
+        epochs = resolve(run).epochs
+        self.progress.reset(self.run, description=_short(run), total=max(1, epochs), note="starting", visible=True)
+
+    def epoch(self, run: Run, epoch: Epoch) -> None:
+        note = f"loss {epoch.train_loss:.3f}, test {epoch.test_top1:.1f} %"
+        self.progress.update(self.run, completed=epoch.epoch, note=note)
+
+    def ended(self, run: Run, result: Result) -> None:
+        self.done += 1
+        self.progress.update(self.sweep, completed=self.done)
+        self.progress.update(self.run, visible=False)
+        seconds = time.perf_counter() - self.began
+        mark = "[green]✓[/]" if result.status == "done" else "[red]✗[/]"
+        text = f"{result.top1:6.2f} %" if result.top1 is not None else f"[red]{result.status}[/]: {result.reason}"
+        count = f"{self.done:>{len(str(self.total))}}/{self.total}"
+        self.console.print(f" {mark} {count}  {_short(run):<24} {text}  [dim]{duration(seconds)}[/]", highlight=False)
+
+
+def _short(run: Run) -> str:
+    return f"{run.method} T={run.timesteps} seed {run.seed}"
+
+
+def duration(seconds: float) -> str:
+    """`3.1 s`, `4 min 05 s`, `2 h 30 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

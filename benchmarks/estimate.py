@@ -1,0 +1,75 @@
+"""How long the missing runs will take here, from timing one small step of each kind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.data import Dataset, load
+from benchmarks.networks import build
+from benchmarks.recipes import resolve
+from benchmarks.spec import Recipe, Run
+
+BATCH, SMALL_BATCH = 64, 8
+BRIEF_SECONDS = 0.1
+START_SECONDS = 0.5  # a process of its own, data in memory
+
+
+def seconds(runs: Iterable[Run]) -> Mapping[Run, float]:
+    """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5."""
+    return {run: _duration(run) for run in runs}
+
+
+def _duration(run: Run) -> float:
+    recipe = resolve(run)
+    data = _load(run, recipe)
+    train, test = _per_image(run.network, run.method, run.timesteps, data.channels, data.train.images.shape[-1])
+    held_out = len(data.validation.labels) if data.validation else 0
+    trained = recipe.epochs * len(data.train.labels)
+    evaluated = (recipe.epochs + 2) * len(data.test.labels) + recipe.epochs * held_out
+    return START_SECONDS + trained * train + evaluated * test
+
+
+def _load(run: Run, recipe: Recipe) -> Dataset:
+    return _load_once(run.dataset, recipe.train_images, recipe.validation_images, recipe.test_images)
+
+
+@cache
+def _load_once(name: str, train: int | None, validation: int, test: int | None) -> Dataset:
+    recipe = Recipe(0, 1, 0.0, train_images=train, validation_images=validation, test_images=test)
+    return load(name, recipe)
+
+
+@cache
+def _per_image(network: str, method: str, timesteps: int, channels: int, size: int) -> tuple[float, float]:
+    """Seconds per image of a training step and of inference, after a small step to warm up."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = build(network, method, timesteps, 10, channels).to(device)
+    trains = resolve(Run("cifar10", network, method, timesteps, 0, "paper")).epochs > 0
+    batch, spent = SMALL_BATCH, _step(model, SMALL_BATCH, channels, size, trains, device)
+    if spent < BRIEF_SECONDS:  # fixed costs dominate a small batch of a small network
+        batch = BATCH
+    train = _step(model, batch, channels, size, True, device) if trains else 0.0
+    return train / batch, _step(model, batch, channels, size, False, device) / batch
+
+
+def _step(model: nn.Module, batch: int, channels: int, size: int, trains: bool, device: torch.device) -> float:
+    images = torch.randn(batch, channels, size, size, device=device)
+    labels = torch.arange(batch, device=device) % 10
+    start = _now(device)
+    with torch.set_grad_enabled(trains):
+        loss = F.cross_entropy(model(images), labels)
+    if trains:
+        loss.backward()
+    return _now(device) - start
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -1,0 +1,150 @@
+"""One run from data to result; reads like the method section of a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks import store
+from benchmarks.data import Dataset, load
+from benchmarks.evaluation import Evaluation, evaluate
+from benchmarks.identity import key, parent
+from benchmarks.metering import idle_memory
+from benchmarks.networks import build
+from benchmarks.provenance import provenance
+from benchmarks.recipes import resolve
+from benchmarks.record import Result, save
+from benchmarks.spec import Recipe, Run
+from benchmarks.synops import Counter, counting
+from benchmarks.training import Epoch, Trainer, Training
+
+OnEpoch = Callable[[Epoch], None]
+
+
+def execute(
+    run: Run, results: Path | None = None, on_epoch: OnEpoch = lambda epoch: None, sweep: str | None = None
+) -> Result:
+    """Carry a run out, or what is left of it, and record it in its run directory.
+
+    A parent must have ended before. Raises BadInput for data that are not there, `training.Diverged` for a loss that
+    is no number, and whatever torch raises; `benchmarks.launch` turns those into recorded failures.
+    """
+    results = results or store.results_root()
+    place, recipe = store.directory(results, run), resolve(run)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    data = load(run.dataset, recipe, device)
+    source = provenance(data)
+    store.describe(place, run, sweep)
+    memory = idle_memory(device)
+
+    torch.manual_seed(run.seed)
+    network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(device)
+    if origin := parent(run):
+        network.load_state_dict(_weights(store.directory(results, origin) / store.NETWORK, device))
+
+    training = _train(run, recipe, network, data, place, Training(memory), on_epoch)
+    network.eval()
+    final, counter = _measure(network, data, run.timesteps)
+
+    store.write_table(place / store.LEDGER, counter.ledger())
+    _save(network.state_dict(), place / store.NETWORK)
+    result = Result(
+        **_identity(run),
+        **_accuracy(training, final, recipe, data),
+        **_operations(network, counter),
+        **_cost(training, final),
+        provenance=source,
+    )
+    save(result, place / store.RESULT)
+    (place / store.CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def _train(
+    run: Run, recipe: Recipe, network: nn.Module, data: Dataset, place: Path, training: Training, on_epoch: OnEpoch
+) -> Training:
+    """Train from the checkpoint on, if there is one; save and report after every epoch."""
+    if recipe.epochs == 0:
+        return training
+    trainer = Trainer(network, data, recipe, run.seed, run.timesteps)
+    if (place / store.CHECKPOINT).exists():
+        idle = training.memory.idle
+        training = trainer.restore(_weights(place / store.CHECKPOINT, data.train.images.device))
+        training.memory.idle = idle
+
+    def after_epoch(training: Training) -> None:
+        _save(trainer.state(training), place / store.CHECKPOINT)
+        store.write_table(place / store.CURVES, training.epochs)
+        on_epoch(training.epochs[-1])
+
+    trainer.run(training, after_epoch)
+    return training
+
+
+def _measure(network: nn.Module, data: Dataset, timesteps: int) -> tuple[Evaluation, Counter]:
+    """Accuracy, speed and synaptic operations over the whole test split; counting does not run while speed is taken."""
+    speed = evaluate(network, data.test, data, timesteps)
+    example = data.test.images[:1].float()
+    with counting(network, example, timesteps) as counter:
+        counted = evaluate(network, data.test, data, timesteps)
+    assert counted.top1 == speed.top1, "counting must not change what the network computes"
+    return speed, counter
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    origin = parent(run)
+    return {
+        "key": key(run),
+        "parent_key": key(origin) if origin else None,
+        **vars(run),
+        "status": "done",
+    }
+
+
+def _accuracy(training: Training, final: Evaluation, recipe: Recipe, data: Dataset) -> dict[str, Any]:
+    """Last epoch (headline), best on the test split, and the epoch that the validation split selects."""
+    epochs = training.epochs
+    selected = max(epochs, key=lambda e: e.validation_top1 or 0.0) if epochs and data.validation else None
+    return {
+        "top1": final.top1,
+        "top1_best": max((e.test_top1 for e in epochs), default=None),
+        "top1_validation_selected": selected.test_top1 if selected else None,
+        "train_loss": epochs[-1].train_loss if epochs else None,
+        "test_loss": final.loss,
+        "epochs": recipe.epochs,
+        "train_images": len(data.train.labels) if epochs else 0,
+        "test_images": len(data.test.labels),
+    }
+
+
+def _operations(network: nn.Module, counter: Counter) -> dict[str, Any]:
+    return {"parameters": sum(p.numel() for p in network.parameters()), **vars(counter.per_image())}
+
+
+def _cost(training: Training, final: Evaluation) -> dict[str, Any]:
+    last = training.epochs[-1] if training.epochs else None
+    return {
+        "train_seconds": last.train_seconds if last else 0.0,
+        "train_step_ms": last.train_step_ms if last else None,
+        "train_step_ms_iqr": last.train_step_ms_iqr if last else None,
+        "test_images_per_second": final.images_per_second,
+        "peak_step_bytes": training.memory.peak,
+        "idle_bytes": training.memory.idle,
+        "peak_reserved_bytes": training.memory.reserved,
+        "other_load_cores": training.other_load_cores,
+    }
+
+
+def _weights(path: Path, device: torch.device) -> Any:
+    return torch.load(path, map_location=device, weights_only=True)
+
+
+def _save(state: Any, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    torch.save(state, partial)
+    partial.replace(path)

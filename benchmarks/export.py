@@ -1,0 +1,70 @@
+"""From run directories to the CSV that is committed: one row per run, raw quantities, fixed columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from benchmarks import store
+from benchmarks.identity import in_order, key
+from benchmarks.record import read_csv, row, write_csv
+from benchmarks.spec import Run, Scale
+from benchmarks.sweeps import SWEEPS
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written where, and what was left out because its code was not committed or its recipe has changed."""
+
+    path: Path
+    rows: int
+    dirty: int
+    stale: int
+
+
+def path_of(sweep: str, scale: Scale, results: Path) -> Path:
+    """Smoke rows never stand beside evidence: they go to a folder of their own that is not committed."""
+    return results / "smoke" / f"{sweep}.csv" if scale == "smoke" else results / f"{sweep}.csv"
+
+
+def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Exported:
+    """Merge these runs' results into the sweep's CSV. Rows from a dirty tree stay out, unless they are smoke."""
+    path = path_of(sweep, scale, results)
+    old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
+    kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
+    dirty = 0
+    for run in in_order(runs):
+        result = store.result(results, run)
+        if result is None:
+            continue
+        if scale != "smoke" and (result.provenance.dirty or result.provenance.commit == "unknown"):
+            dirty += 1
+        elif result.status == "done" or result.key not in kept:
+            kept[result.key] = row(result)
+    if kept or old:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(sorted(kept.values(), key=lambda found: _place(found, sweep)), path)
+    return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
+
+
+def _is_current(found: dict[str, str]) -> bool:
+    """Whether a run of that description would still be the same experiment today."""
+    run = Run(
+        found["dataset"],
+        found["network"],
+        found["method"],
+        int(found["timesteps"]),
+        int(found["seed"]),
+        found["scale"],  # type: ignore[arg-type]
+    )
+    return found["scale"] in get_args(Scale) and key(run) == found["key"]
+
+
+def _place(found: dict[str, Any], sweep: str) -> tuple[Any, ...]:
+    """Rows stand in the order of the sweep's methods, so that a diff shows what is new."""
+    order = list(SWEEPS[sweep].methods) if sweep in SWEEPS else []
+    method = found["method"]
+    position = next((i for i, known in enumerate(order) if method.startswith(known)), len(order))
+    return found["scale"], found["network"], position, method, int(found["timesteps"]), int(found["seed"])

@@ -1,0 +1,49 @@
+"""Which experiment a run is: its parent, its key, and the order that puts parents first.
+
+A run's key is a hash of the run, its resolved recipe and its parent's key: two runs with equal keys are the same
+experiment on any machine, and any change that could move a number changes the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, asdict, fields, replace
+
+from benchmarks.recipes import resolve
+from benchmarks.spec import Recipe, Run
+
+
+def parent(run: Run) -> Run | None:
+    """The run whose weights `run` starts from (always at T = 1), or None."""
+    method = resolve(run).parent
+    return replace(run, method=method, timesteps=1) if method else None
+
+
+def key(run: Run) -> str:
+    """Identity of a run: 16 hexadecimal digits."""
+    origin = parent(run)
+    identity = {"run": asdict(run), "recipe": _changed(resolve(run)), "parent": key(origin) if origin else None}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _changed(recipe: Recipe) -> dict[str, object]:
+    """The recipe's fields that differ from their defaults: a new field with a default leaves old keys as they are."""
+    stated = asdict(recipe)
+    return {f.name: stated[f.name] for f in fields(recipe) if f.name != "sources" and stated[f.name] != _default(f)}
+
+
+def _default(field: Field[object]) -> object:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def in_order(runs: Iterable[Run]) -> list[Run]:
+    """The runs and their parents, without repetition, every parent before its first child."""
+    ordered: dict[Run, None] = {}
+    for run in runs:
+        origin = parent(run)
+        if origin:
+            ordered.setdefault(origin)
+        ordered.setdefault(run)
+    return list(ordered)

@@ -1,0 +1,133 @@
+"""Runs in processes of their own, one after the other, so that a crash costs one row and a peak is that run's peak.
+
+The process is forked from a server that has the imports done; it never shares memory with the run before.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from benchmarks import store
+from benchmarks.identity import key, parent
+from benchmarks.record import Result, Status, save
+from benchmarks.spec import BadInput, Run
+
+if TYPE_CHECKING:
+    from benchmarks.training import Epoch
+
+
+class Observer(Protocol):
+    """Is told what happens, in the launching process."""
+
+    def started(self, run: Run) -> None: ...
+    def epoch(self, run: Run, epoch: Epoch) -> None: ...
+    def ended(self, run: Run, result: Result) -> None: ...
+
+
+def local(runs: Iterable[Run], results: Path, sweep: str | None, observer: Observer) -> list[Result]:
+    """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all."""
+    context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+    context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets"])
+    ended = []
+    for run in runs:
+        store.describe(store.directory(results, run), run, sweep)
+        observer.started(run)
+        result = _parent_failed(run, results) or _in_own_process(context, run, results, sweep, observer)
+        observer.ended(run, result)
+        ended.append(result)
+    return ended
+
+
+def _in_own_process(
+    context: multiprocessing.context.BaseContext, run: Run, results: Path, sweep: str | None, observer: Observer
+) -> Result:
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(run, results, sweep, sender), name=str(run))  # type: ignore[attr-defined]
+    (store.directory(results, run) / store.RESULT).unlink(missing_ok=True)
+    process.start()
+    sender.close()
+    try:
+        while True:
+            observer.epoch(run, receiver.recv())
+    except EOFError:
+        process.join()
+    except BaseException:
+        process.terminate()
+        process.join()
+        raise
+    return store.result(results, run) or _failure(run, results, "failed", _ending(process.exitcode))
+
+
+def _work(run: Run, results: Path, sweep: str | None, progress: Connection) -> None:
+    """In the run's process: everything it prints goes to its log, every ending into its record."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
+    _redirect(store.directory(results, run) / store.LOG)
+    import torch
+    from filelock import FileLock, Timeout
+
+    from benchmarks.execution import execute
+
+    try:
+        with FileLock(store.directory(results, run) / ".lock", timeout=0):
+            execute(run, results, progress.send, sweep)
+    except BrokenPipeError:
+        pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
+    except Timeout:
+        _failure(run, results, "failed", "another process is working on this run")
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        _failure(run, results, "out-of-memory", _first_line(error))
+    except BadInput as error:
+        _failure(run, results, "failed", str(error))
+    except Exception as error:
+        traceback.print_exc()
+        status: Status = "out-of-memory" if "can't allocate memory" in str(error) else "failed"
+        _failure(run, results, status, f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _redirect(log: Path) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+
+
+def _parent_failed(run: Run, results: Path) -> Result | None:
+    origin = parent(run)
+    if origin is None or (store.directory(results, origin) / store.NETWORK).exists():
+        return None
+    return _failure(run, results, "failed", f"its parent did not finish: {origin}")
+
+
+def _failure(run: Run, results: Path, status: Status, reason: str) -> Result:
+    from benchmarks.provenance import provenance
+
+    origin = parent(run)
+    result = Result(
+        key=key(run),
+        parent_key=key(origin) if origin else None,
+        **vars(run),
+        status=status,
+        reason=reason,
+        provenance=provenance(),
+    )
+    save(result, store.directory(results, run) / store.RESULT)
+    return result
+
+
+def _ending(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        hint = " (the system ran out of memory?)" if name == "SIGKILL" else ""
+        return f"the run's process was ended by {name}{hint}"
+    return f"the run's process exited with {exit_code} and left no result"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

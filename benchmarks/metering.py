@@ -1,0 +1,131 @@
+"""Time, memory and the machine's other load. Each quantity has one definition, and it stands here.
+
+`train_step_ms`: forward, backward and update of one batch, synchronised, without loading the batch; the first steps of
+a process are warm-up and left out. `train_seconds`: whole epochs, loading included, evaluation excluded.
+Peak memory: highest resident size of the process (CPU) or highest allocation (GPU) during one whole step.
+`other_load_cores`: how many cores other processes kept busy meanwhile; above 0.25 a timing is marked in tables.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+WARM_UP_STEPS = 3
+
+
+@dataclass
+class Memory:
+    """Bytes. `idle`: before the network exists. `peak`: over one step. `reserved`: the GPU allocator's peak."""
+
+    idle: int
+    peak: int | None = None
+    reserved: int | None = None
+
+
+class Stopwatch:
+    """Times steps; on a GPU by events, so that timing a step does not stall the next one."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.cuda = device.type == "cuda"
+        self.durations: list[float] = []
+        self.events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        if self.cuda:
+            before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            before.record()
+            yield
+            after.record()
+            self.events.append((before, after))
+        else:
+            start = time.perf_counter()
+            yield
+            self.durations.append((time.perf_counter() - start) * 1e3)
+
+    def milliseconds(self) -> list[float]:
+        """Durations of the steps since the last call; waits for the device."""
+        if self.cuda:
+            torch.cuda.synchronize()
+            self.durations = [before.elapsed_time(after) for before, after in self.events]
+        durations, self.durations, self.events = self.durations, [], []
+        return durations
+
+
+def median_and_iqr(values: list[float]) -> tuple[float | None, float | None]:
+    """Median and interquartile range; None where there are too few values."""
+    if len(values) < 2:
+        return (values[0], None) if values else (None, None)
+    low, median, high = statistics.quantiles(values, n=4)
+    return median, high - low
+
+
+def idle_memory(device: torch.device) -> Memory:
+    """Call when the data are loaded and the network is not yet built."""
+    return Memory(idle=torch.cuda.memory_allocated() if device.type == "cuda" else _status("VmRSS"))
+
+
+@contextmanager
+def peak_memory(memory: Memory, device: torch.device) -> Iterator[None]:
+    """Measure the peak over the enclosed step; the highest of several measurements stays."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        _reset_peak_resident()
+    yield
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        memory.reserved = max(torch.cuda.max_memory_reserved(), memory.reserved or 0)
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else _status("VmHWM")
+    memory.peak = max(peak, memory.peak or 0)
+
+
+def _reset_peak_resident() -> None:
+    with suppress(OSError):  # then the peak is that of the whole process so far: never too small
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(name: str) -> int:
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@dataclass
+class OtherLoad:
+    """Cores kept busy by other processes since the start of the measurement; None where the system does not tell."""
+
+    wall: float = field(default_factory=time.perf_counter)
+    busy: float | None = field(default_factory=lambda: _busy_seconds())
+    own: float = field(default_factory=time.process_time)
+
+    def cores(self) -> float | None:
+        busy = _busy_seconds()
+        if busy is None or self.busy is None:
+            return None
+        own = time.process_time() - self.own
+        return max(0.0, (busy - self.busy - own) / (time.perf_counter() - self.wall))
+
+
+def _busy_seconds() -> float | None:
+    """CPU seconds spent by all processes of the machine."""
+    try:
+        first = Path("/proc/stat").read_text().split("\n", 1)[0]
+    except OSError:
+        return None
+    user, nice, system, _, _, irq, softirq, *_ = (int(value) for value in first.split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")

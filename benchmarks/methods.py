@@ -1,0 +1,80 @@
+"""The comparison on one page: what each method puts in place of ReLU, batch norm and the head.
+
+The only module that imports `dsr` and `baselines`. A new method is one file there, one entry here, and one case in
+`recipes.py`; it is then in every sweep's reach and under every test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+import baselines.ann
+import baselines.conversion
+import baselines.qcfs
+import baselines.stbp
+import dsr
+from benchmarks.networks.parts import Norm, Parts, Readout
+from benchmarks.spec import Recipe
+
+MakeNeuron = Callable[..., nn.Module]
+MakeNorm = Callable[[Mapping[str, float]], Norm]
+MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
+
+
+def _batch_norm(parameters: Mapping[str, float]) -> Norm:
+    return lambda features, branches=1: nn.BatchNorm2d(features)
+
+
+def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
+    """tdBN: alpha = 1 / sqrt(n) where n branches are added."""
+    return lambda features, branches=1: baselines.stbp.ThresholdBatchNorm2d(
+        features, alpha=branches**-0.5, **parameters
+    )
+
+
+def _mean_current(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
+    return lambda features, classes, reencode=True: baselines.ann.Readout(features, classes, timesteps)
+
+
+def _representation(neuron: Callable[[], Any], timesteps: int) -> Readout:
+    return lambda features, classes, reencode=True: dsr.Readout(features, classes, neuron, reencode)
+
+
+def _relu(timesteps: int) -> nn.Module:
+    return nn.ReLU()
+
+
+def _qcfs(timesteps: int, **parameters: Any) -> nn.Module:
+    return baselines.qcfs.Activation(**parameters)
+
+
+@dataclass(frozen=True)
+class Method:
+    """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters."""
+
+    title: str
+    neuron: MakeNeuron
+    norm: MakeNorm = _batch_norm
+    readout: MakeReadout = _mean_current
+
+
+METHODS: Mapping[str, Method] = {
+    "ann": Method("ANN, ReLU", _relu),
+    "dsr-if": Method("DSR, integrate-and-fire", dsr.IF, readout=_representation),
+    "dsr-lif": Method("DSR, leaky integrate-and-fire", dsr.LIF, readout=_representation),
+    "stbp-tdbn": Method("STBP-tdBN, surrogate gradient", baselines.stbp.LIF, norm=_threshold_norm),
+    "qcfs-ann": Method("ANN with QCFS activation, parent of qcfs", _qcfs),
+    "qcfs": Method("QCFS, converted from qcfs-ann", baselines.conversion.IF),
+}
+
+
+def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
+    """A method's parts at T steps with the recipe's parameters."""
+    chosen = METHODS[method]
+    neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
+    return Parts(timesteps, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, timesteps))

@@ -1,0 +1,54 @@
+"""An observer that keeps MLflow up to date while runs go on, and never lets its trouble become theirs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from benchmarks import store, tracking
+from benchmarks.identity import key
+from benchmarks.launch import Observer
+from benchmarks.record import Result
+from benchmarks.spec import Run
+
+if TYPE_CHECKING:
+    from benchmarks.training import Epoch
+
+SECONDS_BETWEEN = 30.0
+
+
+class Mirroring:
+    """Passes everything on to `inner`; mirrors a run at its end, and meanwhile at most twice a minute."""
+
+    def __init__(self, inner: Observer, results: Path, console: Console, runs: Iterable[Run]) -> None:
+        self.inner, self.results, self.console = inner, results, console
+        self.last = time.monotonic()
+        self.works = True
+        self._note(tracking.close_stale(results, {key(run) for run in runs}))
+
+    def started(self, run: Run) -> None:
+        self.inner.started(run)
+
+    def epoch(self, run: Run, epoch: Epoch) -> None:
+        self.inner.epoch(run, epoch)
+        if time.monotonic() - self.last > SECONDS_BETWEEN:
+            self._mirror(run)
+
+    def ended(self, run: Run, result: Result) -> None:
+        self.inner.ended(run, result)
+        self._mirror(run)
+
+    def _mirror(self, run: Run) -> None:
+        if self.works:
+            self._note(tracking.mirror([store.directory(self.results, run)], self.results))
+        self.last = time.monotonic()
+
+    def _note(self, trouble: str | None) -> None:
+        """Said once; the runs are complete all the same."""
+        if trouble:
+            self.works = False
+            self.console.print(f" [yellow]mlflow[/] {trouble}; runs are kept on disk, `dsr-bench sync` brings them in")

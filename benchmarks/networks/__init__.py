@@ -1,0 +1,54 @@
+"""Networks by name. A network is given its parts (neuron, norm, readout) and never knows whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from benchmarks.networks.preact_resnet import PreActResNet
+from benchmarks.spec import Recipe, Run, require
+
+if TYPE_CHECKING:
+    from benchmarks.networks.parts import Parts
+
+Builder = Callable[["Parts", int, int], nn.Module]
+
+
+def _preact(blocks: tuple[int, ...], widths: tuple[int, ...]) -> Builder:
+    def build(parts: Parts, classes: int, in_channels: int) -> nn.Module:
+        return PreActResNet(parts, blocks, widths, classes, in_channels)
+
+    return build
+
+
+NETWORKS: Mapping[str, Builder] = {
+    "preact-resnet18": _preact((2, 2, 2, 2), (64, 128, 256, 512)),
+    "preact-resnet18-narrow": _preact((2, 2, 2, 2), (16, 32, 64, 128)),
+    # Fig. 3b. Three stages of (depth - 2) / 6 blocks; the paper does not state the widths: He et al.'s are assumed.
+    **{f"preact-resnet{depth}": _preact(((depth - 2) // 6,) * 3, (16, 32, 64)) for depth in (20, 32, 44, 56, 110)},
+    "preact-resnet-tiny": _preact((1, 1, 1), (8, 16, 32)),
+}
+
+
+def build(
+    name: str,
+    method: str,
+    timesteps: int,
+    classes: int,
+    in_channels: int = 3,
+    recipe: Recipe | None = None,
+) -> nn.Module:
+    """Make a freshly initialised network for a method.
+
+    The network maps images `(B, C, H, W)`, or event frames `(T, B, C, H, W)`, to logits `(B, classes)`. Without a
+    `recipe`, the parts have the published parameters for CIFAR-10 at this T. Raises BadInput for unknown names.
+    """
+    from benchmarks.methods import METHODS, parts
+    from benchmarks.recipes import resolve
+
+    require(name, NETWORKS, "network")
+    require(method, METHODS, "method")
+    recipe = recipe or resolve(Run("cifar10", name, method, timesteps, 0, "paper"))
+    return NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels)

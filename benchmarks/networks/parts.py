@@ -1,0 +1,66 @@
+"""What a network is given, and the one layer all of them share: the analog first layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+
+class Norm(Protocol):
+    """Makes a norm for `features` channels whose input is a sum of `branches` branches."""
+
+    def __call__(self, features: int, branches: int = 1) -> nn.Module: ...
+
+
+class Readout(Protocol):
+    """Makes the head: pooled features `(T*B, features)` -> logits `(B, classes)`.
+
+    `reencode`: whether the paper's network has a neuron between its pool and its classifier.
+    """
+
+    def __call__(self, features: int, classes: int, reencode: bool = True) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.
+
+    A spiking neuron is a module with a method `spike_amplitude()`, the height of the spikes it emits; a neuron without
+    one (ReLU) emits graded values. SynOps are booked by that, never by looking at values.
+    """
+
+    timesteps: int
+    neuron: Callable[[], nn.Module]
+    norm: Norm
+    readout: Readout
+
+
+class DirectCoding(nn.Module):
+    """The first layer, which receives analog values.
+
+    A static image `(B, C, H, W)` gives the same current at every step: computed once, then repeated to `(T*B, ...)`.
+    Event frames `(T, B, C, H, W)` are folded and computed step by step.
+    """
+
+    def __init__(self, layer: nn.Module, timesteps: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.timesteps = timesteps
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 5:
+            return self.layer(x.flatten(0, 1))
+        current: Tensor = self.layer(x)
+        return current.repeat(self.timesteps, 1, 1, 1) if self.timesteps > 1 else current
+
+
+def initialise(network: nn.Module) -> None:
+    """Kaiming-normal (fan out, ReLU) convolutions and zero classifier bias, as the released DSR code has them."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,60 @@
+"""Where a result comes from: commit, machine, versions, data."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from benchmarks.data import Dataset
+from benchmarks.record import Provenance
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@cache
+def commit() -> tuple[str, bool | None]:
+    """The code's commit and whether tracked files differ from it. Without git: `DSR_COMMIT`, or "unknown"."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head, bool(_git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get("DSR_COMMIT", "unknown"), None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def provenance(data: Dataset | None = None) -> Provenance:
+    """All of it, now; without `data` for a run that never got that far."""
+    head, dirty = commit()
+    cuda = torch.cuda.is_available()
+    return Provenance(
+        commit=head,
+        dirty=dirty,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
+        device=torch.cuda.get_device_name() if cuda else "cpu",
+        threads=torch.get_num_threads(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        data_sha256=data.sha256 if data else "",
+        data_source=data.source if data else "",
+    )
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

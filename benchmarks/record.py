@@ -1,0 +1,121 @@
+"""What a run leaves behind: one flat row of raw quantities, and where they came from.
+
+The order of the fields is the order of the CSV columns. Units end the names: percentages are 0 to 100, `_bytes`,
+`_seconds`, `_ms`; SynOps are per image. A quantity that was not measured is None (an empty cell), never 0.
+Energy is derived in `reports`, never stored. `results/README.md` explains every column.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["done", "failed", "out-of-memory"]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where, when and from which code and data a result came."""
+
+    commit: str
+    dirty: bool | None
+    started: str
+    machine: str
+    device: str
+    threads: int
+    python: str
+    torch: str
+    data_sha256: str
+    data_source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One finished (or failed) run."""
+
+    key: str
+    parent_key: str | None
+    dataset: str
+    network: str
+    method: str
+    timesteps: int
+    seed: int
+    scale: str
+    status: Status
+    reason: str | None = None
+    # accuracy, percent of the test split
+    top1: float | None = None
+    top1_best: float | None = None
+    top1_validation_selected: float | None = None
+    train_loss: float | None = None
+    test_loss: float | None = None
+    epochs: int | None = None
+    train_images: int | None = None
+    test_images: int | None = None
+    # network and synaptic operations, per image
+    parameters: int | None = None
+    dense_macs_per_step: int | None = None
+    padded_macs_per_step: int | None = None
+    analog_macs: float | None = None
+    analog_macs_every_step: float | None = None
+    acs: float | None = None
+    neuron_updates: int | None = None
+    firing_rate: float | None = None
+    # training cost of this run alone; a parent's stands in the parent's row
+    train_seconds: float | None = None
+    train_step_ms: float | None = None
+    train_step_ms_iqr: float | None = None
+    test_images_per_second: float | None = None
+    peak_step_bytes: int | None = None
+    idle_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    other_load_cores: float | None = None
+    provenance: Provenance
+
+
+def row(result: Result) -> dict[str, Any]:
+    """One flat CSV row: the result's fields, then its provenance's."""
+    flat = asdict(result)
+    return flat | flat.pop("provenance")
+
+
+COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name for f in fields(Provenance)]
+
+
+def save(result: Result, path: Path) -> None:
+    """Write the result as JSON, whole or not at all."""
+    write_whole(path, json.dumps(asdict(result), indent=2) + "\n")
+
+
+def load(path: Path) -> Result:
+    """Read what `save` wrote."""
+    stored = json.loads(path.read_text())
+    return Result(**(stored | {"provenance": Provenance(**stored["provenance"])}))
+
+
+def write_csv(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """Write rows in the fixed column order, whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(partial, path)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows as written, every value still text."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, never half."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text)
+    os.replace(partial, path)

@@ -1,0 +1,75 @@
+"""The vocabulary of the suite: what a run is, and the recipe that says how it is carried out.
+
+A *run* is one network trained (or converted) once by one method, then measured. Standard library only,
+so that planning a sweep costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+Scale = Literal["paper", "short", "laptop", "smoke"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+
+Augmentation = Literal["none", "crop-flip"]
+
+
+class BadInput(ValueError):
+    """A request that cannot be carried out; its text is one line: what, where, what is allowed."""
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One network, one method, one seed: the unit that is trained, measured and tabulated."""
+
+    dataset: str
+    network: str
+    method: str
+    timesteps: int
+    seed: int
+    scale: Scale
+
+    def __str__(self) -> str:
+        return f"{self.method} T={self.timesteps} seed {self.seed}, {self.network} on {self.dataset} ({self.scale})"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every number that shapes a run's result; part of the run's key.
+
+    `learning_rate` follows half a cosine over the epochs, after a linear warm-up of `warmup_iterations`.
+    `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
+    training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts.
+    `parent` names the method whose trained weights the run starts from. `sources` says where the numbers come
+    from; it alone does not enter the key.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup_iterations: int = 400
+    augmentation: Augmentation = "crop-flip"
+    train_images: int | None = None
+    validation_images: int = 0
+    test_images: int | None = None
+    neuron: Mapping[str, float] = field(default_factory=dict)
+    norm: Mapping[str, float] = field(default_factory=dict)
+    parent: str | None = None
+    precision: Literal["float32"] = "float32"
+    revision: int = 1
+    sources: str = ""
+
+
+def require(value: str, allowed: Iterable[str], what: str) -> str:
+    """Return `value` if it is one of `allowed`; else raise BadInput naming the nearest and all allowed ones."""
+    allowed = list(allowed)
+    if value in allowed:
+        return value
+    near = difflib.get_close_matches(value, allowed, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise BadInput(f"unknown {what} {value!r}{hint}; there are: {', '.join(allowed)}")

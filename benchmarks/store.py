@@ -1,0 +1,95 @@
+"""Run directories: the truth about every run, on disk, from its first epoch on.
+
+    RESULTS/runs/DATASET-SCALE/METHOD-NETWORK-Tn-sn-KEY/
+        run.json        the run, its resolved recipe, key, parent's key and sweep
+        curves.csv      one row per epoch
+        checkpoint.pt   the whole state after the last epoch; gone when the run is done
+        network.pt      the final weights
+        ledger.csv      synaptic operations per layer
+        result.json     written last: the run has ended
+        log.txt         what the run's process printed
+
+`RESULTS` is `DSR_RESULTS`, else `./results`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from benchmarks.identity import key, parent
+from benchmarks.recipes import resolve
+from benchmarks.record import Result, load, read_csv, write_whole
+from benchmarks.spec import BadInput, Run
+
+RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
+LEDGER, RESULT, LOG = "ledger.csv", "result.json", "log.txt"
+
+
+def results_root() -> Path:
+    """The results folder, made if need be. Raises BadInput if nothing can be written there."""
+    path = Path(os.environ.get("DSR_RESULTS") or "results")
+    probe = path / f".probe.{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"results folder {path} cannot be written ({error.strerror})") from error
+    return path
+
+
+def directory(results: Path, run: Run) -> Path:
+    """Where a run lives; the name ends in its key."""
+    name = f"{run.method}-{run.network}-T{run.timesteps}-s{run.seed}-{key(run)}"
+    return results / "runs" / f"{run.dataset}-{run.scale}" / name
+
+
+def describe(path: Path, run: Run, sweep: str | None) -> None:
+    """Make the run directory and write what the run is. The sweep that first made it stays named."""
+    path.mkdir(parents=True, exist_ok=True)
+    if (path / RUN).exists():
+        return
+    origin = parent(run)
+    about = {
+        "key": key(run),
+        "parent_key": key(origin) if origin else None,
+        "sweep": sweep,
+        "run": asdict(run),
+        "recipe": asdict(resolve(run)),
+    }
+    write_whole(path / RUN, json.dumps(about, indent=2) + "\n")
+
+
+def result(results: Path, run: Run) -> Result | None:
+    """The result of a run that has ended, well or not; None while it has not (or its file is of an older format)."""
+    try:
+        return load(directory(results, run) / RESULT)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def committed(results: Path) -> dict[str, dict[str, str]]:
+    """Rows of finished runs in the CSV files directly under the results folder, by key: they count on any machine."""
+    rows: dict[str, dict[str, str]] = {}
+    for path in sorted(results.glob("*.csv")):
+        rows |= {row["key"]: row for row in read_csv(path) if row.get("key") and row.get("status") == "done"}
+    return rows
+
+
+def write_table(path: Path, rows: Iterable[Any]) -> None:
+    """Write dataclass instances of one kind as CSV, whole or not at all."""
+    rows = list(rows)
+    if not rows:
+        return
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(rows[0])], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    os.replace(partial, path)

@@ -1,0 +1,167 @@
+"""The only training loop: SGD, linear warm-up, half a cosine over the epochs, cross-entropy on the logits.
+
+    lr in epoch e of E:  lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
+
+After every epoch the whole state is on disk; a run that is stopped goes on from there to the result it would have had,
+because order and augmentation depend on (seed, epoch) alone and all other randomness is seeded anew each epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.data import Dataset, training_batches
+from benchmarks.evaluation import evaluate
+from benchmarks.metering import WARM_UP_STEPS, Memory, OtherLoad, Stopwatch, median_and_iqr, peak_memory
+from benchmarks.spec import Recipe
+
+
+class Diverged(RuntimeError):
+    """The training loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of `curves.csv`; `train_seconds` is cumulative."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_top1: float
+    test_loss: float
+    test_top1: float
+    validation_loss: float | None
+    validation_top1: float | None
+    train_seconds: float
+    train_step_ms: float | None
+    train_step_ms_iqr: float | None
+
+
+@dataclass
+class Training:
+    """What has happened so far: epochs done, and the meters that survive an interruption."""
+
+    memory: Memory
+    epochs: list[Epoch] = field(default_factory=list)
+    other_load_cores: float | None = None
+
+
+class Trainer:
+    """A network being trained; `state()` and `restore()` are the checkpoint."""
+
+    def __init__(self, network: nn.Module, data: Dataset, recipe: Recipe, seed: int, timesteps: int) -> None:
+        self.network, self.data, self.recipe = network, data, recipe
+        self.seed, self.timesteps = seed, timesteps
+        self.device = data.train.images.device
+        self.optimizer = torch.optim.SGD(
+            network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        self.watch = Stopwatch(self.device)
+        self.steps_here = 0  # steps of this process: the first ones are warm-up
+
+    def run(self, training: Training, after_epoch: Callable[[Training], None]) -> None:
+        """Train the epochs that are missing; `after_epoch` saves and reports."""
+        self.network.train()
+        load = OtherLoad()
+        for number in range(len(training.epochs) + 1, self.recipe.epochs + 1):
+            training.epochs.append(self._epoch(number, training))
+            training.other_load_cores = _larger(training.other_load_cores, load.cores())
+            after_epoch(training)
+
+    def _epoch(self, number: int, training: Training) -> Epoch:
+        torch.manual_seed(self.seed * 100_003 + number)  # dropout and the like
+        rate = learning_rate(self.recipe, number - 1)
+        start = time.perf_counter()
+        loss, top1 = self._pass(number, rate, training.memory)
+        seconds = time.perf_counter() - start
+        if not math.isfinite(loss):
+            raise Diverged(f"the training loss is {loss} in epoch {number}")
+        median, iqr = median_and_iqr(self.watch.milliseconds())
+        test = evaluate(self.network, self.data.test, self.data, self.timesteps)
+        held_out = self.data.validation
+        validation = evaluate(self.network, held_out, self.data, self.timesteps) if held_out else None
+        before = training.epochs[-1].train_seconds if training.epochs else 0.0
+        return Epoch(
+            epoch=number,
+            learning_rate=rate,
+            train_loss=loss,
+            train_top1=top1,
+            test_loss=test.loss,
+            test_top1=test.top1,
+            validation_loss=validation.loss if validation else None,
+            validation_top1=validation.top1 if validation else None,
+            train_seconds=before + seconds,
+            train_step_ms=median,
+            train_step_ms_iqr=iqr,
+        )
+
+    def _pass(self, number: int, rate: float, memory: Memory) -> tuple[float, float]:
+        """One pass over the training split: mean loss and percent correct, as seen while training."""
+        losses = torch.zeros((), dtype=torch.float64, device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        count = len(self.data.train.labels)
+        iteration = (number - 1) * math.ceil(count / self.recipe.batch_size)
+        for images, labels in training_batches(self.data, self.recipe, self.seed, number):
+            set_learning_rate(self.optimizer, rate * min(1.0, (iteration + 1) / max(1, self.recipe.warmup_iterations)))
+            logits, loss = self._measured_step(images, labels, memory)
+            losses += loss.double() * len(labels)
+            correct += (logits.argmax(1) == labels).sum()
+            iteration += 1
+        return losses.item() / count, 100.0 * correct.item() / count
+
+    def _measured_step(self, images: Tensor, labels: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Warm-up steps are not timed; the one after them is measured for memory and not timed either."""
+        self.steps_here += 1
+        if self.steps_here < WARM_UP_STEPS:
+            return self.step(images, labels)
+        if self.steps_here == WARM_UP_STEPS:
+            with peak_memory(memory, self.device):
+                return self.step(images, labels)
+        with self.watch.step():
+            return self.step(images, labels)
+
+    def step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward, backward, update. Returns logits and loss without a graph."""
+        self.optimizer.zero_grad(set_to_none=True)
+        logits = self.network(images)
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()
+        self.optimizer.step()
+        return logits.detach(), loss.detach()
+
+    def state(self, training: Training) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "training": asdict(training),
+        }
+
+    def restore(self, state: dict[str, Any]) -> Training:
+        """Continue from what `state` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        stored = state["training"]
+        epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
+        return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"])
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """Half a cosine; `epoch` counts from 0."""
+    return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _larger(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else max(a, b)

@@ -1,0 +1,11 @@
+"""Differentiation on Spike Representation (Meng et al., CVPR 2022): neurons, representations, readout.
+
+Depends on torch alone and on nothing else of this repository: copy the folder into your own project if you like.
+Tensors are time-major with time folded into the batch: row `t * B + b` of a `(T*B, ...)` tensor is image b at step t.
+"""
+
+from dsr.neurons import IF, LIF
+from dsr.readout import Readout
+from dsr.representation import firing_rate, weighted_firing_rate
+
+__all__ = ["IF", "LIF", "Readout", "firing_rate", "weighted_firing_rate"]

@@ -1,0 +1,190 @@
+"""IF and LIF neurons whose gradient is that of a clamp of the spike representation (paper, Eq. 4-6, 14, 15, 19, 20).
+
+Forward, per step, with threshold V, firing ratio alpha and leak  l = exp(-dt / tau):
+
+    IF:   u_t = v_{t-1} + x_t                     emits  y_t = V s_t
+    LIF:  u_t = l v_{t-1} + (1 - l) x_t           emits  y_t = V / dt s_t
+    s_t = [u_t >= alpha V],   v_t = u_t - V s_t,  v_0 = 0
+
+Backward, with r(.) the representation (`dsr.representation`) and the mappings
+IF  clamp(r(x), 0, V),  LIF  clamp(r(x) / tau, 0, V / dt):
+
+    dL/dx_t = G / (T tau) where the clamp is open (tau = 1 for IF), the same at every step
+    dL/dV   = c sum G where the clamp is saturated above;  c = 1 for IF, dt for LIF
+
+and G = T r(dL/dy). This is the released code's gradient: G of the LIF weighs the steps a second time, and its
+threshold gradient carries dt, not 1 / dt. Only two bits per neuron and image are kept for backward, not T floats.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from dsr.representation import Rate, firing_rate, unfold, weighted_firing_rate
+
+
+class _IF(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, threshold: Tensor, timesteps: int, alpha: float) -> Tensor:
+        mean = firing_rate(x, timesteps)
+        saturated = mean > threshold
+        ctx.save_for_backward((mean >= 0) & ~saturated, saturated)
+        ctx.timesteps = timesteps
+        return integrate(x, timesteps, threshold, alpha, leak=1.0, gain=1.0, amplitude=threshold)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        is_open, saturated = ctx.saved_tensors
+        total = unfold(grad, ctx.timesteps).sum(0)
+        grad_x = _same_at_every_step(total / ctx.timesteps * is_open, ctx.timesteps)
+        return grad_x, (total * saturated).sum(), None, None
+
+
+class _LIF(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, threshold: Tensor, timesteps: int, alpha: float, tau: float, dt: float) -> Tensor:
+        mean = weighted_firing_rate(x, timesteps, tau, dt)
+        ceiling = threshold * (tau / dt)
+        ctx.save_for_backward((mean > 0) & (mean < ceiling), mean > ceiling)
+        ctx.timesteps, ctx.tau, ctx.dt = timesteps, tau, dt
+        leak = math.exp(-dt / tau)
+        return integrate(x, timesteps, threshold, alpha, leak=leak, gain=1.0 - leak, amplitude=threshold / dt)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        is_open, saturated = ctx.saved_tensors
+        total = weighted_firing_rate(grad, ctx.timesteps, ctx.tau, ctx.dt) * ctx.timesteps
+        grad_x = _same_at_every_step(total / (ctx.timesteps * ctx.tau) * is_open, ctx.timesteps)
+        return grad_x, ctx.dt * (total * saturated).sum(), None, None, None, None
+
+
+def integrate(
+    x: Tensor, timesteps: int, threshold: Tensor, alpha: float, leak: float, gain: float, amplitude: Tensor
+) -> Tensor:
+    """Simulate T steps of a soft-reset neuron without a graph. `(T*B, ...)` currents -> emitted values, same shape.
+
+    Threshold and amplitude stay tensors: reading them as numbers would make a GPU wait at every layer.
+    """
+    currents = unfold(x, timesteps)
+    emitted = torch.empty_like(currents)
+    membrane = torch.zeros_like(currents[0])
+    level = alpha * threshold
+    for current, out in zip(currents, emitted, strict=True):
+        if leak != 1.0:
+            membrane.mul_(leak)
+        membrane.add_(current, alpha=gain)
+        torch.ge(membrane, level, out=out)
+        membrane.addcmul_(out, threshold, value=-1.0)
+        out.mul_(amplitude)
+    return emitted.view_as(x)
+
+
+def _same_at_every_step(grad: Tensor, timesteps: int) -> Tensor:
+    return grad.expand(timesteps, *grad.shape).reshape(-1, *grad.shape[1:])
+
+
+class Neuron(nn.Module):
+    """What IF and LIF share: a threshold kept above its floor, trained or fixed.
+
+    Args: `timesteps` T >= 1; `threshold` V in the unit of the membrane; `alpha` fires at alpha V, in (0, 1];
+    `threshold_floor`, below which V is projected back before each forward pass (outside autograd, as the released
+    code does); `train_threshold`, whether V is a Parameter (else a buffer). Raises ValueError for values outside.
+    """
+
+    threshold: Tensor
+
+    def __init__(
+        self, timesteps: int, threshold: float, alpha: float, threshold_floor: float, train_threshold: bool
+    ) -> None:
+        super().__init__()
+        if timesteps < 1:
+            raise ValueError(f"timesteps must be at least 1, not {timesteps}")
+        if threshold <= 0 or not 0 < alpha <= 1:
+            raise ValueError(f"threshold must be positive and alpha in (0, 1], not {threshold} and {alpha}")
+        self.timesteps = timesteps
+        self.alpha = alpha
+        self.threshold_floor = threshold_floor
+        if train_threshold:
+            self.threshold = nn.Parameter(torch.tensor(float(threshold)))
+        else:
+            self.register_buffer("threshold", torch.tensor(float(threshold)))
+
+    def project_threshold(self) -> None:
+        """V <- max(V, floor), in place."""
+        with torch.no_grad():
+            self.threshold.clamp_(min=self.threshold_floor)
+
+    def extra_repr(self) -> str:
+        return f"timesteps={self.timesteps}, threshold={self.threshold.item():.4g}, alpha={self.alpha}"
+
+
+class IF(Neuron):
+    """Integrate-and-fire neuron of DSR: emits V or 0, soft reset, clamp gradient (paper, Eq. 4, 6, 15, 19, 20)."""
+
+    def __init__(
+        self,
+        timesteps: int,
+        threshold: float = 6.0,
+        alpha: float = 0.5,
+        threshold_floor: float = 0.01,
+        train_threshold: bool = True,
+    ) -> None:
+        super().__init__(timesteps, threshold, alpha, threshold_floor, train_threshold)
+
+    def spike_amplitude(self) -> float:
+        """Height of an emitted spike; the next layer's weights absorb it."""
+        return self.threshold.item()
+
+    def rate(self) -> Rate:
+        """The layer that reads this neuron's representation."""
+        return Rate(self.timesteps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Input currents `(T*B, ...)` -> emitted values in {0, V}, same shape."""
+        self.project_threshold()
+        out: Tensor = _IF.apply(x, self.threshold, self.timesteps, self.alpha)
+        return out
+
+
+class LIF(Neuron):
+    """Leaky integrate-and-fire neuron of DSR: emits V / dt or 0 (paper, Eq. 5, 6, 14, 19, 20).
+
+    `tau` and `dt` are in one unit of time, 0 < dt < tau.
+    """
+
+    def __init__(
+        self,
+        timesteps: int,
+        threshold: float = 0.3,
+        alpha: float = 0.3,
+        tau: float = 1.0,
+        dt: float = 0.05,
+        threshold_floor: float = 5e-4,
+        train_threshold: bool = True,
+    ) -> None:
+        super().__init__(timesteps, threshold, alpha, threshold_floor, train_threshold)
+        if not 0 < dt < tau:
+            raise ValueError(f"dt must be in (0, tau), not {dt} with tau = {tau}")
+        self.tau = tau
+        self.dt = dt
+
+    def spike_amplitude(self) -> float:
+        """Height of an emitted spike; the next layer's weights absorb it."""
+        return self.threshold.item() / self.dt
+
+    def rate(self) -> Rate:
+        """The layer that reads this neuron's representation."""
+        return Rate(self.timesteps, self.tau, self.dt)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Input currents `(T*B, ...)` -> emitted values in {0, V / dt}, same shape."""
+        self.project_threshold()
+        out: Tensor = _LIF.apply(x, self.threshold, self.timesteps, self.alpha, self.tau, self.dt)
+        return out

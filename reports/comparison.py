@@ -1,0 +1,135 @@
+"""From rows to tables: one table per dataset, network and scale, one line per method and T.
+
+A line is the mean over the finished seeds. A mean exists only if every one of them has the value: a mean over some
+would be another quantity than its neighbours. Numbers stay raw up to `compare`, which alone turns them into text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from reports.costs import with_costs
+from reports.notes import notes
+from reports.rows import read
+from reports.statistics import interval
+from reports.table import Cell, Column, Table, numbers
+
+__all__ = ["TABLE", "aggregate", "compare", "origin", "read"]
+
+TABLE = ["dataset", "network", "scale"]
+MEANS = [
+    "top1_best",
+    "top1_validation_selected",
+    "energy_microjoules",
+    "energy_second_count_microjoules",
+    "firing_rate",
+    "peak_memory_bytes",
+    "train_step_ms",
+    "true_train_seconds",
+]
+FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "busy"]
+
+
+def aggregate(frame: pd.DataFrame) -> pd.DataFrame:
+    """The raw numbers of every line of every table: methods as they first appear in a table, T ascending."""
+    costed = with_costs(frame)
+    lines = [
+        _line(dict(zip([*TABLE, "method", "timesteps"], identity, strict=True)), group)
+        for _, table in costed.groupby(TABLE, sort=False)
+        for _, method in table.groupby("method", sort=False)
+        for identity, group in method.groupby([*TABLE, "method", "timesteps"])
+    ]
+    return pd.DataFrame(lines)
+
+
+def _line(identity: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
+    done = group[group["status"] == "done"]
+    top1 = interval(done["top1"].tolist(), done["test_images"].tolist())
+    return (
+        identity
+        | {"seeds": len(done), "failed": len(group) - len(done)}
+        | {"top1": top1.mean, "top1_low": top1.low, "top1_high": top1.high, "interval": top1.kind}
+        | {name: done[name].mean(skipna=False) for name in MEANS}
+        | {name: bool(done[name].any()) for name in FLAGS}
+    )
+
+
+def compare(frame: pd.DataFrame) -> list[Table]:
+    """The tables of all rows, formatted; different datasets, networks or scales never share one."""
+    lines = aggregate(frame)
+    rows = dict(iter(frame.groupby(TABLE, sort=False)))
+    return [_table(table, rows[identity]) for identity, table in lines.groupby(TABLE, sort=False)]
+
+
+def _table(lines: pd.DataFrame, rows: pd.DataFrame) -> Table:
+    first, columns = lines.iloc[0], _columns(lines)
+    return Table(
+        dataset=first["dataset"],
+        network=first["network"],
+        scale=first["scale"],
+        seeds=_seeds(lines["seeds"]),
+        columns=tuple(column for column, _ in columns),
+        rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
+        notes=tuple(notes(lines, rows)),
+    )
+
+
+def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
+    busy = _marks(lines["busy"], "*")
+    step = [dagger + star for dagger, star in zip(_marks(lines["step_from_parent"], "†"), busy, strict=True)]
+    seconds = [dagger + star for dagger, star in zip(_marks(lines["seconds_with_parent"], "†"), busy, strict=True)]
+    mebibytes = lines["peak_memory_bytes"] / 2**20
+    return [
+        (Column("method", numeric=False), [Cell(method) for method in lines["method"]]),
+        (Column("T"), [Cell(str(steps)) for steps in lines["timesteps"]]),
+        (Column("n"), [Cell(str(seeds)) for seeds in lines["seeds"]]),
+        (Column("accuracy", "%, 95 %"), [_accuracy(line) for line in lines.to_dict("records")]),
+        (Column("best on test", "%", detail=True), numbers(lines["top1_best"].tolist(), decimals=2)),
+        (
+            Column("selected on validation", "%", detail=True),
+            numbers(lines["top1_validation_selected"].tolist(), decimals=2),
+        ),
+        (Column("energy", "µJ/image"), numbers(lines["energy_microjoules"].tolist())),
+        (
+            Column("energy, second count", "µJ/image", detail=True),
+            numbers(lines["energy_second_count_microjoules"].tolist()),
+        ),
+        (Column("firing rate", "per step", detail=True), numbers(lines["firing_rate"].tolist(), decimals=3)),
+        (Column("peak memory", "MiB"), numbers(mebibytes.tolist(), _marks(lines["memory_from_parent"], "†"))),
+        (Column("train step", "ms"), numbers(lines["train_step_ms"].tolist(), step)),
+        (Column("training time", "s"), numbers(lines["true_train_seconds"].tolist(), seconds)),
+    ]
+
+
+def _accuracy(line: dict[Any, Any]) -> Cell:
+    mean, low, high = line["top1"], line["top1_low"], line["top1_high"]
+    if math.isnan(low):
+        return numbers([mean], decimals=2)[0]
+    if line["interval"] == "wilson":
+        return Cell(f"{mean:.2f} ({low:.2f}–{high:.2f})")
+    return Cell(f"{mean:.2f} ± {(high - low) / 2:.2f}")
+
+
+def _marks(flags: Iterable[bool], mark: str) -> list[str]:
+    return [mark if flag else "" for flag in flags]
+
+
+def _seeds(counts: pd.Series) -> str:
+    least, most = counts.min(), counts.max()
+    return f"n = {most} {'seed' if most == 1 else 'seeds'}" if least == most else f"n = {least} to {most} seeds"
+
+
+def origin(frame: pd.DataFrame) -> dict[str, str]:
+    """Where the rows come from: commits, machines and dates, for the foot of a page."""
+    commits = frame["commit"].str[:12] + frame["dirty"].eq("True").map({True: " (dirty)", False: ""})
+    machines = frame["machine"].str.cat(frame["device"], sep=", ")
+    dates = sorted(set(frame["started"].dropna().str[:10]))
+    return {
+        "commits": "; ".join(sorted(set(commits.dropna()))),
+        "machines": "; ".join(sorted(set(machines.dropna()))),
+        "dates": " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "",
+    }

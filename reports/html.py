@@ -1,0 +1,25 @@
+"""Tables as one HTML page that needs nothing else: no script, no font, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports.energy import FP32_45NM
+from reports.table import DASH, Table
+
+PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render(tables: Sequence[Table], origin: Mapping[str, str]) -> str:
+    """The whole page."""
+    foot = {"energy": str(FP32_45NM), **origin}
+    return PAGES.get_template("template.html").render(tables=tables, foot=foot, dash=DASH)

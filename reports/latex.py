@@ -1,0 +1,73 @@
+"""Tables as LaTeX floats with booktabs rules, to be read in with `\\input`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from reports.table import Cell, Column, Table
+
+SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{character: f"\\{character}" for character in "{}$&#%_"},
+        "<": "$<$",
+        ">": "$>$",
+        "±": r"$\pm$",
+        "µ": r"$\mu$",
+        "†": r"$\dagger$",
+        "–": "--",
+    }
+)
+
+
+def render(tables: Sequence[Table], origin: Mapping[str, str]) -> str:
+    """All tables; the document that reads them in loads booktabs."""
+    # A comment ends with its line, so one from data must not bring a line of its own.
+    head = [
+        "% needs \\usepackage{booktabs}",
+        *(f"% {label}: {' '.join(text.split())}" for label, text in origin.items()),
+    ]
+    return "\n".join(head) + "\n\n" + "\n\n".join(map(_table, tables)) + "\n"
+
+
+def _table(table: Table) -> str:
+    caption = f"{table.title}. {table.warning}".rstrip()
+    return "\n".join(
+        [
+            r"\begin{table*}",
+            r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
+            rf"\caption{{{escape(caption)}}}",
+            rf"\begin{{tabular}}{{{''.join('r' if column.numeric else 'l' for column in table.columns)}}}",
+            r"\toprule",
+            _line(_heading(column) for column in table.columns),
+            r"\midrule",
+            *(_line(map(_cell, row)) for row in table.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            *(rf"\par\smallskip\raggedright {escape(note)}" for note in table.notes),
+            r"\end{table*}",
+        ]
+    )
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _heading(column: Column) -> str:
+    side = "r" if column.numeric else "l"
+    lines = r" \\ ".join(map(escape, column.stacked))
+    return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{lines}\end{{tabular}}"
+
+
+def _cell(cell: Cell) -> str:
+    # Marks hang beside the number, so that the digits stay in line.
+    marks = escape(cell.marks).replace("$", "")
+    return escape(cell.text) + (rf"\rlap{{$^{{{marks}}}$}}" if marks else "")
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it stands."""
+    return text.translate(SPECIAL)

@@ -1,0 +1,61 @@
+"""The lines under a table: what its numbers mean, and what is wrong with some of them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+import pandas as pd
+
+from reports.costs import BUSY_CORES
+from reports.energy import FP32_45NM
+
+INTERVALS = {
+    "student-t": "± is half the 95 % Student t interval over seeds.",
+    "wilson": "(low–high) is the 95 % Wilson interval of one seed over its test images.",
+}
+ENERGY = (
+    f"Energy: {FP32_45NM}. A spiking network's analog first layer counts once, in the second count at every step; "
+    "a network that does not spike counts its dense MACs, in the second count without zero activations."
+)
+PARENT = (
+    "† includes its parent ANN: training time is its own plus the parent's; "
+    "memory and step time are the parent's where it has none of its own."
+)
+BUSY = f"* timed on a busy machine: other processes took more than {BUSY_CORES} cores."
+
+
+def notes(lines: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
+    """The notes of one table, from its aggregated lines and the rows they come from."""
+    kinds = [text for kind, text in INTERVALS.items() if lines["interval"].eq(kind).any()]
+    yield " ".join(["Accuracy: last epoch on the test split; best on test chooses its epoch there.", *kinds])
+    yield ENERGY
+    if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent"]].any(axis=None):
+        yield PARENT
+    if lines["busy"].any():
+        yield BUSY
+    yield from _machines(rows)
+    yield from _failures(rows[rows["status"] != "done"])
+
+
+def _machines(rows: pd.DataFrame) -> Iterator[str]:
+    done = rows[rows["status"] == "done"]
+    count = len(done[["machine", "device", "threads"]].drop_duplicates())
+    if count > 1:
+        yield f"Times and memory come from {count} different machines or settings."
+
+
+def _failures(failed: pd.DataFrame) -> Iterator[str]:
+    """How many runs are left out of the means, and why."""
+    if failed.empty:
+        return
+    why = failed["status"].str.cat(
+        failed["reason"].map(_one_line, na_action="ignore"), sep=": ", na_rep="no reason given"
+    )
+    what = failed["method"] + " T=" + failed["timesteps"].astype(str) + ", " + why
+    counted = "; ".join(f"{count} x {text}" for text, count in what.value_counts(sort=False).items())
+    yield f"{len(failed)} failed and {'is' if len(failed) == 1 else 'are'} not in the means: {counted}."
+
+
+def _one_line(reason: str) -> str:
+    return textwrap.shorten(reason, 120, placeholder=" ...")

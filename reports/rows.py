@@ -1,0 +1,73 @@
+"""The rows of one or more result CSVs, typed and checked. Nothing is computed here."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pandas as pd
+
+from benchmarks.record import COLUMNS, Provenance, Result, read_csv
+from benchmarks.spec import SCALES, BadInput, Run, require
+
+HINTS = get_type_hints(Result) | get_type_hints(Provenance)
+NUMERIC = [name for name in COLUMNS if {int, float} & {HINTS[name], *get_args(HINTS[name])}]
+RUN = ["dataset", "network", "method", "timesteps", "seed", "scale"]
+REQUIRED = ["key", "status", *RUN]
+
+
+def read(paths: Iterable[Path]) -> pd.DataFrame:
+    """The rows of all files in their order, one per key: a finished row before a failed one, then the later one.
+
+    Numbers are float64 and text is str, both NaN where empty. Raises BadInput for a file that is missing, empty,
+    lacks columns or holds something else than a number, and for one run with two keys.
+    """
+    frames = [_read_one(Path(path)) for path in paths]
+    if not frames:
+        raise BadInput("no CSV file to report on")
+    frame = pd.concat(frames, ignore_index=True)
+    best_last = frame.assign(done=frame["status"] == "done").sort_values("done", kind="stable")
+    kept = best_last.drop_duplicates("key", keep="last").index.sort_values()
+    frame = frame.loc[kept].reset_index(drop=True)
+    _refuse_two_recipes(frame)
+    return frame
+
+
+def _read_one(path: Path) -> pd.DataFrame:
+    try:
+        rows = read_csv(path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+    if not rows:
+        raise BadInput(f"{path} has no rows")
+    if missing := [name for name in COLUMNS if name not in rows[0]]:
+        raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
+    return _typed(pd.DataFrame(rows, columns=COLUMNS, dtype="str").replace("", None), path)
+
+
+def _typed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    for name in REQUIRED:
+        if frame[name].isna().any():
+            raise BadInput(f"{path}: column {name} has an empty cell")
+    for name in NUMERIC:
+        try:
+            frame[name] = pd.to_numeric(frame[name]).astype("float64")
+        except ValueError as error:
+            raise BadInput(f"{path}: column {name}: {error}") from error
+    for name in ("timesteps", "seed"):
+        if (frame[name] % 1 != 0).any():
+            raise BadInput(f"{path}: column {name} holds something else than whole numbers")
+    for scale in frame["scale"].unique():
+        require(scale, SCALES, f"scale in {path}")
+    return frame.astype({"timesteps": int, "seed": int})
+
+
+def _refuse_two_recipes(frame: pd.DataFrame) -> None:
+    """A mean over two recipes of the same run would be a mean over nothing that exists."""
+    done = frame[frame["status"] == "done"]
+    twice = done[done.duplicated(RUN, keep=False)]
+    if len(twice):
+        run = Run(*twice.iloc[0][RUN])
+        raise BadInput(f"{run} stands there under several keys: its recipe changed in between; report the files apart")

@@ -1,0 +1,64 @@
+"""95 % intervals of an accuracy: over seeds where there are several, over test images where there is one.
+
+Student t over n seeds:   mean +- t(0.975, n - 1) * s / sqrt(n),  s with n - 1 in the denominator
+Wilson for one seed:      (p + z^2/2m +- z * sqrt(p(1 - p)/m + z^2/4m^2)) / (1 + z^2/m),  m test images, z = 1.96
+
+The two say different things: t holds how much training varies, Wilson only how few test images there are.
+Sources: Student, "The probable error of a mean" (1908); Wilson, "Probable inference" (1927), the form of
+Brown, Cai and DasGupta (2001), eq. 4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped]
+
+UPPER = 0.975
+"""Two-sided 95 %."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval, all in the unit of the values; NaN where unknown."""
+
+    mean: float
+    low: float
+    high: float
+    kind: Literal["student-t", "wilson", "none"]
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's length; the +- of a Student t interval."""
+        return (self.high - self.low) / 2
+
+
+def student(values: Sequence[float]) -> Interval:
+    """The Student t interval of the mean of two or more seeds."""
+    mean = fmean(values)
+    half = float(stdtrit(len(values) - 1, UPPER)) * stdev(values) / math.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half, "student-t")
+
+
+def wilson(percent: float, images: float) -> Interval:
+    """The Wilson interval of one accuracy in percent, measured on `images` test images."""
+    p, z = percent / 100, float(ndtri(UPPER))
+    shrink = 1 + z * z / images
+    centre = (p + z * z / (2 * images)) / shrink
+    half = z * math.sqrt(p * (1 - p) / images + (z / (2 * images)) ** 2) / shrink
+    return Interval(percent, 100 * (centre - half), 100 * (centre + half), "wilson")
+
+
+def interval(percents: Sequence[float], images: Sequence[float]) -> Interval:
+    """The interval that fits the number of seeds; no seed, or one without a value, has no mean."""
+    if not percents or any(math.isnan(percent) for percent in percents):
+        return Interval(math.nan, math.nan, math.nan, "none")
+    if len(percents) > 1:
+        return student(percents)
+    if math.isnan(images[0]):
+        return Interval(percents[0], math.nan, math.nan, "none")
+    return wilson(percents[0], images[0])

@@ -1,0 +1,73 @@
+"""A table once its numbers are text: what every renderer receives, so that a table is defined once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+DASH = "–"
+SMOKE_WARNING = "smoke scale: does it run? Never evidence."
+
+
+class Cell(NamedTuple):
+    """Formatted text and the marks of its footnotes."""
+
+    text: str
+    marks: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; numeric columns are aligned right, `detail` ones are left out where there is no room."""
+
+    label: str
+    unit: str = ""
+    numeric: bool = True
+    detail: bool = False
+
+    @property
+    def stacked(self) -> list[str]:
+        """Its words and its unit, one per line: twelve headings have no room side by side."""
+        return [*self.label.split(), *([self.unit] if self.unit else [])]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One dataset, network and scale: headings, rows of cells, and the notes under them."""
+
+    dataset: str
+    network: str
+    scale: str
+    seeds: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What the table compares; stands above it."""
+        return f"{self.network} on {self.dataset}, scale {self.scale}, {self.seeds}"
+
+    @property
+    def warning(self) -> str:
+        """What must be read before the numbers; empty when nothing must."""
+        return SMOKE_WARNING if self.scale == "smoke" else ""
+
+
+def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimals: int | None = None) -> list[Cell]:
+    """A column of cells with the same number of decimals; what is missing is a dash and carries no mark."""
+    places = _decimals(values) if decimals is None else decimals
+    return [
+        Cell(DASH) if math.isnan(value) else Cell(f"{value:,.{places}f}", mark)
+        for value, mark in zip(values, marks or [""] * len(values), strict=True)
+    ]
+
+
+def _decimals(values: Sequence[float]) -> int:
+    """Four digits for the largest value and at least two for the smallest, but never more than four decimals."""
+    sizes = [abs(value) for value in values if math.isfinite(value) and value != 0]
+    if not sizes:
+        return 0
+    return min(4, max(0, 3 - math.floor(math.log10(max(sizes))), 1 - math.floor(math.log10(min(sizes)))))

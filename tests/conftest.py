@@ -1,0 +1,20 @@
+"""Shared fixtures, and one line at the end: the largest error against the golden vectors."""
+
+from __future__ import annotations
+
+import pytest
+
+ERRORS: list[tuple[float, str]] = []
+
+
+@pytest.fixture
+def largest_errors() -> list[tuple[float, str]]:
+    return ERRORS
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    if ERRORS:
+        error, what = max(ERRORS)
+        terminalreporter.write_line(
+            f"golden vectors: {len(ERRORS)} arrays, largest relative error {error:.1e} ({what})"
+        )
