@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -25,6 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
+UsageError: Any = typer.BadParameter.__base__
+"""What click raises for every mistake in the words themselves; typer carries click under no public name."""
+INTERRUPTED = 130
 
 ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or smoke; see README, Scales.")]
 
@@ -95,17 +98,18 @@ def doctor() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point."""
+    """Entry point: whatever goes wrong with a request is one line on stderr."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False) or 0  # typer turns KeyboardInterrupt into this code
+        said = "interrupted; the same command goes on with what is missing" if code == INTERRUPTED else ""
     except BadInput as error:
-        print(f"dsr-bench: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("dsr-bench: interrupted; the same command goes on with what is missing", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(0)
+        code, said = 2, str(error)
+    except UsageError as error:
+        code, said = 2, " ".join(error.format_message().split())  # empty where help was asked for by saying nothing
+    if said:
+        print(f"dsr-bench: {said}", file=sys.stderr)
+    sys.exit(code)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -13,6 +13,8 @@ from benchmarks.plan import Plan, plan
 from benchmarks.request import chosen_scale, integers, named_run, named_sweep
 from benchmarks.spec import Run, Scale
 
+INTERRUPTED = 130
+
 
 def sweep(
     console: Console,
@@ -49,7 +51,14 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
             _estimate(console, work.missing)
     if only_plan:
         return 0
-    failed = _run(console, work, results, name) if work.missing else []
+    try:
+        failed = _run(console, work, results, name) if work.missing else []
+    except KeyboardInterrupt:
+        done = len(runs) - len(plan(runs, results).missing)
+        console.print(
+            f" [yellow]interrupted[/] {done} runs done; the same command goes on with the rest", highlight=False
+        )
+        return INTERRUPTED
     left_out = _export(console, name, work.runs, scale, results)
     _tabulate(console, name, scale, results)
     for run in failed:

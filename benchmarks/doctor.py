@@ -49,6 +49,8 @@ def _torchvision() -> Iterator[Finding]:
     except RuntimeError:
         text = "its build does not match torch's; data sets still work. Install both from one index to mend it"
         yield "note", "torchvision", text
+    except ImportError as error:
+        yield "bad", "torchvision", f"cannot be imported: {error}"
 
 
 def _device() -> Iterator[Finding]:

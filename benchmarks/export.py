@@ -67,4 +67,5 @@ def _place(found: dict[str, Any], sweep: str) -> tuple[Any, ...]:
     order = list(SWEEPS[sweep].methods) if sweep in SWEEPS else []
     method = found["method"]
     position = next((i for i, known in enumerate(order) if method.startswith(known)), len(order))
-    return found["scale"], found["network"], position, method, int(found["timesteps"]), int(found["seed"])
+    where = found["scale"], found["dataset"], found["network"]
+    return *where, position, method, int(found["timesteps"]), int(found["seed"])

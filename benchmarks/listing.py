@@ -9,8 +9,8 @@ from rich.table import Table
 from benchmarks.data import DATASETS
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS, build
+from benchmarks.structure import structure
 from benchmarks.sweeps import SWEEPS
-from benchmarks.synops import counting
 
 
 def show(console: Console) -> None:
@@ -32,8 +32,7 @@ def _sweeps() -> list[tuple[str, ...]]:
 def _size(name: str) -> tuple[str, ...]:
     network = build(name, "ann", 1, 10).eval()
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    with counting(network, torch.zeros(1, 3, 32, 32), 1) as counter:
-        layers = counter.layers
+    layers = structure(network, torch.zeros(1, 3, 32, 32)).layers
     padded, exact = sum(la.padded_macs for la in layers), sum(la.dense_macs for la in layers)
     return name, f"{parameters / 1e6:.3f} M", f"{padded / 1e6:.2f} M", f"{exact / 1e6:.2f} M"
 

@@ -1,7 +1,11 @@
-"""An observer that keeps MLflow up to date while runs go on, and never lets its trouble become theirs."""
+"""An observer that keeps MLflow up to date while runs go on, and never lets its trouble become theirs.
+
+`DSR_TRACKING=off` leaves MLflow alone; `dsr-bench sync` can still bring the runs in later.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import store, tracking
+from benchmarks import store
 from benchmarks.identity import key
 from benchmarks.launch import Observer
 from benchmarks.record import Result
@@ -27,8 +31,11 @@ class Mirroring:
     def __init__(self, inner: Observer, results: Path, console: Console, runs: Iterable[Run]) -> None:
         self.inner, self.results, self.console = inner, results, console
         self.last = time.monotonic()
-        self.works = True
-        self._note(tracking.close_stale(results, {key(run) for run in runs}))
+        self.works = os.environ.get("DSR_TRACKING") != "off"
+        if self.works:
+            from benchmarks import tracking
+
+            self._note(tracking.close_stale(results, {key(run) for run in runs}))
 
     def started(self, run: Run) -> None:
         self.inner.started(run)
@@ -44,6 +51,8 @@ class Mirroring:
 
     def _mirror(self, run: Run) -> None:
         if self.works:
+            from benchmarks import tracking
+
             self._note(tracking.mirror([store.directory(self.results, run)], self.results))
         self.last = time.monotonic()
 

@@ -32,7 +32,8 @@ def plan(wanted: Iterable[Run], results: Path) -> Plan:
             missing[origin] = None
     ordered = [run for run in runs if run in missing]
     resumable = [run for run in ordered if (store.directory(results, run) / store.CHECKPOINT).exists()]
-    committed = {key(run): rows[key(run)] for run in runs if key(run) in rows and not _done_here(results, run)}
+    settled = [run for run in runs if run not in missing and not _done_here(results, run)]
+    committed = {key(run): rows[key(run)] for run in settled}
     return Plan(runs, committed, ordered, resumable)
 
 

@@ -70,7 +70,7 @@ def result(results: Path, run: Run) -> Result | None:
     """The result of a run that has ended, well or not; None while it has not (or its file is of an older format)."""
     try:
         return load(directory(results, run) / RESULT)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

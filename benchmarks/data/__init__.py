@@ -49,7 +49,7 @@ def load(name: str, recipe: Recipe, device: torch.device | str = "cpu") -> Datas
         classes=arrays.classes,
         train=train.to(device),
         validation=validation.to(device) if validation else None,
-        test=_first(arrays.test, recipe.test_images).to(device),
+        test=_first(arrays.test, recipe.test_images, name).to(device),
         mean=source.mean,
         std=source.std,
         sha256=arrays.sha256,
@@ -73,7 +73,9 @@ def _train_and_validation(arrays: Arrays, name: str, recipe: Recipe) -> tuple[Sp
     return train, arrays.train.take(order[count : count + held_out]) if held_out else None
 
 
-def _first(split: Split, count: int | None) -> Split:
+def _first(split: Split, count: int | None, name: str) -> Split:
+    if count and count > len(split.labels):
+        raise BadInput(f"{name}: the recipe needs {count} test images, the test split has {len(split.labels)}")
     return split if count is None else split.take(_fixed_order(len(split.labels))[:count])
 
 

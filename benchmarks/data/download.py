@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def fetch(name: str, folder: Path) -> None:
         _pack(name, work)
         shutil.rmtree(work / "download", ignore_errors=True)
         work.rename(folder)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(
             f"{name} is not in {folder.parent} and could not be downloaded ({reason}); "

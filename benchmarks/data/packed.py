@@ -58,7 +58,9 @@ def _split(folder: Path, split: str, classes: int, manifest: dict[str, Any]) -> 
     found = digest(images, labels)
     expected = manifest.get("sha256", {}).get(split, found)
     if found != expected:
-        raise BadInput(f"{folder}: the {split} split is damaged (SHA-256 {found[:12]}..., manifest {expected[:12]}...)")
+        raise BadInput(
+            f"{folder}: the {split} split is damaged (SHA-256 {found[:12]}..., manifest {str(expected)[:12]}...)"
+        )
     channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     return found, Split(torch.from_numpy(channels_first), torch.from_numpy(labels))
 
@@ -67,8 +69,9 @@ def _array(path: Path, dtype: type, dimensions: int) -> np.ndarray:
     if not path.is_file():
         raise BadInput(f"{path} is missing")
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except Exception as error:  # numpy and tokenize raise half a dozen kinds for a damaged header
         raise BadInput(f"{path} cannot be read, it is damaged or cut short ({_one_line(error)})") from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != dimensions:
         raise BadInput(
@@ -86,8 +89,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
     except ValueError as error:
         raise BadInput(f"{path} is no JSON ({_one_line(error)})") from error
-    if not isinstance(manifest, dict):
-        raise BadInput(f"{path} is no JSON object")
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256", {}), dict):
+        raise BadInput(f"{path} is no JSON object, or its sha256 is none")
     return manifest
 
 

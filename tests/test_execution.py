@@ -1,0 +1,178 @@
+"""Runs as a user starts them: recorded, interrupted, resumed, failed; on the embedded digits."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import store
+from benchmarks.execution import execute
+from benchmarks.identity import key, parent
+from benchmarks.record import read_csv
+from benchmarks.spec import Run
+
+RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 2, 0, "smoke")
+PATIENCE_SECONDS = 120
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks", *words]
+
+
+def start(results: Path, *words: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"DSR_RESULTS": str(results), "DSR_TRACKING": "off", "NO_COLOR": "1"}
+    return subprocess.Popen(
+        command(*words), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
+    )
+
+
+def finish(results: Path, *words: str) -> tuple[int, str]:
+    process = start(results, *words)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, output
+
+
+def one_run(run: Run) -> list[str]:
+    fields = {"dataset": run.dataset, "network": run.network, "method": run.method, "timesteps": run.timesteps}
+    words = [word for name, value in fields.items() for word in (f"--{name}", str(value))]
+    return ["run", *words, "--seed", str(run.seed), "--scale", run.scale]
+
+
+def epochs_done(place: Path) -> int:
+    path = place / store.CURVES
+    return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+
+def wait_for_epochs(place: Path, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while epochs_done(place) < count:
+        assert time.monotonic() < deadline, "no progress"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    results = tmp_path_factory.mktemp("uninterrupted")
+    return execute(RUN, results), store.directory(results, RUN)
+
+
+def test_a_run_leaves_everything_that_its_directory_promises(uninterrupted):
+    result, place = uninterrupted
+    assert {path.name for path in place.iterdir()} == {
+        "run.json",
+        "curves.csv",
+        "network.pt",
+        "ledger.csv",
+        "result.json",
+    }
+    assert result.status == "done"
+    assert result.key == key(RUN)
+    assert result.provenance.data_sha256
+    assert result.epochs == epochs_done(place) == 10
+    assert (result.train_images, result.test_images) == (1437, 360)
+    assert result.peak_step_bytes is not None
+    assert result.top1_best is not None
+    assert result.top1 is not None
+    assert 10 < result.top1 <= result.top1_best <= 100
+    assert result.firing_rate is not None
+    assert 0 < result.firing_rate < 1
+
+
+def test_the_ledger_adds_up_to_the_row(uninterrupted):
+    result, place = uninterrupted
+    with (place / store.LEDGER).open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["operations"]) for row in rows if row["kind"] == "ac") / 360 == pytest.approx(result.acs)
+    assert sum(int(row["dense_macs_per_step"]) for row in rows) == result.dense_macs_per_step
+    assert {row["images"] for row in rows} == {"360"}
+
+
+def test_the_last_epoch_on_the_curve_is_the_headline(uninterrupted):
+    result, place = uninterrupted
+    curve = read_csv(place / store.CURVES)
+    assert float(curve[-1]["test_top1"]) == result.top1
+    assert max(float(epoch["test_top1"]) for epoch in curve) == result.top1_best
+    seconds = [float(epoch["train_seconds"]) for epoch in curve]
+    assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_cut_goes_on_to_the_result_it_would_have_had(blow, tmp_path, uninterrupted):
+    expected, finished = uninterrupted
+    place = store.directory(tmp_path, RUN)
+    process = start(tmp_path, *one_run(RUN))
+    wait_for_epochs(place, 3)
+    os.killpg(process.pid, blow)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert not (place / store.RESULT).exists()
+    assert 3 <= epochs_done(place) < 10
+    if blow != signal.SIGKILL:
+        assert process.returncode == 130
+        assert "the same command goes on" in output
+
+    code, output = finish(tmp_path, *one_run(RUN))
+    assert code == 0, output
+    assert "1 of them half done" in output
+    resumed = store.result(tmp_path, RUN)
+    assert resumed is not None
+    assert (resumed.top1, resumed.test_loss, resumed.acs) == (expected.top1, expected.test_loss, expected.acs)
+    ours, theirs = (torch.load(folder / store.NETWORK, weights_only=True) for folder in (place, finished))
+    for name in theirs:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_a_failed_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path):
+    doomed = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
+    (store.directory(tmp_path, doomed) / store.NETWORK).mkdir(parents=True)  # its weights cannot be saved
+
+    words = ["sweep", "quick", "--methods", "ann,dsr-if", "--timesteps", "2", "--seeds", "0"]
+    code, output = finish(tmp_path, *words)
+    assert code == 1, output
+    rows = {row["method"]: row for row in read_csv(tmp_path / "smoke" / "quick.csv")}
+    assert rows["ann"]["status"] == "failed"
+    assert "IsADirectoryError" in rows["ann"]["reason"]
+    assert rows["dsr-if"]["status"] == "done"
+    assert "log.txt" in output
+
+    (store.directory(tmp_path, doomed) / store.NETWORK).rmdir()
+    code, output = finish(tmp_path, *words)
+    assert code == 0, output
+    assert "1 cached · 1 missing" in output
+    assert {row["status"] for row in read_csv(tmp_path / "smoke" / "quick.csv")} == {"done"}
+
+
+def test_a_child_runs_after_its_parent_and_with_its_weights(tmp_path):
+    child = Run("digits", "preact-resnet-tiny", "qcfs", 4, 0, "smoke")
+    origin = parent(child)
+    assert origin is not None
+    code, output = finish(tmp_path, *one_run(child))
+    assert code == 0, output
+    result, trained = store.result(tmp_path, child), store.result(tmp_path, origin)
+    assert result is not None
+    assert trained is not None
+    assert result.parent_key == trained.key
+    assert (result.train_seconds, result.epochs, result.peak_step_bytes) == (0.0, 0, None)
+    assert result.top1 > 50  # converted from a trained network, not from a fresh one
+    ours, theirs = (
+        torch.load(store.directory(tmp_path, r) / store.NETWORK, weights_only=True) for r in (child, origin)
+    )
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_finished_sweep_does_nothing_the_second_time(tmp_path):
+    words = ["sweep", "quick", "--methods", "qcfs", "--timesteps", "2,4", "--seeds", "0"]
+    code, first = finish(tmp_path, *words)
+    assert code == 0, first
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*/*")}
+    code, second = finish(tmp_path, *words)
+    assert code == 0
+    assert "3 runs · 3 cached · 0 missing" in second
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*/*")} == written
