@@ -27,7 +27,6 @@ app = typer.Typer(
 console = Console()
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
-INTERRUPTED = 130
 
 ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or smoke; see README, Scales.")]
 
@@ -101,8 +100,7 @@ def main() -> NoReturn:
     """Entry point: whatever goes wrong with a request is one line on stderr."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        code = app(standalone_mode=False) or 0  # typer turns KeyboardInterrupt into this code
-        said = "interrupted; the same command goes on with what is missing" if code == INTERRUPTED else ""
+        code, said = app(standalone_mode=False) or 0, ""  # typer turns KeyboardInterrupt into 130
     except BadInput as error:
         code, said = 2, str(error)
     except UsageError as error:

@@ -54,7 +54,7 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
     try:
         failed = _run(console, work, results, name) if work.missing else []
     except KeyboardInterrupt:
-        done = len(runs) - len(plan(runs, results).missing)
+        done = len(work.runs) - len(plan(runs, results).missing)
         console.print(
             f" [yellow]interrupted[/] {done} runs done; the same command goes on with the rest", highlight=False
         )
@@ -91,11 +91,11 @@ def _check_data(missing: Iterable[Run]) -> None:
 def _estimate(console: Console, missing: list[Run]) -> None:
     from benchmarks.display import duration
     from benchmarks.estimate import seconds
-    from benchmarks.provenance import commit
+    from benchmarks.provenance import code
 
     times = seconds(missing)
     console.print(f" time   about {duration(sum(times.values()))} on this machine (from timing small steps)")
-    if commit()[1] is not False:
+    if code().dirty is not False:
         console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")
 
 

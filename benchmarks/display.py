@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from benchmarks.training import Epoch
 
 
+SECONDS_BETWEEN_LINES = 30.0
+"""Without a terminal, a long run says where it is about twice a minute."""
+
+
 class Display:
     """Observer of a launch. On a terminal: one bar for the sweep, one for the run; else one line per run."""
 
@@ -35,7 +39,7 @@ class Display:
         )
         self.sweep = self.progress.add_task("runs", total=total, note="")
         self.run = self.progress.add_task("", total=None, note="", visible=False)
-        self.began = 0.0
+        self.began = self.spoke = time.perf_counter()
         self.total, self.done = total, 0
 
     def __enter__(self) -> Display:
@@ -55,6 +59,8 @@ class Display:
     def epoch(self, run: Run, epoch: Epoch) -> None:
         note = f"loss {epoch.train_loss:.3f}, test {epoch.test_top1:.1f} %"
         self.progress.update(self.run, completed=epoch.epoch, note=note)
+        if not self.console.is_terminal and time.perf_counter() - self.spoke > SECONDS_BETWEEN_LINES:
+            self._say(f"   {_short(run)}, epoch {epoch.epoch}/{resolve(run).epochs}: {note}")
 
     def ended(self, run: Run, result: Result) -> None:
         self.done += 1
@@ -64,7 +70,11 @@ class Display:
         mark = "[green]✓[/]" if result.status == "done" else "[red]✗[/]"
         text = f"{result.top1:6.2f} %" if result.top1 is not None else f"[red]{result.status}[/]: {result.reason}"
         count = f"{self.done:>{len(str(self.total))}}/{self.total}"
-        self.console.print(f" {mark} {count}  {_short(run):<24} {text}  [dim]{duration(seconds)}[/]", highlight=False)
+        self._say(f" {mark} {count}  {_short(run):<24} {text}  [dim]{duration(seconds)}[/]")
+
+    def _say(self, text: str) -> None:
+        self.spoke = time.perf_counter()
+        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def _short(run: Run) -> str:

@@ -63,9 +63,9 @@ def _device() -> Iterator[Finding]:
 
 
 def _code() -> Iterator[Finding]:
-    from benchmarks.provenance import commit
+    from benchmarks.provenance import code
 
-    head, dirty = commit()
+    head, dirty = code()
     if dirty is None:
         yield "note", "code", "no git checkout: rows beyond smoke scale cannot be exported (set DSR_COMMIT)"
     else:

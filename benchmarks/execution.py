@@ -15,7 +15,7 @@ from benchmarks.evaluation import Evaluation, evaluate
 from benchmarks.identity import key, parent
 from benchmarks.metering import idle_memory
 from benchmarks.networks import build
-from benchmarks.provenance import provenance
+from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import resolve
 from benchmarks.record import Result, save
 from benchmarks.spec import Recipe, Run
@@ -26,7 +26,11 @@ OnEpoch = Callable[[Epoch], None]
 
 
 def execute(
-    run: Run, results: Path | None = None, on_epoch: OnEpoch = lambda epoch: None, sweep: str | None = None
+    run: Run,
+    results: Path | None = None,
+    on_epoch: OnEpoch = lambda epoch: None,
+    sweep: str | None = None,
+    code: Code | None = None,
 ) -> Result:
     """Carry a run out, or what is left of it, and record it in its run directory.
 
@@ -38,7 +42,7 @@ def execute(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     data = load(run.dataset, recipe, device)
-    source = provenance(data)
+    source = provenance(data, code)
     store.describe(place, run, sweep)
     memory = idle_memory(device)
 

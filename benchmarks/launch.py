@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from benchmarks import store
 from benchmarks.identity import key, parent
+from benchmarks.provenance import Code, code, provenance
 from benchmarks.record import Result, Status, save
 from benchmarks.spec import BadInput, Run
 
@@ -36,21 +37,26 @@ def local(runs: Iterable[Run], results: Path, sweep: str | None, observer: Obser
     """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all."""
     context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
     context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets"])
-    ended = []
+    running, ended = code(), []
     for run in runs:
         store.describe(store.directory(results, run), run, sweep)
         observer.started(run)
-        result = _parent_failed(run, results) or _in_own_process(context, run, results, sweep, observer)
+        result = _parent_failed(run, results) or _in_own_process(context, run, results, sweep, running, observer)
         observer.ended(run, result)
         ended.append(result)
     return ended
 
 
 def _in_own_process(
-    context: multiprocessing.context.BaseContext, run: Run, results: Path, sweep: str | None, observer: Observer
+    context: multiprocessing.context.BaseContext,
+    run: Run,
+    results: Path,
+    sweep: str | None,
+    running: Code,
+    observer: Observer,
 ) -> Result:
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(run, results, sweep, sender), name=str(run))  # type: ignore[attr-defined]
+    process = context.Process(target=_work, args=(run, results, sweep, running, sender), name=str(run))  # type: ignore[attr-defined]
     (store.directory(results, run) / store.RESULT).unlink(missing_ok=True)
     process.start()
     sender.close()
@@ -66,7 +72,7 @@ def _in_own_process(
     return store.result(results, run) or _failure(run, results, "failed", _ending(process.exitcode))
 
 
-def _work(run: Run, results: Path, sweep: str | None, progress: Connection) -> None:
+def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: Connection) -> None:
     """In the run's process: everything it prints goes to its log, every ending into its record."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
     _redirect(store.directory(results, run) / store.LOG)
@@ -77,7 +83,7 @@ def _work(run: Run, results: Path, sweep: str | None, progress: Connection) -> N
 
     try:
         with FileLock(store.directory(results, run) / ".lock", timeout=0):
-            execute(run, results, progress.send, sweep)
+            execute(run, results, progress.send, sweep, running)
     except BrokenPipeError:
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
     except Timeout:
@@ -106,8 +112,6 @@ def _parent_failed(run: Run, results: Path) -> Result | None:
 
 
 def _failure(run: Run, results: Path, status: Status, reason: str) -> Result:
-    from benchmarks.provenance import provenance
-
     origin = parent(run)
     result = Result(
         key=key(run),

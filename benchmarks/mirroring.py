@@ -60,4 +60,5 @@ class Mirroring:
         """Said once; the runs are complete all the same."""
         if trouble:
             self.works = False
-            self.console.print(f" [yellow]mlflow[/] {trouble}; runs are kept on disk, `dsr-bench sync` brings them in")
+            self.console.print(" [yellow]mlflow[/] ", end="")
+            self.console.print(f"{trouble}; runs are kept on disk, `dsr-bench sync` brings them in", markup=False)

@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -17,14 +18,21 @@ from benchmarks.record import Provenance
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class Code(NamedTuple):
+    """`dirty`: whether tracked files differ from the commit; None where git does not tell."""
+
+    commit: str
+    dirty: bool | None
+
+
 @cache
-def commit() -> tuple[str, bool | None]:
-    """The code's commit and whether tracked files differ from it. Without git: `DSR_COMMIT`, or "unknown"."""
+def code() -> Code:
+    """The running code's commit, as it was when first asked. Without git: `DSR_COMMIT`, or "unknown"."""
     try:
         head = _git("rev-parse", "HEAD")
-        return head, bool(_git("status", "--porcelain", "--untracked-files=no"))
+        return Code(head, bool(_git("status", "--porcelain", "--untracked-files=no")))
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("DSR_COMMIT", "unknown"), None
+        return Code(os.environ.get("DSR_COMMIT", "unknown"), None)
 
 
 def _git(*arguments: str) -> str:
@@ -32,13 +40,16 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def provenance(data: Dataset | None = None) -> Provenance:
-    """All of it, now; without `data` for a run that never got that far."""
-    head, dirty = commit()
+def provenance(data: Dataset | None = None, running: Code | None = None) -> Provenance:
+    """All of it, now; without `data` for a run that never got that far.
+
+    `running` is the launcher's code: what a process forked from it runs, whatever the checkout holds by now.
+    """
+    running = running or code()
     cuda = torch.cuda.is_available()
     return Provenance(
-        commit=head,
-        dirty=dirty,
+        commit=running.commit,
+        dirty=running.dirty,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
         device=torch.cuda.get_device_name() if cuda else "cpu",

@@ -24,7 +24,7 @@ def test_if_follows_a_membrane_worked_out_by_hand():
 
 
 def test_if_membrane_may_go_negative_and_then_needs_to_recover():
-    # u is 1.5 (fires, .5), -.2, 0, .9 (fires), 0
+    # the membrane: 1.5 (fires, leaves .5), -.2, 0, .9 (fires), 0
     out = dsr.IF(5, threshold=1.0, alpha=0.5)(over_time(1.5, -0.7, 0.2, 0.9, 0.1))
     assert out.flatten().tolist() == [1, 0, 0, 1, 0]
 

@@ -1,0 +1,199 @@
+"""MLflow mirrors what the run directories say, and never the other way round: no run needs any of this.
+
+`mirror` adds to MLflow what is missing there, whatever state a run directory is in: one function for a run in progress,
+its end, its resumption after a kill, and `dsr-bench sync` days later. The only importer of mlflow, inside functions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import sqlite3
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from benchmarks import record, store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+# fmt: off
+EPOCH_METRICS = {  # columns of curves.csv, at step = epoch; the others become epoch/COLUMN
+    "train_loss": "train/loss", "test_loss": "test/loss", "validation_loss": "val/loss",
+    "train_top1": "train/acc1", "test_top1": "test/acc1", "validation_top1": "val/acc1",
+}
+FINAL_METRICS = {  # fields of Result, at step 0; the other numbers become result/FIELD
+    "top1": "test/acc1_last", "top1_best": "test/acc1_best", "firing_rate": "spikes/rate_mean",
+    "acs": "synops/ac_per_image", "analog_macs": "synops/mac_per_image", "train_seconds": "time/train_s",
+    "train_step_ms": "time/train_step_ms_p50", "test_images_per_second": "throughput/test_images_per_s",
+    "peak_step_bytes": "mem/peak_step_bytes", "peak_reserved_bytes": "mem/peak_reserved_bytes",
+    "idle_bytes": "mem/idle_bytes",
+}
+ENVIRONMENT = {  # each unless the user has set it; left alone, mlflow waits four minutes for a dead server
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+# fmt: on
+
+
+def mirror(directories: Iterable[Path], results: Path) -> str | None:
+    """Bring MLflow up to date with run directories under `results`; None, or one line saying why it could not."""
+    there, trouble = _Mirror(results), None
+    try:
+        for directory in [d for d in directories if (d / store.RUN).exists() and not there.is_settled(d)]:
+            try:
+                with there.lock:
+                    there.bring_up_to_date(directory)
+            except (ValueError, KeyError, TypeError) as error:  # a damaged directory must not hold up the others
+                trouble = _one_line(f"{directory} cannot be read: {error!r}")
+    except Exception as error:  # whatever it is, the mirror must not stop the work that it mirrors
+        trouble = _one_line(f"MLflow at {there.uri}: {error}")
+    return trouble
+
+
+def close_stale(results: Path, live_keys: set[str]) -> str | None:
+    """End as KILLED the runs that MLflow takes for running and whose key is not live; returns what `mirror` returns."""
+    there = _Mirror(results)
+    try:
+        with there.lock:
+            client = there.client
+        ours = f"attributes.status = 'RUNNING' and tags.`snn.results` = '{there.results}'"  # a server may be shared
+        experiments = [e.experiment_id for e in client.search_experiments()]
+        for run in client.search_runs(experiments, ours) if experiments else ():
+            if run.data.tags["snn.run_key"] not in live_keys:
+                client.set_tag(run.info.run_id, "snn.status", "killed")
+                client.set_terminated(run.info.run_id, "KILLED")
+    except Exception as error:
+        return _one_line(f"MLflow at {there.uri}: {error}")
+    return None
+
+
+class _Mirror:
+    """MLflow as one results folder sees it. Connect and write under the lock: a store made twice at once is broken."""
+
+    def __init__(self, results: Path) -> None:
+        os.environ.update(ENVIRONMENT | dict(os.environ))  # before the first import of mlflow
+        self.results = results.resolve()
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.results / 'mlflow.db'}"
+        self.database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+        self.lock = FileLock(self.results / "mlflow.lock", timeout=30)
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        warnings.filterwarnings("ignore", module="mlflow")  # which uses what sqlalchemy has deprecated
+        from mlflow import MlflowClient
+
+        if self.database and not self.database.exists():
+            for marker in self.results.rglob("mlflow.json"):  # of a store that is gone
+                marker.unlink(missing_ok=True)
+            partial = self.database.with_name(f"{self.database.name}.partial")
+            partial.write_bytes(b"")  # empties what a kill has left, and fails at once where nothing can be written
+            MlflowClient(f"sqlite:///{partial}")  # made beside its place: a kill half-way would spoil it for good
+            partial.replace(self.database)
+        if self.database:  # raises within 5 s where mlflow would try for 100 s
+            sqlite3.connect(self.database, timeout=5).execute("BEGIN IMMEDIATE").connection.close()
+        return MlflowClient(self.uri)
+
+    def is_settled(self, directory: Path) -> bool:
+        try:
+            marker = json.loads((directory / "mlflow.json").read_text())
+            same = (marker["uri"], marker["ended"]) == (_one_line(self.uri), _modified(directory / store.RESULT))
+            return same and (self.database is None or self.database.exists())
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def bring_up_to_date(self, directory: Path) -> None:
+        """Log what MLflow lacks, then the status, then the marker: cut short anywhere, the next call goes on there."""
+        from mlflow.entities import Param, RunTag
+
+        about, ended = json.loads((directory / store.RUN).read_text()), _modified(directory / store.RESULT)
+        result = record.load(directory / store.RESULT) if ended else None
+        epochs, params = _epochs(directory / store.CURVES), _params(about)
+        tags = _tags(about, result) | {"snn.results": str(self.results)}
+        run = self.find_or_make(about, tags, _modified(directory / store.RUN))
+        run_id, known = run.info.run_id, run.data
+        logged = {(m.key, m.step) for name in known.metrics for m in self.client.get_metric_history(run_id, name)}
+        new = [m for m in epochs if (m.key, m.step) not in logged]
+        if result:
+            numbers = {n: v for n, v in vars(result).items() if isinstance(v, int | float) and n not in about["run"]}
+            final = _metrics(FINAL_METRICS, "result", numbers, 0, ended)
+            new += [m for m in final if known.metrics.get(m.key) != m.value]
+        elif run.info.status == "KILLED" and not new:
+            return  # closed as stale, and no news of it since
+        missing = [Param(name, value) for name, value in params.items() if name not in known.params]
+        changed = [RunTag(name, value) for name, value in tags.items() if known.tags.get(name) != value]
+        self.client.log_batch(run_id, params=missing, tags=changed, synchronous=True)
+        for first in range(0, len(new), 1000):  # MLflow's limit per batch
+            self.client.log_batch(run_id, new[first : first + 1000], synchronous=True)
+        if "snn.reason" in known.tags and "snn.reason" not in tags:
+            self.client.delete_tag(run_id, "snn.reason")
+        if not result:
+            self.client.update_run(run_id, "RUNNING")
+            return
+        self.client.set_terminated(run_id, "FINISHED" if result.status == "done" else "FAILED", ended)
+        marker = {"uri": _one_line(self.uri), "run_id": run_id, "ended": ended}
+        record.write_whole(directory / "mlflow.json", json.dumps(marker) + "\n")
+
+    def find_or_make(self, about: dict[str, Any], tags: dict[str, str], started: int) -> Run:
+        """The MLflow run with this key, in its dataset's experiment and under its sweep: what is not there is made."""
+        name = f"dsr-bench/{about['run']['dataset']}"
+        artifacts = (self.results / "mlartifacts").as_uri() if self.database else None  # a server has its own place
+        known = self.client.get_experiment_by_name(name)
+        experiment = known.experiment_id if known else self.client.create_experiment(name, artifacts)
+
+        def run(title: str, tags: dict[str, str], *known_by: str) -> Run:
+            wanted = " and ".join(f"tags.`{name}` = '{tags[name]}'" for name in ("snn.kind", *known_by))
+            found = self.client.search_runs([experiment], wanted, max_results=1)
+            return found[0] if found else self.client.create_run(experiment, started, tags, title)
+
+        if about["sweep"]:
+            sweep = {"snn.kind": "sweep", "snn.sweep": about["sweep"], "snn.scale": about["run"]["scale"]}
+            folder = run(f"{about['sweep']}-{about['run']['scale']}", sweep, "snn.sweep", "snn.scale")
+            self.client.set_terminated(folder.info.run_id)  # nobody would ever end it
+            tags["mlflow.parentRunId"] = folder.info.run_id
+        return run("{method}-{network}-T{timesteps}-s{seed}".format(**about["run"]), tags, "snn.run_key")
+
+
+def _epochs(curves: Path) -> list[Metric]:
+    rows, when = record.read_csv(curves) if curves.exists() else [], _modified(curves)
+    return [m for row in rows for m in _metrics(EPOCH_METRICS, "epoch", row, int(row.pop("epoch")), when)]
+
+
+def _metrics(names: Mapping[str, str], group: str, values: Mapping[str, Any], step: int, when: int) -> list[Metric]:
+    """The values that are finite numbers; of infinity MLflow would make 1.8e308."""
+    from mlflow.entities import Metric
+
+    numbers = {names.get(n, f"{group}/{n}"): float(value) for n, value in values.items() if value not in (None, "")}
+    return [Metric(name, number, when, step) for name, number in numbers.items() if math.isfinite(number)]
+
+
+def _params(about: dict[str, Any]) -> dict[str, str]:
+    flat = about["run"] | about["recipe"]
+    flat |= {f"{part}.{name}": value for part in ("neuron", "norm") for name, value in flat.pop(part).items()}
+    flat |= {"T": flat.pop("timesteps"), "sources": None}  # the sources are no part of what was done
+    return {name: str(value) for name, value in flat.items() if value is not None}
+
+
+def _tags(about: dict[str, Any], result: record.Result | None) -> dict[str, str]:
+    tags = {"kind": "run", "run_key": about["key"], "parent_key": about["parent_key"], "sweep": about["sweep"]}
+    tags |= {name.replace("timesteps", "T"): value for name, value in about["run"].items()} | {"status": "running"}
+    if result:
+        tags |= vars(result.provenance) | {"status": result.status, "reason": result.reason}
+    named = {f"snn.{name}": str(value) for name, value in tags.items() if value is not None}
+    return named | ({"mlflow.source.git.commit": result.provenance.commit} if result else {})
+
+
+def _modified(path: Path) -> int:
+    return int(1000 * path.stat().st_mtime) if path.exists() else 0  # milliseconds, as MLflow counts
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", " ".join(text.split()))[:300]  # without the password of an address
