@@ -124,11 +124,13 @@ def _seeds(counts: pd.Series) -> str:
 
 
 def origin(frame: pd.DataFrame) -> dict[str, str]:
-    """Where the rows come from: commits, machines and dates, for the foot of a page."""
+    """Where the rows come from: data, commits, machines and dates, for the foot of a page."""
     commits = frame["commit"].str[:12] + frame["dirty"].eq("True").map({True: " (dirty)", False: ""})
     machines = frame["machine"].str.cat(frame["device"], sep=", ")
     dates = sorted(set(frame["started"].dropna().str[:10]))
+    data = frame["dataset"].str.cat(frame["data_source"], sep=": ")
     return {
+        "data": "; ".join(sorted(set(data.dropna()))),
         "commits": "; ".join(sorted(set(commits.dropna()))),
         "machines": "; ".join(sorted(set(machines.dropna()))),
         "dates": " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "",

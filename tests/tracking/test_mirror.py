@@ -1,109 +1,28 @@
-"""MLflow holds what the run directories say, once, whatever happened on the way; and its troubles stay its own."""
+"""MLflow holds what the run directories say, once, whatever happened on the way."""
 
 from __future__ import annotations
 
-import csv
-import importlib.util
 import json
 import os
-import socket
-import sqlite3
-import subprocess
 import sys
-import time
-from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mirrored import (
+    COLUMNS,
+    MEASURED,
+    RUN,
+    ended,
+    found,
+    started,
+    steps,
+    the_run,
+    trained,
+)
 
 from benchmarks import record, tracking
-from benchmarks.spec import Recipe, Run
-
-needs_mlflow = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
-
-RUN = Run("cifar10", "preact-resnet18", "dsr-lif", 20, 0, "laptop")
-RECIPE = Recipe(8, 64, 0.05, parent="ann", neuron={"threshold": 0.3, "alpha": 0.5}, sources="ours")
-PROVENANCE = record.Provenance("abc123", False, "2026-11-01", "a Xeon", "cpu", 2, "3.11", "2.13", "f00", "torchvision")
-MEASURED = {"top1": 91.5, "top1_best": 92.0, "analog_macs": 5e6, "acs": 1.25e7, "train_seconds": 80.0, "idle_bytes": 7}
-COLUMNS = [
-    *("epoch", "learning_rate", "train_loss", "train_top1", "test_loss", "test_top1"),
-    *("validation_loss", "validation_top1", "train_seconds"),
-]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder with an initialised store: making one takes seconds. Every test in it has keys of its own."""
-    if importlib.util.find_spec("mlflow") is None:
-        pytest.skip("mlflow is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        _isolate(patch)
-        results = tmp_path_factory.mktemp("results")
-        assert tracking.close_stale(results, set()) is None
-    return results
-
-
-@pytest.fixture(autouse=True)
-def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    _isolate(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-
-
-def _isolate(patch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", *tracking.ENVIRONMENT):
-        patch.setenv(name, "noted, so that it is put back")
-        patch.delenv(name)
-    patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-
-
-def started(results: Path, key: str, sweep: str | None = None, run: Run = RUN) -> Path:
-    """A run directory as it is before the first epoch has ended."""
-    directory = results / "runs" / key
-    directory.mkdir(parents=True)
-    about = {"key": key, "parent_key": "parent", "sweep": sweep, "run": asdict(run), "recipe": asdict(RECIPE)}
-    (directory / "run.json").write_text(json.dumps(about))
-    return directory
-
-
-def trained(directory: Path, epochs: int, loss: float = 1.0) -> Path:
-    """The same after some epochs: losses fall as 1/epoch, one epoch takes 10 s, nothing is held out for validation."""
-    with (directory / "curves.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows([e, 0.1, loss / e, 10.0 * e, 2 / e, 9.0 * e, "", "", 10.0 * e] for e in range(1, epochs + 1))
-    return directory
-
-
-def ended(directory: Path, status: record.Status = "done", reason: str | None = None, **measured: Any) -> Path:
-    """The same with a result."""
-    about = json.loads((directory / "run.json").read_text())
-    identity = {"key": about["key"], "parent_key": about["parent_key"], **about["run"]}
-    result = record.Result(**identity, status=status, reason=reason, **measured, provenance=PROVENANCE)
-    record.save(result, directory / "result.json")
-    return directory
-
-
-def client(results: Path) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(f"sqlite:///{results / 'mlflow.db'}")
-
-
-def found(results: Path, where: str, dataset: str = "cifar10") -> list[Any]:
-    experiment = client(results).get_experiment_by_name(f"dsr-bench/{dataset}")
-    return list(client(results).search_runs([experiment.experiment_id], where))
-
-
-def the_run(results: Path, key: str) -> Any:
-    (run,) = found(results, f"tags.`snn.run_key` = '{key}'")
-    return run
-
-
-def steps(results: Path, key: str, metric: str = "train/loss") -> list[tuple[int, float]]:
-    history = client(results).get_metric_history(the_run(results, key).info.run_id, metric)
-    return sorted((m.step, m.value) for m in history)
 
 
 def test_a_finished_run_is_found_by_what_it_is_and_by_what_it_reached(store: Path) -> None:
@@ -266,91 +185,3 @@ def test_a_damaged_run_directory_is_named_and_does_not_hold_up_the_others(store:
     assert str(damaged) in trouble
     assert "\n" not in trouble
     assert the_run(store, "sound").info.status == "RUNNING"
-
-
-@needs_mlflow
-def test_an_unreachable_server_costs_a_line_and_few_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
-    directories, began = [ended(started(tmp_path, str(n))) for n in range(5)], time.monotonic()
-    for trouble in (tracking.mirror(directories, tmp_path), tracking.close_stale(tmp_path, set())):
-        assert trouble is not None
-        assert "127.0.0.1:9" in trouble
-        assert "secret" not in trouble
-        assert "\n" not in trouble
-    assert time.monotonic() - began < 10
-    assert not list(tmp_path.rglob("mlflow.json"))
-
-
-@needs_mlflow
-def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{deaf.getsockname()[1]}")
-        began = time.monotonic()
-        assert tracking.mirror([started(tmp_path, str(n)) for n in range(5)], tmp_path)
-    assert time.monotonic() - began < 8
-
-
-def test_a_locked_database_costs_a_line_and_few_seconds(store: Path) -> None:
-    with closing(sqlite3.connect(store / "mlflow.db")) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        began = time.monotonic()
-        assert "database is locked" in (tracking.mirror([started(store, "locked")], store) or "")
-    assert time.monotonic() - began < 10
-    assert tracking.mirror([store / "runs" / "locked"], store) is None
-
-
-@needs_mlflow
-def test_a_database_that_cannot_be_opened_costs_a_line(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").mkdir()
-    began = time.monotonic()
-    assert "unable to open database file" in (tracking.mirror([started(tmp_path, "a")], tmp_path) or "")
-    assert time.monotonic() - began < 10
-
-
-def test_without_mlflow_there_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mlflow", None)
-    for trouble in (tracking.mirror([started(tmp_path, "a")], tmp_path), tracking.close_stale(tmp_path, set())):
-        assert trouble is not None
-        assert "mlflow" in trouble
-        assert "\n" not in trouble
-
-
-def test_ctrl_c_passes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tracking._Mirror, "bring_up_to_date", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        tracking.mirror([started(tmp_path, "a")], tmp_path)
-
-
-@needs_mlflow
-def test_four_processes_make_one_store_and_one_sweep_together(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from benchmarks.tracking import mirror; "
-    code += "_, results, *directories = map(pathlib.Path, sys.argv); print(mirror(directories, results))"
-    directories = [ended(trained(started(tmp_path, str(n), "cifar10"), 2)) for n in range(4)]
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parent.parent
-    processes = [
-        subprocess.Popen([*command, str(d)], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for d in directories
-    ]
-    assert [process.communicate(timeout=120)[0] for process in processes] == ["None\n"] * 4
-    assert [the_run(tmp_path, str(n)).info.status for n in range(4)] == ["FINISHED"] * 4
-    assert len(found(tmp_path, "tags.`snn.kind` = 'sweep'")) == 1
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db", "mlflow.lock", "runs"]
-
-
-@needs_mlflow
-def test_when_the_store_is_gone_what_was_settled_in_it_is_mirrored_again(tmp_path: Path) -> None:
-    settled = ended(started(tmp_path, "settled"))
-    marker: dict[str, Any] = {
-        "uri": f"sqlite:///{tmp_path / 'mlflow.db'}",
-        "run_id": "in a database that somebody has deleted",
-    }
-    marker["ended"] = int(1000 * (settled / "result.json").stat().st_mtime)
-    (settled / "mlflow.json").write_text(json.dumps(marker))
-    assert tracking.mirror([started(tmp_path, "new")], tmp_path) is None, "makes a new store"
-    assert tracking.mirror([settled], tmp_path) is None
-    assert the_run(tmp_path, "settled").info.status == "FINISHED"

@@ -1,0 +1,55 @@
+"""A file that makes no sense is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invented import result, write_rows
+
+from benchmarks.record import COLUMNS
+from benchmarks.spec import BadInput
+from reports.comparison import read
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"cannot read .*nowhere\.csv: No such file"):
+        read([tmp_path / "nowhere.csv"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no rows"),
+        (",".join(COLUMNS) + "\n", "has no rows"),
+        ("key,dataset\n1,digits\n", "lacks the columns parent_key, network"),
+        ("\xff", "cannot read .*: not a text file"),
+    ],
+)
+def test_a_file_that_is_no_result_csv_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(BadInput, match=message) as caught:
+        read([path])
+    assert "odd.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"top1": "good"}, "column top1"),
+        ({"scale": "huge"}, "unknown scale"),
+        ({"timesteps": 4.5}, "column timesteps"),
+        ({"timesteps": None}, "column timesteps has an empty cell"),
+    ],
+)
+def test_a_cell_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        read([write_rows(tmp_path / "rows.csv", result(**changes))])
+
+
+def test_no_file_at_all_is_refused() -> None:
+    with pytest.raises(BadInput, match="no CSV file"):
+        read([])

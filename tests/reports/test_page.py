@@ -1,0 +1,73 @@
+"""The HTML page."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from invented import ORIGIN, result, write_rows
+
+import reports
+from benchmarks.record import Provenance
+from reports.table import SMOKE_WARNING
+
+
+class Page(HTMLParser):
+    """Collects the tags of a page and checks that they close in order."""
+
+    VOID = ("meta", "link")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def count(self, tag: str, **attributes: str) -> int:
+        return sum(name == tag and attributes.items() <= found.items() for name, found in self.tags)
+
+
+def page(tmp_path: Path, *rows: dict[str, Any]) -> str:
+    reports.write([write_rows(tmp_path / "rows.csv", *rows)], tmp_path / "report")
+    return (tmp_path / "report" / "index.html").read_text()
+
+
+def test_the_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
+    text = page(tmp_path, result(), result(scale="smoke"))
+    found = Page(text)
+    assert not re.search(r"https?://", text)
+    assert found.count("script") == 0
+    assert "@import" not in text
+    assert found.count("table") == found.count("caption") == 2
+    assert found.count("th", scope="col") == 24
+    assert found.count("th", scope="row") == 2
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_only_a_smoke_page_carries_the_warning(tmp_path: Path) -> None:
+    assert SMOKE_WARNING in page(tmp_path, result(scale="smoke"))
+    assert SMOKE_WARNING not in page(tmp_path, result(scale="laptop"))
+
+
+def test_the_page_says_where_its_rows_come_from(tmp_path: Path) -> None:
+    later = Provenance(**{**ORIGIN.__dict__, "started": "2025-03-05T01:00:00+00:00", "dirty": True})
+    text = page(tmp_path, result(), result(seed=1, provenance=later))
+    for fact in ("4.6 pJ per MAC", "0123456789ab; 0123456789ab (dirty)", "bench-01, cpu", "2025-03-02 to 2025-03-05"):
+        assert fact in text.partition("<footer>")[2]
+
+
+def test_text_from_the_csv_cannot_become_markup(tmp_path: Path) -> None:
+    text = page(tmp_path, result(method="<script>x</script>"), result(status="failed", reason="<img src=y>"))
+    assert Page(text).count("script") == Page(text).count("img") == 0
+    assert "&lt;script&gt;" in text

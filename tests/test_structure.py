@@ -1,0 +1,57 @@
+"""A network's structure: sizes published or worked out for it, and fvcore's count of its multiply-accumulates."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.networks import build
+from benchmarks.structure import structure
+
+
+def test_the_papers_network_has_its_published_size():
+    network = build("preact-resnet18", "dsr-if", 2, 10).eval()
+    found = structure(network, torch.zeros(1, 3, 32, 32))
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(11.177e6, rel=1e-4)
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(555.4e6, rel=1e-4)
+    assert sum(found.neurons.values()) == 557_578
+    assert len(found.neurons) == 19
+
+
+@pytest.mark.parametrize(
+    ("depth", "macs", "parameters", "thresholds", "neurons"),
+    [(20, 40.81e6, 0.273e6, 21, 188_490), (56, 125.7e6, 0.858e6, 57, 532_554), (110, 253.1e6, 1.735e6, 111, 1_048_650)],
+)
+def test_the_narrow_family_has_the_sizes_worked_out_for_it(depth, macs, parameters, thresholds, neurons):
+    network = build(f"preact-resnet{depth}", "dsr-lif", 2, 10).eval()
+    found = structure(network, torch.zeros(1, 3, 32, 32))
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=2e-3)
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=1e-3)
+    assert len(found.neurons) == thresholds
+    assert sum(found.neurons.values()) == neurons
+
+
+@pytest.mark.parametrize("name", ["preact-resnet18-narrow", "preact-resnet20", "preact-resnet-tiny"])
+def test_padded_macs_equal_fvcores(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fvcore = pytest.importorskip("fvcore.nn")
+        network = build(name, "ann", 1, 10).eval()
+        x = torch.zeros(1, 3, 32, 32)
+        theirs = fvcore.FlopCountAnalysis(network, x).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        by_operator = theirs.by_operator()
+    ours = sum(layer.padded_macs for layer in structure(network, x).layers)
+    assert ours == by_operator["conv"] + by_operator["linear"]
+
+
+def test_dense_macs_equal_fvcores_where_there_is_no_padding():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fvcore = pytest.importorskip("fvcore.nn")
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 2, 2, groups=2)).eval()
+        theirs = fvcore.FlopCountAnalysis(network, torch.zeros(1, 3, 8, 8)).by_operator()["conv"]
+    found = structure(network, torch.zeros(1, 3, 8, 8)).layers
+    assert sum(layer.dense_macs for layer in found) == sum(layer.padded_macs for layer in found) == theirs
