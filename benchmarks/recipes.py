@@ -31,7 +31,7 @@ def resolve(run: Run) -> Recipe:
         case "paper":
             return recipe
         case "short":  # [ours] the paper's network and batch; only the schedule is shorter
-            return replace(_epochs(recipe, 30), sources=recipe.sources + "; 30 epochs (ours)")
+            return _ours(_epochs(recipe, 30), "short")
         case "laptop":
             return _laptop(recipe, run)
         case "smoke":
@@ -69,19 +69,23 @@ def _published(run: Run) -> Recipe:
             return CIFAR
 
 
+def _ours(recipe: Recipe, scale: str) -> Recipe:
+    return replace(recipe, sources=f"{recipe.sources}; cut down to {scale} scale by us")
+
+
 def _epochs(recipe: Recipe, epochs: int) -> Recipe:
     return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs)
 
 
 def _laptop(recipe: Recipe, run: Run) -> Recipe:
     """[ours] 10,000 training images, 8 epochs of 156 iterations, half an epoch of warm-up, the whole test split."""
-    recipe = _short_schedule(_epochs(recipe, 8), run)
+    recipe = _ours(_short_schedule(_epochs(recipe, 8), run), "laptop")
     return replace(recipe, batch_size=64, warmup_iterations=78, train_images=10_000, validation_images=2_000)
 
 
 def _smoke(recipe: Recipe, run: Run) -> Recipe:
     """[ours] Does it run? Never evidence."""
-    recipe = _short_schedule(_epochs(recipe, 2), run)
+    recipe = _ours(_short_schedule(_epochs(recipe, 2), run), "smoke")
     return replace(recipe, batch_size=32, warmup_iterations=4, train_images=320, validation_images=64, test_images=320)
 
 

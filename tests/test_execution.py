@@ -21,6 +21,7 @@ from benchmarks.spec import Run
 
 RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 2, 0, "smoke")
 PATIENCE_SECONDS = 120
+REAL = Path(os.environ.get("DSR_DATA", "/nowhere")) / "cifar10"
 
 
 def command(*words: str) -> list[str]:
@@ -165,6 +166,17 @@ def test_a_child_runs_after_its_parent_and_with_its_weights(tmp_path):
         torch.load(store.directory(tmp_path, r) / store.NETWORK, weights_only=True) for r in (child, origin)
     )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no CIFAR-10: DSR_DATA names no folder that holds cifar10")
+@pytest.mark.parametrize("method", ["dsr-lif", "stbp-tdbn"])
+def test_it_runs_on_real_cifar10(method, tmp_path):
+    result = execute(Run("cifar10", "preact-resnet-tiny", method, 3, 0, "smoke"), tmp_path)
+    assert result.status == "done"
+    assert (result.train_images, result.test_images) == (320, 320)
+    assert result.top1_validation_selected is not None
+    assert result.firing_rate is not None
+    assert result.firing_rate > 0
 
 
 def test_a_finished_sweep_does_nothing_the_second_time(tmp_path):
