@@ -18,11 +18,12 @@ import baselines.conversion
 import baselines.qcfs
 import baselines.stbp
 import dsr
-from benchmarks.networks.parts import Norm, Parts, Readout
+from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
 from benchmarks.spec import Recipe
 
 MakeNeuron = Callable[..., nn.Module]
 MakeNorm = Callable[[Mapping[str, float]], Norm]
+Wrap = Callable[[nn.Module], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
 
 
@@ -53,20 +54,41 @@ def _qcfs(timesteps: int, **parameters: Any) -> nn.Module:
     return baselines.qcfs.Activation(**parameters)
 
 
+def _as_it_is(network: nn.Module) -> nn.Module:
+    return network
+
+
+def _in_representation_space(network: nn.Module) -> nn.Module:
+    return dsr.RepresentationSpace(network, DirectCoding)
+
+
 @dataclass(frozen=True)
 class Method:
-    """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters."""
+    """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
+
+    `wrap` may change how the finished network is differentiated; parameters and their names stay.
+    """
 
     title: str
     neuron: MakeNeuron
     norm: MakeNorm = _batch_norm
     readout: MakeReadout = _mean_current
+    wrap: Wrap = _as_it_is
 
 
 METHODS: Mapping[str, Method] = {
     "ann": Method("ANN, ReLU", _relu),
     "dsr-if": Method("DSR, integrate-and-fire", dsr.IF, readout=_representation),
     "dsr-lif": Method("DSR, leaky integrate-and-fire", dsr.LIF, readout=_representation),
+    "dsr-if-rep": Method(
+        "DSR-IF, differentiated in representation space", dsr.IF, readout=_representation, wrap=_in_representation_space
+    ),
+    "dsr-lif-rep": Method(
+        "DSR-LIF, differentiated in representation space",
+        dsr.LIF,
+        readout=_representation,
+        wrap=_in_representation_space,
+    ),
     "stbp-tdbn": Method("STBP-tdBN, surrogate gradient", baselines.stbp.LIF, norm=_threshold_norm),
     "qcfs-ann": Method("ANN with QCFS activation, parent of qcfs", _qcfs),
     "qcfs": Method("QCFS, converted from qcfs-ann", baselines.conversion.IF),

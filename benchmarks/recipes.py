@@ -41,15 +41,15 @@ def resolve(run: Run) -> Recipe:
 def _published(run: Run) -> Recipe:
     low_latency = run.timesteps <= 5
     match run.method:
-        case "dsr-if":
+        case "dsr-if" | "dsr-if-rep":
             # [DSR] README: V = 6, alpha = 0.5 at every T; lr 0.1 at T = 20, 0.05 at T = 5. lr at T = 10, 15 is ours.
             neuron = {"threshold": 6.0, "alpha": 0.5, "threshold_floor": 0.01}
             return replace(CIFAR, learning_rate=0.05 if low_latency else 0.1, neuron=neuron)
-        case "dsr-lif" if low_latency:
+        case "dsr-lif" | "dsr-lif-rep" if low_latency:
             # [DSR] README, "low latency": T = 5.
             neuron = {"threshold": 0.6, "alpha": 0.5, "tau": 1.0, "dt": 0.1, "threshold_floor": 0.001}
             return replace(CIFAR, learning_rate=0.05, neuron=neuron)
-        case "dsr-lif":
+        case "dsr-lif" | "dsr-lif-rep":
             # [DSR] T = 20. At T = 10 and 15 alpha = 0.4 is ours: it minimises the mean quantisation error there.
             alpha = 0.3 if run.timesteps >= 20 else 0.4
             neuron = {"threshold": 0.3, "alpha": alpha, "tau": 1.0, "dt": 0.05, "threshold_floor": 0.0005}
@@ -101,9 +101,9 @@ def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
     CIFAR-10, narrow network, T = 5, dsr-if, 2 epochs of 5,000 images, accuracy for V = 6, 2, 1: 9.2, 19.1, 29.1 %.
     """
     match run.method:
-        case "dsr-if":
+        case "dsr-if" | "dsr-if-rep":
             return replace(recipe, neuron={**recipe.neuron, "threshold": 1.0})
-        case "dsr-lif":
+        case "dsr-lif" | "dsr-lif-rep":
             return replace(recipe, neuron={**recipe.neuron, "threshold": recipe.neuron["dt"]})
         case "qcfs-ann":
             return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})

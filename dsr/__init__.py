@@ -7,5 +7,6 @@ Tensors are time-major with time folded into the batch: row `t * B + b` of a `(T
 from dsr.neurons import IF, LIF
 from dsr.readout import Readout
 from dsr.representation import firing_rate, weighted_firing_rate
+from dsr.representation_space import RepresentationSpace
 
-__all__ = ["IF", "LIF", "Readout", "firing_rate", "weighted_firing_rate"]
+__all__ = ["IF", "LIF", "Readout", "RepresentationSpace", "firing_rate", "weighted_firing_rate"]

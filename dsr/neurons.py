@@ -116,6 +116,10 @@ class Neuron(nn.Module):
         else:
             self.register_buffer("threshold", torch.tensor(float(threshold)))
 
+    def rate(self) -> Rate:
+        """The layer that reads this neuron's representation."""
+        raise NotImplementedError
+
     def project_threshold(self) -> None:
         """V <- max(V, floor), in place."""
         with torch.no_grad():

@@ -1,120 +1,212 @@
-"""Bad input: one line on stderr (what, where, what is allowed), exit code 2, before anything expensive starts."""
+"""The command line, called as a user calls it: every mistake is one line on stderr, code 2, and no run directory."""
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pytest
+import torch
+from rich.console import Console
 
-from benchmarks.__main__ import main
+from benchmarks import __main__ as command_line
+from benchmarks import commands, estimate, launch
+from benchmarks.data import DATASETS
+from benchmarks.methods import METHODS
+from benchmarks.networks import NETWORKS
+from benchmarks.spec import Run
+from benchmarks.sweeps import SWEEPS
+
+RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --timesteps 2 --seed 0 --scale smoke"
+"""A good request; an option that follows once more takes the earlier one's place."""
+
+
+class Ending(NamedTuple):
+    code: int | str | None
+    out: str
+    err: str
+
+
+Bench = Callable[[str], Ending]
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
+    """Calls `dsr-bench WORDS` in this process; results go to tmp_path/results, data are looked for in tmp_path/data."""
+
+    def call(words: str) -> Ending:
+        monkeypatch.setattr(sys, "argv", ["dsr-bench", *words.split()])
+        with pytest.raises(SystemExit) as ending:
+            command_line.main()
+        return Ending(ending.value.code, *capsys.readouterr())
+
+    (tmp_path / "data").mkdir()
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("DSR_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DSR_TRACKING", "off")
-    (tmp_path / "data").mkdir()
-    return tmp_path
+    monkeypatch.setattr(command_line, "console", Console(width=200))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own there
+    monkeypatch.setattr(launch, "local", _never)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield call
+    signal.signal(signal.SIGTERM, handler)
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["dsr-bench", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+def _never(*arguments: object) -> NoReturn:
+    raise AssertionError("nothing may be run")
 
 
-FIELDS = {"--dataset": "digits", "--network": "preact-resnet-tiny", "--method": "dsr-if", "-T": "2", "--scale": "smoke"}
+def assert_refused(ending: Ending, said: str, tmp_path: Path) -> None:
+    """Code 2, one line on stderr that says so, and nothing under the results folder."""
+    assert ending.code == 2
+    (line,) = ending.err.splitlines()
+    assert line.startswith("dsr-bench: ")
+    assert said in line
+    assert not list(tmp_path.glob("results/*"))
 
 
-def run(**changed: str) -> list[str]:
-    return ["run", *(word for pair in (FIELDS | {f"--{k}": v for k, v in changed.items()}).items() for word in pair)]
-
-
-MISTAKES = [
-    (run(dataset="cifar01"), "unknown dataset 'cifar01' (did you mean 'cifar10'?); there are: digits, cifar10"),
-    (run(network="preact-resnet19"), "unknown network 'preact-resnet19' (did you mean 'preact-resnet18'?)"),
-    (run(method="dsr"), "unknown method 'dsr'"),
-    (run(scale="large"), "unknown scale 'large'; there are: paper, short, laptop, smoke"),
-    (["run", "--dataset", "digits", "--network", "preact-resnet-tiny", "--method", "dsr-if", "-T", "0"], "at least 1"),
+MISTAKES: list[tuple[str, str]] = [
+    (f"{RUN} --dataset cifar11", "unknown dataset 'cifar11' (did you mean 'cifar10'?); there are: digits, cifar10"),
+    (f"{RUN} --method dsr-of", "unknown method 'dsr-of' (did you mean 'dsr-if'?); there are: ann, dsr-if"),
+    (f"{RUN} --network preact-resnet81", "unknown network 'preact-resnet81' (did you mean 'preact-resnet18'?)"),
     (
-        ["run", "--dataset", "digits", "--network", "preact-resnet-tiny", "--method", "dsr-if", "-T", "two"],
-        "Invalid value for '--timesteps'",
+        one_run(scale="labtop"),
+        "unknown scale 'labtop' (did you mean 'laptop'?); there are: paper, short, laptop, smoke",
     ),
-    (["run", "--dataset", "digits"], "Missing option"),
-    (run(seed="-1"), "seed at least 0"),
-    (run(method="ann"), "ann has no time axis: its timesteps are 1, not 2"),
-    (["sweep", "quik"], "unknown sweep 'quik' (did you mean 'quick'?)"),
-    (["sweep", "quick", "--scale", "paper"], "unknown scale for this sweep 'paper'; there are: smoke"),
-    (["sweep", "quick", "--methods", "ann,dsr"], "unknown method 'dsr'"),
-    (["sweep", "quick", "--timesteps", "2,x"], "timesteps must be whole numbers separated by commas, not '2,x'"),
-    (["sweep", "quick", "--timesteps", "0"], "timesteps must be at least 1, not 0"),
-    (["sweep", "quick", "--seeds", "-1"], "seeds must be at least 0, not -1"),
-    (["sweep", "quick", "--network", "vgg"], "unknown network 'vgg'"),
-    (["swep", "quick"], "swep"),
-    (["report", "nowhere.csv"], "nowhere.csv"),
+    (f"{RUN} --method zebra", "unknown method 'zebra'; there are: ann"),
+    (f"{RUN} --timesteps 0", "timesteps must be at least 1 and seed at least 0, not 0 and 0"),
+    (f"{RUN} --timesteps -3", "timesteps must be at least 1 and seed at least 0, not -3 and 0"),
+    (f"{RUN} --seed -1", "timesteps must be at least 1 and seed at least 0, not 2 and -1"),
+    (f"{RUN} --timesteps two", "'--timesteps'"),
+    (f"{RUN} --timesteps 2.5", "'--timesteps'"),
+    (f"{RUN} --seed x", "'--seed'"),
+    (f"{RUN} --method ann", "ann has no time axis: its timesteps are 1, not 2"),
+    (f"{RUN} --method qcfs-ann --timesteps 4", "qcfs-ann has no time axis: its timesteps are 1, not 4"),
+    ("run --dataset digits", "Missing option '--network'"),
+    ("sweep", "Missing argument"),
+    ("sweep quick --fast", "No such option: --fast"),
+    ("swep quick", "No such command 'swep'"),
+    ("sweep quik", "unknown sweep 'quik' (did you mean 'quick'?); there are: quick, cifar10, cifar100"),
+    ("sweep quick --scale smok", "unknown scale 'smok' (did you mean 'smoke'?)"),
+    ("sweep quick --scale paper", "unknown scale for this sweep 'paper'; there are: smoke"),
+    ("sweep quick --methods ann,dsr-fi", "unknown method 'dsr-fi' (did you mean 'dsr-if'?)"),
+    (
+        ["sweep", "quick", "--network", "resnet-tiny"],
+        "unknown network 'resnet-tiny' (did you mean 'preact-resnet-tiny'",
+    ),
+    ("sweep quick --timesteps 2,0", "timesteps must be at least 1, not 0"),
+    ("sweep quick --timesteps 2;4", "timesteps must be whole numbers separated by commas, not '2;4'"),
+    ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
+    ("sweep quick --seeds ,", "seeds must be whole numbers separated by commas, not ','"),
+    ("export quik", "unknown sweep 'quik' (did you mean 'quick'?)"),
 ]
 
 
-@pytest.mark.parametrize(("words", "expected"), MISTAKES, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_mistake_in_the_words_is_one_line_and_nothing_is_made(words, expected, places, monkeypatch, capsys):
-    assert call(monkeypatch, *words) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("dsr-bench: ")
-    assert said.count("\n") == 1
-    assert expected in said
-    assert not list(places.glob("results/runs/**"))
+@pytest.mark.parametrize(("words", "said"), MISTAKES, ids=[words[-30:] for words, _ in MISTAKES])
+def test_a_mistake_is_one_line(words: str, said: str, bench: Bench, tmp_path: Path) -> None:
+    assert_refused(bench(words), said, tmp_path)
+    assert not (tmp_path / "results").exists()
 
 
-def refused(places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert call(monkeypatch, *words) == 2
-    said: str = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert not list(places.glob("results/runs/**"))
-    return said
-
-
-def test_a_data_root_that_is_not_there_is_named(places, monkeypatch, capsys):
-    (places / "data").rmdir()
-    said = refused(places, monkeypatch, capsys, "sweep", "cifar10", "--scale", "smoke")
-    assert f"data root {places / 'data'} (DSR_DATA) does not exist" in said
-
-
-def test_damaged_data_are_found_before_any_training(places, monkeypatch, capsys):
-    folder = places / "data" / "cifar10"
-    folder.mkdir()
+@pytest.mark.parametrize("words", [f"{RUN} --dataset cifar10", "sweep cifar10 --scale smoke", "sweep cifar10 --plan"])
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [("no root", "does not exist or is no folder"), ("cut", "cut short"), ("few", "cifar10: the recipe needs ")],
+)
+def test_bad_data_are_one_line(words: str, trouble: str, said: str, bench: Bench, tmp_path: Path) -> None:
+    (folder := tmp_path / "data" / "cifar10").mkdir()
     for split in ("train", "test"):
-        np.save(folder / f"{split}-images.npy", np.zeros((500, 32, 32, 3), np.uint8))
-        np.save(folder / f"{split}-labels.npy", np.full(500, 10))
-    said = refused(places, monkeypatch, capsys, "sweep", "cifar10", "--scale", "smoke")
-    assert "train-labels.npy: labels 10 to 10, allowed are 0 to 9" in said
+        np.save(folder / f"{split}-images.npy", np.zeros((40, 8, 8, 3), np.uint8))
+        np.save(folder / f"{split}-labels.npy", np.zeros(40, np.int64))
+    if trouble == "no root":
+        (tmp_path / "data").rename(tmp_path / "moved")
+    elif trouble == "cut":
+        (folder / "test-images.npy").write_bytes((folder / "test-images.npy").read_bytes()[:-1])
+    assert_refused(bench(words), said, tmp_path)
 
 
-def test_a_results_folder_that_cannot_be_written_is_named(places, monkeypatch, capsys):
-    (places / "results").write_text("a file in its place")
-    said = refused(places, monkeypatch, capsys, "sweep", "quick")
-    assert f"results folder {places / 'results'} cannot be written" in said
+@pytest.mark.parametrize("words", [RUN, "sweep quick", "sweep quick --plan"])
+@pytest.mark.parametrize("place", ["file", "file/results"])
+def test_results_that_cannot_be_written_are_one_line(
+    words: str, place: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("DSR_RESULTS", str(tmp_path / place))
+    assert_refused(bench(words), f"results folder {tmp_path / place} cannot be written (", tmp_path)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_plan_runs_nothing(places, monkeypatch, capsys):
-    assert call(monkeypatch, "sweep", "quick", "--plan", "--methods", "ann,qcfs", "--timesteps", "2") == 0
-    said = capsys.readouterr().out
-    assert "6 runs · 0 cached · 6 missing" in said  # two seeds of ann, qcfs and qcfs's parent
-    assert "on this machine" in said
-    assert not list(places.glob("results/runs/**"))
+def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def a_minute_each(runs: list[Run]) -> Mapping[Run, float]:
+        return dict.fromkeys(runs, 60.0)
+
+    monkeypatch.setattr(estimate, "seconds", a_minute_each)
+    ending = bench("sweep quick --plan")
+    assert (ending.code, ending.err) == (0, "")
+    # two seeds of: ann and qcfs's parent once, four methods at three T
+    assert "28 runs · 0 cached · 28 missing" in ending.out
+    assert "about 28 min 00 s" in ending.out
+    assert not list((tmp_path / "results").iterdir())
 
 
-def test_list_names_everything_and_the_papers_network_has_its_size(places, monkeypatch, capsys):
-    assert call(monkeypatch, "list") == 0
-    said = capsys.readouterr().out
-    assert all(name in said for name in ("cifar100", "stbp-tdbn", "qcfs-ann", "11.177 M", "555.42 M"))
+def test_a_plan_times_small_steps(bench: Bench, tmp_path: Path) -> None:
+    ending = bench("sweep quick --plan --methods qcfs --timesteps 2 --seeds 7")
+    assert ending.code == 0
+    assert "2 runs · 0 cached · 2 missing" in ending.out
+    assert " time   about " in ending.out
+    assert not list((tmp_path / "results").iterdir())
 
 
-def test_doctor_says_where_things_are(places, monkeypatch, capsys):
-    call(monkeypatch, "doctor")
-    said = capsys.readouterr().out
-    assert str(places / "data") in said
-    assert str(places / "results") in said
+@pytest.mark.parametrize(("gpu", "said"), [(True, "paper, because there is a"), (False, "laptop, because there is no")])
+def test_the_scale_that_is_chosen_is_said(gpu: bool, said: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setenv("DSR_DATA", "/nowhere")
+    ending = bench("sweep cifar10 --plan")
+    assert f"scale  {said} GPU; choose with --scale paper|short|laptop|smoke" in ending.out
+
+
+def test_an_interruption_is_said_and_ends_with_130(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> NoReturn:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("SIGTERM must interrupt")
+
+    monkeypatch.setattr(commands, "_run", interrupted)
+    ending = bench("sweep quick --methods qcfs")
+    assert (ending.code, ending.err) == (130, "")
+    assert "interrupted 0 runs done" in ending.out
+    monkeypatch.setattr(commands, "listing", interrupted)
+    assert bench("list") == Ending(130, "", "")
+
+
+@pytest.mark.parametrize(("words", "code"), [("", 2), ("--help", 0), ("sweep --help", 0)])
+def test_help_goes_to_stdout_and_is_no_mistake(words: str, code: int, bench: Bench) -> None:
+    ending = bench(words)
+    assert (ending.code, ending.err) == (code, "")
+    assert "Usage: " in ending.out
+
+
+def test_list_names_everything(bench: Bench) -> None:
+    ending = bench("list")
+    assert (ending.code, ending.err) == (0, "")
+    listed = {line.split()[0] for line in ending.out.splitlines() if line.strip()}
+    assert {*SWEEPS, *DATASETS, *METHODS, *NETWORKS} <= listed
+
+
+def test_doctor_finds_all_well(bench: Bench, tmp_path: Path) -> None:
+    ending = bench("doctor")
+    assert (ending.code, ending.err) == (0, "")
+    assert f"{tmp_path}/data (DSR_DATA): no packed data sets yet" in ending.out
+    assert f"{tmp_path}/results" in ending.out
+
+
+def test_doctor_says_what_is_broken(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSR_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    ending = bench("doctor")
+    assert (ending.code, ending.err) == (1, "")
+    bad = [line.split()[1] for line in ending.out.splitlines() if line.startswith(" bad")]
+    assert bad == ["torchvision", "data"]

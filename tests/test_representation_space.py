@@ -1,0 +1,182 @@
+"""Representation-space DSR: the spikes of the exact method, the gradient of the clamp network at what was measured."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import dsr
+from benchmarks.methods import parts
+from benchmarks.networks.parts import DirectCoding, Parts
+from benchmarks.networks.preact_resnet import PreActResNet
+from benchmarks.recipes import resolve
+from benchmarks.spec import Run
+from dsr.representation_space import _Clamp
+
+STEPS, CLASSES = 4, 7
+METHODS = ["dsr-if", "dsr-lif"]
+
+
+def plain(method: str, steps: int = STEPS) -> PreActResNet:
+    """A small network with thresholds at which neurons are silent, open and saturated."""
+    torch.manual_seed(0)
+    recipe = resolve(Run("digits", "preact-resnet-tiny", method, steps, 0, "smoke"))
+    return PreActResNet(parts(method, steps, recipe), (1, 1), (6, 8), CLASSES)
+
+
+def wrapped(network: nn.Module) -> dsr.RepresentationSpace:
+    return dsr.RepresentationSpace(network, DirectCoding)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(6, 3, 12, 12, generator=generator), torch.arange(6)
+
+
+def watch(network: nn.Module) -> dict[str, Tensor]:
+    """Every neuron's emitted values over time, filled by the next forward pass."""
+    seen: dict[str, Tensor] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, dsr.IF | dsr.LIF):
+            module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out.detach()}))
+    return seen
+
+
+def freeze(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.eval()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method):
+    network, (x, _) = plain(method), batch()
+    network(x)  # running statistics that are not the initial ones
+    space = wrapped(network).train()
+    freeze(space)
+    seen = watch(space)
+    logits = space(x)
+    theirs = dict(seen)
+    with torch.no_grad():
+        expected = space.eval()(x)
+    assert len(seen) == 7
+    for name, emitted in seen.items():
+        assert torch.equal(theirs[name], emitted), name
+        assert 0 < (emitted > 0).float().mean() < 1, f"{name} is silent or always on: the test shows nothing"
+    assert torch.equal(logits, expected)
+
+
+class ClampNetworkNeuron(nn.Module):
+    """A clamp differentiated by autograd, whose value is replaced by a measured one."""
+
+    def __init__(self, threshold: Tensor, tau: float, dt: float) -> None:
+        super().__init__()
+        self.threshold = nn.Parameter(threshold.clone())
+        self.tau, self.dt = tau, dt
+        self.measured: Tensor
+
+    def rate(self) -> nn.Module:
+        return nn.Identity()
+
+    def forward(self, mean: Tensor) -> Tensor:
+        clamped = torch.minimum(torch.relu(mean / self.tau), self.threshold / self.dt)
+        return clamped + (self.measured - clamped).detach()
+
+
+def clamp_network(network: PreActResNet, method: str) -> PreActResNet:
+    tau, dt = (1.0, 0.1) if method == "dsr-lif" else (1.0, 1.0)
+    given = Parts(
+        timesteps=1,
+        neuron=lambda: ClampNetworkNeuron(torch.tensor(1.0), tau, dt),
+        norm=lambda features, branches=1: nn.BatchNorm2d(features),
+        readout=lambda features, classes, reencode=True: dsr.Readout(
+            features, classes, lambda: ClampNetworkNeuron(torch.tensor(1.0), tau, dt), reencode
+        ),
+    )
+    clamps = PreActResNet(given, (1, 1), (6, 8), CLASSES)
+    clamps.load_state_dict(network.state_dict())
+    return clamps
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representations(method):
+    network, (x, y) = plain(method).double(), batch()
+    clamps, x = clamp_network(network, method).double(), x.double()
+    space = wrapped(network).train()
+    seen = watch(space)
+    logits = space(x)
+    F.cross_entropy(logits, y).backward()
+
+    rate = network.readout.rate
+    for name, emitted in seen.items():
+        clamps.get_submodule(name).measured = rate(emitted)
+    expected = clamps.train()(x)
+    F.cross_entropy(expected, y).backward()
+
+    assert torch.allclose(logits, expected, atol=1e-12)
+    scale = 0.1**2 if method == "dsr-lif" else 1.0  # the LIF threshold's gradient carries dt, not 1 / dt
+    theirs = dict(clamps.named_parameters())
+    moved = 0
+    for name, parameter in space.named_parameters():
+        expectation = theirs[name].grad * (scale if name.endswith("threshold") else 1.0)
+        assert torch.allclose(parameter.grad, expectation, rtol=1e-7, atol=1e-12), name
+        moved += bool(name.endswith("threshold") and parameter.grad.abs() > 1e-6)
+    assert moved >= 3, "hardly a neuron is saturated: the test shows nothing of the thresholds"
+    for name, buffer in space.named_buffers():
+        assert torch.allclose(buffer.float(), clamps.get_buffer(name).float(), atol=1e-7), name
+
+
+@pytest.mark.parametrize(("tau", "dt"), [(1.0, 1.0), (2.0, 0.1)])
+def test_the_clamps_gradient_equals_finite_differences(tau, dt):
+    mean = torch.tensor([-1.0, 0.3, 0.9, 5.0, 90.0], dtype=torch.float64, requires_grad=True)
+
+    def value(mean: Tensor) -> Tensor:
+        threshold = torch.tensor(2.0 * dt, dtype=torch.float64)
+        measured = torch.clamp(mean / tau, 0, 2.0).detach()
+        return _Clamp.apply(mean, threshold, measured, tau, dt)
+
+    assert torch.autograd.gradcheck(value, (mean,), fast_mode=False)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_backward_keeps_does_not_grow_with_t(method):
+    kept = {}
+    for steps in (2, 8):
+        space, sizes = wrapped(plain(method, steps)).train(), []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, s=sizes: s.append(t.nbytes) or t, lambda t: t):
+            space(batch()[0])
+        kept[steps] = sum(sizes)
+    assert kept[2] == kept[8] > 0
+
+
+def test_frames_that_repeat_an_image_give_the_images_gradient():
+    x, y = batch()
+    gradients = []
+    for images in (x, x.expand(STEPS, *x.shape)):
+        space = wrapped(plain("dsr-lif")).train()
+        F.cross_entropy(space(images), y).backward()
+        gradients.append({name: p.grad for name, p in space.named_parameters()})
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], rtol=1e-3, atol=1e-5), name
+
+
+def test_names_of_parameters_and_buffers_are_the_networks():
+    network = plain("dsr-if")
+    names = list(network.state_dict())
+    assert list(wrapped(network).state_dict()) == names
+
+
+def test_neurons_that_disagree_on_time_are_refused():
+    network = plain("dsr-if")
+    network.neuron = dsr.IF(STEPS + 1)
+    with pytest.raises(ValueError, match="must share T, tau and dt"):
+        wrapped(network)
+
+
+def test_a_layer_it_does_not_know_is_named():
+    network = plain("dsr-if")
+    network.pool = nn.AdaptiveMaxPool2d(1)
+    with pytest.raises(NotImplementedError, match="pool: AdaptiveMaxPool2d is not defined in representation space"):
+        wrapped(network).train()(batch()[0])
