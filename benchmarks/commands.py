@@ -140,7 +140,8 @@ def export(console: Console, name: str, scale: str | None) -> int:
     left_out = 0
     for found in [chosen_scale(scale, grid, console)] if scale else grid.networks:
         left_out += _export(console, name, grid.runs(found), found, results)  # type: ignore[arg-type]
-        console.print(f" rows   {exporting.path_of(name, found, results)}", highlight=False)  # type: ignore[arg-type]
+        path = exporting.path_of(name, found, results)  # type: ignore[arg-type]
+        console.print(f" rows   {path if path.exists() else f'none at scale {found}'}", highlight=False)
     return 1 if left_out else 0
 
 

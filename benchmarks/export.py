@@ -41,7 +41,7 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
             continue
         if scale != "smoke" and (result.provenance.dirty or result.provenance.commit == "unknown"):
             dirty += 1
-        elif result.status == "done" or result.key not in kept:
+        elif result.status == "done" or result.key not in kept or kept[result.key]["status"] != "done":
             kept[result.key] = row(result)
     if kept or old:
         path.parent.mkdir(parents=True, exist_ok=True)

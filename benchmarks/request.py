@@ -20,9 +20,9 @@ def named_sweep(
 ) -> Sweep:
     """A sweep by name, with some of its axes replaced. Raises BadInput."""
     grid = SWEEPS[require(name, SWEEPS, "sweep")]
-    if network:
+    if network is not None:
         grid = replace(grid, networks=dict.fromkeys(grid.networks, (_network(network),)))
-    if methods:
+    if methods is not None:
         grid = replace(grid, methods=tuple(_method(word.strip()) for word in methods.split(",")))
     if timesteps:
         grid = replace(grid, timesteps=timesteps)

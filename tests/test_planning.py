@@ -4,69 +4,191 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import asdict, fields, make_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import identity, recipes, store
-from benchmarks.export import export, path_of
+from benchmarks import identity, store
+from benchmarks.export import Exported, export
 from benchmarks.identity import in_order, key, parent
-from benchmarks.plan import plan
+from benchmarks.plan import Plan, plan
+from benchmarks.recipes import resolve
 from benchmarks.record import COLUMNS, Provenance, Result, load, read_csv, row, save, write_csv
 from benchmarks.spec import SCALES, Recipe, Run
+from benchmarks.sweeps import SWEEPS
 
-RUN = Run("cifar10", "preact-resnet18", "dsr-if", 20, 0, "paper")
+PAPER = Run("cifar10", "preact-resnet18", "dsr-if", 20, 0, "paper")
 CHILD = Run("digits", "preact-resnet-tiny", "qcfs", 4, 0, "laptop")
-PARENT = replace(CHILD, method="qcfs-ann", timesteps=1)
-ANN = replace(CHILD, method="ann", timesteps=1)
-CLEAN = Provenance("abc", False, "2025-01-01T00:00:00+00:00", "a, 2 cores", "cpu", 2, "3.11", "2.13", "d", "digits")
+PARENT, ANN = (replace(CHILD, method=method, timesteps=1) for method in ("qcfs-ann", "ann"))
+PLAIN = Recipe(epochs=3, batch_size=32, learning_rate=0.1)
+CLEAN = Provenance("abc", False, "2026-01-01T00:00:00+00:00", "x, 2 cores", "cpu", 2, "3.11", "2.13", "d1", "digits")
+METHODS = ("ann", "dsr-if", "dsr-lif", "stbp-tdbn", "qcfs-ann", "qcfs")
+AXES: tuple[Any, ...] = (("digits", "cifar10"), ("preact-resnet-tiny",), METHODS, (1, 2, 3), (0, 1), SCALES)
 
 
-def finish(results: Path, run: Run, weights: bool = True, **changes: object) -> Result:
-    """Leave a run directory as a run that has ended would."""
-    origin = parent(run)
-    facts = {"key": key(run), "parent_key": origin and key(origin), **vars(run), "status": "done", "top1": 91.5}
-    ended = Result(**(facts | {"provenance": CLEAN} | changes))
-    store.describe(store.directory(results, run), run, "quick")
-    save(ended, store.directory(results, run) / store.RESULT)
-    if weights:
-        (store.directory(results, run) / store.NETWORK).touch()
-    return ended
+def ended(run: Run, **changes: Any) -> Result:
+    facts = {"key": key(run), "parent_key": None, **vars(run), "status": "done", "top1": 90.5, "provenance": CLEAN}
+    return Result(**(facts | changes))
 
 
-def test_a_key_is_the_hash_of_run_changed_recipe_and_parent() -> None:
-    identity = {
-        "run": {
-            "dataset": "cifar10",
-            "network": "preact-resnet18",
-            "method": "dsr-if",
-            "timesteps": 20,
-            "seed": 0,
-            "scale": "paper",
-        },
-        "recipe": {
-            "epochs": 200,
-            "batch_size": 128,
-            "learning_rate": 0.1,
-            "neuron": {"threshold": 6.0, "alpha": 0.5, "threshold_floor": 0.01},
-        },
-        "parent": None,
+def finish(results: Path, run: Run, **changes: Any) -> Path:
+    """Make the run directory of a run that has ended."""
+    store.describe(place := store.directory(results, run), run, "quick")
+    save(ended(run, **changes), place / store.RESULT)
+    (place / store.NETWORK).touch()
+    return place
+
+
+def test_a_key_hashes_the_run_the_changed_part_of_its_recipe_and_its_parents_key() -> None:
+    neuron = {"threshold": 6.0, "alpha": 0.5, "threshold_floor": 0.01}
+    recipe = {"epochs": 200, "batch_size": 128, "learning_rate": 0.1, "neuron": neuron}
+    text = json.dumps({"run": asdict(PAPER), "recipe": recipe, "parent": None}, sort_keys=True)
+    # To change this value is a deliberate act: it makes every committed row stale and needs a line in CHANGELOG.md.
+    assert key(PAPER) == hashlib.sha256(text.encode()).hexdigest()[:16] == "a0e4f6d455a8323b"
+
+
+def test_defaults_stay_as_they_are_because_keys_leave_them_out() -> None:
+    """Another default would move numbers under old keys: state the new value in the recipes that want it instead."""
+    assert Recipe(3, 32, 0.1, 0.9, 5e-4, 400, "crop-flip", None, 0, None, {}, {}, None, "float32", 1, "") == PLAIN
+
+
+def test_every_field_of_run_and_recipe_but_the_sources_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def key_with(run: Run = PAPER, **changes: Any) -> str:
+        stated = replace(PLAIN, **changes)
+        monkeypatch.setattr(identity, "resolve", lambda run: PLAIN if run.method == "ann" else stated)
+        return key(run)
+
+    runs: dict[str, Any] = {"dataset": "digits", "network": "x", "method": "dsr-lif", "timesteps": 5, "seed": 1}
+    runs |= {"scale": "short"}
+    recipes: dict[str, Any] = {
+        name: found + 1 for name, found in asdict(PLAIN).items() if isinstance(found, int | float)
     }
-    assert key(RUN) == hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    # Whoever changes this value makes every committed row stale: a deliberate act, with a line in CHANGELOG.md.
-    assert key(RUN) == "PIN"
+    recipes |= {"train_images": 7, "test_images": 7, "augmentation": "none", "precision": "other", "parent": "ann"}
+    recipes |= {"neuron": {"threshold": 1.0}, "norm": {"threshold": 1.0}}
+    assert runs.keys() == {field.name for field in fields(Run)}
+    assert recipes.keys() | {"sources"} == {field.name for field in fields(Recipe)}
+    keys = {key_with(), *(key_with(replace(PAPER, **{name: other})) for name, other in runs.items())}
+    keys |= {key_with(**{name: other}) for name, other in recipes.items()}
+    assert len(keys) == 1 + len(runs) + len(recipes)
+    assert key_with(sources="another page") == key_with()
 
 
-def test_the_defaults_that_keys_leave_out_are_these() -> None:
-    stated = {f.name: f.default if f.default is not MISSING else f.default_factory for f in fields(Recipe)}
-    # To change one moves numbers under unchanged keys: change the recipes that use it, or raise `revision` there.
-    assert stated == {
-        "epochs": MISSING, "batch_size": MISSING, "learning_rate": MISSING, "momentum": 0.9, "weight_decay": 5e-4,
-    }
+def test_a_parents_recipe_changes_its_childrens_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, changed = key(CHILD), replace(resolve(PARENT), sources="another page")
+    monkeypatch.setattr(identity, "resolve", lambda run: changed if run == PARENT else resolve(run))
+    assert key(CHILD) == before
+    changed = replace(changed, epochs=11)
+    assert key(CHILD) != before
 
 
+def test_a_new_recipe_field_with_a_default_leaves_keys_as_they_are() -> None:
+    later = make_dataclass("Later", [("dropout", float, 0.0)], bases=(Recipe,), frozen=True)(**asdict(resolve(PAPER)))
+    assert identity._changed(later) == identity._changed(resolve(PAPER))
+    assert identity._changed(replace(later, dropout=0.1)) == identity._changed(later) | {"dropout": 0.1}
+
+
+def test_parents_come_first_once_and_are_shared_over_timesteps() -> None:
+    other = replace(CHILD, timesteps=2)
+    assert in_order([CHILD, ANN, other, PARENT, CHILD]) == [PARENT, CHILD, ANN, other]
+    runs = in_order(replace(SWEEPS["quick"], methods=("qcfs",)).runs("smoke"))
+    assert [(run.seed, run.timesteps) for run in runs] == [(seed, steps) for seed in (0, 1) for steps in (1, 2, 4, 8)]
+
+
+@given(st.lists(st.builds(Run, *map(st.sampled_from, AXES)), max_size=12))
+@settings(deadline=None, max_examples=60, database=None)
+def test_order_is_idempotent_and_keeps_parents_first(runs: list[Run]) -> None:
+    ordered = in_order(runs)
+    assert in_order(ordered) == ordered
+    assert len(set(ordered)) == len(ordered)
+    assert set(ordered) == {*runs, *filter(None, map(parent, runs))}
+    assert all(ordered.index(origin) < ordered.index(run) for run in runs if (origin := parent(run)))
+
+
+def test_a_run_is_missing_until_it_is_done_here(tmp_path: Path) -> None:
+    assert plan([CHILD, ANN], tmp_path) == Plan([PARENT, CHILD, ANN], {}, [PARENT, CHILD, ANN], [])
+    place = finish(tmp_path, ANN, status="failed")
+    (place / store.CHECKPOINT).touch()
+    assert plan([ANN], tmp_path) == Plan([ANN], {}, [ANN], resumable=[ANN])
+    for damaged in ("{}", "[]", "{"):
+        (place / store.RESULT).write_text(damaged)
+        assert plan([ANN], tmp_path).missing == [ANN]
+    finish(tmp_path, ANN)
+    assert plan([ANN], tmp_path) == Plan([ANN], {}, [], [])
+
+
+def test_a_committed_row_with_the_same_key_counts_as_done_unless_it_failed(tmp_path: Path) -> None:
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "published.csv").write_text("paper,top1\nDSR,95.4\n")
+    write_csv([row(ended(ANN))], tmp_path / "smoke" / "quick.csv")
+    write_csv([row(ended(ANN, key="0" * 16)), row(ended(ANN, status="failed"))], tmp_path / "quick.csv")
+    assert plan([ANN], tmp_path) == Plan([ANN], {}, [ANN], [])
+    write_csv([row(ended(ANN))], tmp_path / "other.csv")
+    assert plan([ANN], tmp_path).missing == []
+    assert plan([ANN], tmp_path).committed[key(ANN)]["top1"] == "90.5"
+    finish(tmp_path, ANN)
+    assert plan([ANN], tmp_path).committed == {}
+
+
+def test_a_parent_runs_again_only_where_a_missing_child_needs_its_weights(tmp_path: Path) -> None:
+    write_csv([row(ended(PARENT))], tmp_path / "quick.csv")
+    assert plan([CHILD], tmp_path) == Plan([PARENT, CHILD], {}, [PARENT, CHILD], [])
+    place = finish(tmp_path, PARENT)
+    assert plan([CHILD], tmp_path).missing == [CHILD]
+    (place / store.NETWORK).unlink()
+    assert plan([CHILD], tmp_path).missing == [PARENT, CHILD]
+    finish(tmp_path, CHILD)
+    assert plan([CHILD], tmp_path).missing == []
+
+
+def test_a_result_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    result = ended(CHILD, acs=1.5e9, train_step_ms=1 / 3, reason='a, "b"\nc', provenance=replace(CLEAN, dirty=None))
+    save(result, tmp_path / "result.json")
+    assert load(tmp_path / "result.json") == result
+    write_csv([row(result)], tmp_path / "rows.csv")
+    (found,) = read_csv(tmp_path / "rows.csv")
+    assert (found["train_step_ms"], found["reason"], found["test_loss"]) == (repr(1 / 3), 'a, "b"\nc', "")
+
+
+def test_exports_merge_to_the_same_file_in_whatever_order(tmp_path: Path) -> None:
+    digits = [ANN, CHILD, replace(CHILD, seed=1), replace(CHILD, timesteps=10), PARENT]
+    runs = [*digits, replace(ANN, dataset="cifar10")]
+    for run in runs:
+        finish(tmp_path / "all", run)
+    assert export("quick", runs, "laptop", tmp_path / "all") == Exported(tmp_path / "all" / "quick.csv", 6, 0, 0)
+    for run in reversed(runs):  # each as if from a machine of its own
+        place = finish(tmp_path / "merged", run)
+        export("quick", [run], "laptop", tmp_path / "merged")
+        (place / store.RESULT).unlink()
+    text = (tmp_path / "all" / "quick.csv").read_text()
+    assert (tmp_path / "merged" / "quick.csv").read_text() == text
+    head, *lines = text.splitlines()
+    assert head == ",".join(COLUMNS)
+    assert [line[:16] for line in lines] == [key(run) for run in (runs[-1], *digits)]
+
+
+def test_an_export_replaces_failed_by_done_never_back_and_drops_stale_rows(tmp_path: Path) -> None:
+    path, found = tmp_path / "quick.csv", []
+    for top1, status in enumerate(("failed", "out-of-memory", "done", "failed", "done")):
+        finish(tmp_path, ANN, status=status, top1=top1)
+        export("quick", [ANN], "laptop", tmp_path)
+        found += [line["status"] + line["top1"] for line in read_csv(path)]
+    assert found == ["failed0", "out-of-memory1", "done2", "done2", "done4"]
+    stale = [row(ended(CHILD, key="0" * 16)), row(ended(PAPER, scale="huge"))]
+    write_csv([*stale, *read_csv(path)], path)
+    assert export("quick", [], "laptop", tmp_path) == Exported(path, 1, 0, stale=2)
+    assert [line["key"] for line in read_csv(path)] == [key(ANN)]
+
+
+@pytest.mark.parametrize(("commit", "dirty", "kept"), [("abc", True, 0), ("unknown", None, 0), ("stated", None, 1)])
+def test_uncommitted_code_is_exported_at_smoke_scale_only(tmp_path: Path, commit: str, dirty: Any, kept: int) -> None:
+    smoke, made = replace(ANN, scale="smoke"), replace(CLEAN, commit=commit, dirty=dirty)
+    for run in (ANN, smoke):
+        finish(tmp_path, run, provenance=made)
+    assert export("quick", [ANN], "laptop", tmp_path) == Exported(tmp_path / "quick.csv", kept, 1 - kept, 0)
+    assert (tmp_path / "quick.csv").exists() == bool(kept)
+    assert export("quick", [smoke], "smoke", tmp_path) == Exported(tmp_path / "smoke" / "quick.csv", 1, 0, 0)
+    assert [line["key"] for line in read_csv(tmp_path / "smoke" / "quick.csv")] == [key(smoke)]
