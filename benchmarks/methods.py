@@ -58,6 +58,10 @@ def _as_it_is(network: nn.Module) -> nn.Module:
     return network
 
 
+def _exact(network: nn.Module) -> nn.Module:
+    return dsr.Exact(network, DirectCoding)
+
+
 def _in_representation_space(network: nn.Module) -> nn.Module:
     return dsr.RepresentationSpace(network, DirectCoding)
 
@@ -78,8 +82,8 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "ann": Method("ANN, ReLU", _relu),
-    "dsr-if": Method("DSR, integrate-and-fire", dsr.IF, readout=_representation),
-    "dsr-lif": Method("DSR, leaky integrate-and-fire", dsr.LIF, readout=_representation),
+    "dsr-if": Method("DSR, integrate-and-fire", dsr.IF, readout=_representation, wrap=_exact),
+    "dsr-lif": Method("DSR, leaky integrate-and-fire", dsr.LIF, readout=_representation, wrap=_exact),
     "dsr-if-rep": Method(
         "DSR-IF, differentiated in representation space", dsr.IF, readout=_representation, wrap=_in_representation_space
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.recipes import TIMELESS
 from benchmarks.spec import Run, Scale
 
-METHODS = ("ann", "dsr-if", "dsr-lif", "stbp-tdbn", "qcfs")
+METHODS = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn", "qcfs")
 TINY = {"smoke": ("preact-resnet-tiny",)}
 PAPER_BODY = {
     "paper": ("preact-resnet18",),

@@ -4,9 +4,10 @@ Depends on torch alone and on nothing else of this repository: copy the folder i
 Tensors are time-major with time folded into the batch: row `t * B + b` of a `(T*B, ...)` tensor is image b at step t.
 """
 
+from dsr.engine.exact import Exact
+from dsr.engine.representation_space import RepresentationSpace
 from dsr.neurons import IF, LIF
 from dsr.readout import Readout
 from dsr.representation import firing_rate, weighted_firing_rate
-from dsr.representation_space import RepresentationSpace
 
-__all__ = ["IF", "LIF", "Readout", "RepresentationSpace", "firing_rate", "weighted_firing_rate"]
+__all__ = ["IF", "LIF", "Exact", "Readout", "RepresentationSpace", "firing_rate", "weighted_firing_rate"]

@@ -19,13 +19,13 @@ threshold gradient carries dt, not 1 / dt. Only two bits per neuron and image ar
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from dsr.representation import Rate, firing_rate, unfold, weighted_firing_rate
+from dsr.representation import Rate, firing_rate, lif_weights, unfold, weighted_firing_rate
 
 
 class _IF(torch.autograd.Function):
@@ -90,6 +90,21 @@ def _same_at_every_step(grad: Tensor, timesteps: int) -> Tensor:
     return grad.expand(timesteps, *grad.shape).reshape(-1, *grad.shape[1:])
 
 
+class Dynamics(NamedTuple):
+    """A neuron in numbers, for engines that simulate it themselves: u <- leak u + gain x, spikes of height V / dt.
+
+    The clamp of its representation is open for 0 <= m <= V tau / dt, m the mean current weighted by `weights` (which
+    sum to 1); `closed`: whether a mean exactly at an end counts as open. IF: leak = gain = tau = dt = 1.
+    """
+
+    leak: float
+    gain: float
+    tau: float
+    dt: float
+    weights: list[float]
+    closed: bool
+
+
 class Neuron(nn.Module):
     """What IF and LIF share: a threshold kept above its floor, trained or fixed.
 
@@ -118,6 +133,10 @@ class Neuron(nn.Module):
 
     def rate(self) -> Rate:
         """The layer that reads this neuron's representation."""
+        raise NotImplementedError
+
+    def dynamics(self) -> Dynamics:
+        """How it integrates, and the clamp of its representation."""
         raise NotImplementedError
 
     def project_threshold(self) -> None:
@@ -149,6 +168,10 @@ class IF(Neuron):
     def rate(self) -> Rate:
         """The layer that reads this neuron's representation."""
         return Rate(self.timesteps)
+
+    def dynamics(self) -> Dynamics:
+        """How it integrates, and the clamp of its representation."""
+        return Dynamics(1.0, 1.0, 1.0, 1.0, [1.0 / self.timesteps] * self.timesteps, closed=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> emitted values in {0, V}, same shape."""
@@ -186,6 +209,12 @@ class LIF(Neuron):
     def rate(self) -> Rate:
         """The layer that reads this neuron's representation."""
         return Rate(self.timesteps, self.tau, self.dt)
+
+    def dynamics(self) -> Dynamics:
+        """How it integrates, and the clamp of its representation."""
+        leak = math.exp(-self.dt / self.tau)
+        weights = lif_weights(self.timesteps, self.tau, self.dt)
+        return Dynamics(leak, 1.0 - leak, self.tau, self.dt, weights, closed=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> emitted values in {0, V / dt}, same shape."""

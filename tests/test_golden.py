@@ -16,6 +16,7 @@ from torch.nn import functional as F
 import dsr
 from baselines import stbp
 from benchmarks.methods import parts
+from benchmarks.networks.parts import DirectCoding
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
@@ -110,10 +111,11 @@ def under(golden: dict[str, Tensor], folder: str) -> dict[str, Tensor]:
     return {our_name(k.removeprefix(folder)): v for k, v in golden.items() if k.startswith(folder)}
 
 
+@pytest.mark.parametrize("wrap", [lambda network: network, lambda network: dsr.Exact(network, DirectCoding)])
 @pytest.mark.parametrize("case", NETWORKS)
-def test_a_whole_network_takes_the_same_training_step_as_the_released_code(case, close):
+def test_a_whole_network_takes_the_same_training_step_as_the_released_code(case, wrap, close):
     settings, golden = DSR_CASES[case]
-    network = make_network(settings)
+    network = wrap(make_network(settings))
     network.load_state_dict(under(golden, "before/"))
 
     logits = network(golden["x"])

@@ -1,0 +1,309 @@
+"""The released gradient of DSR, number for number, at less than the released cost.
+
+Of the gradient that reaches a layer of spikes DSR uses only G = T r(dL/dy), one (weighted) sum over time. So the input
+gradient of the linear layer above needs one convolution, of the sum, instead of T. What a layer keeps for backward are
+its spikes as bits, its currents before the norm, and a byte per neuron and image for the state of the clamp:
+the norm's output and the emitted floats are never written.
+
+    spikes carry a token with a graph, whose gradient is G
+    currents are computed where a norm or neuron needs them, `(T*B, ...)`, from all their terms at once
+    norm and neuron are one function: its backward is the clamp's, then the norm's
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from dsr.engine import packed
+from dsr.engine.graph import Engine, EngineNetwork
+from dsr.engine.inference import Inference, trains_for, weights_of
+from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains
+from dsr.neurons import Dynamics, Neuron
+from dsr.representation import Rate
+
+
+class Exact(EngineNetwork):
+    """A network of DSR neurons with the released code's gradient; arguments as `RepresentationSpace`."""
+
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module]) -> None:
+        super().__init__(network, _Training(network, first_layer), Inference(network, first_layer))
+
+
+class Emitted(NamedTuple):
+    """Spikes and the token that takes their gradient: shape `(B, ...)`, values without meaning."""
+
+    spikes: Spikes
+    token: Tensor
+
+
+class Current(NamedTuple):
+    """Currents not computed yet: each linear layer (None: identity) of what it receives, to be added up."""
+
+    terms: tuple[tuple[nn.Conv2d | nn.Linear | None, Emitted], ...]
+
+
+class Normed(NamedTuple):
+    """Dense currents with a graph in front of a norm, which waits for the neuron behind it."""
+
+    currents: Dense
+    norm: nn.BatchNorm1d | nn.BatchNorm2d
+
+
+Signal = Emitted | Current | Normed | Dense
+
+
+class _Training(Engine):
+    kind = "the exact engine"
+    trains: Trains
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        self.trains = trains_for(args[0], self.timesteps)
+        return super().run(*args, **kwargs)
+
+    def first(self, layer: nn.Module, x: Tensor) -> Dense:
+        return Dense(layer(x.flatten(0, 1))) if x.dim() == 5 else Dense(layer(x), repeated=True)
+
+    def linear(self, layer: nn.Module, signal: Signal) -> Signal:
+        if isinstance(signal, Emitted) and _knows(layer):
+            assert isinstance(layer, nn.Conv2d | nn.Linear)
+            return Current(((layer, signal),))
+        return self.rowwise(layer, signal)
+
+    def rowwise(self, layer: nn.Module, signal: Signal) -> Dense:
+        dense = self.dense(signal)
+        return Dense(layer(dense.currents), dense.repeated)
+
+    def norm(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, signal: Signal) -> Normed:
+        return Normed(self.dense(signal), norm)
+
+    def neuron(self, neuron: Neuron, signal: Signal) -> Emitted:
+        if isinstance(signal, Normed) and signal.norm.training:
+            return self._norm_and_neuron(signal.norm, neuron, signal.currents)
+        currents = self.dense(signal)
+        detached = Dense(currents.currents.detach(), currents.repeated)
+        spikes, state, of = self._fire(detached, neuron)
+        token = _Neuron.apply(currents.currents, neuron.threshold, state, of, self.trains, currents.repeated)
+        return Emitted(spikes, token)
+
+    def add(self, left: Signal, right: Signal) -> Signal:
+        left, right = (Current(((None, s),)) if isinstance(s, Emitted) else s for s in (left, right))
+        if isinstance(left, Current) and isinstance(right, Current):
+            return Current(left.terms + right.terms)
+        return Dense(self._steps(left) + self._steps(right))
+
+    def read(self, rate: Rate, signal: Emitted) -> Tensor:
+        weights = weights_of(rate)
+        measured = self.trains.weigh(signal.spikes, weights)
+        value: Tensor = _Read.apply(signal.token, measured, rate.timesteps * sum(w * w for w in weights))
+        return value
+
+    def dense(self, signal: Signal) -> Dense:
+        """Values with a graph."""
+        if isinstance(signal, Emitted):
+            return Dense(_Values.apply(signal.token, signal.spikes, self._weights(), self.trains))
+        if isinstance(signal, Normed):
+            return Dense(signal.norm(self._steps(signal.currents)))
+        if isinstance(signal, Dense):
+            return signal
+        emitted = tuple(e.spikes for _, e in signal.terms)
+        layers = tuple(layer for layer, _ in signal.terms)
+        inputs = [x for layer, e in signal.terms for x in (e.token, *_parameters(layer))]
+        return Dense(_Currents.apply(layers, emitted, self._weights(), self.trains, *inputs))
+
+    def _steps(self, signal: Signal) -> Tensor:
+        dense = self.dense(signal)
+        x = dense.currents
+        return x.repeat(self.timesteps, *[1] * (x.dim() - 1)) if dense.repeated else x
+
+    def _weights(self) -> list[float]:
+        """Of the steps in G = T r(dL/dy)."""
+        return [self.timesteps * w for w in weights_of(self.timing)]
+
+    def _norm_and_neuron(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, neuron: Neuron, current: Dense) -> Emitted:
+        x = current.currents
+        with torch.no_grad():
+            mean, variance = self.trains.moments(x.detach())
+            count = x.numel() // x.shape[1] * (self.timesteps if current.repeated else 1)
+            _track(norm, mean, variance, count)
+            invstd = torch.rsqrt(variance + norm.eps)
+            scale = norm.weight * invstd
+            shift = norm.bias - mean * scale
+            spikes, state, of = self._fire(Dense(x.detach(), current.repeated, scale, shift), neuron)
+        token = _NormAndNeuron.apply(
+            x, norm.weight, norm.bias, neuron.threshold, mean, invstd, state, of, self.trains, current.repeated
+        )
+        return Emitted(spikes, token)
+
+    @torch.no_grad()
+    def _fire(self, current: Dense, neuron: Neuron) -> tuple[Spikes, Tensor, Dynamics]:
+        of = neuron.dynamics()
+        ceiling = neuron.threshold * (of.tau / of.dt)
+        return self.trains.fire(current, neuron), self.trains.clamp_state(current, of.weights, ceiling, of.closed), of
+
+
+def _knows(layer: nn.Module) -> bool:
+    return packed.packable(layer)
+
+
+def _parameters(layer: nn.Conv2d | nn.Linear | None) -> tuple[Tensor | None, Tensor | None]:
+    return (None, None) if layer is None else (layer.weight, layer.bias)
+
+
+def _track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Running statistics as torch keeps them; `count` values per channel."""
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+        return
+    norm.num_batches_tracked.add_(1)
+    momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean, momentum)
+    norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
+
+
+class _Currents(torch.autograd.Function):
+    """Sum of linear layers of spike trains. Inputs per term: token, weight, bias."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        layers: tuple[nn.Conv2d | nn.Linear | None, ...],
+        spikes: tuple[Spikes, ...],
+        weights: list[float],
+        trains: Trains,
+        *inputs: Tensor | None,
+    ) -> Tensor:
+        ctx.layers, ctx.weights, ctx.trains = layers, weights, trains
+        ctx.images, ctx.shapes = spikes[0].images, [s.shape for s in spikes]
+        ctx.save_for_backward(*(x for s in spikes for x in (s.data, s.amplitude)), *inputs[1::3])
+        biases = [b for b in inputs[2::3] if b is not None]
+        terms = tuple(Term(layer, s) for layer, s in zip(layers, spikes, strict=True))
+        return trains.currents(Affine(terms, sum(biases[1:], biases[0]) if biases else None))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        count = len(ctx.layers)
+        saved, kernels = ctx.saved_tensors[: 2 * count], ctx.saved_tensors[2 * count :]
+        summed = ctx.trains.sum_over_time(grad, ctx.weights)
+        result: list[Tensor | None] = []
+        for i, (layer, shape, weight) in enumerate(zip(ctx.layers, ctx.shapes, kernels, strict=True)):
+            if layer is None:
+                result += [summed, None, None]
+                continue
+            values = ctx.trains.values(Spikes(saved[2 * i], ctx.images, shape, saved[2 * i + 1]))
+            bias = None if layer.bias is None else grad.sum([d for d in range(grad.dim()) if d != 1])
+            result += [
+                _input_gradient(layer, weight, summed, (ctx.images, *shape)),
+                _weight_gradient(layer, values, grad),
+            ]
+            result.append(bias)
+        return None, None, None, None, *result
+
+
+def _input_gradient(layer: nn.Conv2d | nn.Linear, weight: Tensor, grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if isinstance(layer, nn.Linear):
+        return grad @ weight
+    return conv2d_input(shape, weight, grad, *_geometry(layer))
+
+
+def _weight_gradient(layer: nn.Conv2d | nn.Linear, values: Tensor, grad: Tensor) -> Tensor:
+    if isinstance(layer, nn.Linear):
+        return grad.t() @ values
+    return conv2d_weight(values, layer.weight.shape, grad, *_geometry(layer))
+
+
+def _geometry(layer: nn.Conv2d) -> tuple[Any, Any, Any, int]:
+    return layer.stride, layer.padding, layer.dilation, layer.groups
+
+
+class _NormAndNeuron(torch.autograd.Function):
+    """Batch norm and neuron: dense currents in, the token of the spikes out."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        currents: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        threshold: Tensor,
+        mean: Tensor,
+        invstd: Tensor,
+        state: Tensor,
+        of: Dynamics,
+        trains: Trains,
+        repeated: bool,
+    ) -> Tensor:
+        ctx.save_for_backward(currents, weight, mean, invstd, state)
+        ctx.of, ctx.trains, ctx.repeated = of, trains, repeated
+        return _token(currents, state)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        currents, weight, mean, invstd, state = ctx.saved_tensors
+        per_step, grad_threshold = _clamp_backward(ctx, grad, state)
+        at_norm = ctx.trains.norm_backward(per_step, currents, mean, invstd, weight)
+        return *at_norm, grad_threshold, None, None, None, None, None, None
+
+
+class _Neuron(torch.autograd.Function):
+    """A neuron without a norm before it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, currents: Tensor, threshold: Tensor, state: Tensor, of: Dynamics, trains: Trains, repeated: bool
+    ) -> Tensor:
+        ctx.save_for_backward(state)
+        ctx.of, ctx.trains, ctx.repeated = of, trains, repeated
+        return _token(currents, state)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        per_step, grad_threshold = _clamp_backward(ctx, grad, *ctx.saved_tensors)
+        if not ctx.repeated:
+            per_step = per_step.repeat(len(ctx.of.weights), *[1] * (grad.dim() - 1))
+        return per_step, grad_threshold, None, None, None, None
+
+
+def _token(currents: Tensor, state: Tensor) -> Tensor:
+    return currents.new_zeros(()).expand(state.shape)
+
+
+def _clamp_backward(ctx: Any, grad: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient at the current of each step (of all steps together, if they are repeated), and at the threshold."""
+    factor = 1.0 / ctx.of.tau if ctx.repeated else 1.0 / (len(ctx.of.weights) * ctx.of.tau)
+    at_current, saturated = ctx.trains.clamp_backward(grad, state, factor)
+    return at_current, ctx.of.dt * saturated
+
+
+class _Values(torch.autograd.Function):
+    """Emitted values, dense, from spikes; their gradient goes to the token, summed over time."""
+
+    @staticmethod
+    def forward(ctx: Any, token: Tensor, spikes: Spikes, weights: list[float], trains: Trains) -> Tensor:
+        ctx.weights, ctx.trains = weights, trains
+        return trains.values(spikes)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return ctx.trains.sum_over_time(grad, ctx.weights), None, None, None
+
+
+class _Read(torch.autograd.Function):
+    """The representation. dL/dy_t = w_t dL/dr, so G = T sum w_t^2 dL/dr."""
+
+    @staticmethod
+    def forward(ctx: Any, token: Tensor, measured: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return measured
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return grad * ctx.factor, None, None

@@ -1,0 +1,132 @@
+"""Walks a network's graph; an engine says what each layer means to what passes between layers."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from dsr.neurons import Neuron
+from dsr.representation import Rate
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+ROWWISE = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Identity, nn.Flatten)
+
+
+class Tracer(fx.Tracer):
+    """Leaves are modules without children and the first layer."""
+
+    def __init__(self, first_layer: type[nn.Module]) -> None:
+        super().__init__()
+        self.first_layer = first_layer
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, self.first_layer) or not any(m.children())
+
+
+class Engine(fx.Interpreter):
+    """Runs a network's graph on an engine's own signals instead of tensors.
+
+    Linear layers, average pools, batch norms, additions, flattening and DSR neurons are understood; any other layer
+    raises NotImplementedError when it is reached.
+    """
+
+    kind = "this engine"
+
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module]) -> None:
+        super().__init__(fx.GraphModule(network, Tracer(first_layer).trace(network)))
+        self.first_layer = first_layer
+        self.timing = timing(network)
+        self.timesteps = self.timing.timesteps
+
+    def first(self, layer: nn.Module, x: Tensor) -> Any:
+        """The layer that receives analog values: images `(B, C, H, W)` or frames `(T, B, C, H, W)`."""
+        raise NotImplementedError
+
+    def linear(self, layer: nn.Module, signal: Any) -> Any:
+        """A convolution or fully connected layer."""
+        raise NotImplementedError
+
+    def rowwise(self, layer: nn.Module, signal: Any) -> Any:
+        """A linear layer without parameters that treats every row alike."""
+        raise NotImplementedError
+
+    def norm(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, signal: Any) -> Any:
+        raise NotImplementedError
+
+    def neuron(self, neuron: Neuron, signal: Any) -> Any:
+        raise NotImplementedError
+
+    def add(self, left: Any, right: Any) -> Any:
+        raise NotImplementedError
+
+    def read(self, rate: Rate, signal: Any) -> Tensor:
+        """The representation of what a neuron emitted."""
+        raise NotImplementedError
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module, value = self.fetch_attr(target), args[0]
+        if isinstance(module, self.first_layer):
+            layer = module.layer
+            assert isinstance(layer, nn.Module)
+            return self.first(layer, value)
+        if isinstance(module, Neuron):
+            module.project_threshold()
+            return self.neuron(module, value)
+        if isinstance(module, Rate):
+            return self.read(module, value)
+        if type(module) in NORMS:
+            return self.norm(module, value)
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            return self.linear(module, value)
+        if isinstance(module, ROWWISE):
+            return value if isinstance(module, nn.Identity) else self.rowwise(module, value)
+        raise NotImplementedError(f"{target}: {type(module).__name__} is not defined in {self.kind}")
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target not in (operator.add, operator.iadd, torch.add):
+            raise NotImplementedError(f"{target} is not defined in {self.kind}")
+        return self.add(*args)
+
+    def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target != "flatten":
+            raise NotImplementedError(f"{target} is not defined in {self.kind}")
+        signal, *dims = args
+        return self.rowwise(nn.Flatten(*dims), signal)
+
+
+def timing(network: nn.Module) -> Rate:
+    """How representations are read; all neurons of a network share T, tau and dt. Raises ValueError otherwise."""
+    rates = {(r.timesteps, r.tau, r.dt) for r in (n.rate() for n in network.modules() if isinstance(n, Neuron))}
+    if len(rates) != 1:
+        raise ValueError(f"the network's neurons must share T, tau and dt, not {sorted(map(str, rates))}")
+    return Rate(*rates.pop())
+
+
+class EngineNetwork(nn.Module):
+    """A network of DSR neurons run by engines: `training` while training, `inference` in evaluation mode.
+
+    Parameters, buffers and their names are the network's. While it is traced, and where modules have forward hooks,
+    evaluation mode runs the network itself, with dense tensors `(T*B, ...)` between its layers.
+    """
+
+    def __init__(self, network: nn.Module, training: Engine, inference: Engine) -> None:
+        super().__init__()
+        for name, child in network.named_children():
+            self.add_module(name, child)
+        # hidden in a tuple: registered, every parameter would have two names
+        self._hidden = (network, training, inference)
+
+    def forward(self, x: Tensor) -> Tensor:
+        network, training, inference = self._hidden
+        logits: Tensor
+        if self.training:
+            logits = training.run(x)
+        elif isinstance(x, fx.Proxy) or any(module._forward_hooks for module in network.modules()):
+            logits = network.forward(x)  # somebody looks inside
+        else:
+            with torch.no_grad():
+                logits = inference.run(x)
+        return logits

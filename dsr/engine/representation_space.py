@@ -1,0 +1,128 @@
+"""DSR's gradient where it lives: forward as spikes without a graph, backward through the representations alone.
+
+Two things pass through the network: the representation r `(B, ...)` with a graph, and the spiking pass without.
+
+    linear layers   act on both; a convolution of the mean is the mean of the convolutions
+    norms           take their statistics from the representation's currents, the same affine map serves the spikes'
+    neurons         simulate T steps; their value is the measured representation, their gradient the clamp's:
+                    dL/dI = G / tau where 0 <= I / tau <= ceiling, dL/dV = c sum G where I / tau lies above
+
+with I the (weighted) mean current, ceiling V (IF) or V / dt (LIF). c is 1 for IF; for LIF it is dt, not the clamp's own
+1 / dt, as in `dsr.neurons`: so both thresholds' ceilings move at the same rate under the same learning rate.
+Backward costs one time step, and what it keeps does not grow with T.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from dsr.engine import inference
+from dsr.engine.graph import Engine, EngineNetwork
+from dsr.engine.inference import Inference, trains_for
+from dsr.engine.trains import Dense, Trains
+from dsr.neurons import Dynamics, Neuron
+from dsr.representation import Rate
+
+
+class Signal(NamedTuple):
+    """What passes between layers: the representation `(B, ...)`, and what the spiking pass has made of it."""
+
+    representation: Tensor
+    spiking: inference.Signal
+
+
+class RepresentationSpace(EngineNetwork):
+    """A network of DSR neurons, differentiated in representation space while training.
+
+    In evaluation mode it is the network's own function. Parameters, buffers and their names are the network's.
+    `first_layer` is the class of the layer that receives analog input, an attribute `layer` holding the layer proper:
+    images `(B, C, H, W)` are the same at every step, frames are `(T, B, C, H, W)`. `compute`: dtype in which spikes are
+    convolved while training (default: the images').
+    """
+
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
+        spiking = Inference(network, first_layer)
+        super().__init__(network, _Training(network, first_layer, compute), spiking)
+
+
+class _Training(Engine):
+    kind = "representation space"
+
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None) -> None:
+        super().__init__(network, first_layer)
+        self.spiking, self.compute = Inference(network, first_layer), compute
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        self.spiking.trains = trains_for(args[0], self.timesteps, self.compute)
+        return super().run(*args, **kwargs)
+
+    def first(self, layer: nn.Module, x: Tensor) -> Signal:
+        if x.dim() == 5:
+            with torch.no_grad():
+                spiking = self.spiking.first(layer, x)
+            return Signal(layer(self.timing(x.flatten(0, 1))), spiking)
+        current = layer(x)
+        return Signal(current, Dense(current.detach(), repeated=True))
+
+    def linear(self, layer: nn.Module, signal: Signal) -> Signal:
+        with torch.no_grad():
+            spiking = self.spiking.linear(layer, signal.spiking)
+        return Signal(layer(signal.representation), spiking)
+
+    def rowwise(self, layer: nn.Module, signal: Signal) -> Signal:
+        with torch.no_grad():
+            spiking = self.spiking.rowwise(layer, signal.spiking)
+        return Signal(layer(signal.representation), spiking)
+
+    def norm(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, signal: Signal) -> Signal:
+        current = signal.representation
+        if not norm.training:
+            with torch.no_grad():
+                spiking = self.spiking.norm(norm, signal.spiking)
+            return Signal(norm(current), spiking)
+        assert norm.num_batches_tracked is not None
+        assert norm.momentum is not None
+        norm.num_batches_tracked.add_(1)
+        normed, mean, invstd = torch.native_batch_norm(
+            current, norm.weight, norm.bias, norm.running_mean, norm.running_var, True, norm.momentum, norm.eps
+        )
+        with torch.no_grad():
+            return Signal(normed, self.spiking.normalise(norm, signal.spiking, mean, invstd))
+
+    def neuron(self, neuron: Neuron, signal: Signal) -> Signal:
+        of = neuron.dynamics()
+        with torch.no_grad():
+            spikes = self.spiking.neuron(neuron, signal.spiking)
+            measured = self.spiking.trains.weigh(spikes, of.weights)
+        value: Tensor = _Clamp.apply(signal.representation, neuron.threshold, measured, of, self.spiking.trains)
+        return Signal(value, spikes)
+
+    def add(self, left: Signal, right: Signal) -> Signal:
+        with torch.no_grad():
+            spiking = self.spiking.add(left.spiking, right.spiking)
+        return Signal(left.representation + right.representation, spiking)
+
+    def read(self, rate: Rate, signal: Signal) -> Tensor:
+        return signal.representation
+
+
+class _Clamp(torch.autograd.Function):
+    """The measured representation as value, the clamp's gradient at the mean current."""
+
+    @staticmethod
+    def forward(ctx: Any, mean: Tensor, threshold: Tensor, measured: Tensor, of: Dynamics, trains: Trains) -> Tensor:
+        ceiling = threshold * (of.tau / of.dt)
+        ctx.save_for_backward(trains.clamp_state(Dense(mean, repeated=True), [1.0], ceiling, closed=True))
+        ctx.of, ctx.trains = of, trains
+        return measured
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (state,) = ctx.saved_tensors
+        grad_mean, saturated = ctx.trains.clamp_backward(grad, state, 1.0 / ctx.of.tau)
+        return grad_mean, ctx.of.dt * saturated, None, None, None

@@ -1,0 +1,174 @@
+"""Spike trains, and all that an engine asks of them, in plain torch: the readable definition, any device and dtype.
+
+Spikes are 0 or 1 and kept as such; `amplitude` is the height the neuron gives them and goes into the next weights.
+Dense tensors over time are `(T*B, ...)`, row `t*B + b`; features without pixels are `(T*B, C)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dsr.neurons import Dynamics, Neuron
+from dsr.representation import unfold
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """What one layer of neurons emitted in T steps for `images` images; `data` is the owner's own format."""
+
+    data: Tensor
+    images: int
+    shape: tuple[int, ...]
+    amplitude: Tensor
+
+
+@dataclass(frozen=True)
+class Term:
+    """`scale` per channel times a linear layer (None: identity) of a spike train."""
+
+    layer: nn.Conv2d | nn.Linear | None
+    spikes: Spikes
+    scale: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Currents not computed yet: the sum of the terms plus `shift` per channel."""
+
+    terms: tuple[Term, ...]
+    shift: Tensor | None = None
+
+    def normalised(self, scale: Tensor, shift: Tensor) -> Affine:
+        """`scale * self + shift`, per channel."""
+        terms = tuple(Term(t.layer, t.spikes, scale if t.scale is None else t.scale * scale) for t in self.terms)
+        return Affine(terms, shift if self.shift is None else self.shift * scale + shift)
+
+    def __add__(self, other: Affine) -> Affine:
+        shifts = [a.shift for a in (self, other) if a.shift is not None]
+        return Affine(self.terms + other.terms, sum(shifts[1:], shifts[0]) if shifts else None)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Currents at hand, `(T*B, ...)`, or `(B, ...)` if they are `repeated` at every step; to be scaled and shifted."""
+
+    currents: Tensor
+    repeated: bool = False
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+
+
+class Trains:
+    """What can be done with spike trains of T steps. `compute` is the dtype in which they are convolved."""
+
+    def __init__(self, timesteps: int, compute: torch.dtype | None = None) -> None:
+        self.timesteps, self.compute = timesteps, compute
+
+    def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
+        """Simulate a layer of neurons on its currents."""
+        if isinstance(current, Affine):
+            current = Dense(self.currents(current))
+        return self._integrate(current, neuron)
+
+    def currents(self, affine: Affine) -> Tensor:
+        """Compute the currents, `(T*B, ...)`."""
+        total = None
+        for term in affine.terms:
+            value = self._linear(term)
+            total = value if total is None else total.add_(value)
+        assert total is not None
+        return total if affine.shift is None else total.add_(per_channel(affine.shift, total))
+
+    def values(self, spikes: Spikes) -> Tensor:
+        """What was emitted, `(T*B, ...)`: 0 or the amplitude."""
+        return spikes.data.to(spikes.amplitude.dtype) * spikes.amplitude
+
+    def weigh(self, spikes: Spikes, weights: Sequence[float]) -> Tensor:
+        """Weighted sum over time of what was emitted, `(B, ...)`."""
+        return self.sum_over_time(self.values(spikes), weights)
+
+    def sum_over_time(self, dense: Tensor, weights: Sequence[float]) -> Tensor:
+        """`(T*B, ...) -> (B, ...)`."""
+        return torch.tensordot(dense.new_tensor(weights), unfold(dense, len(weights)), dims=1)
+
+    def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and biased variance per channel."""
+        variance, mean = torch.var_mean(dense, [d for d in range(dense.dim()) if d != 1], correction=0)
+        return mean, variance
+
+    def clamp_state(self, current: Dense, weights: Sequence[float], ceiling: Tensor, closed: bool) -> Tensor:
+        """0 where the clamp at the weighted mean current is 0, 1 where it is open, 2 where it is saturated; `(B, ...)`.
+
+        `closed`: whether a mean of exactly 0 or exactly the ceiling counts as open.
+        """
+        mean = current.currents if current.repeated else self.sum_over_time(current.currents, weights)
+        if current.scale is not None and current.shift is not None:
+            mean = mean * per_channel(current.scale, mean) + per_channel(current.shift, mean)
+        saturated = mean > ceiling
+        is_open = (mean >= 0) & ~saturated if closed else (mean > 0) & (mean < ceiling)
+        return is_open.to(torch.uint8) + 2 * saturated
+
+    def clamp_backward(self, grad: Tensor, state: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+        """`factor * grad` where the clamp is open, and the sum of `grad` where it is saturated."""
+        return grad * (state == 1) * factor, (grad * (state == 2)).sum()
+
+    def norm_backward(
+        self, grad: Tensor, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Backward of a batch norm: `grad (B, ...)` is the same at every step, `dense` the norm's input `(S*B, ...)`.
+
+        Returns the gradients of input, weight and bias.
+        """
+        grad = grad.repeat(dense.shape[0] // grad.shape[0], *[1] * (grad.dim() - 1))
+        over = [d for d in range(dense.dim()) if d != 1]
+        count = dense.numel() / dense.shape[1]
+        normed = (dense - per_channel(mean, dense)) * per_channel(invstd, dense)
+        grad_bias, grad_weight = grad.sum(over), (grad * normed).sum(over)
+        centred = grad - per_channel(grad_bias / count, dense) - normed * per_channel(grad_weight / count, dense)
+        return centred * per_channel(weight * invstd, dense), grad_weight, grad_bias
+
+    def _linear(self, term: Term) -> Tensor:
+        spikes, layer = term.spikes, term.layer
+        scale = spikes.amplitude if term.scale is None else term.scale * spikes.amplitude
+        dtype = self.compute or spikes.amplitude.dtype
+        x = spikes.data.to(dtype)
+        if isinstance(layer, nn.Conv2d):
+            if dtype != spikes.amplitude.dtype:
+                x = x.to(memory_format=torch.channels_last)
+            x = F.conv2d(x, layer.weight.to(dtype), None, layer.stride, layer.padding, layer.dilation, layer.groups)
+        elif layer is not None:
+            x = F.linear(x, layer.weight.to(dtype))
+        x = x.to(spikes.amplitude.dtype)
+        return x * (per_channel(scale, x) if scale.dim() else scale)
+
+    def _integrate(self, current: Dense, neuron: Neuron) -> Spikes:
+        of = neuron.dynamics()
+        x, steps = current.currents, self.timesteps
+        if current.scale is not None and current.shift is not None:
+            x = x * per_channel(current.scale, x) + per_channel(current.shift, x)
+        over_time = x.expand(steps, *x.shape) if current.repeated else unfold(x, steps)
+        emitted = torch.empty(over_time.shape, dtype=torch.bool, device=x.device)
+        membrane, level = torch.zeros_like(over_time[0]), neuron.alpha * neuron.threshold
+        for now, out in zip(over_time, emitted, strict=True):
+            if of.leak != 1.0:
+                membrane.mul_(of.leak)
+            membrane.add_(now, alpha=of.gain)
+            torch.ge(membrane, level, out=out)
+            membrane.addcmul_(out.to(membrane.dtype), neuron.threshold, value=-1.0)
+        shape = tuple(over_time.shape[2:])
+        return Spikes(emitted.flatten(0, 1), over_time.shape[1], shape, amplitude(neuron, of))
+
+
+def amplitude(neuron: Neuron, of: Dynamics) -> Tensor:
+    """Height of the neuron's spikes."""
+    return neuron.threshold.detach() / of.dt
+
+
+def per_channel(values: Tensor, like: Tensor) -> Tensor:
+    """`(C,)` -> broadcastable over `(rows, C, ...)`."""
+    return values.view(1, -1, *[1] * (like.dim() - 2))
