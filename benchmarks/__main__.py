@@ -83,6 +83,18 @@ def report(
 
 
 @app.command()
+def perf(
+    network: Annotated[str, typer.Option(help="Whose steps are timed.")] = "preact-resnet18-narrow",
+    batch: Annotated[int, typer.Option(help="Images in a batch.")] = 64,
+    timesteps: Annotated[str, typer.Option(help="Comma-separated T.")] = "5,10,20",
+    methods: Annotated[str | None, typer.Option(help="Comma-separated methods; default: all that train.")] = None,
+    save: Annotated[bool, typer.Option("--save", help="Replace this machine's baseline.")] = False,
+) -> None:
+    """Time training and inference steps of every method, side by side, against this machine's baseline."""
+    raise typer.Exit(commands.perf(console, network, batch, timesteps, methods, save))
+
+
+@app.command()
 def sync() -> None:
     """Bring MLflow up to date with the run directories."""
     raise typer.Exit(commands.sync(console))

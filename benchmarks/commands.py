@@ -151,10 +151,21 @@ def report(console: Console, files: list[Path] | None, to: Path | None) -> int:
 
     results = store.results_root()
     chosen = files or [path for path in sorted(results.glob("*.csv")) if path.name != "published.csv"]
-    written = reports.write(chosen, to or results / "reports" / "all")
+    measured = [] if files else sorted((results / "perf").glob("*.json"))
+    written = reports.write(chosen, to or results / "reports" / "all", measured)
     reports.show(chosen, console)
     console.print(f" page   {written[0]}", highlight=False)
     return 0
+
+
+def perf(console: Console, network: str, batch: int, timesteps: str, methods: str | None, save: bool) -> int:
+    """Time and weigh training steps, compare with this machine's baseline."""
+    from benchmarks.perf.record import perf as measure
+
+    steps = integers(timesteps, "timesteps", 1)
+    assert steps is not None
+    chosen = tuple(methods.split(",")) if methods else ()
+    return measure(console, store.results_root(), network, batch, steps, chosen, save)
 
 
 def sync(console: Console) -> int:

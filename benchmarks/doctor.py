@@ -24,7 +24,9 @@ STYLE = {"ok": "green", "note": "yellow", "bad": "red"}
 
 def report(console: Console) -> int:
     """Print every finding; 1 if anything needed is broken."""
-    findings = [finding for examine in (_versions, _torchvision, _device, _code, _places) for finding in examine()]
+    findings = [
+        finding for examine in (_versions, _torchvision, _device, _kernels, _code, _places) for finding in examine()
+    ]
     for mark, subject, text in findings:
         console.print(f" [{STYLE[mark]}]{mark:<4}[/] {subject:<12} {text}", highlight=False, soft_wrap=True)
     return int(any(mark == "bad" for mark, _, _ in findings))
@@ -60,6 +62,15 @@ def _device() -> Iterator[Finding]:
         yield "ok", "device", f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
     else:
         yield "ok", "device", f"no GPU; {torch.get_num_threads()} CPU threads"
+
+
+def _kernels() -> Iterator[Finding]:
+    from benchmarks.methods import kernels_missing
+
+    if why := kernels_missing():
+        yield "note", "kernels", f"DSR runs in plain torch, several times slower on a CPU: {why}"
+    else:
+        yield "ok", "kernels", "compiled spike kernels (AVX-512)"
 
 
 def _code() -> Iterator[Finding]:

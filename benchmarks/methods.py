@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 import baselines.ann
@@ -23,7 +24,7 @@ from benchmarks.spec import Recipe
 
 MakeNeuron = Callable[..., nn.Module]
 MakeNorm = Callable[[Mapping[str, float]], Norm]
-Wrap = Callable[[nn.Module], nn.Module]
+Wrap = Callable[[nn.Module, Recipe], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
 
 
@@ -54,23 +55,24 @@ def _qcfs(timesteps: int, **parameters: Any) -> nn.Module:
     return baselines.qcfs.Activation(**parameters)
 
 
-def _as_it_is(network: nn.Module) -> nn.Module:
+def _as_it_is(network: nn.Module, recipe: Recipe) -> nn.Module:
     return network
 
 
-def _exact(network: nn.Module) -> nn.Module:
+def _exact(network: nn.Module, recipe: Recipe) -> nn.Module:
     return dsr.Exact(network, DirectCoding)
 
 
-def _in_representation_space(network: nn.Module) -> nn.Module:
-    return dsr.RepresentationSpace(network, DirectCoding)
+def _in_representation_space(network: nn.Module, recipe: Recipe) -> nn.Module:
+    compute = torch.bfloat16 if recipe.precision == "bfloat16" else None
+    return dsr.RepresentationSpace(network, DirectCoding, compute)
 
 
 @dataclass(frozen=True)
 class Method:
     """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
 
-    `wrap` may change how the finished network is differentiated; parameters and their names stay.
+    `wrap` may change how the finished network is run and differentiated; parameters and their names stay.
     """
 
     title: str
@@ -104,3 +106,8 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     chosen = METHODS[method]
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
     return Parts(timesteps, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, timesteps))
+
+
+def kernels_missing() -> str:
+    """Why DSR's compiled kernels cannot be used here; empty when they can."""
+    return dsr.engine.kernels.reason()

@@ -15,6 +15,7 @@ Scale = Literal["paper", "short", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 
 Augmentation = Literal["none", "crop-flip"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class BadInput(ValueError):
@@ -43,6 +44,8 @@ class Recipe:
     `learning_rate` follows half a cosine over the epochs, after a linear warm-up of `warmup_iterations`.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts.
+    `precision` is that of the convolutions of spikes in a training pass that has no gradient (`dsr-*-rep`); all else,
+    and every reported accuracy, is float32.
     `parent` names the method whose trained weights the run starts from. `sources` says where the numbers come
     from; it alone does not enter the key.
     """
@@ -60,7 +63,7 @@ class Recipe:
     neuron: Mapping[str, float] = field(default_factory=dict)
     norm: Mapping[str, float] = field(default_factory=dict)
     parent: str | None = None
-    precision: Literal["float32"] = "float32"
+    precision: Precision = "float32"
     revision: int = 1
     sources: str = ""
 

@@ -20,6 +20,7 @@ from reports.table import Cell, Column, Table, numbers
 
 __all__ = ["TABLE", "aggregate", "compare", "origin", "read"]
 
+SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 TABLE = ["dataset", "network", "scale"]
 MEANS = [
     "top1_best",
@@ -67,14 +68,15 @@ def compare(frame: pd.DataFrame) -> list[Table]:
 
 def _table(lines: pd.DataFrame, rows: pd.DataFrame) -> Table:
     first, columns = lines.iloc[0], _columns(lines)
+    heading, scale = f"{first['network']} on {first['dataset']}", first["scale"]
     return Table(
-        dataset=first["dataset"],
-        network=first["network"],
-        scale=first["scale"],
-        seeds=_seeds(lines["seeds"]),
+        heading=heading,
+        badge=f"scale {scale}",
+        title=f"{heading}, scale {scale}, {_seeds(lines['seeds'])}",
         columns=tuple(column for column, _ in columns),
         rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
         notes=tuple(notes(lines, rows)),
+        warning=SMOKE_WARNING if scale == "smoke" else "",
     )
 
 

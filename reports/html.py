@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.energy import FP32_45NM
+from reports.figures import Figure
 from reports.table import DASH, Table
 
 PAGES = Environment(
@@ -19,7 +20,7 @@ PAGES = Environment(
 )
 
 
-def render(tables: Sequence[Table], origin: Mapping[str, str]) -> str:
+def render(tables: Sequence[Table], origin: Mapping[str, str], figures: Sequence[Figure] = ()) -> str:
     """The whole page."""
     foot = {"energy": str(FP32_45NM), **origin}
-    return PAGES.get_template("template.html").render(tables=tables, foot=foot, dash=DASH)
+    return PAGES.get_template("template.html").render(tables=tables, figures=figures, foot=foot, dash=DASH)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 DASH = "–"
-SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 
 
 class Cell(NamedTuple):
@@ -35,25 +34,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One dataset, network and scale: headings, rows of cells, and the notes under them."""
+    """Headings, rows of cells, and the notes under them.
 
-    dataset: str
-    network: str
-    scale: str
-    seeds: str
+    `heading` and `badge` stand above it on a page, `title` where there is no page; `warning` comes before the numbers.
+    """
+
+    heading: str
+    badge: str
+    title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """What the table compares; stands above it."""
-        return f"{self.network} on {self.dataset}, scale {self.scale}, {self.seeds}"
-
-    @property
-    def warning(self) -> str:
-        """What must be read before the numbers; empty when nothing must."""
-        return SMOKE_WARNING if self.scale == "smoke" else ""
+    warning: str = ""
 
 
 def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimals: int | None = None) -> list[Cell]:

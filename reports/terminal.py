@@ -15,11 +15,16 @@ from reports.table import Column, Table
 def show(tables: Sequence[Table], origin: Mapping[str, str], console: Console) -> None:
     """Print all tables, then where their rows come from."""
     for table in tables:
-        if console.is_terminal and _width(_grid(table, details=False), console) <= console.width:
-            _show_grid(table, console)
-        else:  # a line that runs over is better than a number cut in two
-            _print(console, plain(table))
+        show_table(table, console)
     _print(console, "\n".join(f"{label}: {text}" for label, text in origin.items()), "dim")
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Print one table in the way that fits."""
+    if console.is_terminal and _width(_grid(table, details=False), console) <= console.width:
+        _show_grid(table, console)
+    else:  # a line that runs over is better than a number cut in two
+        _print(console, plain(table))
 
 
 def plain(table: Table) -> str:

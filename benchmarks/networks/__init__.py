@@ -51,4 +51,4 @@ def build(
     require(name, NETWORKS, "network")
     require(method, METHODS, "method")
     recipe = recipe or resolve(Run("cifar10", name, method, timesteps, 0, "paper"))
-    return METHODS[method].wrap(NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels))
+    return METHODS[method].wrap(NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels), recipe)

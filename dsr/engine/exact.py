@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from dsr.engine import packed
-from dsr.engine.graph import Engine, EngineNetwork
+from dsr.engine.graph import Engine, EngineNetwork, momentum
 from dsr.engine.inference import Inference, trains_for, weights_of
 from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains
 from dsr.neurons import Dynamics, Neuron
@@ -156,12 +156,10 @@ def _parameters(layer: nn.Conv2d | nn.Linear | None) -> tuple[Tensor | None, Ten
 
 def _track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
     """Running statistics as torch keeps them; `count` values per channel."""
-    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
-        return
-    norm.num_batches_tracked.add_(1)
-    momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean, momentum)
-    norm.running_var.lerp_(variance * (count / (count - 1)), momentum)
+    weight = momentum(norm)
+    if norm.running_mean is not None and norm.running_var is not None:
+        norm.running_mean.lerp_(mean, weight)
+        norm.running_var.lerp_(variance * (count / max(1, count - 1)), weight)
 
 
 class _Currents(torch.autograd.Function):

@@ -105,6 +105,15 @@ def timing(network: nn.Module) -> Rate:
     return Rate(*rates.pop())
 
 
+def momentum(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> float:
+    """Weight of this batch in the running statistics; counts the batch, as a norm does in training."""
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+        if norm.momentum is None:
+            return 1.0 / norm.num_batches_tracked.item()
+    return norm.momentum or 0.0
+
+
 class EngineNetwork(nn.Module):
     """A network of DSR neurons run by engines: `training` while training, `inference` in evaluation mode.
 

@@ -20,13 +20,11 @@ SOURCE = Path(__file__).with_name("spikes.c")
 FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fopenmp")
 
 
-@cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernels, or None where there can be none; `reason()` says why."""
     return _load()[0]
 
 
-@cache
 def reason() -> str:
     """Why there are no compiled kernels, in a line; empty when there are."""
     return _load()[1]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from dsr.engine import inference
-from dsr.engine.graph import Engine, EngineNetwork
+from dsr.engine.graph import Engine, EngineNetwork, momentum
 from dsr.engine.inference import Inference, trains_for
 from dsr.engine.trains import Dense, Trains
 from dsr.neurons import Dynamics, Neuron
@@ -84,11 +84,8 @@ class _Training(Engine):
             with torch.no_grad():
                 spiking = self.spiking.norm(norm, signal.spiking)
             return Signal(norm(current), spiking)
-        assert norm.num_batches_tracked is not None
-        assert norm.momentum is not None
-        norm.num_batches_tracked.add_(1)
         normed, mean, invstd = torch.native_batch_norm(
-            current, norm.weight, norm.bias, norm.running_mean, norm.running_var, True, norm.momentum, norm.eps
+            current, norm.weight, norm.bias, norm.running_mean, norm.running_var, True, momentum(norm), norm.eps
         )
         with torch.no_grad():
             return Signal(normed, self.spiking.normalise(norm, signal.spiking, mean, invstd))

@@ -6,8 +6,8 @@ Dense tensors over time are `(T*B, ...)`, row `t*B + b`; features without pixels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -71,9 +71,16 @@ class Trains:
 
     def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
         """Simulate a layer of neurons on its currents."""
-        if isinstance(current, Affine):
-            current = Dense(self.currents(current))
-        return self._integrate(current, neuron)
+        if isinstance(current, Dense):
+            x = current.currents
+            if current.scale is not None and current.shift is not None:
+                x = x * per_channel(current.scale, x) + per_channel(current.shift, x)
+            return self._integrate([x] * self.timesteps if current.repeated else unfold(x, self.timesteps), neuron)
+        # step by step what is worked on stays in a processor's cache; a GPU wants it all at once
+        on_gpu = current.terms[0].spikes.data.is_cuda
+        return self._integrate(
+            unfold(self.currents(current), self.timesteps) if on_gpu else self._streamed(current), neuron
+        )
 
     def currents(self, affine: Affine) -> Tensor:
         """Compute the currents, `(T*B, ...)`."""
@@ -146,22 +153,28 @@ class Trains:
         x = x.to(spikes.amplitude.dtype)
         return x * (per_channel(scale, x) if scale.dim() else scale)
 
-    def _integrate(self, current: Dense, neuron: Neuron) -> Spikes:
-        of = neuron.dynamics()
-        x, steps = current.currents, self.timesteps
-        if current.scale is not None and current.shift is not None:
-            x = x * per_channel(current.scale, x) + per_channel(current.shift, x)
-        over_time = x.expand(steps, *x.shape) if current.repeated else unfold(x, steps)
-        emitted = torch.empty(over_time.shape, dtype=torch.bool, device=x.device)
-        membrane, level = torch.zeros_like(over_time[0]), neuron.alpha * neuron.threshold
-        for now, out in zip(over_time, emitted, strict=True):
+    def _streamed(self, affine: Affine) -> Iterator[Tensor]:
+        for step in range(self.timesteps):
+            yield self.currents(replace(affine, terms=tuple(_at(term, step) for term in affine.terms)))
+
+    def _integrate(self, currents: Iterable[Tensor], neuron: Neuron) -> Spikes:
+        of, level = neuron.dynamics(), neuron.alpha * neuron.threshold
+        membrane, emitted = None, []
+        for current in currents:
+            membrane = torch.zeros_like(current) if membrane is None else membrane
             if of.leak != 1.0:
                 membrane.mul_(of.leak)
-            membrane.add_(now, alpha=of.gain)
-            torch.ge(membrane, level, out=out)
-            membrane.addcmul_(out.to(membrane.dtype), neuron.threshold, value=-1.0)
-        shape = tuple(over_time.shape[2:])
-        return Spikes(emitted.flatten(0, 1), over_time.shape[1], shape, amplitude(neuron, of))
+            membrane.add_(current, alpha=of.gain)
+            emitted.append(membrane >= level)
+            membrane.addcmul_(emitted[-1].to(membrane.dtype), neuron.threshold, value=-1.0)
+        images, *shape = emitted[0].shape
+        return Spikes(torch.cat(emitted), images, tuple(shape), amplitude(neuron, of))
+
+
+def _at(term: Term, step: int) -> Term:
+    """A term of one step."""
+    rows = slice(step * term.spikes.images, (step + 1) * term.spikes.images)
+    return replace(term, spikes=replace(term.spikes, data=term.spikes.data[rows]))
 
 
 def amplitude(neuron: Neuron, of: Dynamics) -> Tensor:

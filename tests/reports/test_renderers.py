@@ -88,7 +88,7 @@ def test_a_narrow_terminal_leaves_whole_columns_out_and_says_so(tmp_path: Path) 
 
 
 def test_a_very_narrow_terminal_cuts_no_number() -> None:
-    table = Table("d", "n", "laptop", "n = 1 seed", (Column("value"),), ((Cell("1" * 60),),), ())
+    table = Table("n on d", "scale laptop", "title", (Column("value"),), ((Cell("1" * 60),),), ())
     console = Console(file=io.StringIO(), width=30, force_terminal=True)
     terminal.show([table], {}, console)
     assert isinstance(console.file, io.StringIO)

@@ -16,11 +16,11 @@ from reports.table import DASH, Cell, numbers
 def test_scales_datasets_and_networks_never_share_a_table(tmp_path: Path) -> None:
     apart = [{}, {"scale": "smoke"}, {"dataset": "cifar10"}, {"network": "vgg11"}]
     found = tables(tmp_path, *(result(seed=seed, **changes) for seed in (0, 1) for changes in apart))
-    assert [(table.dataset, table.network, table.scale) for table in found] == [
-        ("digits", "tiny", "laptop"),
-        ("digits", "tiny", "smoke"),
-        ("cifar10", "tiny", "laptop"),
-        ("digits", "vgg11", "laptop"),
+    assert [(table.heading, table.badge) for table in found] == [
+        ("tiny on digits", "scale laptop"),
+        ("tiny on digits", "scale smoke"),
+        ("tiny on cifar10", "scale laptop"),
+        ("vgg11 on digits", "scale laptop"),
     ]
     assert [len(table.rows) for table in found] == [1, 1, 1, 1]
 

@@ -1,0 +1,10 @@
+"""What a training step and an inference step cost, per method and T: pytest-benchmark, side by side in one run.
+
+subjects.py     what is timed
+peers.py        other people's implementations, where they are installed
+bench_steps.py  the benchmarks (`tox -e perf` runs them)
+conftest.py     their options
+memory.py       peak bytes of one step, in a process of its own
+machine.py      convolution rates and copy bandwidth of this machine, and the floor that follows from them
+record.py       keeps one file per machine and setting, and compares
+"""

@@ -1,0 +1,122 @@
+"""What this machine can do, and the floor under every method's step that follows from it.
+
+    floor = convolution passes x (all convolutions of one batch and step, at their measured rate)
+          + 6 transfers of 4 bytes per neuron and kept time step / measured copy bandwidth
+
+Passes are forward, input gradient and weight gradient; a method that keeps dense tensors over time pays all T times.
+The transfers: a current is written, read by the norm, an activation written, and backward reads both and writes one.
+Spikes as bits are left out: 1/32 of that. The spiking pass is booked at the best rate there is, table lookups included.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from benchmarks.perf.subjects import Setting, batch, device, make, synchronise
+
+COPIED = 256 * 2**20
+ROUNDS = 15
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Milliseconds of all convolutions of one batch at one step; bytes per second of a copy, both ways counted."""
+
+    float32_ms: float
+    bfloat16_ms: float
+    lookup_ms: float | None
+    copied_bytes_per_second: float
+    neurons: int
+
+
+def measure(network: str, size: int) -> Rates:
+    """Each convolution of the network alone, at its own shapes."""
+    setting = Setting("dsr-if", network, 1, size)
+    calls, neurons = _convolutions(setting)
+    lookups = [_lookup(layer, x) for layer, x in calls]
+    return Rates(
+        float32_ms=sum(_time(_dense(layer, x, torch.float32)) for layer, x in calls),
+        bfloat16_ms=sum(_time(_dense(layer, x, torch.bfloat16)) for layer, x in calls),
+        lookup_ms=sum(_time(call) for call in lookups if call) if all(lookups) else None,
+        copied_bytes_per_second=_bandwidth(),
+        neurons=neurons,
+    )
+
+
+def floor_ms(subject: str, timesteps: int, size: int, rates: Rates) -> float | None:
+    """The least a training step can take at these rates; None for what has no model."""
+    spiking = min(rates.bfloat16_ms, rates.float32_ms, *([rates.lookup_ms] if rates.lookup_ms else []))
+    dense = rates.float32_ms
+    transfer = 6 * 4 * rates.neurons * size / rates.copied_bytes_per_second * 1e3
+    if subject.endswith("-rep"):
+        return 3 * dense + transfer + timesteps * spiking
+    if subject in ("dsr-if", "dsr-lif"):
+        return timesteps * (spiking + dense + transfer) + dense
+    return timesteps * (3 * dense + transfer)
+
+
+def _convolutions(setting: Setting) -> tuple[list[tuple[nn.Conv2d, torch.Tensor]], int]:
+    """Every convolution with an input of its shape, and the number of neurons."""
+    from dsr.neurons import Neuron
+
+    network = make(setting).eval()
+    seen: list[tuple[nn.Conv2d, torch.Tensor]] = []
+    neurons = [0]
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_pre_hook(lambda m, x: seen.append((m, (x[0] > 0).float())))
+        if isinstance(module, Neuron):
+            module.register_forward_hook(lambda m, x, out: neurons.append(out[0].numel()))
+    with torch.no_grad():
+        network(batch(setting.batch)[0])
+    for module in network.modules():
+        module._forward_pre_hooks.clear()
+        module._forward_hooks.clear()
+    return seen, sum(neurons)
+
+
+def _dense(layer: nn.Conv2d, x: torch.Tensor, dtype: torch.dtype) -> Callable[[], object]:
+    layout = torch.channels_last
+    weight, x = layer.weight.detach().to(dtype), x.to(dtype)
+    if dtype == torch.bfloat16:
+        weight, x = weight.to(memory_format=layout), x.to(memory_format=layout)
+    return lambda: nn.functional.conv2d(x, weight, None, layer.stride, layer.padding)
+
+
+def _lookup(layer: nn.Conv2d, x: torch.Tensor) -> Callable[[], object] | None:
+    """The same convolution with the neuron behind it, on packed spikes."""
+    import dsr
+    from dsr.engine import packed
+    from dsr.engine.trains import Affine, Dense, Term
+
+    if not packed.serves(x):
+        return None
+    trains, neuron = packed.PackedTrains(1), dsr.IF(1, threshold=1.0)
+    spikes = trains.fire(Dense(x), neuron)
+    current = Affine((Term(layer, spikes),))
+    return lambda: trains.fire(current, neuron)
+
+
+def _bandwidth() -> float:
+    source = torch.empty(COPIED // 4, device=device())
+    target = torch.empty_like(source)
+    return 2 * COPIED / (_time(lambda: target.copy_(source)) / 1e3)
+
+
+@torch.no_grad()
+def _time(call: Callable[[], object]) -> float:
+    """Milliseconds at best: a floor is what is possible, not what is usual."""
+    call()
+    durations = []
+    for _ in range(ROUNDS):
+        synchronise()
+        start = time.perf_counter()
+        call()
+        synchronise()
+        durations.append(time.perf_counter() - start)
+    return min(durations) * 1e3

@@ -1,0 +1,41 @@
+"""Peak bytes of one training step above the idle process; on a CPU in a process of its own, so that nothing lingers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from multiprocessing.connection import Connection
+
+from benchmarks.metering import WARM_UP_STEPS, idle_memory, peak_memory
+from benchmarks.perf.subjects import Setting, device, training_step
+
+
+def peak_step_bytes(setting: Setting) -> int:
+    """Highest resident size (CPU) or allocation (GPU) over one whole step, less what lay there before the network."""
+    if device().type == "cuda":
+        return _measure(setting)
+    context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_report, args=(setting, sender))  # type: ignore[attr-defined]
+    process.start()
+    sender.close()
+    try:
+        measured: int = receiver.recv()
+    finally:
+        process.join()
+    return measured
+
+
+def _report(setting: Setting, to: Connection) -> None:
+    to.send(_measure(setting))
+
+
+def _measure(setting: Setting) -> int:
+    memory = idle_memory(device())
+    step = training_step(setting)
+    for _ in range(WARM_UP_STEPS - 1):
+        step()
+    with peak_memory(memory, device()):
+        step()
+    assert memory.peak is not None
+    return memory.peak - memory.idle

@@ -1,0 +1,140 @@
+"""What is timed: networks by method, the yardstick and the peers, all with the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import dsr
+from benchmarks.methods import METHODS, parts
+from benchmarks.networks import NETWORKS, build
+from benchmarks.networks.parts import Parts
+from benchmarks.perf import peers
+from benchmarks.recipes import TIMELESS, resolve
+from benchmarks.spec import Recipe, Run
+from dsr.reference import ReferenceNeuron
+
+YARDSTICK = "dsr-if-reference"
+SPIKINGJELLY = "stbp-spikingjelly"
+CLASSES, SIZE = 10, 32
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One benchmark's network and batch size."""
+
+    subject: str
+    network: str
+    timesteps: int
+    batch: int
+
+
+def subjects() -> tuple[str, ...]:
+    """All that can be timed here: methods that train, the yardstick, and peers that are installed."""
+    trained = [m for m in METHODS if _recipe(m, 2).epochs > 0]
+    return (YARDSTICK, *trained, *([SPIKINGJELLY] if peers.has_spikingjelly() else []))
+
+
+def grid(chosen: tuple[str, ...], timesteps: tuple[int, ...]) -> list[tuple[str, int]]:
+    """Subject and T; what has no time axis stands there once, at T = 1."""
+    cells = [(subject, 1 if subject in TIMELESS else steps) for steps in timesteps for subject in chosen]
+    return list(dict.fromkeys(cells))
+
+
+def make(setting: Setting) -> nn.Module:
+    """The network of a setting on the device that there is."""
+    torch.manual_seed(0)
+    subject, steps = setting.subject, setting.timesteps
+    if subject == YARDSTICK:
+        network = NETWORKS[setting.network](_reference(steps), CLASSES, 3)
+    elif subject == SPIKINGJELLY:
+        network = NETWORKS[setting.network](peers.spikingjelly_parts(steps), CLASSES, 3)
+    else:
+        network = build(setting.network, subject, steps, CLASSES, 3, _recipe(subject, steps))
+    return network.to(device())
+
+
+def training_step(setting: Setting) -> Callable[[], None]:
+    """Forward, backward and update of one batch, synchronised."""
+    network = make(setting).train()
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
+    images, labels = batch(setting.batch)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+        synchronise()
+
+    return step
+
+
+def inference_step(setting: Setting) -> Callable[[], None]:
+    """Logits of one batch in evaluation mode, synchronised."""
+    network = make(setting)
+    images, _ = batch(setting.batch)
+    with torch.no_grad():
+        network(images)  # running statistics of something seen
+    network.eval()
+
+    def step() -> None:
+        with torch.no_grad():
+            network(images)
+        synchronise()
+
+    return step
+
+
+def firing_rate(setting: Setting) -> float | None:
+    """Spikes per neuron and step of the network timed; None for peers and networks that do not spike."""
+    from benchmarks.synops import counting
+
+    if setting.subject not in METHODS:
+        return None
+    network = make(setting).train()
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = None  # running statistics: those of the one batch
+    images, _ = batch(setting.batch)
+    with torch.no_grad():
+        network(images)
+        network.eval()
+        with counting(network, images[:1], setting.timesteps) as counter:
+            network(images)
+    return counter.per_image().firing_rate
+
+
+def batch(size: int) -> tuple[Tensor, Tensor]:
+    """Noise in the shape of normalised CIFAR images: no step's cost depends on what is in a picture."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(size, 3, SIZE, SIZE, generator=generator)
+    return images.to(device()), (torch.arange(size) % CLASSES).to(device())
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _recipe(method: str, timesteps: int) -> Recipe:
+    """Thresholds as at laptop scale, where neurons do fire from the start."""
+    steps = 1 if method in TIMELESS else timesteps
+    return resolve(Run("cifar10", "preact-resnet18-narrow", method, steps, 0, "laptop"))
+
+
+def _reference(timesteps: int) -> Parts:
+    """The released semantics, plainly: the same network and thresholds as `dsr-if`."""
+    recipe = _recipe("dsr-if", timesteps)
+    given = parts("dsr-if", timesteps, recipe)
+    neuron: Any = partial(ReferenceNeuron, timesteps, **recipe.neuron)
+    return Parts(timesteps, neuron, given.norm, lambda f, c, reencode=True: dsr.Readout(f, c, neuron, reencode))

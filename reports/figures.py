@@ -1,0 +1,113 @@
+"""Figures as SVG (for the page) and PDF (for papers), in one style."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which stay apart for colour-blind eyes; one per method in every figure.
+COLOURS = {
+    "ann": "#000000",
+    "dsr-if": "#0072B2",
+    "dsr-if-rep": "#56B4E9",
+    "dsr-lif": "#D55E00",
+    "dsr-lif-rep": "#E69F00",
+    "stbp-tdbn": "#009E73",
+    "qcfs-ann": "#CC79A7",
+    "qcfs": "#CC79A7",
+    "dsr-if-reference": "#777777",
+    "stbp-spikingjelly": "#8FBC8F",
+}
+OTHER = "#999999"
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e8eb",
+    "legend.frameon": False,
+    "svg.hashsalt": "dsr-bench",
+    "svg.fonttype": "none",
+    "figure.figsize": (5.4, 3.6),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure: file name without ending, what it shows, and its two forms."""
+
+    name: str
+    caption: str
+    svg: str
+    pdf: bytes
+
+
+def draw(name: str, caption: str, paint: Callable[[Axes], None]) -> Figure:
+    """Draw on one pair of axes; `paint` puts everything there."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(layout="constrained")
+        paint(axes)
+        axes.set_axisbelow(True)
+        svg, pdf = io.StringIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Title": caption})
+        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Title": caption})
+        plt.close(figure)
+    text = svg.getvalue()
+    return Figure(name, caption, text[text.index("<svg") :], pdf.getvalue())
+
+
+def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> Callable[[Axes], None]:
+    """Lines of a quantity against T, one per method; a method without time is a level line."""
+    methods: dict[str, list[tuple[int, float]]] = {}
+    for row in record["rows"]:
+        if row.get(key) is not None:
+            methods.setdefault(row["subject"], []).append((row["T"], row[key] * scale))
+    most = max((t for points in methods.values() for t, _ in points), default=1)
+
+    def paint(axes: Axes) -> None:
+        ends = []
+        for method, points in methods.items():
+            colour = COLOURS.get(method, OTHER)
+            if len(points) == 1:
+                axes.axhline(points[0][1], color=colour, lw=1, ls="--")
+                ends.append((method, points[0][1], colour))
+            else:
+                axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=3.5, lw=1.5)
+                ends.append((method, points[-1][1], colour))
+        axes.set(xlabel="time steps T", ylabel=label, yscale="log", xlim=(0, most * 1.02), xticks=_ticks(methods))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        _label_ends(axes, ends)
+
+    return paint
+
+
+def _ticks(methods: Mapping[str, Sequence[tuple[int, float]]]) -> list[int]:
+    return sorted({t for points in methods.values() if len(points) > 1 for t, _ in points})
+
+
+def _label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
+    """Names at the right end of their lines, moved apart where they would touch."""
+    low, high = axes.get_ylim()
+    apart = (high / low) ** 0.055
+    above = 0.0
+    for name, value, colour in sorted(ends, key=lambda end: end[1]):
+        above = max(value, above * apart)
+        axes.annotate(
+            name,
+            (1.0, value),
+            xytext=(1.02, above),
+            xycoords=("axes fraction", "data"),
+            textcoords=("axes fraction", "data"),
+            color=colour,
+            va="center",
+            fontsize=8,
+            annotation_clip=False,
+        )

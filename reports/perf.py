@@ -1,0 +1,126 @@
+"""Training cost per method and T, from the records of `dsr-bench perf`: table and figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.spec import BadInput
+from reports.figures import Figure, against_t, draw
+from reports.table import Cell, Column, Table, numbers
+
+YARDSTICK = "dsr-if-reference"
+Record = Mapping[str, Any]
+
+
+def read(paths: Iterable[Path]) -> list[Record]:
+    """The records. Raises BadInput for a file that is none."""
+    records = []
+    for path in paths:
+        try:
+            record = json.loads(path.read_text())
+            assert record["rows"]
+        except (OSError, ValueError, KeyError, TypeError, AssertionError):
+            raise BadInput(f"{path} is no record of `dsr-bench perf`") from None
+        records.append(record)
+    return records
+
+
+def table_of(record: Record, before: Record | None = None) -> Table:
+    """One row per method and T, with ratios to the yardstick and the ANN of the same run, and to an earlier record."""
+    rows = record["rows"]
+    earlier = {(row["subject"], row["T"]): row for row in before["rows"]} if before else {}
+    against = [_ratio(row, "train_ms", earlier.get((row["subject"], row["T"]))) for row in rows]
+    yardstick = {row["T"]: row for row in rows if row["subject"] == YARDSTICK}
+    ann = next((row for row in rows if row["subject"] == "ann"), None)
+    columns = [
+        (Column("method", numeric=False), [Cell(row["subject"]) for row in rows]),
+        (Column("T"), [Cell(str(row["T"])) for row in rows]),
+        (Column("train step", "ms"), numbers([row["train_ms"] for row in rows], decimals=1)),
+        (Column("spread", "ms, IQR", detail=True), numbers([row["train_ms_iqr"] for row in rows], decimals=1)),
+        (Column("speed-up", "x yardstick"), _ratios([_ratio(yardstick.get(r["T"]), "train_ms", r) for r in rows], 1)),
+        (Column("step", "x ANN"), _ratios([_ratio(row, "train_ms", ann) for row in rows], 1)),
+        (Column("floor", "ms", detail=True), numbers([_number(row["floor_ms"]) for row in rows], decimals=1)),
+        (
+            Column("step", "x floor", detail=True),
+            _ratios([_quotient(row["train_ms"], row["floor_ms"]) for row in rows], 1),
+        ),
+        (Column("peak memory", "MiB"), numbers([row["peak_step_bytes"] / 2**20 for row in rows], decimals=0)),
+        (
+            Column("memory", "x yardstick"),
+            _ratios([_ratio(r, "peak_step_bytes", yardstick.get(r["T"])) for r in rows], 2),
+        ),
+        (Column("inference step", "ms"), numbers([row["inference_ms"] for row in rows], decimals=1)),
+        (
+            Column("firing rate", "per step", detail=True),
+            numbers([_number(row["firing_rate"]) for row in rows], decimals=3),
+        ),
+    ]
+    if earlier:
+        columns.append((Column("train step", "x baseline"), _ratios(against, 2)))
+    heading = f"Training cost, {record['network']}"
+    return Table(
+        heading=heading,
+        badge=f"batch {record['batch']}",
+        title=f"{heading}, batch {record['batch']}",
+        columns=tuple(column for column, _ in columns),
+        rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
+        notes=tuple(_notes(record, before)),
+    )
+
+
+def figures_of(record: Record) -> list[Figure]:
+    """Step time and memory against T."""
+    what = f"{record['network']}, batch {record['batch']}, {record['machine']}"
+    if record["device"] != "cpu":
+        what = f"{record['network']}, batch {record['batch']}, {record['device']}"
+    time, memory = (
+        against_t(record, "train_ms", "training step (ms)", 1),
+        against_t(record, "peak_step_bytes", "peak memory above idle (MiB)", 2**-20),
+    )
+    stem = f"{record['network']}-b{record['batch']}"
+    return [
+        draw(f"step-time-{stem}", f"Time of a training step against T. {what}.", time),
+        draw(f"memory-{stem}", f"Peak memory of a training step against T. {what}.", memory),
+    ]
+
+
+def _notes(record: Record, before: Record | None) -> Iterable[str]:
+    rates = record["rates"]
+    yield (
+        f"Median of a training and of an inference step on noise in CIFAR's shape. {record['machine']}, device "
+        f"{record['device']}, {record['threads']} threads, torch {record['torch']}, commit {record['commit'][:12]}"
+        f"{' with changes' if record['dirty'] else ''}, {record['started'][:10]}."
+    )
+    yield (
+        f"Yardstick: {YARDSTICK}, the released code's semantics written plainly. Peak memory: of one whole step, "
+        "above the idle process, each in a process of its own."
+    )
+    lookup = f", table lookups on spikes {rates['lookup_ms']:.1f} ms" if rates["lookup_ms"] else ""
+    yield (
+        f"Floor: all convolutions of one batch and step take {rates['float32_ms']:.1f} ms in float32, "
+        f"{rates['bfloat16_ms']:.1f} ms in bfloat16{lookup} (neurons included); a copy moves "
+        f"{rates['copied_bytes_per_second'] / 1e9:.0f} GB/s. A method's floor is its convolution passes at these rates "
+        "plus six 4-byte transfers per neuron, T times where it keeps time."
+    )
+    if before:
+        yield f"Baseline: {before['started'][:10]}, commit {before['commit'][:12]}."
+
+
+def _ratio(row: Record | None, key: str, by: Record | None) -> float:
+    return _quotient(row[key] if row else None, by[key] if by else None)
+
+
+def _quotient(value: float | None, by: float | None) -> float:
+    return value / by if value and by else math.nan
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _ratios(values: list[float], decimals: int) -> list[Cell]:
+    return numbers(values, decimals=decimals)
