@@ -28,10 +28,13 @@ from dsr.representation import Rate
 
 
 class Exact(EngineNetwork):
-    """A network of DSR neurons with the released code's gradient; arguments as `RepresentationSpace`."""
+    """A network of DSR neurons with the released code's gradient; arguments as `RepresentationSpace`.
 
-    def __init__(self, network: nn.Module, first_layer: type[nn.Module]) -> None:
-        super().__init__(network, _Training(network, first_layer), Inference(network, first_layer))
+    Without the compiled kernels the network itself is faster at training: it is then used as it is, unless `always`.
+    """
+
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module], always: bool = False) -> None:
+        super().__init__(network, _Training(network, first_layer, always), Inference(network, first_layer))
 
 
 class Emitted(NamedTuple):
@@ -60,6 +63,13 @@ Signal = Emitted | Current | Normed | Dense
 class _Training(Engine):
     kind = "the exact engine"
     trains: Trains
+
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module], always: bool) -> None:
+        super().__init__(network, first_layer)
+        self.always = always
+
+    def serves(self, x: Tensor) -> bool:
+        return self.always or packed.serves(x)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         self.trains = trains_for(args[0], self.timesteps)

@@ -171,6 +171,7 @@ class PackedTrains(Trains):
     def norm_backward(
         self, grad: Tensor, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
+        grad, dense = grad.contiguous(), dense.contiguous()
         out, grad_weight, grad_bias = torch.empty_like(dense), torch.empty_like(mean), torch.empty_like(mean)
         steps, (images, channels, pixels) = dense.shape[0] // grad.shape[0], _rows(grad)
         at = [_at(x) for x in (mean, invstd, weight.contiguous(), out, grad_weight, grad_bias)]

@@ -118,7 +118,7 @@ class Trains:
             mean = mean * per_channel(current.scale, mean) + per_channel(current.shift, mean)
         saturated = mean > ceiling
         is_open = (mean >= 0) & ~saturated if closed else (mean > 0) & (mean < ceiling)
-        return is_open.to(torch.uint8) + 2 * saturated
+        return is_open.to(torch.uint8) + 2 * saturated.to(torch.uint8)
 
     def clamp_backward(self, grad: Tensor, state: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """`factor * grad` where the clamp is open, and the sum of `grad` where it is saturated."""
@@ -140,18 +140,20 @@ class Trains:
         return centred * per_channel(weight * invstd, dense), grad_weight, grad_bias
 
     def _linear(self, term: Term) -> Tensor:
+        """A term's values; scale and amplitude go into the weights."""
         spikes, layer = term.spikes, term.layer
+        wide = spikes.amplitude.dtype
         scale = spikes.amplitude if term.scale is None else term.scale * spikes.amplitude
-        dtype = self.compute or spikes.amplitude.dtype
-        x = spikes.data.to(dtype)
-        if isinstance(layer, nn.Conv2d):
-            if dtype != spikes.amplitude.dtype:
-                x = x.to(memory_format=torch.channels_last)
-            x = F.conv2d(x, layer.weight.to(dtype), None, layer.stride, layer.padding, layer.dilation, layer.groups)
-        elif layer is not None:
-            x = F.linear(x, layer.weight.to(dtype))
-        x = x.to(spikes.amplitude.dtype)
-        return x * (per_channel(scale, x) if scale.dim() else scale)
+        if layer is None:
+            x = spikes.data.to(wide)
+            return x * (per_channel(scale, x) if scale.dim() else scale)
+        x = spikes.data.to(self.compute or wide)
+        weight = (layer.weight * scale.view(-1, *[1] * (layer.weight.dim() - 1))).to(x.dtype)
+        if isinstance(layer, nn.Linear):
+            return F.linear(x, weight).to(wide)
+        if x.dtype != wide:
+            x = x.to(memory_format=torch.channels_last)
+        return F.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups).to(wide)
 
     def _streamed(self, affine: Affine) -> Iterator[Tensor]:
         for step in range(self.timesteps):
