@@ -30,7 +30,9 @@ def code() -> Code:
     """The running code's commit, as it was when first asked. Without git: `DSR_COMMIT`, or "unknown"."""
     try:
         head = _git("rev-parse", "HEAD")
-        return Code(head, bool(_git("status", "--porcelain", "--untracked-files=no")))
+        # what a sweep writes is no code: its rows must not make the next sweep's unfit for export
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+        return Code(head, bool(changed))
     except (OSError, subprocess.CalledProcessError):
         return Code(os.environ.get("DSR_COMMIT", "unknown"), None)
 

@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from dsr.engine import packed
-from dsr.engine.graph import Engine, EngineNetwork, momentum
+from dsr.engine.graph import Engine, EngineNetwork, track
 from dsr.engine.inference import Inference, trains_for, weights_of
 from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains
 from dsr.neurons import Dynamics, Neuron
@@ -139,7 +139,7 @@ class _Training(Engine):
         with torch.no_grad():
             mean, variance = self.trains.moments(x.detach())
             count = x.numel() // x.shape[1] * (self.timesteps if current.repeated else 1)
-            _track(norm, mean, variance, count)
+            track(norm, mean, variance, count)
             invstd = torch.rsqrt(variance + norm.eps)
             scale = norm.weight * invstd
             shift = norm.bias - mean * scale
@@ -162,14 +162,6 @@ def _knows(layer: nn.Module) -> bool:
 
 def _parameters(layer: nn.Conv2d | nn.Linear | None) -> tuple[Tensor | None, Tensor | None]:
     return (None, None) if layer is None else (layer.weight, layer.bias)
-
-
-def _track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Running statistics as torch keeps them; `count` values per channel."""
-    weight = momentum(norm)
-    if norm.running_mean is not None and norm.running_var is not None:
-        norm.running_mean.lerp_(mean, weight)
-        norm.running_var.lerp_(variance * (count / max(1, count - 1)), weight)
 
 
 class _Currents(torch.autograd.Function):

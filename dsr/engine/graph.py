@@ -109,13 +109,21 @@ def timing(network: nn.Module) -> Rate:
     return Rate(*rates.pop())
 
 
-def momentum(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> float:
+def _momentum(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> float:
     """Weight of this batch in the running statistics; counts the batch, as a norm does in training."""
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
         if norm.momentum is None:
             return 1.0 / norm.num_batches_tracked.item()
     return norm.momentum or 0.0
+
+
+def track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Running statistics as torch keeps them; `count` values per channel."""
+    weight = _momentum(norm)
+    if norm.running_mean is not None and norm.running_var is not None:
+        norm.running_mean.lerp_(mean, weight)
+        norm.running_var.lerp_(variance * (count / max(1, count - 1)), weight)
 
 
 class EngineNetwork(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dsr.engine import packed
 from dsr.engine.graph import Engine
-from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, per_channel
+from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, per_channel, variance_over_time
 from dsr.neurons import Neuron
 from dsr.representation import Rate, lif_weights
 
@@ -69,6 +69,16 @@ class Inference(Engine):
         if signal.scale is not None and signal.shift is not None:
             scale, shift = signal.scale * scale, signal.shift * scale + shift
         return Dense(signal.currents, signal.repeated, scale, shift)
+
+    def time_variance(self, signal: Signal, weights: list[float]) -> Tensor | float:
+        """Variance over time of the currents, per channel."""
+        if isinstance(signal, Dense) and signal.repeated:
+            return 0.0
+        if isinstance(signal, Spikes):
+            signal = Affine((Term(None, signal),))
+        if isinstance(signal, Affine):
+            return self.trains.time_variance(signal, weights)
+        return variance_over_time(self.dense(signal), weights)
 
     def neuron(self, neuron: Neuron, signal: Signal) -> Spikes:
         if isinstance(signal, Spikes):

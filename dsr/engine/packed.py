@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dsr.engine import kernels
-from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, amplitude
+from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, amplitude, enough
 from dsr.neurons import Neuron
 
 LANES, WORD, TILE, GROUP = 16, 32, 4, 4
@@ -108,6 +108,26 @@ class PackedTrains(Trains):
         )
         del keep
         return out
+
+    def time_variance(self, affine: Affine, weights: Sequence[float]) -> Tensor:
+        count, shape = _output(affine.terms[0])
+        channels, height, width = _pixels(shape)
+        terms, keep = self._terms(affine, 1.0)
+        images = enough(count, height * width)
+        partial = torch.empty(-(-channels // TILE), height, TILE, dtype=torch.float64)
+        layer = _Layer(self.timesteps, _padded_batch(count), channels, height, width)
+        self.library.time_variance(
+            ctypes.byref(layer),
+            terms,
+            _count(len(terms)),
+            _at(steps := torch.tensor(weights)),
+            _count(images),
+            _at(partial),
+            self.threads,
+        )
+        del keep, steps
+        per_channel = partial.sum(1).flatten()[:channels] / (images * height * width)
+        return per_channel.float()
 
     def values(self, spikes: Spikes) -> Tensor:
         out = torch.empty(self.timesteps, spikes.images, *spikes.shape)

@@ -3,7 +3,9 @@
 Two things pass through the network: the representation r `(B, ...)` with a graph, and the spiking pass without.
 
     linear layers   act on both; a convolution of the mean is the mean of the convolutions
-    norms           take their statistics from the representation's currents, the same affine map serves the spikes'
+    norms           divide by the spread of the currents over images, pixels and time, so that spikes are as loud as
+                    in `dsr.engine.exact`; the part over time, which a representation does not show, is measured on the
+                    spikes and has no gradient. The same affine map serves the spikes' currents
     neurons         simulate T steps; their value is the measured representation, their gradient the clamp's:
                     dL/dI = G / tau where 0 <= I / tau <= ceiling, dL/dV = c sum G where I / tau lies above
 
@@ -21,9 +23,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from dsr.engine import inference
-from dsr.engine.graph import Engine, EngineNetwork, momentum
-from dsr.engine.inference import Inference, trains_for
-from dsr.engine.trains import Dense, Trains
+from dsr.engine.graph import Engine, EngineNetwork, track
+from dsr.engine.inference import Inference, trains_for, weights_of
+from dsr.engine.trains import Dense, Trains, per_channel
 from dsr.neurons import Dynamics, Neuron
 from dsr.representation import Rate
 
@@ -55,6 +57,7 @@ class _Training(Engine):
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None) -> None:
         super().__init__(network, first_layer)
         self.spiking, self.compute = Inference(network, first_layer), compute
+        self.weights = weights_of(self.timing)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         self.spiking.trains = trains_for(args[0], self.timesteps, self.compute)
@@ -84,11 +87,14 @@ class _Training(Engine):
             with torch.no_grad():
                 spiking = self.spiking.norm(norm, signal.spiking)
             return Signal(norm(current), spiking)
-        normed, mean, invstd = torch.native_batch_norm(
-            current, norm.weight, norm.bias, norm.running_mean, norm.running_var, True, momentum(norm), norm.eps
-        )
+        trains = self.spiking.trains
         with torch.no_grad():
-            return Signal(normed, self.spiking.normalise(norm, signal.spiking, mean, invstd))
+            mean, variance = trains.moments(current.detach())
+            variance += self.spiking.time_variance(signal.spiking, self.weights)
+            track(norm, mean, variance, current.numel() // current.shape[1] * self.timesteps)
+            invstd = torch.rsqrt(variance + norm.eps)
+            spiking = self.spiking.normalise(norm, signal.spiking, mean, invstd)
+        return Signal(_Norm.apply(current, norm.weight, norm.bias, mean, invstd, trains), spiking)
 
     def neuron(self, neuron: Neuron, signal: Signal) -> Signal:
         of = neuron.dynamics()
@@ -105,6 +111,26 @@ class _Training(Engine):
 
     def read(self, rate: Rate, signal: Signal) -> Tensor:
         return signal.representation
+
+
+class _Norm(torch.autograd.Function):
+    """Batch norm with given statistics, of which the mean and the variance over images have a gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, current: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, invstd: Tensor, trains: Trains
+    ) -> Tensor:
+        ctx.save_for_backward(current, weight, mean, invstd)
+        ctx.trains = trains
+        scale = weight * invstd
+        shift = bias - mean * scale
+        return torch.addcmul(per_channel(shift, current), current, per_channel(scale, current))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        current, weight, mean, invstd = ctx.saved_tensors
+        return *ctx.trains.norm_backward(grad, current, mean, invstd, weight), None, None, None
 
 
 class _Clamp(torch.autograd.Function):

@@ -230,6 +230,43 @@ void currents(const Layer *layer, const Term *terms, int64_t count, const float 
                 }
 }
 
+/* sum over the first `images` images and all pixels of the variance over time, sum_t weights[t] (x_t - mean)^2;
+ * partial[tile][y][4 channels] */
+void time_variance(const Layer *layer, const Term *terms, int64_t count, const float *weights, int64_t images,
+                   double *partial, int64_t threads)
+{
+    const int64_t tiles = (layer->channels + TILE - 1) / TILE;
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
+    for (int64_t tile = 0; tile < tiles; tile++)
+        for (int64_t y = 0; y < layer->height; y++) {
+            double total[TILE] = {0};
+            for (int64_t b = 0; b < images; b += LANES) {
+                const __mmask16 there = images - b < LANES ? (__mmask16)((1u << (images - b)) - 1) : 0xffff;
+                for (int64_t x = 0; x < layer->width; x++) {
+                    __m512 first[TILE], second[TILE];
+                    for (int c = 0; c < TILE; c++) first[c] = second[c] = _mm512_setzero_ps();
+                    for (int64_t t = 0; t < layer->timesteps; t++) {
+                        __m512 sum[TILE][BLOCK];
+                        for (int c = 0; c < TILE; c++) sum[c][0] = _mm512_setzero_ps();
+                        for (int64_t i = 0; i < count; i++) {
+                            if (terms[i].kernel) convolve(terms + i, t, layer->batch, b, y, x, tile, 1, sum);
+                            else pass(terms + i, t, layer->batch, b, y, x, tile, 1, sum);
+                        }
+                        const __m512 weight = _mm512_set1_ps(weights[t]);
+                        for (int c = 0; c < TILE; c++) {
+                            const __m512 weighted = _mm512_mul_ps(weight, sum[c][0]);
+                            first[c] = _mm512_add_ps(first[c], weighted);
+                            second[c] = _mm512_fmadd_ps(weighted, sum[c][0], second[c]);
+                        }
+                    }
+                    for (int c = 0; c < TILE; c++)
+                        total[c] += _mm512_mask_reduce_add_ps(there, _mm512_fnmadd_ps(first[c], first[c], second[c]));
+                }
+            }
+            for (int c = 0; c < TILE; c++) partial[(tile * layer->height + y) * TILE + c] = total[c];
+        }
+}
+
 /* a neuron layer on dense currents scale[channel] * current + shift[channel]; `repeated`: the same at every step */
 void fire_dense(const Layer *layer, const float *dense, const float *scale, const float *shift, uint32_t *out,
                 int64_t images, int64_t repeated, int64_t threads)

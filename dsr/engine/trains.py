@@ -108,6 +108,12 @@ class Trains:
         variance, mean = torch.var_mean(dense, [d for d in range(dense.dim()) if d != 1], correction=0)
         return mean, variance
 
+    def time_variance(self, affine: Affine, weights: Sequence[float]) -> Tensor:
+        """`variance_over_time` of the currents of the first images: 256 values per channel and step, if there are."""
+        steps = unfold(self.currents(affine), self.timesteps)
+        images = enough(steps.shape[1], steps[0, 0, 0].numel())
+        return variance_over_time(steps[:, :images].flatten(0, 1), weights)
+
     def clamp_state(self, current: Dense, weights: Sequence[float], ceiling: Tensor, closed: bool) -> Tensor:
         """0 where the clamp at the weighted mean current is 0, 1 where it is open, 2 where it is saturated; `(B, ...)`.
 
@@ -177,6 +183,19 @@ def _at(term: Term, step: int) -> Term:
     """A term of one step."""
     rows = slice(step * term.spikes.images, (step + 1) * term.spikes.images)
     return replace(term, spikes=replace(term.spikes, data=term.spikes.data[rows]))
+
+
+def enough(images: int, pixels: int) -> int:
+    """How many images a variance over time is measured on: at least 16, and enough for 256 values."""
+    return min(images, max(16, -(-256 // pixels)))
+
+
+def variance_over_time(dense: Tensor, weights: Sequence[float]) -> Tensor:
+    """Weighted variance over time about each neuron's weighted mean, `(T*B, C, ...) -> (C,)`, mean over all else."""
+    steps = unfold(dense, len(weights))
+    weight = steps.new_tensor(weights).view(-1, *[1] * (steps.dim() - 1))
+    variance = (weight * (steps - (weight * steps).sum(0)) ** 2).sum(0)
+    return variance.mean([d for d in range(variance.dim()) if d != 1])
 
 
 def amplitude(neuron: Neuron, of: Dynamics) -> Tensor:
