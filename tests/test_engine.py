@@ -190,6 +190,7 @@ def test_the_neurons_are_the_reference(kind):
 
 GEOMETRIES = [
     # inputs, outputs, kernel, stride, padding, height, width, images
+    (4, 5, 3, 1, 1, 33, 30, 20),
     (5, 9, 3, 1, 1, 6, 5, 3),
     (32, 32, 3, 1, 1, 4, 4, 16),
     (33, 70, 3, 2, 1, 7, 7, 37),
@@ -228,6 +229,8 @@ def test_packed_spikes_fire_convolve_and_weigh_as_defined(kind, geometry):
     with torch.no_grad():
         found, expected = ours.currents(affine[0]), defined.currents(affine[1])
         assert torch.allclose(found, expected, atol=1e-4)
+        spread = [t.time_variance(a, [0.1, 0.2, 0.3, 0.4]) for t, a in zip((ours, defined), affine, strict=True)]
+        assert torch.allclose(*spread, rtol=1e-3)
         neuron = NEURONS[KINDS.index(kind)]()
         emitted = [t.values(t.fire(a, neuron)) for t, a in zip((ours, defined), affine, strict=True)]
     assert ((emitted[0] > 0) != (emitted[1] > 0)).float().mean() < 1e-3  # sums in another order

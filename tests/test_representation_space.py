@@ -108,17 +108,53 @@ class ClampNetworkNeuron(nn.Module):
         return clamped + (self.measured - clamped).detach()
 
 
+class NormOverTime(nn.BatchNorm2d):
+    """A batch norm whose variance is the images' plus one over time, which it is told."""
+
+    over_time: Tensor | float = 0.0
+
+    def forward(self, mean: Tensor) -> Tensor:
+        over = [d for d in range(mean.dim()) if d != 1]
+        count = mean.numel() // mean.shape[1] * STEPS
+        centre, variance = mean.mean(over, keepdim=True), mean.var(over, correction=0, keepdim=True)
+        variance = variance + torch.as_tensor(self.over_time, dtype=mean.dtype).broadcast_to(mean.shape[1]).view(
+            centre.shape
+        )
+        with torch.no_grad():
+            self.running_mean.lerp_(centre.flatten(), self.momentum)
+            self.running_var.lerp_(variance.flatten() * count / (count - 1), self.momentum)
+            self.num_batches_tracked.add_(1)
+        shape = centre.shape
+        return (mean - centre) / (variance + self.eps).sqrt() * self.weight.view(shape) + self.bias.view(shape)
+
+
+def watch_variances(space: dsr.RepresentationSpace) -> dict[str, Tensor]:
+    """The variances over time that the norms were given."""
+    seen: dict[str, Tensor] = {}
+    engine = space._hidden[1]
+    names = {id(module): name for name, module in space.named_modules()}
+    measure, norm = engine.spiking.time_variance, engine.norm
+
+    def named_norm(module, signal):
+        engine.spiking.time_variance = lambda *a: seen.setdefault(names[id(module)], measure(*a))
+        return norm(module, signal)
+
+    engine.norm = named_norm
+    return seen
+
+
 def clamp_network(network: PreActResNet, method: str) -> PreActResNet:
     tau, dt = (1.0, 0.1) if method == "dsr-lif" else (1.0, 1.0)
     given = Parts(
         timesteps=1,
         neuron=lambda: ClampNetworkNeuron(torch.tensor(1.0), tau, dt),
-        norm=lambda features, branches=1: nn.BatchNorm2d(features),
+        norm=lambda features, branches=1: NormOverTime(features),
         readout=lambda features, classes, reencode=True: dsr.Readout(
             features, classes, lambda: ClampNetworkNeuron(torch.tensor(1.0), tau, dt), reencode
         ),
     )
     clamps = PreActResNet(given, (1, 1), (6, 8), CLASSES)
+    clamps.readout.norm = NormOverTime(CLASSES)
     clamps.load_state_dict(network.state_dict())
     return clamps
 
@@ -128,13 +164,16 @@ def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representatio
     network, (x, y) = plain(method).double(), batch()
     clamps, x = clamp_network(network, method).double(), x.double()
     space = wrapped(network).train()
-    seen = watch_spiking_pass(space)
+    seen, variances = watch_spiking_pass(space), watch_variances(space)
     logits = space(x)
     F.cross_entropy(logits, y).backward()
 
     rate = network.readout.rate
     for name, emitted in seen.items():
         clamps.get_submodule(name).measured = rate(emitted)
+    for name, variance in variances.items():
+        clamps.get_submodule(name).over_time = variance
+    assert sum(isinstance(v, Tensor) and bool((v > 0).any()) for v in variances.values()) >= 5
     expected = clamps.train()(x)
     F.cross_entropy(expected, y).backward()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dsr.engine import kernels
-from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, amplitude, enough
+from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, amplitude, sample
 from dsr.neurons import Neuron
 
 LANES, WORD, TILE, GROUP = 16, 32, 4, 4
@@ -113,8 +113,9 @@ class PackedTrains(Trains):
         count, shape = _output(affine.terms[0])
         channels, height, width = _pixels(shape)
         terms, keep = self._terms(affine, 1.0)
-        images = enough(count, height * width)
-        partial = torch.empty(-(-channels // TILE), height, TILE, dtype=torch.float64)
+        images, skip = sample(count, shape)
+        rows = -(-(height - skip // 2) // skip)
+        partial = torch.empty(-(-channels // TILE), rows, TILE, dtype=torch.float64)
         layer = _Layer(self.timesteps, _padded_batch(count), channels, height, width)
         self.library.time_variance(
             ctypes.byref(layer),
@@ -122,11 +123,12 @@ class PackedTrains(Trains):
             _count(len(terms)),
             _at(steps := torch.tensor(weights)),
             _count(images),
+            _count(skip),
             _at(partial),
             self.threads,
         )
         del keep, steps
-        per_channel = partial.sum(1).flatten()[:channels] / (images * height * width)
+        per_channel = partial.sum(1).flatten()[:channels] / (images * rows * width)
         return per_channel.float()
 
     def values(self, spikes: Spikes) -> Tensor:

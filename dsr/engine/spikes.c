@@ -53,8 +53,9 @@ void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t 
                 }
 }
 
+/* registers hold images b, b + 16, ... (apart = 16) or the same images at steps t, t + 1, ... (apart = a whole step) */
 LINE void convolve(const Term *term, int64_t t, int64_t batch, int64_t b, int64_t y, int64_t x, int64_t tile,
-                   const int registers, __m512 sum[TILE][BLOCK])
+                   const int registers, const int64_t apart, __m512 sum[TILE][BLOCK])
 {
     const int64_t words = (term->channels + WORD - 1) / WORD, groups = (term->channels + GROUP - 1) / GROUP;
     const int64_t plane = term->height * term->width * batch;
@@ -68,7 +69,7 @@ LINE void convolve(const Term *term, int64_t t, int64_t batch, int64_t b, int64_
             const float *table = term->values + (tile * term->kernel * term->kernel + ky * term->kernel + kx) * groups * TILE * 16;
             for (int64_t group = 0; group < groups; from += plane) {
                 __m512i index[BLOCK];
-                for (int r = 0; r < registers; r++) index[r] = _mm512_loadu_si512(from + r * LANES);
+                for (int r = 0; r < registers; r++) index[r] = _mm512_loadu_si512(from + r * apart);
                 const int64_t last = group + WORD / GROUP < groups ? group + WORD / GROUP : groups;
                 for (; group < last; group++, table += TILE * 16) {
                     for (int c = 0; c < TILE; c++) {
@@ -84,12 +85,12 @@ LINE void convolve(const Term *term, int64_t t, int64_t batch, int64_t b, int64_
 }
 
 LINE void pass(const Term *term, int64_t t, int64_t batch, int64_t b, int64_t y, int64_t x, int64_t tile,
-               const int registers, __m512 sum[TILE][BLOCK])
+               const int registers, const int64_t apart, __m512 sum[TILE][BLOCK])
 {
     const int64_t words = (term->channels + WORD - 1) / WORD, first = tile * TILE;
     const int64_t at = (((t * words + first / WORD) * term->height + y) * term->width + x) * batch + b;
     for (int r = 0; r < registers; r++) {
-        const __m512i word = _mm512_loadu_si512(term->spikes + at + r * LANES);
+        const __m512i word = _mm512_loadu_si512(term->spikes + at + r * apart);
         for (int c = 0; c < TILE; c++) {
             if (first + c >= term->channels) break;
             const __mmask16 on = _mm512_test_epi32_mask(word, _mm512_set1_epi32(1u << ((first + c) % WORD)));
@@ -118,9 +119,9 @@ LINE void fire_word(const Layer *layer, const Term *terms, int64_t count, const 
                 for (int r = 0; r < registers; r++) sum[c][r] = _mm512_set1_ps(shift[tile * TILE + c]);
             for (int64_t i = 0; i < count; i++) {
                 if (terms[i].kernel)
-                    convolve(terms + i, t, layer->batch, b, y, x, tile, registers, sum);
+                    convolve(terms + i, t, layer->batch, b, y, x, tile, registers, LANES, sum);
                 else
-                    pass(terms + i, t, layer->batch, b, y, x, tile, registers, sum);
+                    pass(terms + i, t, layer->batch, b, y, x, tile, registers, LANES, sum);
             }
             for (int r = 0; r < registers; r++) {
                 uint32_t *place = to + t * step + r * LANES;
@@ -214,9 +215,9 @@ void currents(const Layer *layer, const Term *terms, int64_t count, const float 
                         for (int c = 0; c < TILE; c++)
                             for (int r = 0; r < BLOCK; r++) sum[c][r] = _mm512_set1_ps(shift[tile * TILE + c]);
                         for (int64_t i = 0; i < count; i++) {
-                            if (!terms[i].kernel) pass(terms + i, t, layer->batch, b, y, x, tile, some, sum);
-                            else if (some == BLOCK) convolve(terms + i, t, layer->batch, b, y, x, tile, BLOCK, sum);
-                            else convolve(terms + i, t, layer->batch, b, y, x, tile, some, sum);
+                            if (!terms[i].kernel) pass(terms + i, t, layer->batch, b, y, x, tile, some, LANES, sum);
+                            else if (some == BLOCK) convolve(terms + i, t, layer->batch, b, y, x, tile, BLOCK, LANES, sum);
+                            else convolve(terms + i, t, layer->batch, b, y, x, tile, some, LANES, sum);
                         }
                         for (int c = 0; c < TILE; c++)
                             for (int r = 0; r < some; r++) places[c][r][place] = sum[c][r];
@@ -230,40 +231,52 @@ void currents(const Layer *layer, const Term *terms, int64_t count, const float 
                 }
 }
 
-/* sum over the first `images` images and all pixels of the variance over time, sum_t weights[t] (x_t - mean)^2;
- * partial[tile][y][4 channels] */
-void time_variance(const Layer *layer, const Term *terms, int64_t count, const float *weights, int64_t images,
-                   double *partial, int64_t threads)
+LINE int64_t step_size(const Term *term, int64_t batch)
 {
-    const int64_t tiles = (layer->channels + TILE - 1) / TILE;
+    return (term->channels + WORD - 1) / WORD * term->height * term->width * batch;
+}
+
+/* sum over the first `images` images and the pixels of every `skip`-th row, from row skip / 2 on, of the variance over
+ * time, sum_t weights[t] (x_t - mean)^2; partial[tile][row][4 channels] */
+void time_variance(const Layer *layer, const Term *terms, int64_t count, const float *weights, int64_t images,
+                   int64_t skip, double *partial, int64_t threads)
+{
+    const int64_t tiles = (layer->channels + TILE - 1) / TILE, rows = (layer->height - skip / 2 + skip - 1) / skip;
 #pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
     for (int64_t tile = 0; tile < tiles; tile++)
-        for (int64_t y = 0; y < layer->height; y++) {
+        for (int64_t row = 0; row < rows; row++) {
+            const int64_t y = skip / 2 + row * skip;
             double total[TILE] = {0};
             for (int64_t b = 0; b < images; b += LANES) {
                 const __mmask16 there = images - b < LANES ? (__mmask16)((1u << (images - b)) - 1) : 0xffff;
                 for (int64_t x = 0; x < layer->width; x++) {
                     __m512 first[TILE], second[TILE];
                     for (int c = 0; c < TILE; c++) first[c] = second[c] = _mm512_setzero_ps();
-                    for (int64_t t = 0; t < layer->timesteps; t++) {
+                    for (int64_t t = 0; t < layer->timesteps; t += BLOCK) {
+                        const int steps = layer->timesteps - t < BLOCK ? (int)(layer->timesteps - t) : BLOCK;
                         __m512 sum[TILE][BLOCK];
-                        for (int c = 0; c < TILE; c++) sum[c][0] = _mm512_setzero_ps();
+                        for (int c = 0; c < TILE; c++)
+                            for (int r = 0; r < BLOCK; r++) sum[c][r] = _mm512_setzero_ps();
                         for (int64_t i = 0; i < count; i++) {
-                            if (terms[i].kernel) convolve(terms + i, t, layer->batch, b, y, x, tile, 1, sum);
-                            else pass(terms + i, t, layer->batch, b, y, x, tile, 1, sum);
+                            const int64_t apart = step_size(terms + i, layer->batch);
+                            if (!terms[i].kernel) pass(terms + i, t, layer->batch, b, y, x, tile, steps, apart, sum);
+                            else if (steps == BLOCK) convolve(terms + i, t, layer->batch, b, y, x, tile, BLOCK, apart, sum);
+                            else convolve(terms + i, t, layer->batch, b, y, x, tile, steps, apart, sum);
                         }
-                        const __m512 weight = _mm512_set1_ps(weights[t]);
-                        for (int c = 0; c < TILE; c++) {
-                            const __m512 weighted = _mm512_mul_ps(weight, sum[c][0]);
-                            first[c] = _mm512_add_ps(first[c], weighted);
-                            second[c] = _mm512_fmadd_ps(weighted, sum[c][0], second[c]);
+                        for (int r = 0; r < steps; r++) {
+                            const __m512 weight = _mm512_set1_ps(weights[t + r]);
+                            for (int c = 0; c < TILE; c++) {
+                                const __m512 weighted = _mm512_mul_ps(weight, sum[c][r]);
+                                first[c] = _mm512_add_ps(first[c], weighted);
+                                second[c] = _mm512_fmadd_ps(weighted, sum[c][r], second[c]);
+                            }
                         }
                     }
                     for (int c = 0; c < TILE; c++)
                         total[c] += _mm512_mask_reduce_add_ps(there, _mm512_fnmadd_ps(first[c], first[c], second[c]));
                 }
             }
-            for (int c = 0; c < TILE; c++) partial[(tile * layer->height + y) * TILE + c] = total[c];
+            for (int c = 0; c < TILE; c++) partial[(tile * rows + row) * TILE + c] = total[c];
         }
 }
 

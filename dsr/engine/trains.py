@@ -109,10 +109,11 @@ class Trains:
         return mean, variance
 
     def time_variance(self, affine: Affine, weights: Sequence[float]) -> Tensor:
-        """`variance_over_time` of the currents of the first images: 256 values per channel and step, if there are."""
+        """`variance_over_time` of the currents at a sample of places."""
         steps = unfold(self.currents(affine), self.timesteps)
-        images = enough(steps.shape[1], steps[0, 0, 0].numel())
-        return variance_over_time(steps[:, :images].flatten(0, 1), weights)
+        images, skip = sample(steps.shape[1], tuple(steps.shape[2:]))
+        steps = steps[:, :images].flatten(0, 1)
+        return variance_over_time(steps[:, :, skip // 2 :: skip] if steps.dim() > 2 else steps, weights)
 
     def clamp_state(self, current: Dense, weights: Sequence[float], ceiling: Tensor, closed: bool) -> Tensor:
         """0 where the clamp at the weighted mean current is 0, 1 where it is open, 2 where it is saturated; `(B, ...)`.
@@ -185,9 +186,14 @@ def _at(term: Term, step: int) -> Term:
     return replace(term, spikes=replace(term.spikes, data=term.spikes.data[rows]))
 
 
-def enough(images: int, pixels: int) -> int:
-    """How many images a variance over time is measured on: at least 16, and enough for 256 values."""
-    return min(images, max(16, -(-256 // pixels)))
+def sample(images: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Where a variance over time is measured: on how many images, and on every how-manieth row of pixels.
+
+    At least 16 images and enough for 256 values per channel; of rows no more than 4096 values take.
+    """
+    _, height, width = shape if len(shape) == 3 else (0, 1, 1)
+    images = min(images, max(16, -(-256 // (height * width))))
+    return images, min(height, max(1, images * height * width // 4096))
 
 
 def variance_over_time(dense: Tensor, weights: Sequence[float]) -> Tensor:

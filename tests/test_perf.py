@@ -1,0 +1,74 @@
+"""`dsr-bench perf`: what is timed, the floor, and a whole small run."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from benchmarks.perf import peers
+from benchmarks.perf.machine import Rates, floor_ms
+from benchmarks.perf.record import perf, slug
+from benchmarks.perf.subjects import SPIKINGJELLY, YARDSTICK, Setting, firing_rate, grid, subjects
+from benchmarks.spec import BadInput
+
+
+def test_all_that_trains_is_timed_and_peers_only_where_installed():
+    assert subjects()[0] == YARDSTICK
+    assert {"ann", "dsr-if", "dsr-if-rep", "stbp-tdbn", "qcfs-ann"} <= set(subjects())
+    assert "qcfs" not in subjects()
+    assert (SPIKINGJELLY in subjects()) == peers.has_spikingjelly()
+
+
+def test_what_has_no_time_is_timed_once():
+    assert grid(("ann", "dsr-if"), (2, 4)) == [("ann", 1), ("dsr-if", 2), ("dsr-if", 4)]
+
+
+def test_floors_add_convolutions_and_transfers():
+    rates = Rates(10.0, 6.0, 4.0, copied_bytes_per_second=24_000.0, neurons=1)
+    # one neuron of one image moves 24 bytes: 1 ms a step
+    assert floor_ms("ann", 1, 1, rates) == pytest.approx(31.0)
+    assert floor_ms("stbp-tdbn", 5, 1, rates) == pytest.approx(5 * 31.0)
+    assert floor_ms("dsr-if-rep", 5, 1, rates) == pytest.approx(31.0 + 5 * 4.0)
+    assert floor_ms("dsr-if", 5, 1, rates) == pytest.approx(5 * (4.0 + 10.0 + 1.0) + 10.0)
+
+
+def test_firing_rates_are_of_what_spikes():
+    assert 0 < firing_rate(Setting("dsr-lif-rep", "preact-resnet-tiny", 4, 8)) < 1
+    assert firing_rate(Setting("ann", "preact-resnet-tiny", 1, 8)) is None
+    assert firing_rate(Setting(YARDSTICK, "preact-resnet-tiny", 4, 8)) is None
+
+
+def test_a_first_run_saves_a_baseline_and_says_so_and_the_next_compares(tmp_path):
+    def run(save: bool = False) -> str:
+        console = Console(file=io.StringIO(), width=200)
+        assert perf(console, tmp_path, "preact-resnet-tiny", 4, (2,), ("ann", "dsr-if-rep"), save) == 0
+        return console.file.getvalue()
+
+    assert "no baseline for this machine and setting yet: saved as" in run()
+    (baseline,) = tmp_path.glob("perf/*.json")
+    first = json.loads(baseline.read_text())
+    rows = {row["subject"]: row for row in first["rows"]}
+    assert set(rows) == {"ann", "dsr-if-rep"}
+    assert all(row["train_ms"] > 0 and row["inference_ms"] > 0 and row["peak_step_bytes"] > 0 for row in rows.values())
+    assert 0 < rows["dsr-if-rep"]["firing_rate"] < 1
+
+    said = run()
+    assert "x baseline" in said.replace("\n", " ") or "baseline" in said
+    assert json.loads(baseline.read_text()) == first
+    (latest,) = tmp_path.glob("perf/latest/*.json")
+    assert json.loads(latest.read_text()) != first
+
+
+def test_bad_requests_are_refused_before_anything_is_timed(tmp_path):
+    for wrong in ({"network": "vgg"}, {"batch": 0}, {"chosen": ("dsr-fi",)}):
+        given = {"network": "preact-resnet-tiny", "batch": 4, "timesteps": (2,), "chosen": (), "save": False, **wrong}
+        with pytest.raises(BadInput):
+            perf(Console(file=io.StringIO()), tmp_path, **given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_machine_makes_a_file_name():
+    assert slug("AMD EPYC, 2 cores, Linux") == "amd-epyc-2-cores-linux"
