@@ -18,7 +18,7 @@ from reports.rows import read
 from reports.statistics import interval
 from reports.table import Cell, Column, Table, numbers
 
-__all__ = ["TABLE", "aggregate", "compare", "origin", "read"]
+__all__ = ["SMOKE_WARNING", "TABLE", "aggregate", "compare", "origin", "read"]
 
 SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 TABLE = ["dataset", "network", "scale"]

@@ -11,7 +11,7 @@ from invented import ORIGIN, result, write_rows
 
 import reports
 from benchmarks.record import Provenance
-from reports.table import SMOKE_WARNING
+from reports.comparison import SMOKE_WARNING
 
 
 class Page(HTMLParser):

@@ -14,7 +14,8 @@ from rich.console import Console
 
 import reports
 from reports import latex, markdown, terminal
-from reports.table import SMOKE_WARNING, Cell, Column, Table
+from reports.comparison import SMOKE_WARNING
+from reports.table import Cell, Column, Table
 
 
 def test_write_leaves_a_page_markdown_latex_and_raw_numbers(tmp_path: Path) -> None:

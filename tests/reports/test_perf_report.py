@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invented import result, write_rows
+
 import reports
 from benchmarks.spec import BadInput
-from invented import result, write_rows
 from reports import perf
 from reports.table import DASH
 
