@@ -36,7 +36,8 @@ class Observer(Protocol):
 def local(runs: Iterable[Run], results: Path, sweep: str | None, observer: Observer) -> list[Result]:
     """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all."""
     context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
-    context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets"])
+    # torch's optimisers import the compiler's front end, 3 seconds, in the first step of every process
+    context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets", "torch._dynamo"])
     running, ended = code(), []
     for run in runs:
         store.describe(store.directory(results, run), run, sweep)
