@@ -32,6 +32,9 @@ typedef struct {
     float leak, gain, level, threshold;                /* u <- leak u + gain current; fires at u >= level */
 } Layer;
 
+/* the patterns of 4 spikes in which spike i is on */
+static const __mmask16 SELECTED[GROUP] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
+
 /* table[channel / 4][tap][input group][channel % 4][16]: sums of the weights that a pattern of 4 spikes selects */
 void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t inputs, int64_t taps, float *table,
               int64_t threads)
@@ -43,13 +46,14 @@ void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t 
             for (int64_t group = 0; group < groups; group++)
                 for (int64_t c = 0; c < TILE; c++) {
                     const int64_t o = tile * TILE + c;
-                    float *row = table + (((tile * taps + tap) * groups + group) * TILE + c) * 16;
-                    row[0] = 0;
+                    __m512 row = _mm512_setzero_ps();
                     for (int64_t i = 0; i < GROUP; i++) {
                         const int64_t in = group * GROUP + i;
-                        const float w = o < outputs && in < inputs ? weight[(o * inputs + in) * taps + tap] * scale[o] : 0;
-                        for (int64_t k = 0; k < (1 << i); k++) row[(1 << i) + k] = row[k] + w;
+                        if (o >= outputs || in >= inputs) break;
+                        const __m512 w = _mm512_set1_ps(weight[(o * inputs + in) * taps + tap] * scale[o]);
+                        row = _mm512_mask_add_ps(row, SELECTED[i], row, w);
                     }
+                    _mm512_store_ps(table + (((tile * taps + tap) * groups + group) * TILE + c) * 16, row);
                 }
 }
 
@@ -260,8 +264,10 @@ void time_variance(const Layer *layer, const Term *terms, int64_t count, const f
                         for (int64_t i = 0; i < count; i++) {
                             const int64_t apart = step_size(terms + i, layer->batch);
                             if (!terms[i].kernel) pass(terms + i, t, layer->batch, b, y, x, tile, steps, apart, sum);
-                            else if (steps == BLOCK) convolve(terms + i, t, layer->batch, b, y, x, tile, BLOCK, apart, sum);
-                            else convolve(terms + i, t, layer->batch, b, y, x, tile, steps, apart, sum);
+                            else if (steps == 4) convolve(terms + i, t, layer->batch, b, y, x, tile, 4, apart, sum);
+                            else if (steps == 3) convolve(terms + i, t, layer->batch, b, y, x, tile, 3, apart, sum);
+                            else if (steps == 2) convolve(terms + i, t, layer->batch, b, y, x, tile, 2, apart, sum);
+                            else convolve(terms + i, t, layer->batch, b, y, x, tile, 1, apart, sum);
                         }
                         for (int r = 0; r < steps; r++) {
                             const __m512 weight = _mm512_set1_ps(weights[t + r]);
