@@ -40,7 +40,7 @@ def table_of(record: Record, before: Record | None = None) -> Table:
         (Column("method", numeric=False), [Cell(row["subject"]) for row in rows]),
         (Column("T"), [Cell(str(row["T"])) for row in rows]),
         (Column("train step", "ms"), numbers([row["train_ms"] for row in rows], decimals=1)),
-        (Column("spread", "ms, IQR", detail=True), numbers([row["train_ms_iqr"] for row in rows], decimals=1)),
+        (Column("median", "ms", detail=True), numbers([row["train_ms_median"] for row in rows], decimals=1)),
         (Column("speed-up", "x yardstick"), _ratios([_ratio(yardstick.get(r["T"]), "train_ms", r) for r in rows], 1)),
         (Column("step", "x ANN"), _ratios([_ratio(row, "train_ms", ann) for row in rows], 1)),
         (Column("floor", "ms", detail=True), numbers([_number(row["floor_ms"]) for row in rows], decimals=1)),
@@ -91,7 +91,7 @@ def figures_of(record: Record) -> list[Figure]:
 def _notes(record: Record, before: Record | None) -> Iterable[str]:
     rates = record["rates"]
     yield (
-        f"Median of a training and of an inference step on noise in CIFAR's shape. {record['machine']}, device "
+        f"Fastest of five training and inference steps, on noise in CIFAR's shape. {record['machine']}, device "
         f"{record['device']}, {record['threads']} threads, torch {record['torch']}, commit {record['commit'][:12]}"
         f"{' with changes' if record['dirty'] else ''}, {record['started'][:10]}."
     )

@@ -15,6 +15,7 @@ def peak_step_bytes(setting: Setting) -> int:
     if device().type == "cuda":
         return _measure(setting)
     context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+    context.set_forkserver_preload(["benchmarks.perf.memory", "torch._dynamo"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_report, args=(setting, sender))  # type: ignore[attr-defined]
     process.start()

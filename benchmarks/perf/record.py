@@ -85,7 +85,8 @@ def boiled_down(raw: Mapping[str, Any], network: str, batch: int, rates: Rates) 
             (info["subject"], info["timesteps"]), {"subject": info["subject"], "T": info["timesteps"]}
         )
         kind = "train" if one["group"].startswith("train") else "inference"
-        row |= {f"{kind}_ms": one["stats"]["median"] * 1e3, f"{kind}_ms_iqr": one["stats"]["iqr"] * 1e3}
+        stats = one["stats"]  # the fastest: what disturbs a step only ever makes it longer
+        row |= {f"{kind}_ms": stats["min"] * 1e3, f"{kind}_ms_median": stats["median"] * 1e3}
         if kind == "train":
             row |= {"peak_step_bytes": info["peak_step_bytes"], "firing_rate": info["rate"]}
             row["floor_ms"] = floor_ms(info["subject"], info["timesteps"], batch, rates)

@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv2d_input, conv2d_weight
 
-from dsr.engine import packed
+from dsr.engine import exact_functions as functions
+from dsr.engine import layout, packed
 from dsr.engine.graph import Engine, EngineNetwork, track
 from dsr.engine.inference import Inference, trains_for, weights_of
-from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains
+from dsr.engine.trains import Dense, Spikes, Trains
 from dsr.neurons import Dynamics, Neuron
 from dsr.representation import Rate
 
@@ -79,7 +78,7 @@ class _Training(Engine):
         return Dense(layer(x.flatten(0, 1))) if x.dim() == 5 else Dense(layer(x), repeated=True)
 
     def linear(self, layer: nn.Module, signal: Signal) -> Signal:
-        if isinstance(signal, Emitted) and _knows(layer):
+        if isinstance(signal, Emitted) and layout.packable(layer):
             assert isinstance(layer, nn.Conv2d | nn.Linear)
             return Current(((layer, signal),))
         return self.rowwise(layer, signal)
@@ -97,7 +96,7 @@ class _Training(Engine):
         currents = self.dense(signal)
         detached = Dense(currents.currents.detach(), currents.repeated)
         spikes, state, of = self._fire(detached, neuron)
-        token = _Neuron.apply(currents.currents, neuron.threshold, state, of, self.trains, currents.repeated)
+        token = functions.Neuron.apply(currents.currents, neuron.threshold, state, of, self.trains, currents.repeated)
         return Emitted(spikes, token)
 
     def add(self, left: Signal, right: Signal) -> Signal:
@@ -109,13 +108,13 @@ class _Training(Engine):
     def read(self, rate: Rate, signal: Emitted) -> Tensor:
         weights = weights_of(rate)
         measured = self.trains.weigh(signal.spikes, weights)
-        value: Tensor = _Read.apply(signal.token, measured, rate.timesteps * sum(w * w for w in weights))
+        value: Tensor = functions.Read.apply(signal.token, measured, rate.timesteps * sum(w * w for w in weights))
         return value
 
     def dense(self, signal: Signal) -> Dense:
         """Values with a graph."""
         if isinstance(signal, Emitted):
-            return Dense(_Values.apply(signal.token, signal.spikes, self._weights(), self.trains))
+            return Dense(functions.Values.apply(signal.token, signal.spikes, self._weights(), self.trains))
         if isinstance(signal, Normed):
             return Dense(signal.norm(self._steps(signal.currents)))
         if isinstance(signal, Dense):
@@ -123,7 +122,7 @@ class _Training(Engine):
         emitted = tuple(e.spikes for _, e in signal.terms)
         layers = tuple(layer for layer, _ in signal.terms)
         inputs = [x for layer, e in signal.terms for x in (e.token, *_parameters(layer))]
-        return Dense(_Currents.apply(layers, emitted, self._weights(), self.trains, *inputs))
+        return Dense(functions.Currents.apply(layers, emitted, self._weights(), self.trains, *inputs))
 
     def _steps(self, signal: Signal) -> Tensor:
         dense = self.dense(signal)
@@ -144,7 +143,7 @@ class _Training(Engine):
             scale = norm.weight * invstd
             shift = norm.bias - mean * scale
             spikes, state, of = self._fire(Dense(x.detach(), current.repeated, scale, shift), neuron)
-        token = _NormAndNeuron.apply(
+        token = functions.NormAndNeuron.apply(
             x, norm.weight, norm.bias, neuron.threshold, mean, invstd, state, of, self.trains, current.repeated
         )
         return Emitted(spikes, token)
@@ -156,154 +155,5 @@ class _Training(Engine):
         return self.trains.fire(current, neuron), self.trains.clamp_state(current, of.weights, ceiling, of.closed), of
 
 
-def _knows(layer: nn.Module) -> bool:
-    return packed.packable(layer)
-
-
 def _parameters(layer: nn.Conv2d | nn.Linear | None) -> tuple[Tensor | None, Tensor | None]:
     return (None, None) if layer is None else (layer.weight, layer.bias)
-
-
-class _Currents(torch.autograd.Function):
-    """Sum of linear layers of spike trains. Inputs per term: token, weight, bias."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        layers: tuple[nn.Conv2d | nn.Linear | None, ...],
-        spikes: tuple[Spikes, ...],
-        weights: list[float],
-        trains: Trains,
-        *inputs: Tensor | None,
-    ) -> Tensor:
-        ctx.layers, ctx.weights, ctx.trains = layers, weights, trains
-        ctx.images, ctx.shapes = spikes[0].images, [s.shape for s in spikes]
-        ctx.save_for_backward(*(x for s in spikes for x in (s.data, s.amplitude)), *inputs[1::3])
-        biases = [b for b in inputs[2::3] if b is not None]
-        terms = tuple(Term(layer, s) for layer, s in zip(layers, spikes, strict=True))
-        return trains.currents(Affine(terms, sum(biases[1:], biases[0]) if biases else None))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        count = len(ctx.layers)
-        saved, kernels = ctx.saved_tensors[: 2 * count], ctx.saved_tensors[2 * count :]
-        summed = ctx.trains.sum_over_time(grad, ctx.weights)
-        result: list[Tensor | None] = []
-        for i, (layer, shape, weight) in enumerate(zip(ctx.layers, ctx.shapes, kernels, strict=True)):
-            if layer is None:
-                result += [summed, None, None]
-                continue
-            values = ctx.trains.values(Spikes(saved[2 * i], ctx.images, shape, saved[2 * i + 1]))
-            bias = None if layer.bias is None else grad.sum([d for d in range(grad.dim()) if d != 1])
-            result += [
-                _input_gradient(layer, weight, summed, (ctx.images, *shape)),
-                _weight_gradient(layer, values, grad),
-            ]
-            result.append(bias)
-        return None, None, None, None, *result
-
-
-def _input_gradient(layer: nn.Conv2d | nn.Linear, weight: Tensor, grad: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if isinstance(layer, nn.Linear):
-        return grad @ weight
-    return conv2d_input(shape, weight, grad, *_geometry(layer))
-
-
-def _weight_gradient(layer: nn.Conv2d | nn.Linear, values: Tensor, grad: Tensor) -> Tensor:
-    if isinstance(layer, nn.Linear):
-        return grad.t() @ values
-    return conv2d_weight(values, layer.weight.shape, grad, *_geometry(layer))
-
-
-def _geometry(layer: nn.Conv2d) -> tuple[Any, Any, Any, int]:
-    return layer.stride, layer.padding, layer.dilation, layer.groups
-
-
-class _NormAndNeuron(torch.autograd.Function):
-    """Batch norm and neuron: dense currents in, the token of the spikes out."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        currents: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        threshold: Tensor,
-        mean: Tensor,
-        invstd: Tensor,
-        state: Tensor,
-        of: Dynamics,
-        trains: Trains,
-        repeated: bool,
-    ) -> Tensor:
-        ctx.save_for_backward(currents, weight, mean, invstd, state)
-        ctx.of, ctx.trains, ctx.repeated = of, trains, repeated
-        return _token(currents, state)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        currents, weight, mean, invstd, state = ctx.saved_tensors
-        per_step, grad_threshold = _clamp_backward(ctx, grad, state)
-        at_norm = ctx.trains.norm_backward(per_step, currents, mean, invstd, weight)
-        return *at_norm, grad_threshold, None, None, None, None, None, None
-
-
-class _Neuron(torch.autograd.Function):
-    """A neuron without a norm before it."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, currents: Tensor, threshold: Tensor, state: Tensor, of: Dynamics, trains: Trains, repeated: bool
-    ) -> Tensor:
-        ctx.save_for_backward(state)
-        ctx.of, ctx.trains, ctx.repeated = of, trains, repeated
-        return _token(currents, state)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        per_step, grad_threshold = _clamp_backward(ctx, grad, *ctx.saved_tensors)
-        if not ctx.repeated:
-            per_step = per_step.repeat(len(ctx.of.weights), *[1] * (grad.dim() - 1))
-        return per_step, grad_threshold, None, None, None, None
-
-
-def _token(currents: Tensor, state: Tensor) -> Tensor:
-    return currents.new_zeros(()).expand(state.shape)
-
-
-def _clamp_backward(ctx: Any, grad: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient at the current of each step (of all steps together, if they are repeated), and at the threshold."""
-    factor = 1.0 / ctx.of.tau if ctx.repeated else 1.0 / (len(ctx.of.weights) * ctx.of.tau)
-    at_current, saturated = ctx.trains.clamp_backward(grad, state, factor)
-    return at_current, ctx.of.dt * saturated
-
-
-class _Values(torch.autograd.Function):
-    """Emitted values, dense, from spikes; their gradient goes to the token, summed over time."""
-
-    @staticmethod
-    def forward(ctx: Any, token: Tensor, spikes: Spikes, weights: list[float], trains: Trains) -> Tensor:
-        ctx.weights, ctx.trains = weights, trains
-        return trains.values(spikes)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return ctx.trains.sum_over_time(grad, ctx.weights), None, None, None
-
-
-class _Read(torch.autograd.Function):
-    """The representation. dL/dy_t = w_t dL/dr, so G = T sum w_t^2 dL/dr."""
-
-    @staticmethod
-    def forward(ctx: Any, token: Tensor, measured: Tensor, factor: float) -> Tensor:
-        ctx.factor = factor
-        return measured
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return grad * ctx.factor, None, None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dsr.engine import packed
+from dsr.engine import layout, packed
 from dsr.engine.graph import Engine
 from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, per_channel, variance_over_time
 from dsr.neurons import Neuron
@@ -41,7 +41,7 @@ class Inference(Engine):
         return Dense(layer(x.flatten(0, 1))) if x.dim() == 5 else Dense(layer(x), repeated=True)
 
     def linear(self, layer: nn.Module, signal: Signal) -> Signal:
-        if isinstance(signal, Spikes) and (packed.packable(layer) or type(self.trains) is Trains):
+        if isinstance(signal, Spikes) and (layout.packable(layer) or type(self.trains) is Trains):
             assert isinstance(layer, nn.Conv2d | nn.Linear)
             return Affine((Term(layer, signal),), layer.bias)
         return self.rowwise(layer, signal)

@@ -1,0 +1,139 @@
+"""Packed bits and compiled kernels against their definition in torch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import dsr
+from dsr.engine import kernels, packed
+from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains
+
+STEPS = 4
+NEURONS = [lambda: dsr.IF(STEPS, threshold=0.8), lambda: dsr.LIF(STEPS, threshold=0.08, alpha=0.5, dt=0.1)]
+KINDS = ["if", "lif"]
+
+needs_kernels = pytest.mark.skipif(kernels.library() is None, reason=f"no compiled kernels: {kernels.reason()}")
+
+
+def seeded(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+GEOMETRIES = [
+    # inputs, outputs, kernel, stride, padding, height, width, images
+    (4, 5, 3, 1, 1, 33, 30, 20),
+    (5, 9, 3, 1, 1, 6, 5, 3),
+    (32, 32, 3, 1, 1, 4, 4, 16),
+    (33, 70, 3, 2, 1, 7, 7, 37),
+    (16, 8, 1, 2, 0, 6, 6, 64),
+    (8, 36, 5, 1, 2, 5, 9, 100),
+    (3, 2, 2, 2, 0, 20, 3, 1),
+]
+
+
+def both(timesteps: int = STEPS) -> tuple[packed.PackedTrains, Trains]:
+    return packed.PackedTrains(timesteps), Trains(timesteps)
+
+
+def spikes_of(dense: Tensor) -> tuple[Spikes, Spikes]:
+    """The same spikes in both formats, amplitude 0.8."""
+    neuron = dsr.IF(STEPS, threshold=0.8)
+    bits, plain = (trains.fire(Dense(dense), neuron) for trains in both())
+    return bits, plain
+
+
+@needs_kernels
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_spikes_fire_convolve_and_weigh_as_defined(kind, geometry):
+    inputs, outputs, kernel, stride, padding, height, width, count = geometry
+    bits, plain = spikes_of(seeded(STEPS * count, inputs, height, width))
+    ours, defined = both()
+    assert torch.equal(ours.values(bits), defined.values(plain))
+    assert 0 < (defined.values(plain) > 0).float().mean() < 1
+    assert torch.allclose(ours.weigh(bits, [0.1, 0.2, 0.3, 0.4]), defined.weigh(plain, [0.1, 0.2, 0.3, 0.4]), atol=1e-6)
+
+    torch.manual_seed(0)
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+    scale, shift = seeded(outputs).abs() + 0.5, seeded(outputs, seed=2) * 0.1
+    affine = [Affine((Term(layer, s, scale),), shift) for s in (bits, plain)]
+    with torch.no_grad():
+        found, expected = ours.currents(affine[0]), defined.currents(affine[1])
+        assert torch.allclose(found, expected, atol=1e-4)
+        spread = [t.time_variance(a, [0.1, 0.2, 0.3, 0.4]) for t, a in zip((ours, defined), affine, strict=True)]
+        assert torch.allclose(*spread, rtol=1e-3)
+        neuron = NEURONS[KINDS.index(kind)]()
+        emitted = [t.values(t.fire(a, neuron)) for t, a in zip((ours, defined), affine, strict=True)]
+    assert ((emitted[0] > 0) != (emitted[1] > 0)).float().mean() < 1e-3  # sums in another order
+    assert torch.equal(emitted[0].unique(), emitted[1].unique())
+
+
+@needs_kernels
+def test_packed_terms_add_up_and_identity_passes_spikes_on():
+    bits, plain = spikes_of(seeded(STEPS * 20, 40, 5, 5))
+    layer = nn.Conv2d(40, 40, 3, padding=1)
+    scale = seeded(40)
+    with torch.no_grad():
+        found, expected = (
+            trains.currents(Affine((Term(layer, s, scale), Term(None, s, scale.flip(0)), Term(None, s)), layer.bias))
+            for trains, s in zip(both(), (bits, plain), strict=True)
+        )
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
+@needs_kernels
+@pytest.mark.parametrize("shape", [(9, 7), (33, 10, 3, 3), (64, 5, 8, 8)])
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_neurons_on_dense_currents_fire_as_defined(kind, repeated, shape):
+    images, channels = shape[:2]
+    x = seeded(images * (1 if repeated else STEPS), *shape[1:])
+    current = Dense(x, repeated, seeded(channels).abs(), seeded(channels, seed=3))
+    neuron = NEURONS[KINDS.index(kind)]()
+    found, expected = (trains.values(trains.fire(current, neuron)) for trains in both())
+    assert ((found > 0) != (expected > 0)).float().mean() < 1e-3
+    assert 0 < (expected > 0).float().mean() < 1
+
+
+@needs_kernels
+@pytest.mark.parametrize("shape", [(9, 7), (6, 10, 3, 3), (5, 3, 17, 4)])
+def test_compiled_backward_passes_are_the_ones_defined(shape):
+    ours, defined = both()
+    images, channels = shape[:2]
+    dense, grad = seeded(STEPS * images, *shape[1:]) * 3 + 5, seeded(*shape, seed=1)
+    weights = [0.1, 0.2, 0.3, 0.4]
+    assert torch.allclose(ours.sum_over_time(dense, weights), defined.sum_over_time(dense, weights), atol=1e-5)
+    for found, expected in zip(ours.moments(dense), defined.moments(dense), strict=True):
+        assert torch.allclose(found, expected, rtol=1e-5)
+    mean, variance = defined.moments(dense)
+    invstd, weight = torch.rsqrt(variance + 1e-5), seeded(channels)
+    pairs = zip(
+        ours.norm_backward(grad, dense, mean, invstd, weight),
+        defined.norm_backward(grad, dense, mean, invstd, weight),
+        strict=True,
+    )
+    assert all(torch.allclose(found, expected, rtol=1e-3, atol=1e-4) for found, expected in pairs)
+
+    current = Dense(dense, scale=invstd, shift=-mean * invstd)
+    for closed in (False, True):
+        states = [t.clamp_state(current, weights, torch.tensor(0.3), closed) for t in (ours, defined)]
+        assert (states[0] != states[1]).float().mean() < 1e-2
+        assert set(states[1].unique().tolist()) == {0, 1, 2}
+    at_current, saturated = ours.clamp_backward(grad, states[1], 0.5)
+    expected, total = defined.clamp_backward(grad, states[1], 0.5)
+    assert torch.allclose(at_current, expected)
+    assert torch.allclose(saturated, total, atol=1e-4)
+
+
+def test_the_defined_norm_backward_is_autograds():
+    x = seeded(STEPS * 5, 3, 4, 4).double().requires_grad_()
+    grad = seeded(5, 3, 4, 4, seed=1).double()
+    norm = nn.BatchNorm2d(3).double()
+    nn.init.normal_(norm.weight)
+    norm(x).backward(grad.repeat(STEPS, 1, 1, 1))
+    mean, variance = Trains(STEPS).moments(x.detach())
+    found = Trains(STEPS).norm_backward(grad, x.detach(), mean, torch.rsqrt(variance + norm.eps), norm.weight.detach())
+    for ours, expected in zip(found, (x.grad, norm.weight.grad, norm.bias.grad), strict=True):
+        assert torch.allclose(ours, expected, atol=1e-10)
