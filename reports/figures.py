@@ -12,6 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 # Okabe and Ito's colours, which stay apart for colour-blind eyes; one per method in every figure.
 COLOURS = {
@@ -83,6 +84,8 @@ def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> 
                 axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=3.5, lw=1.5)
                 ends.append((method, points[-1][1], colour))
         axes.set(xlabel="time steps T", ylabel=label, yscale="log", xlim=(0, most * 1.02), xticks=_ticks(methods))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         _label_ends(axes, ends)
 
