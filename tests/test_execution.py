@@ -19,7 +19,7 @@ from benchmarks.identity import key, parent
 from benchmarks.record import read_csv
 from benchmarks.spec import Run
 
-RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 2, 0, "smoke")
+RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 16, 0, "smoke")
 PATIENCE_SECONDS = 120
 REAL = Path(os.environ.get("DSR_DATA", "/nowhere")) / "cifar10"
 
