@@ -19,13 +19,14 @@ threshold gradient carries dt, not 1 / dt. Only two bits per neuron and image ar
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from dsr.representation import Rate, firing_rate, lif_weights, unfold, weighted_firing_rate
+from dsr.dynamics import Dynamics, simulate
+from dsr.representation import Rate, at_every_step, firing_rate, unfold, weighted_firing_rate
 
 
 class _IF(torch.autograd.Function):
@@ -42,7 +43,7 @@ class _IF(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         is_open, saturated = ctx.saved_tensors
         total = unfold(grad, ctx.timesteps).sum(0)
-        grad_x = _same_at_every_step(total / ctx.timesteps * is_open, ctx.timesteps)
+        grad_x = at_every_step(total / ctx.timesteps * is_open, ctx.timesteps)
         return grad_x, (total * saturated).sum(), None, None
 
 
@@ -61,48 +62,19 @@ class _LIF(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         is_open, saturated = ctx.saved_tensors
         total = weighted_firing_rate(grad, ctx.timesteps, ctx.tau, ctx.dt) * ctx.timesteps
-        grad_x = _same_at_every_step(total / (ctx.timesteps * ctx.tau) * is_open, ctx.timesteps)
+        grad_x = at_every_step(total / (ctx.timesteps * ctx.tau) * is_open, ctx.timesteps)
         return grad_x, ctx.dt * (total * saturated).sum(), None, None, None, None
 
 
 def integrate(
     x: Tensor, timesteps: int, threshold: Tensor, alpha: float, leak: float, gain: float, amplitude: Tensor
 ) -> Tensor:
-    """Simulate T steps of a soft-reset neuron without a graph. `(T*B, ...)` currents -> emitted values, same shape.
-
-    Threshold and amplitude stay tensors: reading them as numbers would make a GPU wait at every layer.
-    """
+    """Simulate T steps of a soft-reset neuron without a graph. `(T*B, ...)` currents -> emitted values, same shape."""
     currents = unfold(x, timesteps)
     emitted = torch.empty_like(currents)
-    membrane = torch.zeros_like(currents[0])
-    level = alpha * threshold
-    for current, out in zip(currents, emitted, strict=True):
-        if leak != 1.0:
-            membrane.mul_(leak)
-        membrane.add_(current, alpha=gain)
-        torch.ge(membrane, level, out=out)
-        membrane.addcmul_(out, threshold, value=-1.0)
-        out.mul_(amplitude)
+    for spikes, out in zip(simulate(currents, threshold, alpha, leak, gain), emitted, strict=True):
+        torch.mul(spikes, amplitude, out=out)
     return emitted.view_as(x)
-
-
-def _same_at_every_step(grad: Tensor, timesteps: int) -> Tensor:
-    return grad.expand(timesteps, *grad.shape).reshape(-1, *grad.shape[1:])
-
-
-class Dynamics(NamedTuple):
-    """A neuron in numbers, for engines that simulate it themselves: u <- leak u + gain x, spikes of height V / dt.
-
-    The clamp of its representation is open for 0 <= m <= V tau / dt, m the mean current weighted by `weights` (which
-    sum to 1); `closed`: whether a mean exactly at an end counts as open. IF: leak = gain = tau = dt = 1.
-    """
-
-    leak: float
-    gain: float
-    tau: float
-    dt: float
-    weights: list[float]
-    closed: bool
 
 
 class Neuron(nn.Module):
@@ -171,7 +143,7 @@ class IF(Neuron):
 
     def dynamics(self) -> Dynamics:
         """How it integrates, and the clamp of its representation."""
-        return Dynamics(1.0, 1.0, 1.0, 1.0, [1.0 / self.timesteps] * self.timesteps, closed=True)
+        return Dynamics(1.0, 1.0, 1.0, 1.0, self.rate().weights(), closed=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> emitted values in {0, V}, same shape."""
@@ -213,8 +185,7 @@ class LIF(Neuron):
     def dynamics(self) -> Dynamics:
         """How it integrates, and the clamp of its representation."""
         leak = math.exp(-self.dt / self.tau)
-        weights = lif_weights(self.timesteps, self.tau, self.dt)
-        return Dynamics(leak, 1.0 - leak, self.tau, self.dt, weights, closed=False)
+        return Dynamics(leak, 1.0 - leak, self.tau, self.dt, self.rate().weights(), closed=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> emitted values in {0, V / dt}, same shape."""

@@ -25,6 +25,11 @@ def lif_weights(timesteps: int, tau: float, dt: float) -> list[float]:
     return [w / math.fsum(weights) for w in weights]
 
 
+def at_every_step(x: Tensor, timesteps: int) -> Tensor:
+    """`(B, ...)`, the same at every step, as `(T*B, ...)`."""
+    return x.expand(timesteps, *x.shape).reshape(-1, *x.shape[1:])
+
+
 def firing_rate(x: Tensor, timesteps: int) -> Tensor:
     """Mean over time. `(T*B, ...) -> (B, ...)`, in the unit of `x` (paper, Sec. 3.3.2)."""
     return unfold(x, timesteps).mean(0)
@@ -42,6 +47,12 @@ class Rate(nn.Module):
     def __init__(self, timesteps: int, tau: float | None = None, dt: float | None = None) -> None:
         super().__init__()
         self.timesteps, self.tau, self.dt = timesteps, tau, dt
+
+    def weights(self) -> list[float]:
+        """Weights of the T steps; they sum to 1."""
+        if self.tau is None or self.dt is None:
+            return [1.0 / self.timesteps] * self.timesteps
+        return lif_weights(self.timesteps, self.tau, self.dt)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.tau is None or self.dt is None:

@@ -17,7 +17,8 @@ from benchmarks.recipes import resolve
 from benchmarks.spec import Run
 from dsr.engine import kernels
 from dsr.engine.inference import Inference
-from dsr.engine.trains import Affine, Dense, Term, Trains
+from dsr.engine.signals import Affine, Dense, Term
+from dsr.engine.trains import Trains
 from dsr.reference import ReferenceNeuron
 
 STEPS = 4

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 import dsr
 from dsr.engine import kernels, packed
-from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains
+from dsr.engine.signals import Affine, Dense, Spikes, Term
+from dsr.engine.trains import Trains
 
 STEPS = 4
 NEURONS = [lambda: dsr.IF(STEPS, threshold=0.8), lambda: dsr.LIF(STEPS, threshold=0.08, alpha=0.5, dt=0.1)]

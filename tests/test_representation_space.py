@@ -13,9 +13,9 @@ from benchmarks.networks.parts import DirectCoding, Parts
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
+from dsr.dynamics import Dynamics
 from dsr.engine.representation_space import _Clamp
 from dsr.engine.trains import Trains
-from dsr.neurons import Dynamics
 
 STEPS, CLASSES = 4, 7
 METHODS = ["dsr-if", "dsr-lif"]

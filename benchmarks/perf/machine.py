@@ -92,7 +92,7 @@ def _lookup(layer: nn.Conv2d, x: torch.Tensor) -> Callable[[], object] | None:
     """The same convolution with the neuron behind it, on packed spikes."""
     import dsr
     from dsr.engine import packed
-    from dsr.engine.trains import Affine, Dense, Term
+    from dsr.engine.signals import Affine, Dense, Term
 
     if not packed.serves(x):
         return None

@@ -4,6 +4,7 @@ graph.py                 walks a network's graph and asks an engine what each la
 inference.py             spikes only: norms, amplitudes and pools of currents folded into one affine map per channel
 representation_space.py  dsr-*-rep: inference, beside it the representation with a graph
 exact.py                 dsr-*: the released gradient with one input-gradient convolution instead of T
+signals.py               spike trains, and currents that are affine in them
 trains.py                spikes and what can be asked of them, in torch: any device, any dtype
 packed.py                the same on packed bits, by spikes.c: processors with AVX-512, float32
 kernels.py               compiles and caches spikes.c

@@ -12,18 +12,19 @@ the norm's output and the emitted floats are never written.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from dsr.dynamics import Dynamics
 from dsr.engine import exact_functions as functions
 from dsr.engine import layout, packed
 from dsr.engine.graph import Engine, EngineNetwork, track
-from dsr.engine.inference import Inference, trains_for, weights_of
-from dsr.engine.trains import Dense, Spikes, Trains
-from dsr.neurons import Dynamics, Neuron
-from dsr.representation import Rate
+from dsr.engine.inference import Inference
+from dsr.engine.signals import Dense, Spikes, folded
+from dsr.neurons import Neuron
+from dsr.representation import Rate, at_every_step
 
 
 class Exact(EngineNetwork):
@@ -61,21 +62,14 @@ Signal = Emitted | Current | Normed | Dense
 
 class _Training(Engine):
     kind = "the exact engine"
-    trains: Trains
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], always: bool) -> None:
         super().__init__(network, first_layer)
         self.always = always
+        self.gradient_weights = [self.timesteps * w for w in self.weights]  # of the steps in G = T r(dL/dy)
 
     def serves(self, x: Tensor) -> bool:
         return self.always or packed.serves(x)
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        self.trains = trains_for(args[0], self.timesteps)
-        return super().run(*args, **kwargs)
-
-    def first(self, layer: nn.Module, x: Tensor) -> Dense:
-        return Dense(layer(x.flatten(0, 1))) if x.dim() == 5 else Dense(layer(x), repeated=True)
 
     def linear(self, layer: nn.Module, signal: Signal) -> Signal:
         if isinstance(signal, Emitted) and layout.packable(layer):
@@ -106,15 +100,14 @@ class _Training(Engine):
         return Dense(self._steps(left) + self._steps(right))
 
     def read(self, rate: Rate, signal: Emitted) -> Tensor:
-        weights = weights_of(rate)
-        measured = self.trains.weigh(signal.spikes, weights)
-        value: Tensor = functions.Read.apply(signal.token, measured, rate.timesteps * sum(w * w for w in weights))
+        measured = self.trains.weigh(signal.spikes, self.weights)
+        value: Tensor = functions.Read.apply(signal.token, measured, self.timesteps * sum(w * w for w in self.weights))
         return value
 
     def dense(self, signal: Signal) -> Dense:
         """Values with a graph."""
         if isinstance(signal, Emitted):
-            return Dense(functions.Values.apply(signal.token, signal.spikes, self._weights(), self.trains))
+            return Dense(functions.Values.apply(signal.token, signal.spikes, self.gradient_weights, self.trains))
         if isinstance(signal, Normed):
             return Dense(signal.norm(self._steps(signal.currents)))
         if isinstance(signal, Dense):
@@ -122,16 +115,11 @@ class _Training(Engine):
         emitted = tuple(e.spikes for _, e in signal.terms)
         layers = tuple(layer for layer, _ in signal.terms)
         inputs = [x for layer, e in signal.terms for x in (e.token, *_parameters(layer))]
-        return Dense(functions.Currents.apply(layers, emitted, self._weights(), self.trains, *inputs))
+        return Dense(functions.Currents.apply(layers, emitted, self.gradient_weights, self.trains, *inputs))
 
     def _steps(self, signal: Signal) -> Tensor:
         dense = self.dense(signal)
-        x = dense.currents
-        return x.repeat(self.timesteps, *[1] * (x.dim() - 1)) if dense.repeated else x
-
-    def _weights(self) -> list[float]:
-        """Of the steps in G = T r(dL/dy)."""
-        return [self.timesteps * w for w in weights_of(self.timing)]
+        return at_every_step(dense.currents, self.timesteps) if dense.repeated else dense.currents
 
     def _norm_and_neuron(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, neuron: Neuron, current: Dense) -> Emitted:
         x = current.currents
@@ -140,9 +128,8 @@ class _Training(Engine):
             count = x.numel() // x.shape[1] * (self.timesteps if current.repeated else 1)
             track(norm, mean, variance, count)
             invstd = torch.rsqrt(variance + norm.eps)
-            scale = norm.weight * invstd
-            shift = norm.bias - mean * scale
-            spikes, state, of = self._fire(Dense(x.detach(), current.repeated, scale, shift), neuron)
+            scaled = Dense(x.detach(), current.repeated, *folded(norm.weight, norm.bias, mean, invstd))
+            spikes, state, of = self._fire(scaled, neuron)
         token = functions.NormAndNeuron.apply(
             x, norm.weight, norm.bias, neuron.threshold, mean, invstd, state, of, self.trains, current.repeated
         )
@@ -151,8 +138,8 @@ class _Training(Engine):
     @torch.no_grad()
     def _fire(self, current: Dense, neuron: Neuron) -> tuple[Spikes, Tensor, Dynamics]:
         of = neuron.dynamics()
-        ceiling = neuron.threshold * (of.tau / of.dt)
-        return self.trains.fire(current, neuron), self.trains.clamp_state(current, of.weights, ceiling, of.closed), of
+        state = self.trains.clamp_state(current, of.weights, of.ceiling(neuron.threshold), of.closed)
+        return self.trains.fire(current, neuron), state, of
 
 
 def _parameters(layer: nn.Conv2d | nn.Linear | None) -> tuple[Tensor | None, Tensor | None]:

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from dsr.engine.trains import Affine, Spikes, Term, Trains
-from dsr.neurons import Dynamics
+from dsr.dynamics import Dynamics
+from dsr.engine.signals import Affine, Spikes, Term, all_but_channels
+from dsr.engine.trains import Trains
+from dsr.representation import at_every_step
 
 
 class Currents(torch.autograd.Function):
@@ -44,7 +46,7 @@ class Currents(torch.autograd.Function):
                 result += [summed, None, None]
                 continue
             values = ctx.trains.values(Spikes(saved[2 * i], ctx.images, shape, saved[2 * i + 1]))
-            bias = None if layer.bias is None else grad.sum([d for d in range(grad.dim()) if d != 1])
+            bias = None if layer.bias is None else grad.sum(all_but_channels(grad))
             result += [
                 _input_gradient(layer, weight, summed, (ctx.images, *shape)),
                 _weight_gradient(layer, values, grad),
@@ -115,7 +117,7 @@ class Neuron(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         per_step, grad_threshold = _clamp_backward(ctx, grad, *ctx.saved_tensors)
         if not ctx.repeated:
-            per_step = per_step.repeat(len(ctx.of.weights), *[1] * (grad.dim() - 1))
+            per_step = at_every_step(per_step, len(ctx.of.weights))
         return per_step, grad_threshold, None, None, None, None
 
 

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from dsr.engine.packed import trains_for
+from dsr.engine.signals import Dense
+from dsr.engine.trains import Trains
 from dsr.neurons import Neuron
 from dsr.representation import Rate
 
@@ -34,12 +37,21 @@ class Engine(fx.Interpreter):
     """
 
     kind = "this engine"
+    trains: Trains
 
-    def __init__(self, network: nn.Module, first_layer: type[nn.Module]) -> None:
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
         super().__init__(fx.GraphModule(network, Tracer(first_layer).trace(network)))
-        self.first_layer = first_layer
+        self.first_layer, self.compute = first_layer, compute
         self.timing = timing(network)
-        self.timesteps = self.timing.timesteps
+        self.timesteps, self.weights = self.timing.timesteps, self.timing.weights()
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        self.prepare(args[0])
+        return super().run(*args, **kwargs)
+
+    def prepare(self, x: Tensor) -> None:
+        """Choose what works on spikes that come of `x`."""
+        self.trains = trains_for(x, self.timesteps, self.compute)
 
     def serves(self, x: Tensor) -> bool:
         """Whether training on `x` is this engine's work, or the network itself is better at it."""
@@ -47,7 +59,7 @@ class Engine(fx.Interpreter):
 
     def first(self, layer: nn.Module, x: Tensor) -> Any:
         """The layer that receives analog values: images `(B, C, H, W)` or frames `(T, B, C, H, W)`."""
-        raise NotImplementedError
+        return Dense(layer(x.flatten(0, 1))) if x.dim() == 5 else Dense(layer(x), repeated=True)
 
     def linear(self, layer: nn.Module, signal: Any) -> Any:
         """A convolution or fully connected layer."""

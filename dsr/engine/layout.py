@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dsr.engine.trains import Term
+from dsr.engine.signals import Term
 
 LANES, WORD, TILE, GROUP = 16, 32, 4, 4
 

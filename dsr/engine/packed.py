@@ -24,13 +24,21 @@ from dsr.engine.layout import (
     padded_batch,
     whole_tiles,
 )
-from dsr.engine.trains import Affine, Dense, Spikes, Term, Trains, amplitude, sample
+from dsr.engine.signals import Affine, Dense, Spikes, Term
+from dsr.engine.trains import Trains, amplitude, sample
 from dsr.neurons import Neuron
 
 
 def serves(x: Tensor) -> bool:
     """Whether the compiled kernels can be used for what starts with `x`."""
     return x.device.type == "cpu" and x.dtype == torch.float32 and kernels.library() is not None
+
+
+def trains_for(x: Tensor, timesteps: int, compute: torch.dtype | None) -> Trains:
+    """Packed bits where the compiled kernels serve `x`, torch elsewhere or when another precision is asked for."""
+    if compute is None and serves(x):
+        return PackedTrains(timesteps)
+    return Trains(timesteps, compute)
 
 
 class PackedTrains(Trains):

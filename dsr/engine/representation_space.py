@@ -22,11 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from dsr.dynamics import Dynamics
 from dsr.engine import inference
 from dsr.engine.graph import Engine, EngineNetwork, track
-from dsr.engine.inference import Inference, trains_for, weights_of
-from dsr.engine.trains import Dense, Trains, per_channel
-from dsr.neurons import Dynamics, Neuron
+from dsr.engine.inference import Inference
+from dsr.engine.signals import Dense, folded
+from dsr.engine.trains import Trains
+from dsr.neurons import Neuron
 from dsr.representation import Rate
 
 
@@ -48,20 +50,21 @@ class RepresentationSpace(EngineNetwork):
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
         spiking = Inference(network, first_layer)
-        super().__init__(network, _Training(network, first_layer, compute), spiking)
+        super().__init__(network, _Training(network, first_layer, spiking, compute), spiking)
 
 
 class _Training(Engine):
     kind = "representation space"
 
-    def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None) -> None:
-        super().__init__(network, first_layer)
-        self.spiking, self.compute = Inference(network, first_layer), compute
-        self.weights = weights_of(self.timing)
+    def __init__(
+        self, network: nn.Module, first_layer: type[nn.Module], spiking: Inference, compute: torch.dtype | None
+    ) -> None:
+        super().__init__(network, first_layer, compute)
+        self.spiking = spiking
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        self.spiking.trains = trains_for(args[0], self.timesteps, self.compute)
-        return super().run(*args, **kwargs)
+    def prepare(self, x: Tensor) -> None:
+        super().prepare(x)
+        self.spiking.trains = self.trains
 
     def first(self, layer: nn.Module, x: Tensor) -> Signal:
         if x.dim() == 5:
@@ -87,21 +90,20 @@ class _Training(Engine):
             with torch.no_grad():
                 spiking = self.spiking.norm(norm, signal.spiking)
             return Signal(norm(current), spiking)
-        trains = self.spiking.trains
         with torch.no_grad():
-            mean, variance = trains.moments(current.detach())
-            variance += self.spiking.time_variance(signal.spiking, self.weights)
+            mean, variance = self.trains.moments(current.detach())
+            variance += self.spiking.time_variance(signal.spiking)
             track(norm, mean, variance, current.numel() // current.shape[1] * self.timesteps)
             invstd = torch.rsqrt(variance + norm.eps)
             spiking = self.spiking.normalise(norm, signal.spiking, mean, invstd)
-        return Signal(_Norm.apply(current, norm.weight, norm.bias, mean, invstd, trains), spiking)
+        return Signal(_Norm.apply(current, norm.weight, norm.bias, mean, invstd, self.trains), spiking)
 
     def neuron(self, neuron: Neuron, signal: Signal) -> Signal:
         of = neuron.dynamics()
         with torch.no_grad():
             spikes = self.spiking.neuron(neuron, signal.spiking)
-            measured = self.spiking.trains.weigh(spikes, of.weights)
-        value: Tensor = _Clamp.apply(signal.representation, neuron.threshold, measured, of, self.spiking.trains)
+            measured = self.trains.weigh(spikes, of.weights)
+        value: Tensor = _Clamp.apply(signal.representation, neuron.threshold, measured, of, self.trains)
         return Signal(value, spikes)
 
     def add(self, left: Signal, right: Signal) -> Signal:
@@ -122,9 +124,7 @@ class _Norm(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(current, weight, mean, invstd)
         ctx.trains = trains
-        scale = weight * invstd
-        shift = bias - mean * scale
-        return torch.addcmul(per_channel(shift, current), current, per_channel(scale, current))
+        return Dense(current, True, *folded(weight, bias, mean, invstd)).scaled(current)
 
     @staticmethod
     @once_differentiable
@@ -138,8 +138,8 @@ class _Clamp(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mean: Tensor, threshold: Tensor, measured: Tensor, of: Dynamics, trains: Trains) -> Tensor:
-        ceiling = threshold * (of.tau / of.dt)
-        ctx.save_for_backward(trains.clamp_state(Dense(mean, repeated=True), [1.0], ceiling, closed=True))
+        state = trains.clamp_state(Dense(mean, repeated=True), [1.0], of.ceiling(threshold), closed=True)
+        ctx.save_for_backward(state)
         ctx.of, ctx.trains = of, trains
         return measured
 

@@ -1,4 +1,4 @@
-/* Spiking layers on packed spikes, float32, AVX-512. Called by `packed.py`; `torch_trains.py` says the same in torch.
+/* Spiking layers on packed spikes, float32, AVX-512. Called by `packed.py`; `trains.py` says the same in torch.
  *
  * Spikes are bits: 32 channels to a word, the batch innermost, [T][ceil(channels / 32)][height][width][batch], the
  * batch padded to a multiple of 16. Dense tensors are torch's, [rows][channels][height * width].
@@ -12,7 +12,6 @@
 #endif
 #include <immintrin.h>
 #include <stdint.h>
-#include <string.h>
 
 #define LANES 16    /* images in a register */
 #define BLOCK 4     /* registers of images that are worked on together */
@@ -103,6 +102,36 @@ LINE void pass(const Term *term, int64_t t, int64_t batch, int64_t b, int64_t y,
     }
 }
 
+LINE int64_t step_size(const Term *term, int64_t batch)
+{
+    return (term->channels + WORD - 1) / WORD * term->height * term->width * batch;
+}
+
+/* add all terms to the registers; `over_time`: registers hold steps t, t + 1, ... instead of images b, b + 16, ... */
+LINE void add_terms(const Layer *layer, const Term *terms, int64_t count, int64_t t, int64_t b, int64_t y, int64_t x,
+                    int64_t tile, const int registers, const int over_time, __m512 sum[TILE][BLOCK])
+{
+    for (const Term *term = terms; term < terms + count; term++) {
+        const int64_t apart = over_time ? step_size(term, layer->batch) : LANES;
+        if (term->kernel)
+            convolve(term, t, layer->batch, b, y, x, tile, registers, apart, sum);
+        else
+            pass(term, t, layer->batch, b, y, x, tile, registers, apart, sum);
+    }
+}
+
+/* the same for a number of registers that the compiler does not know */
+LINE void add_terms_to_some(const Layer *layer, const Term *terms, int64_t count, int64_t t, int64_t b, int64_t y,
+                            int64_t x, int64_t tile, int64_t registers, const int over_time, __m512 sum[TILE][BLOCK])
+{
+    switch (registers) {
+    case 1: add_terms(layer, terms, count, t, b, y, x, tile, 1, over_time, sum); break;
+    case 2: add_terms(layer, terms, count, t, b, y, x, tile, 2, over_time, sum); break;
+    case 3: add_terms(layer, terms, count, t, b, y, x, tile, 3, over_time, sum); break;
+    default: add_terms(layer, terms, count, t, b, y, x, tile, BLOCK, over_time, sum);
+    }
+}
+
 /* all steps of 32 channels at one place for `registers` registers of images */
 LINE void fire_word(const Layer *layer, const Term *terms, int64_t count, const float *shift, uint32_t *out, int64_t b,
                     int64_t word, int64_t y, int64_t x, const int registers)
@@ -121,12 +150,7 @@ LINE void fire_word(const Layer *layer, const Term *terms, int64_t count, const 
             __m512 sum[TILE][BLOCK];
             for (int c = 0; c < TILE; c++)
                 for (int r = 0; r < registers; r++) sum[c][r] = _mm512_set1_ps(shift[tile * TILE + c]);
-            for (int64_t i = 0; i < count; i++) {
-                if (terms[i].kernel)
-                    convolve(terms + i, t, layer->batch, b, y, x, tile, registers, LANES, sum);
-                else
-                    pass(terms + i, t, layer->batch, b, y, x, tile, registers, LANES, sum);
-            }
+            add_terms(layer, terms, count, t, b, y, x, tile, registers, 0, sum);
             for (int r = 0; r < registers; r++) {
                 uint32_t *place = to + t * step + r * LANES;
                 __m512i bits = tile % (WORD / TILE) ? _mm512_loadu_si512(place) : _mm512_setzero_si512();
@@ -218,11 +242,7 @@ void currents(const Layer *layer, const Term *terms, int64_t count, const float 
                         __m512 sum[TILE][BLOCK];
                         for (int c = 0; c < TILE; c++)
                             for (int r = 0; r < BLOCK; r++) sum[c][r] = _mm512_set1_ps(shift[tile * TILE + c]);
-                        for (int64_t i = 0; i < count; i++) {
-                            if (!terms[i].kernel) pass(terms + i, t, layer->batch, b, y, x, tile, some, LANES, sum);
-                            else if (some == BLOCK) convolve(terms + i, t, layer->batch, b, y, x, tile, BLOCK, LANES, sum);
-                            else convolve(terms + i, t, layer->batch, b, y, x, tile, some, LANES, sum);
-                        }
+                        add_terms_to_some(layer, terms, count, t, b, y, x, tile, some, 0, sum);
                         for (int c = 0; c < TILE; c++)
                             for (int r = 0; r < some; r++) places[c][r][place] = sum[c][r];
                     }
@@ -233,11 +253,6 @@ void currents(const Layer *layer, const Term *terms, int64_t count, const float 
                             scatter(places[c][r], to, image, images - from, left);
                         }
                 }
-}
-
-LINE int64_t step_size(const Term *term, int64_t batch)
-{
-    return (term->channels + WORD - 1) / WORD * term->height * term->width * batch;
 }
 
 /* sum over the first `images` images and the pixels of every `skip`-th row, from row skip / 2 on, of the variance over
@@ -261,14 +276,7 @@ void time_variance(const Layer *layer, const Term *terms, int64_t count, const f
                         __m512 sum[TILE][BLOCK];
                         for (int c = 0; c < TILE; c++)
                             for (int r = 0; r < BLOCK; r++) sum[c][r] = _mm512_setzero_ps();
-                        for (int64_t i = 0; i < count; i++) {
-                            const int64_t apart = step_size(terms + i, layer->batch);
-                            if (!terms[i].kernel) pass(terms + i, t, layer->batch, b, y, x, tile, steps, apart, sum);
-                            else if (steps == 4) convolve(terms + i, t, layer->batch, b, y, x, tile, 4, apart, sum);
-                            else if (steps == 3) convolve(terms + i, t, layer->batch, b, y, x, tile, 3, apart, sum);
-                            else if (steps == 2) convolve(terms + i, t, layer->batch, b, y, x, tile, 2, apart, sum);
-                            else convolve(terms + i, t, layer->batch, b, y, x, tile, 1, apart, sum);
-                        }
+                        add_terms_to_some(layer, terms, count, t, b, y, x, tile, steps, 1, sum);
                         for (int r = 0; r < steps; r++) {
                             const __m512 weight = _mm512_set1_ps(weights[t + r]);
                             for (int c = 0; c < TILE; c++) {

@@ -7,60 +7,16 @@ Dense tensors over time are `(T*B, ...)`, row `t*B + b`; features without pixels
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsr.neurons import Dynamics, Neuron
-from dsr.representation import unfold
-
-
-@dataclass(frozen=True)
-class Spikes:
-    """What one layer of neurons emitted in T steps for `images` images; `data` is the owner's own format."""
-
-    data: Tensor
-    images: int
-    shape: tuple[int, ...]
-    amplitude: Tensor
-
-
-@dataclass(frozen=True)
-class Term:
-    """`scale` per channel times a linear layer (None: identity) of a spike train."""
-
-    layer: nn.Conv2d | nn.Linear | None
-    spikes: Spikes
-    scale: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Affine:
-    """Currents not computed yet: the sum of the terms plus `shift` per channel."""
-
-    terms: tuple[Term, ...]
-    shift: Tensor | None = None
-
-    def normalised(self, scale: Tensor, shift: Tensor) -> Affine:
-        """`scale * self + shift`, per channel."""
-        terms = tuple(Term(t.layer, t.spikes, scale if t.scale is None else t.scale * scale) for t in self.terms)
-        return Affine(terms, shift if self.shift is None else self.shift * scale + shift)
-
-    def __add__(self, other: Affine) -> Affine:
-        shifts = [a.shift for a in (self, other) if a.shift is not None]
-        return Affine(self.terms + other.terms, sum(shifts[1:], shifts[0]) if shifts else None)
-
-
-@dataclass(frozen=True)
-class Dense:
-    """Currents at hand, `(T*B, ...)`, or `(B, ...)` if they are `repeated` at every step; to be scaled and shifted."""
-
-    currents: Tensor
-    repeated: bool = False
-    scale: Tensor | None = None
-    shift: Tensor | None = None
+from dsr.dynamics import Dynamics, simulate
+from dsr.engine.signals import Affine, Dense, Spikes, Term, all_but_channels, per_channel
+from dsr.neurons import Neuron
+from dsr.representation import at_every_step, unfold
 
 
 class Trains:
@@ -72,9 +28,7 @@ class Trains:
     def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
         """Simulate a layer of neurons on its currents."""
         if isinstance(current, Dense):
-            x = current.currents
-            if current.scale is not None and current.shift is not None:
-                x = x * per_channel(current.scale, x) + per_channel(current.shift, x)
+            x = current.scaled(current.currents)
             return self._integrate([x] * self.timesteps if current.repeated else unfold(x, self.timesteps), neuron)
         # step by step what is worked on stays in a processor's cache; a GPU wants it all at once
         on_gpu = current.terms[0].spikes.data.is_cuda
@@ -105,7 +59,7 @@ class Trains:
 
     def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and biased variance per channel."""
-        variance, mean = torch.var_mean(dense, [d for d in range(dense.dim()) if d != 1], correction=0)
+        variance, mean = torch.var_mean(dense, all_but_channels(dense), correction=0)
         return mean, variance
 
     def time_variance(self, affine: Affine, weights: Sequence[float]) -> Tensor:
@@ -121,8 +75,7 @@ class Trains:
         `closed`: whether a mean of exactly 0 or exactly the ceiling counts as open.
         """
         mean = current.currents if current.repeated else self.sum_over_time(current.currents, weights)
-        if current.scale is not None and current.shift is not None:
-            mean = mean * per_channel(current.scale, mean) + per_channel(current.shift, mean)
+        mean = current.scaled(mean)
         saturated = mean > ceiling
         is_open = (mean >= 0) & ~saturated if closed else (mean > 0) & (mean < ceiling)
         return is_open.to(torch.uint8) + 2 * saturated.to(torch.uint8)
@@ -138,8 +91,7 @@ class Trains:
 
         Returns the gradients of input, weight and bias.
         """
-        grad = grad.repeat(dense.shape[0] // grad.shape[0], *[1] * (grad.dim() - 1))
-        over = [d for d in range(dense.dim()) if d != 1]
+        grad, over = at_every_step(grad, dense.shape[0] // grad.shape[0]), all_but_channels(dense)
         count = dense.numel() / dense.shape[1]
         normed = (dense - per_channel(mean, dense)) * per_channel(invstd, dense)
         grad_bias, grad_weight = grad.sum(over), (grad * normed).sum(over)
@@ -167,15 +119,8 @@ class Trains:
             yield self.currents(replace(affine, terms=tuple(_at(term, step) for term in affine.terms)))
 
     def _integrate(self, currents: Iterable[Tensor], neuron: Neuron) -> Spikes:
-        of, level = neuron.dynamics(), neuron.alpha * neuron.threshold
-        membrane, emitted = None, []
-        for current in currents:
-            membrane = torch.zeros_like(current) if membrane is None else membrane
-            if of.leak != 1.0:
-                membrane.mul_(of.leak)
-            membrane.add_(current, alpha=of.gain)
-            emitted.append(membrane >= level)
-            membrane.addcmul_(emitted[-1].to(membrane.dtype), neuron.threshold, value=-1.0)
+        of = neuron.dynamics()
+        emitted = [s.bool() for s in simulate(currents, neuron.threshold, neuron.alpha, of.leak, of.gain)]
         images, *shape = emitted[0].shape
         return Spikes(torch.cat(emitted), images, tuple(shape), amplitude(neuron, of))
 
@@ -201,14 +146,9 @@ def variance_over_time(dense: Tensor, weights: Sequence[float]) -> Tensor:
     steps = unfold(dense, len(weights))
     weight = steps.new_tensor(weights).view(-1, *[1] * (steps.dim() - 1))
     variance = (weight * (steps - (weight * steps).sum(0)) ** 2).sum(0)
-    return variance.mean([d for d in range(variance.dim()) if d != 1])
+    return variance.mean(all_but_channels(variance))
 
 
 def amplitude(neuron: Neuron, of: Dynamics) -> Tensor:
     """Height of the neuron's spikes."""
     return neuron.threshold.detach() / of.dt
-
-
-def per_channel(values: Tensor, like: Tensor) -> Tensor:
-    """`(C,)` -> broadcastable over `(rows, C, ...)`."""
-    return values.view(1, -1, *[1] * (like.dim() - 2))

@@ -1,0 +1,47 @@
+"""What a soft-reset neuron does in time, for everybody who simulates one.
+
+u_t = leak v_{t-1} + gain x_t,   s_t = [u_t >= alpha V],   v_t = u_t - V s_t,   v_0 = 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Dynamics(NamedTuple):
+    """A neuron in numbers: it emits spikes of height V / dt. IF: leak = gain = tau = dt = 1.
+
+    The clamp of its representation is open for 0 <= m <= `ceiling`, m the mean current weighted by `weights` (which
+    sum to 1); `closed`: whether a mean exactly at an end counts as open.
+    """
+
+    leak: float
+    gain: float
+    tau: float
+    dt: float
+    weights: list[float]
+    closed: bool
+
+    def ceiling(self, threshold: Tensor) -> Tensor:
+        """The mean current above which the representation is saturated."""
+        return threshold * (self.tau / self.dt)
+
+
+def simulate(currents: Iterable[Tensor], threshold: Tensor, alpha: float, leak: float, gain: float) -> Iterator[Tensor]:
+    """Spikes step by step, 0 or 1 in the currents' dtype, without a graph.
+
+    The threshold stays a tensor: reading it as a number would make a GPU wait at every layer.
+    """
+    membrane, level = None, alpha * threshold
+    for current in currents:
+        membrane = torch.zeros_like(current) if membrane is None else membrane
+        if leak != 1.0:
+            membrane.mul_(leak)
+        membrane.add_(current, alpha=gain)
+        spikes = torch.ge(membrane, level, out=torch.empty_like(membrane))
+        membrane.addcmul_(spikes, threshold, value=-1.0)
+        yield spikes

@@ -1,0 +1,76 @@
+"""What passes between layers while spikes are not dense tensors: trains, and currents that are affine in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """What one layer of neurons emitted in T steps for `images` images; `data` is the owner's own format."""
+
+    data: Tensor
+    images: int
+    shape: tuple[int, ...]
+    amplitude: Tensor
+
+
+@dataclass(frozen=True)
+class Term:
+    """`scale` per channel times a linear layer (None: identity) of a spike train."""
+
+    layer: nn.Conv2d | nn.Linear | None
+    spikes: Spikes
+    scale: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Currents not computed yet: the sum of the terms plus `shift` per channel."""
+
+    terms: tuple[Term, ...]
+    shift: Tensor | None = None
+
+    def normalised(self, scale: Tensor, shift: Tensor) -> Affine:
+        """`scale * self + shift`, per channel."""
+        terms = tuple(Term(t.layer, t.spikes, scale if t.scale is None else t.scale * scale) for t in self.terms)
+        return Affine(terms, shift if self.shift is None else self.shift * scale + shift)
+
+    def __add__(self, other: Affine) -> Affine:
+        shifts = [a.shift for a in (self, other) if a.shift is not None]
+        return Affine(self.terms + other.terms, sum(shifts[1:], shifts[0]) if shifts else None)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Currents at hand, `(T*B, ...)`, or `(B, ...)` if they are `repeated` at every step; to be scaled and shifted."""
+
+    currents: Tensor
+    repeated: bool = False
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Scale and shift the currents, or a mean of them."""
+        if self.scale is None or self.shift is None:
+            return x
+        return torch.addcmul(per_channel(self.shift, x), x, per_channel(self.scale, x))
+
+
+def folded(weight: Tensor, bias: Tensor, mean: Tensor, invstd: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift of a norm, per channel: `weight (x - mean) invstd + bias`."""
+    scale = weight * invstd
+    return scale, bias - mean * scale
+
+
+def all_but_channels(x: Tensor) -> list[int]:
+    """The dimensions a statistic per channel is taken over."""
+    return [d for d in range(x.dim()) if d != 1]
+
+
+def per_channel(values: Tensor, like: Tensor) -> Tensor:
+    """`(C,)` -> broadcastable over `(rows, C, ...)`."""
+    return values.view(1, -1, *[1] * (like.dim() - 2))
