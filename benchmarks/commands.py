@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import export as exporting
 from benchmarks import store
 from benchmarks.plan import Plan, plan
-from benchmarks.request import chosen_scale, integers, named_run, named_sweep
+from benchmarks.request import chosen_scale, integers, named_run, named_sweep, words
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
@@ -164,7 +164,7 @@ def perf(console: Console, network: str, batch: int, timesteps: str, methods: st
 
     steps = integers(timesteps, "timesteps", 1)
     assert steps is not None
-    chosen = tuple(methods.split(",")) if methods else ()
+    chosen = words(methods) if methods else ()
     return measure(console, store.results_root(), network, batch, steps, chosen, save)
 
 

@@ -23,7 +23,7 @@ def named_sweep(
     if network is not None:
         grid = replace(grid, networks=dict.fromkeys(grid.networks, (_network(network),)))
     if methods is not None:
-        grid = replace(grid, methods=tuple(_method(word.strip()) for word in methods.split(",")))
+        grid = replace(grid, methods=tuple(_method(word) for word in words(methods)))
     if timesteps:
         grid = replace(grid, timesteps=timesteps)
     return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
@@ -54,6 +54,11 @@ def chosen_scale(scale: str | None, grid: Sweep, console: Console) -> Scale:
     require(scale, SCALES, "scale")
     require(scale, grid.networks, "scale for this sweep")
     return scale  # type: ignore[return-value]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """`"a, b"` -> ("a", "b")."""
+    return tuple(word.strip() for word in text.split(","))
 
 
 def integers(words: str | None, what: str, least: int) -> tuple[int, ...] | None:

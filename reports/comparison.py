@@ -16,7 +16,7 @@ from reports.costs import with_costs
 from reports.notes import notes
 from reports.rows import read
 from reports.statistics import interval
-from reports.table import Cell, Column, Table, numbers
+from reports.table import Cell, Column, Table, laid_out, numbers
 
 __all__ = ["SMOKE_WARNING", "TABLE", "aggregate", "compare", "origin", "read"]
 
@@ -68,13 +68,14 @@ def compare(frame: pd.DataFrame) -> list[Table]:
 
 def _table(lines: pd.DataFrame, rows: pd.DataFrame) -> Table:
     first, columns = lines.iloc[0], _columns(lines)
+    headings, cells = laid_out(columns)
     heading, scale = f"{first['network']} on {first['dataset']}", first["scale"]
     return Table(
         heading=heading,
         badge=f"scale {scale}",
         title=f"{heading}, scale {scale}, {_seeds(lines['seeds'])}",
-        columns=tuple(column for column, _ in columns),
-        rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
+        columns=headings,
+        rows=cells,
         notes=tuple(notes(lines, rows)),
         warning=SMOKE_WARNING if scale == "smoke" else "",
     )

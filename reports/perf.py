@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.spec import BadInput
 from reports.figures import Figure, against_t, draw
-from reports.table import Cell, Column, Table, numbers
+from reports.table import Cell, Column, Table, laid_out, numbers
 
 YARDSTICK = "dsr-if-reference"
 Record = Mapping[str, Any]
@@ -36,22 +36,26 @@ def table_of(record: Record, before: Record | None = None) -> Table:
     against = [_ratio(row, "train_ms", earlier.get((row["subject"], row["T"]))) for row in rows]
     yardstick = {row["T"]: row for row in rows if row["subject"] == YARDSTICK}
     ann = next((row for row in rows if row["subject"] == "ann"), None)
+    faster = [_ratio(yardstick.get(row["T"]), "train_ms", row) for row in rows]
     columns = [
         (Column("method", numeric=False), [Cell(row["subject"]) for row in rows]),
         (Column("T"), [Cell(str(row["T"])) for row in rows]),
         (Column("train step", "ms"), numbers([row["train_ms"] for row in rows], decimals=1)),
         (Column("median", "ms", detail=True), numbers([row["train_ms_median"] for row in rows], decimals=1)),
-        (Column("speed-up", "x yardstick"), _ratios([_ratio(yardstick.get(r["T"]), "train_ms", r) for r in rows], 1)),
-        (Column("step", "x ANN"), _ratios([_ratio(row, "train_ms", ann) for row in rows], 1)),
+        (
+            Column("speed-up", "x yardstick"),
+            numbers(faster, decimals=1),
+        ),
+        (Column("step", "x ANN"), numbers([_ratio(row, "train_ms", ann) for row in rows], decimals=1)),
         (Column("floor", "ms", detail=True), numbers([_number(row["floor_ms"]) for row in rows], decimals=1)),
         (
             Column("step", "x floor", detail=True),
-            _ratios([_quotient(row["train_ms"], row["floor_ms"]) for row in rows], 1),
+            numbers([_quotient(row["train_ms"], row["floor_ms"]) for row in rows], decimals=1),
         ),
         (Column("peak memory", "MiB"), numbers([row["peak_step_bytes"] / 2**20 for row in rows], decimals=0)),
         (
             Column("memory", "x yardstick"),
-            _ratios([_ratio(r, "peak_step_bytes", yardstick.get(r["T"])) for r in rows], 2),
+            numbers([_ratio(r, "peak_step_bytes", yardstick.get(r["T"])) for r in rows], decimals=2),
         ),
         (Column("inference step", "ms"), numbers([row["inference_ms"] for row in rows], decimals=1)),
         (
@@ -60,23 +64,23 @@ def table_of(record: Record, before: Record | None = None) -> Table:
         ),
     ]
     if earlier:
-        columns.append((Column("train step", "x baseline"), _ratios(against, 2)))
+        columns.append((Column("train step", "x baseline"), numbers(against, decimals=2)))
+    headings, cells = laid_out(columns)
     heading = f"Training cost, {record['network']}"
     return Table(
         heading=heading,
         badge=f"batch {record['batch']}",
         title=f"{heading}, batch {record['batch']}",
-        columns=tuple(column for column, _ in columns),
-        rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
+        columns=headings,
+        rows=cells,
         notes=tuple(_notes(record, before)),
     )
 
 
 def figures_of(record: Record) -> list[Figure]:
     """Step time and memory against T."""
-    what = f"{record['network']}, batch {record['batch']}, {record['machine']}"
-    if record["device"] != "cpu":
-        what = f"{record['network']}, batch {record['batch']}, {record['device']}"
+    on = record["machine"] if record["device"] == "cpu" else record["device"]
+    what = f"{record['network']}, batch {record['batch']}, {on}"
     time, memory = (
         against_t(record, "train_ms", "training step (ms)", 1),
         against_t(record, "peak_step_bytes", "peak memory above idle (MiB)", 2**-20),
@@ -120,7 +124,3 @@ def _quotient(value: float | None, by: float | None) -> float:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _ratios(values: list[float], decimals: int) -> list[Cell]:
-    return numbers(values, decimals=decimals)

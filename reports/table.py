@@ -48,6 +48,11 @@ class Table:
     warning: str = ""
 
 
+def laid_out(columns: Sequence[tuple[Column, list[Cell]]]) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...]]:
+    """Columns with their cells, as a table's `columns` and `rows`."""
+    return tuple(column for column, _ in columns), tuple(zip(*(cells for _, cells in columns), strict=True))
+
+
 def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimals: int | None = None) -> list[Cell]:
     """A column of cells with the same number of decimals; what is missing is a dash and carries no mark."""
     places = _decimals(values) if decimals is None else decimals

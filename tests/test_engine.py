@@ -7,71 +7,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from invented_spikes import KINDS, NEURONS, STEPS, needs_kernels, seeded
+from odd_network import gradients, images, odd
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import dsr
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
-from dsr.engine import kernels
 from dsr.engine.inference import Inference
 from dsr.engine.signals import Affine, Dense, Term
 from dsr.engine.trains import Trains
 from dsr.reference import ReferenceNeuron
-
-STEPS = 4
-NEURONS = [lambda: dsr.IF(STEPS, threshold=0.8), lambda: dsr.LIF(STEPS, threshold=0.08, alpha=0.5, dt=0.1)]
-KINDS = ["if", "lif"]
-
-needs_kernels = pytest.mark.skipif(kernels.library() is None, reason=f"no compiled kernels: {kernels.reason()}")
-
-
-def seeded(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-# the network itself and its engines
-
-
-class Odd(nn.Module):
-    """What a network may hold: pools, two norms added, a shortcut, a grouped convolution, a neuron without a norm."""
-
-    def __init__(self, neuron) -> None:
-        super().__init__()
-        self.stem = DirectCoding(nn.Conv2d(3, 6, 3, padding=1), STEPS)
-        self.norm0, self.neuron0 = nn.BatchNorm2d(6), neuron()
-        self.conv1, self.norm1 = nn.Conv2d(6, 10, 3, stride=2, padding=1), nn.BatchNorm2d(10)
-        self.conv2, self.norm2 = nn.Conv2d(6, 10, 1, stride=2, bias=False), nn.BatchNorm2d(10)
-        self.neuron1 = neuron()
-        self.grouped, self.neuron2 = nn.Conv2d(10, 10, 3, padding=1, groups=2), neuron()
-        self.conv3, self.norm3, self.neuron3 = nn.Conv2d(10, 10, 3, padding=1), nn.BatchNorm2d(10), neuron()
-        self.pool, self.whole = nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1)
-        self.readout = dsr.Readout(10, 5, neuron)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.neuron0(self.norm0(self.stem(x)))
-        x = self.neuron1(self.norm1(self.conv1(x)) + self.norm2(self.conv2(x)))
-        x = self.neuron2(self.grouped(x))
-        x = self.neuron3(self.norm3(self.conv3(x) + x))
-        return self.readout(self.whole(self.pool(x)).flatten(1))
-
-
-def odd(kind: str) -> Odd:
-    torch.manual_seed(0)
-    return Odd(NEURONS[KINDS.index(kind)])
-
-
-def images(frames: bool) -> tuple[Tensor, Tensor]:
-    shape = (STEPS, 7, 3, 8, 8) if frames else (7, 3, 8, 8)
-    return seeded(*shape) * 2, torch.arange(7) % 5
-
-
-def gradients(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    logits = network(x)
-    F.cross_entropy(logits, y).backward()
-    return logits.detach(), {name: p.grad for name, p in network.named_parameters()}
 
 
 def difference(ours: Tensor, expected: Tensor, scale: Tensor) -> float:
@@ -184,45 +132,3 @@ def test_the_neurons_are_the_reference(kind):
     for ours, expected in zip(*results, strict=True):
         assert torch.allclose(ours, expected, rtol=1e-6, atol=1e-9)
         assert expected.abs().sum() > 0
-
-
-# where there are no kernels
-
-
-@pytest.fixture
-def fresh_kernels():
-    kernels._load.cache_clear()
-    yield
-    kernels._load.cache_clear()
-
-
-def test_without_a_compiler_the_reason_is_said_and_torch_does_the_work(fresh_kernels, monkeypatch):
-    monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert kernels.library() is None
-    assert kernels.reason() == "no C compiler (cc, gcc or clang)"
-    engine, (x, y) = dsr.Exact(odd("if"), DirectCoding), images(False)
-    logits, _ = gradients(engine.train(), x, y)
-    assert torch.equal(logits, odd("if").train()(x))
-
-
-def test_a_compiler_that_fails_is_quoted(fresh_kernels, monkeypatch, tmp_path):
-    compiler = tmp_path / "cc"
-    compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "spikes.c:1: error: no AVX-512" >&2\nexit 1\n')
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert kernels.library() is None
-    assert kernels.reason() == "spikes.c:1: error: no AVX-512"
-    assert not list(tmp_path.glob("dsr-bench/*.so"))
-
-
-@needs_kernels
-def test_the_library_is_compiled_once(fresh_kernels, monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert kernels.library() is not None
-    (built,) = tmp_path.glob("dsr-bench/*.so")
-    stamp = built.stat().st_mtime_ns
-    kernels._load.cache_clear()
-    assert kernels.library() is not None
-    assert built.stat().st_mtime_ns == stamp

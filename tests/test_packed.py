@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from invented_spikes import KINDS, NEURONS, STEPS, needs_kernels, seeded
 from torch import Tensor, nn
 
 import dsr
-from dsr.engine import kernels, packed
+from dsr.engine import packed
 from dsr.engine.signals import Affine, Dense, Spikes, Term
 from dsr.engine.trains import Trains
-
-STEPS = 4
-NEURONS = [lambda: dsr.IF(STEPS, threshold=0.8), lambda: dsr.LIF(STEPS, threshold=0.08, alpha=0.5, dt=0.1)]
-KINDS = ["if", "lif"]
-
-needs_kernels = pytest.mark.skipif(kernels.library() is None, reason=f"no compiled kernels: {kernels.reason()}")
-
-
-def seeded(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
 
 GEOMETRIES = [
     # inputs, outputs, kernel, stride, padding, height, width, images

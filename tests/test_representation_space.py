@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from clamp_network import CLASSES, STEPS, clamp_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr
 from benchmarks.methods import parts
-from benchmarks.networks.parts import DirectCoding, Parts
+from benchmarks.networks.parts import DirectCoding
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
@@ -17,7 +18,6 @@ from dsr.dynamics import Dynamics
 from dsr.engine.representation_space import _Clamp
 from dsr.engine.trains import Trains
 
-STEPS, CLASSES = 4, 7
 METHODS = ["dsr-if", "dsr-lif"]
 
 
@@ -91,43 +91,6 @@ def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method, dtype)
     assert torch.allclose(logits, expected_logits, atol=1e-12 if dtype == torch.float64 else 1e-5)
 
 
-class ClampNetworkNeuron(nn.Module):
-    """A clamp differentiated by autograd, whose value is replaced by a measured one."""
-
-    def __init__(self, threshold: Tensor, tau: float, dt: float) -> None:
-        super().__init__()
-        self.threshold = nn.Parameter(threshold.clone())
-        self.tau, self.dt = tau, dt
-        self.measured: Tensor
-
-    def rate(self) -> nn.Module:
-        return nn.Identity()
-
-    def forward(self, mean: Tensor) -> Tensor:
-        clamped = torch.minimum(torch.relu(mean / self.tau), self.threshold / self.dt)
-        return clamped + (self.measured - clamped).detach()
-
-
-class NormOverTime(nn.BatchNorm2d):
-    """A batch norm whose variance is the images' plus one over time, which it is told."""
-
-    over_time: Tensor | float = 0.0
-
-    def forward(self, mean: Tensor) -> Tensor:
-        over = [d for d in range(mean.dim()) if d != 1]
-        count = mean.numel() // mean.shape[1] * STEPS
-        centre, variance = mean.mean(over, keepdim=True), mean.var(over, correction=0, keepdim=True)
-        variance = variance + torch.as_tensor(self.over_time, dtype=mean.dtype).broadcast_to(mean.shape[1]).view(
-            centre.shape
-        )
-        with torch.no_grad():
-            self.running_mean.lerp_(centre.flatten(), self.momentum)
-            self.running_var.lerp_(variance.flatten() * count / (count - 1), self.momentum)
-            self.num_batches_tracked.add_(1)
-        shape = centre.shape
-        return (mean - centre) / (variance + self.eps).sqrt() * self.weight.view(shape) + self.bias.view(shape)
-
-
 def watch_variances(space: dsr.RepresentationSpace) -> dict[str, Tensor]:
     """The variances over time that the norms were given."""
     seen: dict[str, Tensor] = {}
@@ -141,22 +104,6 @@ def watch_variances(space: dsr.RepresentationSpace) -> dict[str, Tensor]:
 
     engine.norm = named_norm
     return seen
-
-
-def clamp_network(network: PreActResNet, method: str) -> PreActResNet:
-    tau, dt = (1.0, 0.1) if method == "dsr-lif" else (1.0, 1.0)
-    given = Parts(
-        timesteps=1,
-        neuron=lambda: ClampNetworkNeuron(torch.tensor(1.0), tau, dt),
-        norm=lambda features, branches=1: NormOverTime(features),
-        readout=lambda features, classes, reencode=True: dsr.Readout(
-            features, classes, lambda: ClampNetworkNeuron(torch.tensor(1.0), tau, dt), reencode
-        ),
-    )
-    clamps = PreActResNet(given, (1, 1), (6, 8), CLASSES)
-    clamps.readout.norm = NormOverTime(CLASSES)
-    clamps.load_state_dict(network.state_dict())
-    return clamps
 
 
 @pytest.mark.parametrize("method", METHODS)

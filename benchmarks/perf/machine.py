@@ -16,8 +16,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
+import dsr
 from benchmarks.perf.subjects import Setting, batch, device, make, synchronise
+from dsr.engine import packed
+from dsr.engine.signals import Affine, Dense, Term
+from dsr.neurons import Neuron
 
 COPIED = 256 * 2**20
 ROUNDS = 15
@@ -62,38 +67,31 @@ def floor_ms(subject: str, timesteps: int, size: int, rates: Rates) -> float | N
 
 def _convolutions(setting: Setting) -> tuple[list[tuple[nn.Conv2d, torch.Tensor]], int]:
     """Every convolution with an input of its shape, and the number of neurons."""
-    from dsr.neurons import Neuron
-
     network = make(setting).eval()
     seen: list[tuple[nn.Conv2d, torch.Tensor]] = []
     neurons = [0]
+    hooks: list[RemovableHandle] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            module.register_forward_pre_hook(lambda m, x: seen.append((m, (x[0] > 0).float())))
+            hooks.append(module.register_forward_pre_hook(lambda m, x: seen.append((m, (x[0] > 0).float()))))
         if isinstance(module, Neuron):
-            module.register_forward_hook(lambda m, x, out: neurons.append(out[0].numel()))
+            hooks.append(module.register_forward_hook(lambda m, x, out: neurons.append(out[0].numel())))
     with torch.no_grad():
         network(batch(setting.batch)[0])
-    for module in network.modules():
-        module._forward_pre_hooks.clear()
-        module._forward_hooks.clear()
+    for hook in hooks:
+        hook.remove()
     return seen, sum(neurons)
 
 
 def _dense(layer: nn.Conv2d, x: torch.Tensor, dtype: torch.dtype) -> Callable[[], object]:
-    layout = torch.channels_last
     weight, x = layer.weight.detach().to(dtype), x.to(dtype)
     if dtype == torch.bfloat16:
-        weight, x = weight.to(memory_format=layout), x.to(memory_format=layout)
+        weight, x = (each.to(memory_format=torch.channels_last) for each in (weight, x))
     return lambda: nn.functional.conv2d(x, weight, None, layer.stride, layer.padding)
 
 
 def _lookup(layer: nn.Conv2d, x: torch.Tensor) -> Callable[[], object] | None:
     """The same convolution with the neuron behind it, on packed spikes."""
-    import dsr
-    from dsr.engine import packed
-    from dsr.engine.signals import Affine, Dense, Term
-
     if not packed.serves(x):
         return None
     trains, neuron = packed.PackedTrains(1), dsr.IF(1, threshold=1.0)
