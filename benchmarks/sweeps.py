@@ -58,7 +58,7 @@ SWEEPS: Mapping[str, Sweep] = {
         dataset="cifar10",
         networks=PAPER_BODY,
         methods=METHODS,
-        timesteps=(5, 10, 15, 20),
+        timesteps=(2, 3, 4, 5, 10, 15, 20),
         seeds=(0, 1, 2),
     ),
     "cifar100": Sweep(
