@@ -34,7 +34,27 @@ def test_the_narrow_family_has_the_sizes_worked_out_for_it(depth, macs, paramete
     assert sum(found.neurons.values()) == neurons
 
 
-@pytest.mark.parametrize("name", ["preact-resnet18-narrow", "preact-resnet20", "preact-resnet-tiny"])
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs", "neurons"),
+    [
+        ("resnet19", 12.631e6, 2216.5e6, 18),  # Zheng et al. 2021: 12.63 M; 2.216 G worked out for it
+        ("resnet18", 11.174e6, 555.4e6, 17),
+        ("resnet20", 272_474, 40.81e6, 19),  # as many operations as its pre-activation sister
+        # 3 x 3 convolutions with biases and norms, 512-4096-4096-10: worked out by hand from the widths
+        ("vgg16", 14_710_464 + 4_224 + 8_448 + 2_101_248 + 16_781_312 + 40_970, 332.1e6, 15),
+    ],
+)
+def test_the_baselines_networks_have_their_published_sizes(name, parameters, macs, neurons):
+    network = build(name, "ann", 1, 10).eval()
+    found = structure(network, torch.zeros(1, 3, 32, 32))
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=1e-3)
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=1e-3)
+    assert len(found.neurons) == neurons
+
+
+@pytest.mark.parametrize(
+    "name", ["preact-resnet18-narrow", "preact-resnet20", "preact-resnet-tiny", "resnet19", "resnet20", "vgg16"]
+)
 def test_padded_macs_equal_fvcores(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

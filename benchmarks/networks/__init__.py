@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from benchmarks.networks.preact_resnet import PreActResNet
+from benchmarks.networks.resnet import ResNet
+from benchmarks.networks.vgg import VGG
 from benchmarks.spec import Recipe, Run, require
 
 if TYPE_CHECKING:
@@ -23,12 +25,32 @@ def _preact(blocks: tuple[int, ...], widths: tuple[int, ...]) -> Builder:
     return build
 
 
+def _resnet(stem: int, blocks: tuple[int, ...], widths: tuple[int, ...], hidden: tuple[int, ...] = ()) -> Builder:
+    def build(parts: Parts, classes: int, in_channels: int) -> nn.Module:
+        return ResNet(parts, stem, blocks, widths, classes, in_channels, hidden)
+
+    return build
+
+
+def _vgg(*groups: tuple[int, ...], hidden: tuple[int, ...] = ()) -> Builder:
+    def build(parts: Parts, classes: int, in_channels: int) -> nn.Module:
+        return VGG(parts, groups, classes, in_channels, hidden)
+
+    return build
+
+
 NETWORKS: Mapping[str, Builder] = {
     "preact-resnet18": _preact((2, 2, 2, 2), (64, 128, 256, 512)),
     "preact-resnet18-narrow": _preact((2, 2, 2, 2), (16, 32, 64, 128)),
     # Fig. 3b. Three stages of (depth - 2) / 6 blocks; the paper does not state the widths: He et al.'s are assumed.
     **{f"preact-resnet{depth}": _preact(((depth - 2) // 6,) * 3, (16, 32, 64)) for depth in (20, 32, 44, 56, 110)},
     "preact-resnet-tiny": _preact((1, 1, 1), (8, 16, 32)),
+    # Zheng et al. 2021: a stem of 64 channels, three blocks of 128, three of 256, two of 512, 256 hidden units.
+    "resnet19": _resnet(64, (3, 3, 2), (128, 256, 512), hidden=(256,)),
+    # Bu et al. 2022 convert these three.
+    "resnet18": _resnet(64, (2, 2, 2, 2), (64, 128, 256, 512)),
+    "resnet20": _resnet(16, (3, 3, 3), (16, 32, 64)),
+    "vgg16": _vgg((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3, hidden=(4096, 4096)),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -55,6 +56,12 @@ class DirectCoding(nn.Module):
             return self.layer(x.flatten(0, 1))
         current: Tensor = self.layer(x)
         return current.repeat(self.timesteps, 1, 1, 1) if self.timesteps > 1 else current
+
+
+def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Module:
+    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity."""
+    layers = [m for pair in pairwise((features, *widths)) for m in (nn.Linear(*pair), parts.neuron())]
+    return nn.Sequential(*layers) if layers else nn.Identity()
 
 
 def initialise(network: nn.Module) -> None:

@@ -1,0 +1,53 @@
+"""VGG with batch norm for 32 x 32 images: groups of 3 x 3 convolutions, each group followed by an average pool.
+
+    [conv - norm - neuron] x n, average pool 2 x 2     per group; the pool's output goes into the next convolution
+
+Average pools stand where VGG has maxima, so that all between two neurons is linear. After five pools the map is one
+pixel; `hidden` fully connected layers, each with a neuron, and a classifier follow. As Bu et al. 2022 convert it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from benchmarks.networks.parts import DirectCoding, Parts, hidden_layers, initialise
+
+
+class VGG(nn.Module):
+    """`groups`: the widths of the convolutions of each group; `hidden`: those of the layers before the classifier.
+
+    `(B, in_channels, H, W)` or frames `(T, B, in_channels, H, W)` -> logits `(B, classes)`.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        groups: tuple[tuple[int, ...], ...],
+        classes: int,
+        in_channels: int = 3,
+        hidden: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*_layers(parts, groups, in_channels))
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.hidden = hidden_layers(parts, groups[-1][-1], hidden)
+        self.readout = parts.readout((groups[-1][-1], *hidden)[-1], classes, reencode=False)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.readout(self.hidden(self.pool(self.features(x)).flatten(1)))
+        return logits
+
+
+def _layers(parts: Parts, groups: tuple[tuple[int, ...], ...], inputs: int) -> Iterator[nn.Module]:
+    first = True
+    for group in groups:
+        for outputs in group:
+            layer = nn.Conv2d(inputs, outputs, 3, padding=1)
+            yield DirectCoding(layer, parts.timesteps) if first else layer
+            yield parts.norm(outputs)
+            yield parts.neuron()
+            inputs, first = outputs, False
+        yield nn.AvgPool2d(2)
