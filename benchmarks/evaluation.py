@@ -32,7 +32,8 @@ def evaluate(network: nn.Module, split: Split, data: Dataset, timesteps: int) ->
     losses = torch.zeros((), dtype=torch.float64, device=split.images.device)
     correct = torch.zeros((), dtype=torch.int64, device=split.images.device)
     start = time.perf_counter()
-    for images, labels in evaluation_batches(split, data, batch_size=max(1, ROWS // timesteps)):
+    rows = getattr(network, "steps_at_once", timesteps)  # per image, as far as memory is concerned
+    for images, labels in evaluation_batches(split, data, batch_size=max(1, ROWS // rows)):
         logits = network(images)
         losses += F.cross_entropy(logits, labels, reduction="sum").double()
         correct += (logits.argmax(1) == labels).sum()

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from benchmarks import store
-from benchmarks.data import Dataset, load
+from benchmarks.data import Dataset, evaluation_batches, load
 from benchmarks.evaluation import Evaluation, evaluate
 from benchmarks.identity import key, parent
 from benchmarks.metering import idle_memory
+from benchmarks.methods import METHODS
 from benchmarks.networks import build
 from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import resolve
@@ -49,7 +50,7 @@ def execute(
     torch.manual_seed(run.seed)
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(device)
     if origin := parent(run):
-        network.load_state_dict(_weights(store.directory(results, origin) / store.NETWORK, device))
+        _hand_over(run, origin, recipe, network, data, store.directory(results, origin))
 
     training = _train(run, recipe, network, data, place, Training(memory), on_epoch)
     network.eval()
@@ -67,6 +68,16 @@ def execute(
     save(result, place / store.RESULT)
     (place / store.CHECKPOINT).unlink(missing_ok=True)
     return result
+
+
+def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: Dataset, trained: Path) -> None:
+    """Give the network what its trained parent has; what has to be measured for that is measured on training images."""
+    device = data.train.images.device
+    ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, resolve(origin)).to(device)
+    ancestor.load_state_dict(_weights(trained / store.NETWORK, device))
+    wanted = int(recipe.conversion.get("images", 1))
+    images, _ = next(evaluation_batches(data.train, data, wanted))
+    METHODS[run.method].hand_over(network, ancestor.eval(), images, recipe)
 
 
 def _train(

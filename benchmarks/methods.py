@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import baselines.ann
+import baselines.calibration
 import baselines.conversion
 import baselines.qcfs
 import baselines.stbp
@@ -24,8 +25,9 @@ from benchmarks.spec import Recipe
 
 MakeNeuron = Callable[..., nn.Module]
 MakeNorm = Callable[[Mapping[str, float]], Norm]
-Wrap = Callable[[nn.Module, Recipe], nn.Module]
+Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
+HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
 
 
 def _batch_norm(parameters: Mapping[str, float]) -> Norm:
@@ -55,24 +57,58 @@ def _qcfs(timesteps: int, **parameters: Any) -> nn.Module:
     return baselines.qcfs.Activation(**parameters)
 
 
-def _as_it_is(network: nn.Module, recipe: Recipe) -> nn.Module:
+def _as_it_is(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     return network
 
 
-def _exact(network: nn.Module, recipe: Recipe) -> nn.Module:
+def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     return dsr.Exact(network, DirectCoding)
 
 
-def _in_representation_space(network: nn.Module, recipe: Recipe) -> nn.Module:
+def _in_representation_space(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     compute = torch.bfloat16 if recipe.precision == "bfloat16" else None
     return dsr.RepresentationSpace(network, DirectCoding, compute)
+
+
+def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+    return baselines.conversion.Converted(network, timesteps)
+
+
+def _weights(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    unmatched = network.load_state_dict(parent.state_dict(), strict=False)
+    neurons = {name.rpartition(".")[0] for name in unmatched.missing_keys}
+    assert not unmatched.unexpected_keys, unmatched
+    assert neurons <= set(baselines.conversion.neurons(network)), unmatched
+
+
+def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    _weights(network, parent, images, recipe)
+    share = recipe.conversion["percentile"] / 100
+    baselines.calibration.set_thresholds(network, parent, images, lambda a: baselines.calibration.percentile(a, share))
+
+
+def _maximum(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    _weights(network, parent, images, recipe)
+    baselines.calibration.set_thresholds(network, parent, images, Tensor.amax)
+
+
+def _calibrate(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    assert isinstance(network, baselines.conversion.Converted)
+    _weights(network, parent, images, recipe)
+    steps = network.timesteps
+    baselines.calibration.set_thresholds(
+        network, parent, images, lambda a: baselines.calibration.least_error_threshold(a, steps)
+    )
+    baselines.calibration.correct_biases(network, parent, images[: int(recipe.conversion["correction_images"])])
 
 
 @dataclass(frozen=True)
 class Method:
     """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
 
-    `wrap` may change how the finished network is run and differentiated; parameters and their names stay.
+    `wrap` may change how the finished network is run and differentiated; parameters and their names stay. `hand_over`
+    gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
+    one time step at a time, so its parts see T = 1.
     """
 
     title: str
@@ -80,6 +116,12 @@ class Method:
     norm: MakeNorm = _batch_norm
     readout: MakeReadout = _mean_current
     wrap: Wrap = _as_it_is
+    hand_over: HandOver = _weights
+    streams: bool = False
+
+
+def _converted(title: str, hand_over: HandOver) -> Method:
+    return Method(title, baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
 
 
 METHODS: Mapping[str, Method] = {
@@ -96,8 +138,14 @@ METHODS: Mapping[str, Method] = {
         wrap=_in_representation_space,
     ),
     "stbp-tdbn": Method("STBP-tdBN, surrogate gradient", baselines.stbp.LIF, norm=_threshold_norm),
-    "qcfs-ann": Method("ANN with QCFS activation, parent of qcfs", _qcfs),
-    "qcfs": Method("QCFS, converted from qcfs-ann", baselines.conversion.IF),
+    "threshold-balancing": _converted("Conversion of ann, 99.9th percentile, v0 = 0", _balance),
+    "threshold-balancing-half": _converted("Conversion of ann, 99.9th percentile, v0 = theta / 2", _balance),
+    "deng-gu": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),
+    "calibration": _converted("Conversion of ann, least error, shift and bias correction", _calibrate),
+    "qcfs-ann": Method("ANN with QCFS activation, L = 4, parent of qcfs", _qcfs),
+    "qcfs": _converted("QCFS, L = 4, converted from qcfs-ann", _weights),
+    "qcfs-l8-ann": Method("ANN with QCFS activation, L = 8, parent of qcfs-l8", _qcfs),
+    "qcfs-l8": _converted("QCFS, L = 8, converted from qcfs-l8-ann", _weights),
 }
 
 
@@ -105,7 +153,8 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     """A method's parts at T steps with the recipe's parameters."""
     chosen = METHODS[method]
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
-    return Parts(timesteps, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, timesteps))
+    at_once = 1 if chosen.streams else timesteps
+    return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
 
 
 def kernels_missing() -> str:

@@ -1,7 +1,8 @@
 """Every hyper-parameter of every run, with its source. `resolve(run)` is the only place that asks for a method's name.
 
 Sources. [DSR] the paper and its released code's defaults and README; [STBP] Zheng et al. 2021 and the public code it is
-usually run with; [QCFS] Bu et al. 2022 and its released code; [ours] chosen by us, with the reason.
+usually run with; [QCFS] Bu et al. 2022 and its released code; [RUE] Rueckauer et al. 2017 as snn_toolbox does it;
+[DENG] Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours] chosen by us, with the reason.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ from dataclasses import replace
 
 from benchmarks.spec import Recipe, Run
 
-PARENT: Mapping[str, str] = {"qcfs": "qcfs-ann"}
+PARENT: Mapping[str, str] = {
+    "threshold-balancing": "ann",
+    "threshold-balancing-half": "ann",
+    "deng-gu": "ann",
+    "calibration": "ann",
+    "qcfs": "qcfs-ann",
+    "qcfs-l8": "qcfs-l8-ann",
+}
 """Methods that start from another method's trained weights."""
 
-TIMELESS = ("ann", "qcfs-ann")
+TIMELESS = ("ann", "qcfs-ann", "qcfs-l8-ann")
 """Methods without a time axis: they exist at T = 1 only, and every T of a comparison shares them."""
 
 # [DSR] SGD 0.9, weight decay 5e-4 on every parameter (which is the thresholds' L2 term), batch 128, 200 epochs,
@@ -59,10 +67,23 @@ def _published(run: Run) -> Recipe:
             # The optimiser is DSR's: the paper's own is not published.
             neuron = {"threshold": 0.5, "decay": 0.25, "surrogate_width": 1.0}
             return replace(CIFAR, neuron=neuron, norm={"threshold": 0.5}, sources="STBP-tdBN matched to DSR's recipe")
-        case "qcfs-ann":
+        case "threshold-balancing" | "threshold-balancing-half":
+            # [RUE] 99.9 over nonzero activations. v0 = theta / 2 is Bu et al.'s (AAAI 2022). 512 images are ours.
+            start = 0.5 if run.method.endswith("half") else 0.0
+            conversion = {"images": 512, "percentile": 99.9}
+            return replace(CIFAR, epochs=0, neuron={"start": start}, conversion=conversion, sources="Rueckauer 2017")
+        case "deng-gu":
+            # [DENG] the maximum, a shift of theta / 2T at every neuron; here over 512 images, not all (ours).
+            return replace(CIFAR, epochs=0, neuron={"shift": 0.5}, conversion={"images": 512}, sources="Deng & Gu 2021")
+        case "calibration":
+            # [LI] "light": least-error thresholds, shift theta / 2T, bias correction on one batch. 512 images are ours.
+            conversion = {"images": 512, "correction_images": 128}
+            return replace(CIFAR, epochs=0, neuron={"shift": 0.5}, conversion=conversion, sources="Li et al. 2021")
+        case "qcfs-ann" | "qcfs-l8-ann":
             # [QCFS] L = 4 on CIFAR, threshold 8 at the start; augmentation and epochs are DSR's (matched).
-            return replace(CIFAR, neuron={"levels": 4, "threshold": 8.0}, sources="QCFS matched to DSR's recipe")
-        case "qcfs":
+            levels = 8 if run.method == "qcfs-l8-ann" else 4
+            return replace(CIFAR, neuron={"levels": levels, "threshold": 8.0}, sources="QCFS matched to DSR's recipe")
+        case "qcfs" | "qcfs-l8":
             # [QCFS] no training of its own; membrane starts at half the threshold.
             return replace(CIFAR, epochs=0, neuron={"start": 0.5}, sources="QCFS conversion, no calibration")
         case _:
@@ -105,7 +126,7 @@ def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
             return replace(recipe, neuron={**recipe.neuron, "threshold": 1.0})
         case "dsr-lif" | "dsr-lif-rep":
             return replace(recipe, neuron={**recipe.neuron, "threshold": recipe.neuron["dt"]})
-        case "qcfs-ann":
+        case "qcfs-ann" | "qcfs-l8-ann":
             return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})
         case _:
             return recipe

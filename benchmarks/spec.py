@@ -43,7 +43,8 @@ class Recipe:
 
     `learning_rate` follows half a cosine over the epochs, after a linear warm-up of `warmup_iterations`.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
-    training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts.
+    training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts,
+    `conversion` what turns a parent's weights into this network's.
     `precision` is that of the convolutions of spikes in a training pass that has no gradient (`dsr-*-rep`); all else,
     and every reported accuracy, is float32.
     `parent` names the method whose trained weights the run starts from. `sources` says where the numbers come
@@ -62,6 +63,7 @@ class Recipe:
     test_images: int | None = None
     neuron: Mapping[str, float] = field(default_factory=dict)
     norm: Mapping[str, float] = field(default_factory=dict)
+    conversion: Mapping[str, float] = field(default_factory=dict)
     parent: str | None = None
     precision: Precision = "float32"
     revision: int = 1

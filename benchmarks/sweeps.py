@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from benchmarks.recipes import TIMELESS
 from benchmarks.spec import Run, Scale
 
-METHODS = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn", "qcfs")
+TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
+METHODS = (
+    *TRAINED,
+    "threshold-balancing",
+    "threshold-balancing-half",
+    "deng-gu",
+    "calibration",
+    "qcfs",
+    "qcfs-l8",
+)
 TINY = {"smoke": ("preact-resnet-tiny",)}
 PAPER_BODY = {
     "paper": ("preact-resnet18",),
@@ -48,7 +57,7 @@ SWEEPS: Mapping[str, Sweep] = {
         title="every method on embedded handwritten digits, no download",
         dataset="digits",
         networks=TINY,
-        methods=METHODS,
+        methods=(*TRAINED, "threshold-balancing", "calibration", "qcfs"),
         timesteps=(2, 4, 8),
         seeds=(0, 1),
         smoke_seeds=(0, 1),

@@ -73,4 +73,6 @@ def build(
     require(name, NETWORKS, "network")
     require(method, METHODS, "method")
     recipe = recipe or resolve(Run("cifar10", name, method, timesteps, 0, "paper"))
-    return METHODS[method].wrap(NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels), recipe)
+    return METHODS[method].wrap(
+        NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels), timesteps, recipe
+    )

@@ -1,0 +1,147 @@
+"""ANN-to-SNN conversion: the layer identities of its papers, thresholds worked out by hand, and what T does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import dsr
+from baselines import calibration, conversion
+from benchmarks.execution import execute
+from benchmarks.networks import build
+from benchmarks.spec import Run
+
+CONVERTED = ["threshold-balancing", "threshold-balancing-half", "deng-gu", "calibration", "qcfs"]
+
+
+def rate(neuron: conversion.IF, current: Tensor) -> Tensor:
+    """Mean of what a neuron emits in T steps of constant current."""
+    neuron.reset()
+    return torch.stack([neuron(current.unsqueeze(0)) for _ in range(neuron.timesteps)]).mean(0).flatten()
+
+
+def off_jumps(current: Tensor, place: Tensor) -> Tensor:
+    """Currents that are not on a jump of the floor, where rounding would decide."""
+    return current[(place - place.round()).abs() > 1e-6]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 16])
+@pytest.mark.parametrize(("start", "shift"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5)])
+def test_the_rate_floors_or_rounds_as_the_papers_say(steps, start, shift):
+    theta = 0.7
+    current = torch.linspace(-0.4, 1.3, 331, dtype=torch.float64)
+    current = off_jumps(current, steps * current / theta + start + shift)
+    neuron = conversion.IF(steps, theta, start, shift).double()
+    neuron.threshold.fill_(theta)
+    expected = (steps * current / theta + start + shift).floor().clamp(0, steps) * theta / steps
+    assert torch.allclose(rate(neuron, current), expected, atol=1e-9)
+
+
+def test_it_is_dsrs_neuron_with_the_membrane_moved():
+    # u = v + theta / 2: firing at theta from theta / 2 is firing at theta / 2 from 0
+    currents = torch.randn(12, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ours = conversion.IF(12, 0.75, start=0.5).double()
+    emitted = torch.stack([ours(current.unsqueeze(0)) for current in currents]).squeeze(1)
+    theirs = dsr.IF(12, threshold=0.75, alpha=0.5).double()(currents)
+    assert torch.equal(emitted, theirs)
+    assert 0.1 < (emitted > 0).double().mean() < 0.9
+
+
+def test_a_correction_is_a_constant_current_per_channel():
+    neuron = conversion.IF(4)
+    neuron.correction = torch.tensor([0.5, 0.0])
+    emitted = torch.stack([neuron(torch.zeros(3, 2, 1, 1)) for _ in range(4)])
+    assert emitted[:, 0, :, 0, 0].tolist() == [[0, 0], [1, 0], [0, 0], [1, 0]]
+
+
+def test_a_percentile_is_over_nonzero_activations():
+    activations = torch.cat([torch.zeros(5000), torch.arange(1, 1001).float()])
+    assert calibration.percentile(activations, 0.999).item() == 999
+    assert calibration.percentile(activations, 1.0).item() == 1000
+    assert calibration.percentile(torch.zeros(4), 0.999).item() == 0
+
+
+def test_the_least_error_threshold_gives_up_an_outlier():
+    # T = 1, rates are 0 or theta. theta = 2 loses a thousand ones; theta = 1 loses 1 of the outlier
+    activations = torch.cat([torch.ones(1000), torch.tensor([2.0])])
+    assert calibration.least_error_threshold(activations, 1).item() == pytest.approx(1.0, abs=1e-5)
+    # multiples of max / T are met exactly by the maximum
+    grid = torch.arange(9).float() / 8 * 3
+    assert calibration.least_error_threshold(grid, 8).item() == 3.0
+
+
+def pair(steps: int, **neuron: float) -> tuple[conversion.Converted, nn.Module, Tensor]:
+    """A converted network, its parent with statistics of some images, and those images."""
+    torch.manual_seed(0)
+    ann, images = build("preact-resnet-tiny", "ann", 1, 10), torch.randn(32, 3, 16, 16)
+    for module in ann.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    ann(images)
+    network = build("preact-resnet-tiny", "deng-gu", steps, 10)
+    assert isinstance(network, conversion.Converted)
+    network.load_state_dict(ann.eval().state_dict(), strict=False)
+    for spiking in conversion.neurons(network).values():
+        for name, value in neuron.items():
+            setattr(spiking, name, value)
+    return network.eval(), ann, images
+
+
+def test_thresholds_are_the_statistic_of_the_relu_of_their_name():
+    network, ann, images = pair(4)
+    calibration.set_thresholds(network, ann, images, Tensor.amax)
+    first = ann.stages[0][0]
+    largest = first.neuron1(first.norm1(ann.stem(images))).amax()
+    assert network.get_submodule("stages.0.0.neuron1").threshold == largest
+
+
+def test_bias_correction_makes_mean_rates_the_anns_mean_activations():
+    network, ann, images = pair(8, start=0.0, shift=0.0)
+    calibration.set_thresholds(network, ann, images, Tensor.amax)
+    names = list(conversion.neurons(network))
+    wanted = calibration._watch(ann, names, images, calibration._channel_means)
+
+    def error() -> float:
+        means = [calibration._mean_rates(network, name, images) for name in names]
+        return sum((mean - wanted[name]).abs().mean().item() for mean, name in zip(means, names, strict=True))
+
+    before = error()
+    calibration.correct_biases(network, ann, images)
+    assert error() < 0.5 * before
+
+
+def test_a_run_passes_through_the_logits_of_every_shorter_run():
+    network, ann, images = pair(8, start=0.5, shift=0.0)
+    calibration.set_thresholds(network, ann, images, Tensor.amax)
+    longer = [logits.clone() for logits in network.trajectory(images)]
+    shorter, *_ = pair(3, start=0.5, shift=0.0)
+    shorter.load_state_dict(network.state_dict())
+    assert torch.allclose(shorter(images), longer[2], atol=1e-6)
+    assert not torch.allclose(longer[2], longer[7], atol=1e-3)
+
+
+def test_with_many_steps_logits_are_the_anns():
+    network, ann, images = pair(512, start=0.5, shift=0.0)
+    calibration.set_thresholds(network, ann, images, Tensor.amax)
+    wanted = ann(images)
+    errors = [(logits - wanted).abs().mean().item() for logits in network.trajectory(images)]
+    assert errors[511] < 0.02 * wanted.std().item() < errors[7]
+
+
+def test_corrections_are_saved_and_loaded():
+    network, ann, images = pair(4)
+    calibration.correct_biases(network, ann, images)
+    other, *_ = pair(4)
+    other.load_state_dict(network.state_dict())
+    assert torch.equal(other(images), network(images))
+    assert other.get_submodule("neuron").correction.abs().sum() > 0
+
+
+@pytest.mark.parametrize("method", ["threshold-balancing", "threshold-balancing-half", "deng-gu"])
+def test_on_digits_accuracy_is_the_anns_at_512_steps(method, tmp_path_factory):
+    results = tmp_path_factory.getbasetemp() / "shared-parent"
+    parent = execute(Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop"), results)
+    converted = execute(Run("digits", "preact-resnet-tiny", method, 512, 0, "laptop"), results)
+    assert parent.top1 > 90
+    assert abs(converted.top1 - parent.top1) <= 0.3
