@@ -62,6 +62,12 @@ def test_a_percentile_is_over_nonzero_activations():
     assert calibration.percentile(torch.zeros(4), 0.999).item() == 0
 
 
+def test_clip_floor_is_the_rate_of_a_neuron_from_rest():
+    current = torch.tensor([-1.0, 0.99, 1.0, 2.6, 9.0])
+    assert calibration.clip_floor(current, torch.tensor(4.0), 4).tolist() == [0, 0, 1, 2, 4]
+    assert rate(conversion.IF(4, 4.0), current).tolist() == [0, 0, 1, 2, 4]
+
+
 def test_the_least_error_threshold_gives_up_an_outlier():
     # T = 1, rates are 0 or theta. theta = 2 loses a thousand ones; theta = 1 loses 1 of the outlier
     activations = torch.cat([torch.ones(1000), torch.tensor([2.0])])
