@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 ERRORS: list[tuple[float, str]] = []
@@ -18,3 +20,8 @@ def pytest_terminal_summary(terminalreporter) -> None:
         terminalreporter.write_line(
             f"golden vectors: {len(ERRORS)} arrays, largest relative error {error:.1e} ({what})"
         )
+
+
+def pytest_configure() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
