@@ -132,3 +132,19 @@ def test_the_neurons_are_the_reference(kind):
     for ours, expected in zip(*results, strict=True):
         assert torch.allclose(ours, expected, rtol=1e-6, atol=1e-9)
         assert expected.abs().sum() > 0
+
+
+def test_if_neurons_learn_alike_under_both_gradients_where_the_norms_see_the_whole_batch():
+    x, y = (of.double() if of.is_floating_point() else of for of in images(frames=False))
+    exact, space = (
+        dsr.Exact(odd("if").double(), DirectCoding),
+        dsr.RepresentationSpace(odd("if").double(), DirectCoding),
+    )
+    logits, ours = gradients(space, x, y)
+    expected_logits, theirs = gradients(exact, x, y)
+    assert torch.allclose(logits, expected_logits, atol=1e-9)
+    for (name, buffer), other in zip(space.named_buffers(), exact.buffers(), strict=True):
+        assert torch.allclose(buffer, other, atol=1e-9), name
+    for name in (name for name, gradient in theirs.items() if gradient.dim() == 4):
+        # not equal: the variance over time has no gradient in representation space
+        assert torch.cosine_similarity(ours[name].flatten(), theirs[name].flatten(), dim=0) > 0.98, name
