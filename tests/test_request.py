@@ -134,7 +134,7 @@ def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
     ending = bench("sweep quick --plan")
     assert (ending.code, ending.err) == (0, "")
-    assert "52 runs · 0 cached · 52 missing" in ending.out  # 2 seeds x (ann, qcfs's parent, 6 methods x 3 T)
+    assert "52 runs · 0 cached · 52 missing" in ending.out  # 2 seeds x (ann, qcfs's parent, 8 methods x 3 T)
     assert "about 52 min 00 s" in ending.out
     assert not list((tmp_path / "results").iterdir())
 
