@@ -61,16 +61,19 @@ def correct_biases(network: Converted, ann: nn.Module, images: Tensor) -> None:
     wanted = _watch(ann, list(spiking), images, _channel_means)
     for name, mean in wanted.items():  # in the order in which they run
         spiking[name].correction = torch.zeros_like(mean)
-        spiking[name].correction = mean - _mean_rates(network, name, images)
+        spiking[name].correction = mean - _watch(network, [name], images, _channel_means)[name]
 
 
 @torch.no_grad()
 def _watch(network: nn.Module, names: list[str], images: Tensor, statistic: Statistic) -> dict[str, Tensor]:
-    """A statistic of what modules emit, taken where it is emitted: no activation is kept."""
-    seen: dict[str, Tensor] = {}
+    """A statistic of what modules emit, in the order in which they run; the mean over the steps if there are several.
+
+    Taken where it is emitted: no activation is kept.
+    """
+    seen: dict[str, list[Tensor]] = {}
     hooks = [
         network.get_submodule(name).register_forward_hook(
-            lambda module, inputs, output, name=name: seen.__setitem__(name, statistic(output))
+            lambda module, inputs, output, name=name: seen.setdefault(name, []).append(statistic(output))
         )
         for name in names
     ]
@@ -79,18 +82,7 @@ def _watch(network: nn.Module, names: list[str], images: Tensor, statistic: Stat
     network.train(was_training)
     for hook in hooks:
         hook.remove()
-    return seen
-
-
-@torch.no_grad()
-def _mean_rates(network: Converted, name: str, images: Tensor) -> Tensor:
-    """What a neuron's layer emits per channel, mean over images, pixels and time."""
-    emitted: list[Tensor] = []
-    neuron = network.get_submodule(name)
-    hook = neuron.register_forward_hook(lambda module, inputs, output: emitted.append(_channel_means(output)))
-    network.eval()(images)
-    hook.remove()
-    return torch.stack(emitted).mean(0)
+    return {name: torch.stack(values).mean(0) for name, values in seen.items()}
 
 
 def _channel_means(x: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Sweep:
 
 SWEEPS: Mapping[str, Sweep] = {
     "quick": Sweep(
-        title="every method on embedded handwritten digits, no download",
+        title="DSR and baselines of each kind on embedded handwritten digits, no download",
         dataset="digits",
         networks=TINY,
         methods=(*TRAINED, "threshold-balancing", "calibration", "qcfs"),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 import dsr
-from baselines import calibration, conversion
+from baselines import calibration, conversion, qcfs
 from benchmarks.execution import execute
 from benchmarks.networks import build
+from benchmarks.record import Result
 from benchmarks.spec import Run
-
-CONVERTED = ["threshold-balancing", "threshold-balancing-half", "deng-gu", "calibration", "qcfs"]
 
 
 def rate(neuron: conversion.IF, current: Tensor) -> Tensor:
@@ -36,6 +37,16 @@ def test_the_rate_floors_or_rounds_as_the_papers_say(steps, start, shift):
     neuron.threshold.fill_(theta)
     expected = (steps * current / theta + start + shift).floor().clamp(0, steps) * theta / steps
     assert torch.allclose(rate(neuron, current), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("levels", [1, 4, 8])
+def test_qcfs_equals_an_if_neuron_after_t_equals_l_steps_of_constant_current(levels):
+    current = torch.linspace(-0.5, 2.5, 601, dtype=torch.float64)
+    current = current[(current * levels / 1.5 + 0.5).frac().abs().sub(0.5).abs() < 0.49]  # not on a jump
+    theta = 1.5
+    activation = qcfs.Activation(levels, theta).double()
+    simulated = rate(conversion.IF(levels, theta, start=0.5), current)
+    assert torch.allclose(simulated, activation(current), atol=1e-6)
 
 
 def test_it_is_dsrs_neuron_with_the_membrane_moved():
@@ -109,8 +120,8 @@ def test_bias_correction_makes_mean_rates_the_anns_mean_activations():
     wanted = calibration._watch(ann, names, images, calibration._channel_means)
 
     def error() -> float:
-        means = [calibration._mean_rates(network, name, images) for name in names]
-        return sum((mean - wanted[name]).abs().mean().item() for mean, name in zip(means, names, strict=True))
+        means = calibration._watch(network, names, images, calibration._channel_means)
+        return sum((means[name] - wanted[name]).abs().mean().item() for name in names)
 
     before = error()
     calibration.correct_biases(network, ann, images)
@@ -144,10 +155,16 @@ def test_corrections_are_saved_and_loaded():
     assert other.get_submodule("neuron").correction.abs().sum() > 0
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Result, Path]:
+    """An ANN trained on digits, and where it lies."""
+    results = tmp_path_factory.mktemp("results")
+    return execute(Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop"), results), results
+
+
 @pytest.mark.parametrize("method", ["threshold-balancing", "threshold-balancing-half", "deng-gu"])
-def test_on_digits_accuracy_is_the_anns_at_512_steps(method, tmp_path_factory):
-    results = tmp_path_factory.getbasetemp() / "shared-parent"
-    parent = execute(Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop"), results)
+def test_on_digits_accuracy_is_the_anns_at_512_steps(method, trained):
+    parent, results = trained
     converted = execute(Run("digits", "preact-resnet-tiny", method, 512, 0, "laptop"), results)
     assert parent.top1 > 90
     assert abs(converted.top1 - parent.top1) <= 0.3

@@ -135,11 +135,9 @@ def test_the_neurons_are_the_reference(kind):
 
 
 def test_if_neurons_learn_alike_under_both_gradients_where_the_norms_see_the_whole_batch():
-    x, y = (of.double() if of.is_floating_point() else of for of in images(frames=False))
-    exact, space = (
-        dsr.Exact(odd("if").double(), DirectCoding),
-        dsr.RepresentationSpace(odd("if").double(), DirectCoding),
-    )
+    x, y = images(frames=False)
+    x, exact = x.double(), dsr.Exact(odd("if").double(), DirectCoding)
+    space = dsr.RepresentationSpace(odd("if").double(), DirectCoding)
     logits, ours = gradients(space, x, y)
     expected_logits, theirs = gradients(exact, x, y)
     assert torch.allclose(logits, expected_logits, atol=1e-9)

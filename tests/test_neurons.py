@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 
 import dsr
-from baselines import conversion, qcfs, stbp
+from baselines import qcfs, stbp
 
 
 def over_time(*values: float) -> Tensor:
     """One neuron, T steps: `(T, 1)`."""
     return torch.tensor(values).unsqueeze(1)
-
-
-def simulated_rate(neuron: conversion.IF, current: Tensor) -> Tensor:
-    """Mean of what a converted neuron emits in its T steps of constant current."""
-    neuron.reset()
-    return torch.stack([neuron(current.unsqueeze(0)) for _ in range(neuron.timesteps)]).mean(0).flatten()
 
 
 def test_if_follows_a_membrane_worked_out_by_hand():
@@ -169,16 +163,6 @@ def test_threshold_batch_norm_counts_batches_and_refuses_a_wrong_shape():
     assert norm.num_batches_tracked.item() == 1
     with pytest.raises(ValueError, match="expected 4D"):
         norm(torch.randn(4, 3))
-
-
-@pytest.mark.parametrize("levels", [1, 4, 8])
-def test_qcfs_equals_an_if_neuron_after_t_equals_l_steps_of_constant_current(levels):
-    current = torch.linspace(-0.5, 2.5, 601, dtype=torch.float64)
-    current = current[(current * levels / 1.5 + 0.5).frac().abs().sub(0.5).abs() < 0.49]  # not on a jump
-    theta = 1.5
-    activation = qcfs.Activation(levels, theta).double()
-    rate = simulated_rate(conversion.IF(levels, theta, start=0.5), current)
-    assert torch.allclose(rate, activation(current), atol=1e-6)
 
 
 def test_qcfs_gradient_passes_inside_and_trains_the_threshold_outside():

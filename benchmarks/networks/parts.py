@@ -58,6 +58,22 @@ class DirectCoding(nn.Module):
         return current.repeat(self.timesteps, 1, 1, 1) if self.timesteps > 1 else current
 
 
+def stack(
+    block: Callable[[Parts, int, int, int], nn.Module],
+    parts: Parts,
+    blocks: tuple[int, ...],
+    widths: tuple[int, ...],
+    inputs: int,
+) -> nn.Sequential:
+    """Stages of blocks `block(parts, inputs, outputs, stride)`; every stage but the first halves the map."""
+    stages = []
+    for index, (count, outputs) in enumerate(zip(blocks, widths, strict=True)):
+        first = block(parts, inputs, outputs, 1 if index == 0 else 2)
+        stages.append(nn.Sequential(first, *(block(parts, outputs, outputs, 1) for _ in range(count - 1))))
+        inputs = outputs
+    return nn.Sequential(*stages)
+
+
 def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Module:
     """Fully connected layers with neurons between the pooled map and the classifier; none: the identity."""
     layers = [m for pair in pairwise((features, *widths)) for m in (nn.Linear(*pair), parts.neuron())]

@@ -8,11 +8,9 @@ the first convolution is followed by no norm of its own. Convolutions inside blo
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
-from benchmarks.networks.parts import DirectCoding, Parts, initialise
+from benchmarks.networks.parts import DirectCoding, Parts, initialise, stack
 
 
 class Block(nn.Module):
@@ -45,14 +43,7 @@ class PreActResNet(nn.Module):
         super().__init__()
         stem = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False)
         self.stem = DirectCoding(stem, parts.timesteps)
-        self.stages = nn.Sequential(
-            *(
-                _stage(parts, count, inputs, outputs, stride=1 if index == 0 else 2)
-                for index, (count, (inputs, outputs)) in enumerate(
-                    zip(blocks, pairwise((widths[0], *widths)), strict=True)
-                )
-            )
-        )
+        self.stages = stack(Block, parts, blocks, widths, widths[0])
         self.norm = parts.norm(widths[-1])
         self.neuron = parts.neuron()
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -64,8 +55,3 @@ class PreActResNet(nn.Module):
         x = self.pool(self.neuron(self.norm(x)))
         logits: Tensor = self.readout(x.flatten(1))
         return logits
-
-
-def _stage(parts: Parts, count: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    first = Block(parts, inputs, outputs, stride)
-    return nn.Sequential(first, *(Block(parts, outputs, outputs, 1) for _ in range(count - 1)))

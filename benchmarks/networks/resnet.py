@@ -9,11 +9,9 @@ has a bias. ResNet-19 (Zheng et al. 2021) has a hidden fully connected layer wit
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
-from benchmarks.networks.parts import DirectCoding, Parts, hidden_layers, initialise
+from benchmarks.networks.parts import DirectCoding, Parts, hidden_layers, initialise, stack
 
 
 class Block(nn.Module):
@@ -56,10 +54,7 @@ class ResNet(nn.Module):
         self.stem = DirectCoding(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), parts.timesteps)
         self.norm = parts.norm(stem)
         self.neuron = parts.neuron()
-        stages = zip(blocks, pairwise((stem, *widths)), strict=True)
-        self.stages = nn.Sequential(
-            *(_stage(parts, count, *of, stride=1 if i == 0 else 2) for i, (count, of) in enumerate(stages))
-        )
+        self.stages = stack(Block, parts, blocks, widths, stem)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.hidden = hidden_layers(parts, widths[-1], hidden)
         self.readout = parts.readout((*widths, *hidden)[-1], classes, reencode=False)
@@ -73,8 +68,3 @@ class ResNet(nn.Module):
 
 def _projection(parts: Parts, inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), parts.norm(outputs, branches=2))
-
-
-def _stage(parts: Parts, count: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    first = Block(parts, inputs, outputs, stride)
-    return nn.Sequential(first, *(Block(parts, outputs, outputs, 1) for _ in range(count - 1)))
