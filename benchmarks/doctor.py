@@ -65,12 +65,12 @@ def _device() -> Iterator[Finding]:
 
 
 def _kernels() -> Iterator[Finding]:
-    from benchmarks.methods import kernels_missing
+    from benchmarks.methods import kernels_for, kernels_missing
 
     if why := kernels_missing():
         yield "note", "kernels", f"DSR runs in plain torch, several times slower on a CPU: {why}"
     else:
-        yield "ok", "kernels", "compiled spike kernels (AVX-512)"
+        yield "ok", "kernels", f"compiled spike kernels ({kernels_for()})"
 
 
 def _code() -> Iterator[Finding]:

@@ -157,6 +157,11 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
 
 
+def kernels_for() -> str:
+    """The instruction set that DSR's compiled kernels use here."""
+    return dsr.engine.kernels.instruction_set()
+
+
 def kernels_missing() -> str:
     """Why DSR's compiled kernels cannot be used here; empty when they can."""
     return dsr.engine.kernels.reason()

@@ -53,7 +53,7 @@ def provenance(data: Dataset | None = None, running: Code | None = None) -> Prov
         commit=running.commit,
         dirty=running.dirty,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
+        machine=f"{_processor()}{_vectors()}, {os.cpu_count()} cores, {platform.system()}",
         device=torch.cuda.get_device_name() if cuda else "cpu",
         threads=torch.get_num_threads(),
         python=platform.python_version(),
@@ -64,10 +64,19 @@ def provenance(data: Dataset | None = None, running: Code | None = None) -> Prov
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _vectors() -> str:
+    """The widest vectors the processor has: virtual machines call unlike processors by one name."""
+    flags = _cpuinfo("flags").split()
+    return next((f" ({name})" for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
+
+
+def _cpuinfo(field: str) -> str:
+    """What the system says of the first processor; empty where it does not."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")

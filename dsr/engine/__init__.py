@@ -6,6 +6,6 @@ representation_space.py  dsr-*-rep: inference, beside it the representation with
 exact.py                 dsr-*: the released gradient with one input-gradient convolution instead of T
 signals.py               spike trains, and currents that are affine in them
 trains.py                spikes and what can be asked of them, in torch: any device, any dtype
-packed.py                the same on packed bits, by spikes.c: processors with AVX-512, float32
+packed.py                the same on packed bits, by spikes.c (lanes.h: AVX-512 or AVX2): CPUs, float32
 kernels.py               compiles and caches spikes.c
 """

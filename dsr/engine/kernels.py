@@ -1,4 +1,4 @@
-"""Compiles `spikes.c` once per machine and loads it. Without a compiler or AVX-512 everything runs in torch instead.
+"""Compiles `spikes.c` once per machine and loads it. Without a compiler, AVX-512 or AVX2 all runs in torch instead.
 
 The library is kept in `$XDG_CACHE_HOME/dsr-bench` (`~/.cache/dsr-bench`), named by source, compiler and processor.
 `DSR_KERNELS=off` never compiles. Building takes about a second.
@@ -16,13 +16,18 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("spikes.c")
+SOURCE, HEADER = Path(__file__).with_name("spikes.c"), Path(__file__).with_name("lanes.h")
 FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fopenmp")
 
 
 def library() -> ctypes.CDLL | None:
     """The compiled kernels, or None where there can be none; `reason()` says why."""
     return _load()[0]
+
+
+def instruction_set() -> str:
+    """What the compiled kernels use: a table's floats tell."""
+    return {16: "AVX-512", 8: "AVX2"}[loaded.entries()] if (loaded := library()) else ""
 
 
 def reason() -> str:
@@ -42,12 +47,13 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
     except (OSError, subprocess.SubprocessError) as error:
         return None, _first_error(error)
     loaded.clamp_backward.restype = ctypes.c_double
+    loaded.entries.restype = ctypes.c_int64
     return loaded, ""
 
 
 def _built(compiler: str) -> Path:
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60).stdout
-    made_of = (SOURCE.read_bytes(), version, " ".join(FLAGS).encode(), _processor().encode())
+    made_of = (SOURCE.read_bytes(), HEADER.read_bytes(), version, " ".join(FLAGS).encode(), _processor().encode())
     name = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsr-bench"
     target = folder / f"spikes-{name}.so"

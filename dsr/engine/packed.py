@@ -1,4 +1,4 @@
-"""`Trains` on packed bits: `spikes.c` called through ctypes. float32 on a processor with AVX-512."""
+"""`Trains` on packed bits: `spikes.c` called through ctypes. float32 on a processor with AVX-512 or AVX2."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PackedTrains(Trains):
         super().__init__(timesteps)
         library = kernels.library()
         assert library is not None, kernels.reason()
-        self.library = library
+        self.library, self.entries = library, library.entries()
         self.threads = torch.get_num_threads()
 
     def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
@@ -165,7 +165,7 @@ class PackedTrains(Trains):
         weight = term.layer.weight.detach().contiguous()
         outputs, inputs = weight.shape[:2]
         taps = weight[0, 0].numel()
-        table = torch.empty(-(-outputs // TILE) * taps * -(-inputs // GROUP) * TILE * 2**GROUP)
+        table = torch.empty(-(-outputs // TILE) * taps * -(-inputs // GROUP) * TILE * self.entries)
         self._call("tabulate", weight, scale, outputs, inputs, taps, table)
         return table
 

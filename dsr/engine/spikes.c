@@ -1,24 +1,16 @@
-/* Spiking layers on packed spikes, float32, AVX-512. Called by `packed.py`; `trains.py` says the same in torch.
+/* Spiking layers on packed spikes, float32, AVX-512 or AVX2. Called by `packed.py`; `trains.py` says the same in torch.
  *
  * Spikes are bits: 32 channels to a word, the batch innermost, [T][ceil(channels / 32)][height][width][batch], the
  * batch padded to a multiple of 16. Dense tensors are torch's, [rows][channels][height * width].
  *
  * A convolution of binary spikes is a sum of table lookups. The spikes of 4 channels select one of 16 possible sums of
- * their 4 weights; 16 floats fill one register, so that one permute and one add do 64 multiply-accumulates for 16 images
- * at a time, exactly as float32 additions. Neurons integrate in registers: their currents never reach memory.
+ * their 4 weights: with AVX-512 one permute and one add do 64 multiply-accumulates for 16 images at a time, with AVX2
+ * two of each do 32 for 8, exactly as float32 additions. Neurons integrate in registers: their currents never reach
+ * memory.
  */
-#ifndef __AVX512F__
-#error "this processor has no AVX-512"
-#endif
-#include <immintrin.h>
-#include <stdint.h>
+#include "lanes.h"
 
-#define LANES 16    /* images in a register */
-#define BLOCK 4     /* registers of images that are worked on together */
-#define TILE 4      /* output channels that are worked on together */
-#define GROUP 4     /* input channels in one lookup */
-#define WORD 32     /* channels in a word */
-#define LINE static inline __attribute__((always_inline))
+#define WORD 32 /* channels in a word */
 
 typedef struct {
     const uint32_t *spikes; /* [T][ceil(channels / 32)][height][width][batch] */
@@ -31,10 +23,10 @@ typedef struct {
     float leak, gain, level, threshold;                /* u <- leak u + gain current; fires at u >= level */
 } Layer;
 
-/* the patterns of 4 spikes in which spike i is on */
-static const __mmask16 SELECTED[GROUP] = {0xaaaa, 0xcccc, 0xf0f0, 0xff00};
+/* the floats of a table for one group of input channels and one output channel, which the caller makes room for */
+int64_t entries(void) { return ENTRIES; }
 
-/* table[channel / 4][tap][input group][channel % 4][16]: sums of the weights that a pattern of 4 spikes selects */
+/* table[channel / 4][tap][input group][channel % 4][ENTRIES]: sums of the weights that a pattern of 4 spikes selects */
 void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t inputs, int64_t taps, float *table,
               int64_t threads)
 {
@@ -45,20 +37,19 @@ void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t 
             for (int64_t group = 0; group < groups; group++)
                 for (int64_t c = 0; c < TILE; c++) {
                     const int64_t o = tile * TILE + c;
-                    __m512 row = _mm512_setzero_ps();
+                    float some[GROUP] = {0};
                     for (int64_t i = 0; i < GROUP; i++) {
                         const int64_t in = group * GROUP + i;
                         if (o >= outputs || in >= inputs) break;
-                        const __m512 w = _mm512_set1_ps(weight[(o * inputs + in) * taps + tap] * scale[o]);
-                        row = _mm512_mask_add_ps(row, SELECTED[i], row, w);
+                        some[i] = weight[(o * inputs + in) * taps + tap] * scale[o];
                     }
-                    _mm512_store_ps(table + (((tile * taps + tap) * groups + group) * TILE + c) * 16, row);
+                    tabulate_group(some, table + (((tile * taps + tap) * groups + group) * TILE + c) * ENTRIES);
                 }
 }
 
-/* registers hold images b, b + 16, ... (apart = 16) or the same images at steps t, t + 1, ... (apart = a whole step) */
+/* registers hold images b, b + LANES, ... (apart = LANES) or the same images at steps t, t + 1, ... (apart = a whole step) */
 LINE void convolve(const Term *term, int64_t t, int64_t batch, int64_t b, int64_t y, int64_t x, int64_t tile,
-                   const int registers, const int64_t apart, __m512 sum[TILE][BLOCK])
+                   const int registers, const int64_t apart, Floats sum[TILE][BLOCK])
 {
     const int64_t words = (term->channels + WORD - 1) / WORD, groups = (term->channels + GROUP - 1) / GROUP;
     const int64_t plane = term->height * term->width * batch;
@@ -69,35 +60,28 @@ LINE void convolve(const Term *term, int64_t t, int64_t batch, int64_t b, int64_
             const int64_t column = x * term->stride - term->padding + kx;
             if (column < 0 || column >= term->width) continue;
             const uint32_t *from = term->spikes + t * words * plane + (row * term->width + column) * batch + b;
-            const float *table = term->values + (tile * term->kernel * term->kernel + ky * term->kernel + kx) * groups * TILE * 16;
+            const float *table = term->values + (tile * term->kernel * term->kernel + ky * term->kernel + kx) * groups * TILE * ENTRIES;
             for (int64_t group = 0; group < groups; from += plane) {
-                __m512i index[BLOCK];
-                for (int r = 0; r < registers; r++) index[r] = _mm512_loadu_si512(from + r * apart);
+                Words index[BLOCK];
+                for (int r = 0; r < registers; r++) index[r] = load_words(from + r * apart);
                 const int64_t last = group + WORD / GROUP < groups ? group + WORD / GROUP : groups;
-                for (; group < last; group++, table += TILE * 16) {
-                    for (int c = 0; c < TILE; c++) {
-                        const __m512 entries = _mm512_load_ps(table + c * 16);
-                        for (int r = 0; r < registers; r++)
-                            sum[c][r] = _mm512_add_ps(sum[c][r], _mm512_permutexvar_ps(index[r], entries));
-                    }
-                    for (int r = 0; r < registers; r++) index[r] = _mm512_srli_epi32(index[r], GROUP);
-                }
+                for (; group < last; group++, table += TILE * ENTRIES) look_up(index, table, registers, sum);
             }
         }
     }
 }
 
 LINE void pass(const Term *term, int64_t t, int64_t batch, int64_t b, int64_t y, int64_t x, int64_t tile,
-               const int registers, const int64_t apart, __m512 sum[TILE][BLOCK])
+               const int registers, const int64_t apart, Floats sum[TILE][BLOCK])
 {
     const int64_t words = (term->channels + WORD - 1) / WORD, first = tile * TILE;
     const int64_t at = (((t * words + first / WORD) * term->height + y) * term->width + x) * batch + b;
     for (int r = 0; r < registers; r++) {
-        const __m512i word = _mm512_loadu_si512(term->spikes + at + r * apart);
+        const Words word = load_words(term->spikes + at + r * apart);
         for (int c = 0; c < TILE; c++) {
             if (first + c >= term->channels) break;
-            const __mmask16 on = _mm512_test_epi32_mask(word, _mm512_set1_epi32(1u << ((first + c) % WORD)));
-            sum[c][r] = _mm512_mask_add_ps(sum[c][r], on, sum[c][r], _mm512_set1_ps(term->values[first + c]));
+            const Mask on = has_bit(word, all_words(1u << ((first + c) % WORD)));
+            sum[c][r] = plus_where(on, sum[c][r], all(term->values[first + c]));
         }
     }
 }
@@ -107,9 +91,9 @@ LINE int64_t step_size(const Term *term, int64_t batch)
     return (term->channels + WORD - 1) / WORD * term->height * term->width * batch;
 }
 
-/* add all terms to the registers; `over_time`: registers hold steps t, t + 1, ... instead of images b, b + 16, ... */
+/* add all terms to the registers; `over_time`: registers hold steps t, t + 1, ... instead of images b, b + LANES, ... */
 LINE void add_terms(const Layer *layer, const Term *terms, int64_t count, int64_t t, int64_t b, int64_t y, int64_t x,
-                    int64_t tile, const int registers, const int over_time, __m512 sum[TILE][BLOCK])
+                    int64_t tile, const int registers, const int over_time, Floats sum[TILE][BLOCK])
 {
     for (const Term *term = terms; term < terms + count; term++) {
         const int64_t apart = over_time ? step_size(term, layer->batch) : LANES;
@@ -122,12 +106,14 @@ LINE void add_terms(const Layer *layer, const Term *terms, int64_t count, int64_
 
 /* the same for a number of registers that the compiler does not know */
 LINE void add_terms_to_some(const Layer *layer, const Term *terms, int64_t count, int64_t t, int64_t b, int64_t y,
-                            int64_t x, int64_t tile, int64_t registers, const int over_time, __m512 sum[TILE][BLOCK])
+                            int64_t x, int64_t tile, int64_t registers, const int over_time, Floats sum[TILE][BLOCK])
 {
     switch (registers) {
     case 1: add_terms(layer, terms, count, t, b, y, x, tile, 1, over_time, sum); break;
+#if BLOCK > 2
     case 2: add_terms(layer, terms, count, t, b, y, x, tile, 2, over_time, sum); break;
     case 3: add_terms(layer, terms, count, t, b, y, x, tile, 3, over_time, sum); break;
+#endif
     default: add_terms(layer, terms, count, t, b, y, x, tile, BLOCK, over_time, sum);
     }
 }
@@ -139,28 +125,28 @@ LINE void fire_word(const Layer *layer, const Term *terms, int64_t count, const 
     const int64_t words = (layer->channels + WORD - 1) / WORD;
     const int64_t step = words * layer->height * layer->width * layer->batch;
     uint32_t *to = out + ((word * layer->height + y) * layer->width + x) * layer->batch + b;
-    const __m512 leak = _mm512_set1_ps(layer->leak), level = _mm512_set1_ps(layer->level);
-    const __m512 threshold = _mm512_set1_ps(layer->threshold);
+    const Floats leak = all(layer->leak), level = all(layer->level);
+    const Floats threshold = all(layer->threshold);
     for (int64_t tile = word * WORD / TILE; tile < (word + 1) * WORD / TILE; tile++) {
         if (tile * TILE >= layer->channels) break;
-        __m512 membrane[TILE][BLOCK];
+        Floats membrane[TILE][BLOCK];
         for (int c = 0; c < TILE; c++)
-            for (int r = 0; r < registers; r++) membrane[c][r] = _mm512_setzero_ps();
+            for (int r = 0; r < registers; r++) membrane[c][r] = all(0);
         for (int64_t t = 0; t < layer->timesteps; t++) {
-            __m512 sum[TILE][BLOCK];
+            Floats sum[TILE][BLOCK];
             for (int c = 0; c < TILE; c++)
-                for (int r = 0; r < registers; r++) sum[c][r] = _mm512_set1_ps(shift[tile * TILE + c]);
+                for (int r = 0; r < registers; r++) sum[c][r] = all(shift[tile * TILE + c]);
             add_terms(layer, terms, count, t, b, y, x, tile, registers, 0, sum);
             for (int r = 0; r < registers; r++) {
                 uint32_t *place = to + t * step + r * LANES;
-                __m512i bits = tile % (WORD / TILE) ? _mm512_loadu_si512(place) : _mm512_setzero_si512();
+                Words bits = tile % (WORD / TILE) ? load_words(place) : all_words(0);
                 for (int c = 0; c < TILE; c++) {
-                    __m512 u = _mm512_fmadd_ps(membrane[c][r], leak, sum[c][r]);
-                    const __mmask16 on = _mm512_cmp_ps_mask(u, level, _CMP_GE_OQ);
-                    membrane[c][r] = _mm512_mask_sub_ps(u, on, u, threshold);
-                    bits = _mm512_mask_or_epi32(bits, on, bits, _mm512_set1_epi32(1u << ((tile * TILE + c) % WORD)));
+                    Floats u = times_plus(membrane[c][r], leak, sum[c][r]);
+                    const Mask on = at_least(u, level);
+                    membrane[c][r] = minus_where(on, u, threshold);
+                    bits = or_where(on, bits, all_words(1u << ((tile * TILE + c) % WORD)));
                 }
-                _mm512_storeu_si512(place, bits);
+                store_words(place, bits);
             }
         }
     }
@@ -186,38 +172,19 @@ void fire(const Layer *layer, const Term *terms, int64_t count, const float *shi
                 }
 }
 
-/* rows[i] lane j -> rows[j] lane i */
-LINE void transpose(__m512 rows[LANES])
-{
-    __m512 half[LANES];
-    for (int i = 0; i < LANES; i += 4) {
-        const __m512 a = _mm512_unpacklo_ps(rows[i], rows[i + 1]), b = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
-        const __m512 c = _mm512_unpacklo_ps(rows[i + 2], rows[i + 3]), d = _mm512_unpackhi_ps(rows[i + 2], rows[i + 3]);
-        half[i] = _mm512_shuffle_ps(a, c, 0x44), half[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
-        half[i + 2] = _mm512_shuffle_ps(b, d, 0x44), half[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        const __m512 a = _mm512_shuffle_f32x4(half[i], half[i + 4], 0x88), b = _mm512_shuffle_f32x4(half[i], half[i + 4], 0xdd);
-        const __m512 c = _mm512_shuffle_f32x4(half[i + 8], half[i + 12], 0x88);
-        const __m512 d = _mm512_shuffle_f32x4(half[i + 8], half[i + 12], 0xdd);
-        rows[i] = _mm512_shuffle_f32x4(a, c, 0x88), rows[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
-        rows[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88), rows[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
-    }
-}
-
 /* write registers of images, one for each of `places` consecutive pixels, to a dense tensor */
-LINE void scatter(__m512 rows[LANES], float *dense, int64_t stride, int64_t images, int64_t places)
+LINE void scatter(Floats rows[LANES], float *dense, int64_t stride, int64_t images, int64_t places)
 {
-    const __mmask16 mask = (__mmask16)((1u << places) - 1);
+    const Mask some = first_lanes(places);
     transpose(rows);
-    for (int64_t i = 0; i < LANES && i < images; i++) _mm512_mask_storeu_ps(dense + i * stride, mask, rows[i]);
+    for (int64_t i = 0; i < LANES && i < images; i++) store_where(some, dense + i * stride, rows[i]);
 }
 
-LINE void gather(__m512 rows[LANES], const float *dense, int64_t stride, int64_t images, int64_t places)
+LINE void gather(Floats rows[LANES], const float *dense, int64_t stride, int64_t images, int64_t places)
 {
-    const __mmask16 mask = (__mmask16)((1u << places) - 1);
+    const Mask some = first_lanes(places);
     for (int64_t i = 0; i < LANES; i++)
-        rows[i] = i < images ? _mm512_maskz_loadu_ps(mask, dense + i * stride) : _mm512_setzero_ps();
+        rows[i] = i < images ? load_where(some, dense + i * stride) : all(0);
     transpose(rows);
 }
 
@@ -233,15 +200,15 @@ void currents(const Layer *layer, const Term *terms, int64_t count, const float 
         for (int64_t t = 0; t < layer->timesteps; t++)
             for (int64_t block = 0; block < blocks; block++)
                 for (int64_t chunk = 0; chunk < chunks; chunk++) {
-                    __m512 places[TILE][BLOCK][LANES];
+                    Floats places[TILE][BLOCK][LANES];
                     const int64_t first = chunk * LANES, left = pixels - first < LANES ? pixels - first : LANES;
                     const int64_t b = block * BLOCK * LANES;
                     const int64_t some = registers - block * BLOCK < BLOCK ? registers - block * BLOCK : BLOCK;
                     for (int64_t place = 0; place < left; place++) {
                         const int64_t y = (first + place) / layer->width, x = (first + place) % layer->width;
-                        __m512 sum[TILE][BLOCK];
+                        Floats sum[TILE][BLOCK];
                         for (int c = 0; c < TILE; c++)
-                            for (int r = 0; r < BLOCK; r++) sum[c][r] = _mm512_set1_ps(shift[tile * TILE + c]);
+                            for (int r = 0; r < BLOCK; r++) sum[c][r] = all(shift[tile * TILE + c]);
                         add_terms_to_some(layer, terms, count, t, b, y, x, tile, some, 0, sum);
                         for (int c = 0; c < TILE; c++)
                             for (int r = 0; r < some; r++) places[c][r][place] = sum[c][r];
@@ -267,27 +234,27 @@ void time_variance(const Layer *layer, const Term *terms, int64_t count, const f
             const int64_t y = skip / 2 + row * skip;
             double total[TILE] = {0};
             for (int64_t b = 0; b < images; b += LANES) {
-                const __mmask16 there = images - b < LANES ? (__mmask16)((1u << (images - b)) - 1) : 0xffff;
+                const Mask there = first_lanes(images - b);
                 for (int64_t x = 0; x < layer->width; x++) {
-                    __m512 first[TILE], second[TILE];
-                    for (int c = 0; c < TILE; c++) first[c] = second[c] = _mm512_setzero_ps();
+                    Floats first[TILE], second[TILE];
+                    for (int c = 0; c < TILE; c++) first[c] = second[c] = all(0);
                     for (int64_t t = 0; t < layer->timesteps; t += BLOCK) {
                         const int steps = layer->timesteps - t < BLOCK ? (int)(layer->timesteps - t) : BLOCK;
-                        __m512 sum[TILE][BLOCK];
+                        Floats sum[TILE][BLOCK];
                         for (int c = 0; c < TILE; c++)
-                            for (int r = 0; r < BLOCK; r++) sum[c][r] = _mm512_setzero_ps();
+                            for (int r = 0; r < BLOCK; r++) sum[c][r] = all(0);
                         add_terms_to_some(layer, terms, count, t, b, y, x, tile, steps, 1, sum);
                         for (int r = 0; r < steps; r++) {
-                            const __m512 weight = _mm512_set1_ps(weights[t + r]);
+                            const Floats weight = all(weights[t + r]);
                             for (int c = 0; c < TILE; c++) {
-                                const __m512 weighted = _mm512_mul_ps(weight, sum[c][r]);
-                                first[c] = _mm512_add_ps(first[c], weighted);
-                                second[c] = _mm512_fmadd_ps(weighted, sum[c][r], second[c]);
+                                const Floats weighted = times(weight, sum[c][r]);
+                                first[c] = plus(first[c], weighted);
+                                second[c] = times_plus(weighted, sum[c][r], second[c]);
                             }
                         }
                     }
                     for (int c = 0; c < TILE; c++)
-                        total[c] += _mm512_mask_reduce_add_ps(there, _mm512_fnmadd_ps(first[c], first[c], second[c]));
+                        total[c] += sum_where(there, minus_product(first[c], first[c], second[c]));
                 }
             }
             for (int c = 0; c < TILE; c++) partial[(tile * rows + row) * TILE + c] = total[c];
@@ -300,29 +267,29 @@ void fire_dense(const Layer *layer, const float *dense, const float *scale, cons
 {
     const int64_t words = (layer->channels + WORD - 1) / WORD, pixels = layer->height * layer->width;
     const int64_t chunks = (pixels + LANES - 1) / LANES, image = layer->channels * pixels;
-    const __m512 leak = _mm512_set1_ps(layer->leak), gain = _mm512_set1_ps(layer->gain);
-    const __m512 level = _mm512_set1_ps(layer->level), threshold = _mm512_set1_ps(layer->threshold);
+    const Floats leak = all(layer->leak), gain = all(layer->gain);
+    const Floats level = all(layer->level), threshold = all(layer->threshold);
 #pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
     for (int64_t word = 0; word < words; word++)
         for (int64_t b = 0; b < layer->batch; b += LANES)
             for (int64_t chunk = 0; chunk < chunks; chunk++) {
                 const int64_t first = chunk * LANES, left = pixels - first < LANES ? pixels - first : LANES;
                 for (int64_t c = word * WORD; c < (word + 1) * WORD && c < layer->channels; c++) {
-                    __m512 membrane[LANES], current[LANES];
-                    const __m512 factor = _mm512_set1_ps(scale[c]), offset = _mm512_set1_ps(shift[c]);
-                    const __m512i bit = _mm512_set1_epi32(1u << (c % WORD));
-                    for (int i = 0; i < LANES; i++) membrane[i] = _mm512_setzero_ps();
+                    Floats membrane[LANES], current[LANES];
+                    const Floats factor = all(scale[c]), offset = all(shift[c]);
+                    const Words bit = all_words(1u << (c % WORD));
+                    for (int i = 0; i < LANES; i++) membrane[i] = all(0);
                     for (int64_t t = 0; t < layer->timesteps; t++) {
                         if (t == 0 || !repeated)
                             gather(current, dense + (t * images + b) * image + c * pixels + first, image, images - b, left);
                         uint32_t *place = out + ((t * words + word) * pixels + first) * layer->batch + b;
                         for (int64_t i = 0; i < left; i++, place += layer->batch) {
-                            __m512 u = _mm512_mul_ps(gain, _mm512_fmadd_ps(current[i], factor, offset));
-                            u = _mm512_fmadd_ps(membrane[i], leak, u);
-                            const __mmask16 on = _mm512_cmp_ps_mask(u, level, _CMP_GE_OQ);
-                            membrane[i] = _mm512_mask_sub_ps(u, on, u, threshold);
-                            const __m512i bits = c % WORD ? _mm512_loadu_si512(place) : _mm512_setzero_si512();
-                            _mm512_storeu_si512(place, _mm512_mask_or_epi32(bits, on, bits, bit));
+                            Floats u = times(gain, times_plus(current[i], factor, offset));
+                            u = times_plus(membrane[i], leak, u);
+                            const Mask on = at_least(u, level);
+                            membrane[i] = minus_where(on, u, threshold);
+                            const Words bits = c % WORD ? load_words(place) : all_words(0);
+                            store_words(place, or_where(on, bits, bit));
                         }
                     }
                 }
@@ -340,15 +307,15 @@ void weigh(const Layer *layer, const uint32_t *spikes, const float *weights, flo
             for (int64_t chunk = 0; chunk < chunks; chunk++) {
                 const int64_t first = chunk * LANES, left = pixels - first < LANES ? pixels - first : LANES;
                 for (int64_t c = word * WORD; c < (word + 1) * WORD && c < layer->channels; c++) {
-                    __m512 sum[LANES];
-                    for (int i = 0; i < LANES; i++) sum[i] = _mm512_setzero_ps();
+                    Floats sum[LANES];
+                    for (int i = 0; i < LANES; i++) sum[i] = all(0);
                     for (int64_t t = 0; t < layer->timesteps; t++) {
                         const uint32_t *place = spikes + ((t * words + word) * pixels + first) * layer->batch + b;
-                        const __m512i bit = _mm512_set1_epi32(1u << (c % WORD));
-                        const __m512 weight = _mm512_set1_ps(weights[t]);
+                        const Words bit = all_words(1u << (c % WORD));
+                        const Floats weight = all(weights[t]);
                         for (int64_t i = 0; i < left; i++, place += layer->batch) {
-                            const __mmask16 on = _mm512_test_epi32_mask(_mm512_loadu_si512(place), bit);
-                            sum[i] = _mm512_mask_add_ps(sum[i], on, sum[i], weight);
+                            const Mask on = has_bit(load_words(place), bit);
+                            sum[i] = plus_where(on, sum[i], weight);
                         }
                     }
                     scatter(sum, dense + b * image + c * pixels + first, image, images - b, left);
