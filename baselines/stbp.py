@@ -1,64 +1,121 @@
 """STBP-tdBN (Zheng et al., AAAI 2021): backpropagation through time with a surrogate gradient and a norm over time.
 
-    u_t = decay u_{t-1} (1 - o_{t-1}) + x_t,   o_t = [u_t > V]        hard reset to 0, spikes are 0 or 1
+    u_t = decay h_{t-1} + x_t,   o_t = [u_t > V]                      spikes are 0 or 1
+    hard reset:  h_t = u_t (1 - o_t)        soft reset:  h_t = u_t - V o_t
     do/du = 1 / a  where |u - V| < a / 2                              rectangle of width a
+    do/du = max(0, 1 - |u - V| / a) / a                               triangle, of height 1 / a too
     tdBN:  y = gamma alpha V (x - mean) / sqrt(var + eps) + beta      statistics over time, batch and space
 
-`decay` multiplies the membrane (it is no time constant), and the gradient flows through the reset.
+`decay` multiplies the membrane (it is no time constant). As published: hard reset, rectangle, and the gradient flows
+through the reset. Soft reset, triangle and a reset without gradient are what later work prefers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+Surrogate = Literal["rectangle", "triangle"]
+Reset = Literal["hard", "soft"]
+
+
+class Dynamics(NamedTuple):
+    """A neuron in numbers; `detach`: no gradient through the reset."""
+
+    threshold: float
+    decay: float
+    width: float
+    triangle: bool
+    soft: bool
+    detach: bool
+
 
 class _LIF(torch.autograd.Function):
     """The recurrence and its exact adjoint by hand: only the membranes are kept, spikes follow from them."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, threshold: float, decay: float, width: float) -> Tensor:
-        membranes = torch.empty_like(x)
-        spikes = torch.empty_like(x)
-        membranes[0].copy_(x[0])
-        for t in range(len(x)):
-            if t > 0:
-                held = membranes[t - 1] * (1.0 - spikes[t - 1])
-                torch.add(x[t], held, alpha=decay, out=membranes[t])
-            torch.gt(membranes[t], threshold, out=spikes[t])
+    def forward(ctx: Any, x: Tensor, of: Dynamics) -> Tensor:
+        kernels = _triton() if x.is_cuda else None
+        membranes, spikes = kernels.forward(x, of) if kernels else _forward(x, of)
         ctx.save_for_backward(membranes)
-        ctx.threshold, ctx.decay, ctx.width = threshold, decay, width
+        ctx.of, ctx.kernels = of, kernels
         return spikes
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (membranes,) = ctx.saved_tensors
-        grad_x = torch.empty_like(grad)
-        later = torch.zeros_like(grad[0])  # dL/du_{t+1} times decay
-        for t in range(len(grad) - 1, -1, -1):
-            u = membranes[t]
-            surrogate = ((u - ctx.threshold).abs() < ctx.width / 2).to(u.dtype).div_(ctx.width)
-            grad_spike = torch.addcmul(grad[t], later, u, value=-1.0)
-            kept = later * (u <= ctx.threshold)
-            torch.addcmul(kept, grad_spike, surrogate, out=grad_x[t])
-            later = grad_x[t] * ctx.decay
-        return grad_x, None, None, None
+        backward = ctx.kernels.backward if ctx.kernels else _backward
+        return backward(grad.contiguous(), membranes, ctx.of), None
+
+
+def _forward(x: Tensor, of: Dynamics) -> tuple[Tensor, Tensor]:
+    """Membranes and spikes of `(T, ...)` currents."""
+    membranes, spikes = torch.empty_like(x), torch.empty_like(x)
+    membranes[0].copy_(x[0])
+    for t in range(len(x)):
+        u = membranes[t]
+        if t > 0:
+            before = membranes[t - 1]
+            held = before - of.threshold * spikes[t - 1] if of.soft else before * (1.0 - spikes[t - 1])
+            torch.add(x[t], held, alpha=of.decay, out=u)
+        torch.gt(u, of.threshold, out=spikes[t])
+    return membranes, spikes
+
+
+def _backward(grad: Tensor, membranes: Tensor, of: Dynamics) -> Tensor:
+    """dL/dx from dL/do, `(T, ...)`. `later` is dL/dh_t: dL/du_{t+1} times decay."""
+    grad_x = torch.empty_like(grad)
+    later = torch.zeros_like(grad[0])
+    for t in range(len(grad) - 1, -1, -1):
+        u, grad_spike = membranes[t], grad[t]
+        if not of.detach:  # dh/do is -V, or -u
+            grad_spike = grad_spike - of.threshold * later if of.soft else grad_spike.addcmul(later, u, value=-1.0)
+        kept = later if of.soft else later * (u <= of.threshold)
+        torch.addcmul(kept, grad_spike, _surrogate(u, of), out=grad_x[t])
+        later = grad_x[t] * of.decay
+    return grad_x
+
+
+def _surrogate(u: Tensor, of: Dynamics) -> Tensor:
+    """do/du."""
+    distance = (u - of.threshold).abs_()
+    if of.triangle:
+        return distance.div_(-of.width).add_(1.0).clamp_(min=0.0).div_(of.width)
+    return (distance < of.width / 2).to(u.dtype).div_(of.width)
+
+
+@cache
+def _triton() -> Any:
+    """The same two functions, each one kernel on a GPU; None where Triton is not installed."""
+    try:
+        from baselines import stbp_triton
+    except ImportError:
+        return None
+    return stbp_triton
 
 
 class LIF(nn.Module):
-    """Leaky integrate-and-fire neuron with hard reset and a rectangular surrogate (Zheng et al. 2021, Eq. 1-3).
+    """Leaky integrate-and-fire neuron with a surrogate gradient (Zheng et al. 2021, Eq. 1-3, with the defaults).
 
-    `timesteps` T >= 1; `threshold` V; `decay` in [0, 1] multiplies the membrane each step; `surrogate_width` a.
-    Raises ValueError for values outside.
+    `timesteps` T >= 1; `threshold` V; `decay` in [0, 1] multiplies the membrane each step; `surrogate_width` a;
+    `detach_reset`: the reset has no gradient. Raises ValueError for values outside.
     """
 
     def __init__(
-        self, timesteps: int, threshold: float = 0.5, decay: float = 0.25, surrogate_width: float = 1.0
+        self,
+        timesteps: int,
+        threshold: float = 0.5,
+        decay: float = 0.25,
+        surrogate_width: float = 1.0,
+        surrogate: Surrogate = "rectangle",
+        reset: Reset = "hard",
+        detach_reset: bool = False,
     ) -> None:
         super().__init__()
         if timesteps < 1 or surrogate_width <= 0 or not 0 <= decay <= 1:
@@ -66,10 +123,12 @@ class LIF(nn.Module):
                 f"need timesteps >= 1, surrogate_width > 0 and decay in [0, 1], "
                 f"not {timesteps}, {surrogate_width} and {decay}"
             )
+        if surrogate not in ("rectangle", "triangle") or reset not in ("hard", "soft"):
+            raise ValueError(f"surrogate is rectangle or triangle and reset hard or soft, not {surrogate} and {reset}")
         self.timesteps = timesteps
-        self.threshold = threshold
-        self.decay = decay
-        self.surrogate_width = surrogate_width
+        self.dynamics = Dynamics(
+            threshold, decay, surrogate_width, surrogate == "triangle", reset == "soft", bool(detach_reset)
+        )
 
     def spike_amplitude(self) -> float:
         """Height of an emitted spike."""
@@ -78,11 +137,11 @@ class LIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> spikes in {0, 1}, same shape."""
         unfolded = x.contiguous().view(self.timesteps, -1, *x.shape[1:])
-        spikes: Tensor = _LIF.apply(unfolded, self.threshold, self.decay, self.surrogate_width)
+        spikes: Tensor = _LIF.apply(unfolded, self.dynamics)
         return spikes.view_as(x)
 
     def extra_repr(self) -> str:
-        return f"timesteps={self.timesteps}, threshold={self.threshold}, decay={self.decay}"
+        return f"timesteps={self.timesteps}, {', '.join(f'{k}={v}' for k, v in self.dynamics._asdict().items())}"
 
 
 class ThresholdBatchNorm2d(nn.BatchNorm2d):

@@ -5,8 +5,10 @@ u_t = leak v_{t-1} + gain x_t,   s_t = [u_t >= alpha V],   v_t = u_t - V s_t,   
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,3 +47,33 @@ def simulate(currents: Iterable[Tensor], threshold: Tensor, alpha: float, leak: 
         spikes = torch.ge(membrane, level, out=torch.empty_like(membrane))
         membrane.addcmul_(spikes, threshold, value=-1.0)
         yield spikes
+
+
+def fire(
+    currents: Tensor, emitted: Tensor, threshold: Tensor, height: Tensor, alpha: float, leak: float, gain: float
+) -> Tensor:
+    """Simulate all steps of `(T, ...)` currents: `height` where a neuron fires, else 0. Returns `emitted`, filled.
+
+    On a GPU it is one kernel where Triton is installed.
+    """
+    kernels = _triton() if currents.is_cuda and currents.dtype in _FUSED else None
+    if kernels:
+        kernels.fire(currents, emitted, threshold, height, alpha, leak, gain)
+        return emitted
+    for spikes, out in zip(simulate(currents, threshold, alpha, leak, gain), emitted, strict=True):
+        out.copy_(spikes.mul_(height))
+    return emitted
+
+
+_FUSED = (torch.float32, torch.bfloat16, torch.float16)
+
+
+@cache
+def _triton() -> Any:
+    if os.environ.get("DSR_KERNELS") == "off":
+        return None
+    try:
+        from dsr import triton_neurons
+    except ImportError:
+        return None
+    return triton_neurons

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from dsr.dynamics import Dynamics, simulate
+from dsr.dynamics import Dynamics, fire
 from dsr.representation import Rate, at_every_step, firing_rate, unfold, weighted_firing_rate
 
 
@@ -72,9 +72,7 @@ def integrate(
     """Simulate T steps of a soft-reset neuron without a graph. `(T*B, ...)` currents -> emitted values, same shape."""
     currents = unfold(x, timesteps)
     emitted = torch.empty_like(currents)
-    for spikes, out in zip(simulate(currents, threshold, alpha, leak, gain), emitted, strict=True):
-        torch.mul(spikes, amplitude, out=out)
-    return emitted.view_as(x)
+    return fire(currents, emitted, threshold, amplitude, alpha, leak, gain).view_as(x)
 
 
 class Neuron(nn.Module):

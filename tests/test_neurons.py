@@ -120,30 +120,46 @@ def test_surrogate_neuron_follows_a_membrane_worked_out_by_hand():
     assert out.flatten().tolist() == [0, 0, 0, 1, 0, 0]
 
 
-def test_surrogate_gradient_by_hand_equals_autograd_through_the_unrolled_recurrence():
+def test_soft_reset_takes_the_threshold_off_worked_out_by_hand():
+    # decay .25: u = .3, .375, .39375, .6984 (fires, .1984 stays), .1496, .8374 (fires)
+    out = stbp.LIF(6, threshold=0.5, decay=0.25, reset="soft")(over_time(0.3, 0.3, 0.3, 0.6, 0.1, 0.8))
+    assert out.flatten().tolist() == [0, 0, 0, 1, 0, 1]
+
+
+class Surrogate(torch.autograd.Function):
+    """A step with the derivative of a rectangle or triangle of width .7."""
+
+    @staticmethod
+    def forward(ctx, u, triangle):
+        ctx.save_for_backward(u)
+        ctx.triangle = triangle
+        return (u > 0).to(u.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (u,) = ctx.saved_tensors
+        slope = (1 - u.abs() / 0.7).clamp(min=0) if ctx.triangle else (u.abs() < 0.7 / 2).double()
+        return grad * slope / 0.7, None
+
+
+@pytest.mark.parametrize("surrogate", ["rectangle", "triangle"])
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+@pytest.mark.parametrize("detach", [False, True])
+def test_surrogate_gradient_by_hand_equals_autograd_through_the_unrolled_recurrence(surrogate, reset, detach):
     """An independent implementation: the same equations, differentiated by autograd."""
-
-    class Rectangle(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, u):
-            ctx.save_for_backward(u)
-            return (u > 0).to(u.dtype)
-
-        @staticmethod
-        def backward(ctx, grad):
-            (u,) = ctx.saved_tensors
-            return grad * (u.abs() < 0.7 / 2) / 0.7
-
     torch.manual_seed(0)
     x = torch.randn(7, 50, dtype=torch.float64)
     grad = torch.randn(7, 50, dtype=torch.float64)
     ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
-    stbp.LIF(7, threshold=0.5, decay=0.4, surrogate_width=0.7)(ours).backward(grad)
-    membrane = spike = torch.zeros(50, dtype=torch.float64)
+    neuron = stbp.LIF(7, 0.5, 0.4, 0.7, surrogate, reset, detach)
+    neuron(ours).backward(grad)
+    held = torch.zeros(50, dtype=torch.float64)
     spikes = []
     for current in theirs:
-        membrane = 0.4 * membrane * (1 - spike) + current
-        spike = Rectangle.apply(membrane - 0.5)
+        membrane = 0.4 * held + current
+        spike = Surrogate.apply(membrane - 0.5, surrogate == "triangle")
+        resetting = spike.detach() if detach else spike
+        held = membrane - 0.5 * resetting if reset == "soft" else membrane * (1 - resetting)
         spikes.append(spike)
     torch.stack(spikes).backward(grad)
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-12)

@@ -6,14 +6,14 @@ Dense tensors over time are `(T*B, ...)`, row `t*B + b`; features without pixels
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsr.dynamics import Dynamics, simulate
+from dsr.dynamics import Dynamics, fire, simulate
 from dsr.engine.signals import Affine, Dense, Spikes, Term, all_but_channels, per_channel
 from dsr.neurons import Neuron
 from dsr.representation import at_every_step, unfold
@@ -27,14 +27,14 @@ class Trains:
 
     def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
         """Simulate a layer of neurons on its currents."""
-        if isinstance(current, Dense):
-            x = current.scaled(current.currents)
-            return self._integrate([x] * self.timesteps if current.repeated else unfold(x, self.timesteps), neuron)
-        # step by step what is worked on stays in a processor's cache; a GPU wants it all at once
-        on_gpu = current.terms[0].spikes.data.is_cuda
-        return self._integrate(
-            unfold(self.currents(current), self.timesteps) if on_gpu else self._streamed(current), neuron
-        )
+        if isinstance(current, Affine) and not current.terms[0].spikes.data.is_cuda:
+            # step by step what is worked on stays in a processor's cache; a GPU wants it all at once
+            of = neuron.dynamics()
+            steps = simulate(self._streamed(current), neuron.threshold, neuron.alpha, of.leak, of.gain)
+            return self._spikes(torch.cat([spikes.bool() for spikes in steps]), neuron)
+        repeated = isinstance(current, Dense) and current.repeated
+        x = self.currents(current) if isinstance(current, Affine) else current.scaled(current.currents)
+        return self._integrate(x.expand(self.timesteps, *x.shape) if repeated else unfold(x, self.timesteps), neuron)
 
     def currents(self, affine: Affine) -> Tensor:
         """Compute the currents, `(T*B, ...)`."""
@@ -118,11 +118,15 @@ class Trains:
         for step in range(self.timesteps):
             yield self.currents(replace(affine, terms=tuple(_at(term, step) for term in affine.terms)))
 
-    def _integrate(self, currents: Iterable[Tensor], neuron: Neuron) -> Spikes:
+    def _integrate(self, currents: Tensor, neuron: Neuron) -> Spikes:
         of = neuron.dynamics()
-        emitted = [s.bool() for s in simulate(currents, neuron.threshold, neuron.alpha, of.leak, of.gain)]
-        images, *shape = emitted[0].shape
-        return Spikes(torch.cat(emitted), images, tuple(shape), amplitude(neuron, of))
+        emitted, one = torch.empty_like(currents, dtype=torch.bool), torch.ones((), device=currents.device)
+        fire(currents, emitted, neuron.threshold, one, neuron.alpha, of.leak, of.gain)
+        return self._spikes(emitted.flatten(0, 1), neuron)
+
+    def _spikes(self, data: Tensor, neuron: Neuron) -> Spikes:
+        images = data.shape[0] // self.timesteps
+        return Spikes(data, images, tuple(data.shape[1:]), amplitude(neuron, neuron.dynamics()))
 
 
 def _at(term: Term, step: int) -> Term:
