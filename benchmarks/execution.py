@@ -14,7 +14,7 @@ from benchmarks.data import Dataset, evaluation_batches, load
 from benchmarks.evaluation import Evaluation, evaluate
 from benchmarks.identity import key, parent
 from benchmarks.metering import idle_memory
-from benchmarks.methods import METHODS
+from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import resolve
@@ -77,7 +77,7 @@ def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: 
     ancestor.load_state_dict(_weights(trained / store.NETWORK, device))
     wanted = int(recipe.conversion.get("images", 1))
     images, _ = next(evaluation_batches(data.train, data, wanted))
-    METHODS[run.method].hand_over(network, ancestor.eval(), images, recipe)
+    named(run.method).hand_over(network, ancestor.eval(), images, recipe)
 
 
 def _train(

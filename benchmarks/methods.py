@@ -6,6 +6,7 @@ The only module that imports `dsr` and `baselines`. A new method is one file the
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ import baselines.qcfs
 import baselines.stbp
 import dsr
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
-from benchmarks.spec import Recipe
+from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
 
 MakeNeuron = Callable[..., nn.Module]
 MakeNorm = Callable[[Mapping[str, float]], Norm]
@@ -53,8 +54,8 @@ def _relu(timesteps: int) -> nn.Module:
     return nn.ReLU()
 
 
-def _qcfs(timesteps: int, **parameters: Any) -> nn.Module:
-    return baselines.qcfs.Activation(**parameters)
+def _qcfs(timesteps: int, levels: int = 4, threshold: float = 8.0) -> nn.Module:
+    return baselines.qcfs.Activation(levels, threshold)
 
 
 def _as_it_is(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
@@ -149,9 +150,28 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+def named(method: str) -> Method:
+    """A method, or the method that a variant varies. Raises BadInput for an unknown name."""
+    return METHODS[require(variant(method)[0], METHODS, "method")]
+
+
+def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
+    """Raise BadInput unless the method exists and its neuron takes these parameters."""
+    neuron = named(base).neuron
+    allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
+    for name in changes:
+        if not allowed:
+            raise BadInput(f"the neurons of {base} have no parameters to vary")
+        require(name, allowed, f"parameter of {base}")
+    try:
+        neuron(1, **changes)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{spelled(base, changes)}: {error}") from error
+
+
 def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     """A method's parts at T steps with the recipe's parameters."""
-    chosen = METHODS[method]
+    chosen = named(method)
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
     at_once = 1 if chosen.streams else timesteps
     return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))

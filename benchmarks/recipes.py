@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import Recipe, Run, variant
 
 PARENT: Mapping[str, str] = {
     "threshold-balancing": "ann",
@@ -23,7 +23,12 @@ PARENT: Mapping[str, str] = {
 """Methods that start from another method's trained weights."""
 
 TIMELESS = ("ann", "qcfs-ann", "qcfs-l8-ann")
-"""Methods without a time axis: they exist at T = 1 only, and every T of a comparison shares them."""
+
+
+def timeless(method: str) -> bool:
+    """Whether a method has no time axis: it exists at T = 1 only, and every T of a comparison shares it."""
+    return variant(method)[0] in TIMELESS
+
 
 # [DSR] SGD 0.9, weight decay 5e-4 on every parameter (which is the thresholds' L2 term), batch 128, 200 epochs,
 # cosine per epoch, 400 warm-up iterations, crop + flip.
@@ -31,7 +36,11 @@ CIFAR = Recipe(epochs=200, batch_size=128, learning_rate=0.1, sources="DSR relea
 
 
 def resolve(run: Run) -> Recipe:
-    """The recipe of a run: the published one, cut down to the run's scale."""
+    """The recipe of a run: the published one, cut down to the run's scale, with a variant's changes."""
+    base, changes = variant(run.method)
+    if changes:
+        recipe = resolve(replace(run, method=base))
+        return replace(recipe, neuron={**recipe.neuron, **changes}, sources=f"{recipe.sources}; varied by {run.method}")
     recipe = replace(_published(run), parent=PARENT.get(run.method))
     if run.dataset == "digits":
         return _digits(recipe, run)

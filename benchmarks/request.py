@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from benchmarks.recipes import TIMELESS
-from benchmarks.spec import SCALES, BadInput, Run, Scale, require
+from benchmarks.recipes import timeless
+from benchmarks.spec import SCALES, BadInput, Run, Scale, require, spelled, variant
 from benchmarks.sweeps import SWEEPS, Sweep
 
 
@@ -37,10 +37,10 @@ def named_run(
 
     require(dataset, DATASETS, "dataset")
     _network(network)
-    _method(method)
+    method = _method(method)
     if timesteps < 1 or seed < 0:
         raise BadInput(f"timesteps must be at least 1 and seed at least 0, not {timesteps} and {seed}")
-    if method in TIMELESS and timesteps != 1:
+    if timeless(method) and timesteps != 1:
         raise BadInput(f"{method} has no time axis: its timesteps are 1, not {timesteps}")
     chosen = require(scale, SCALES, "scale") if scale else _default_scale(console)
     return Run(dataset, network, method, timesteps, seed, chosen)  # type: ignore[arg-type]
@@ -90,6 +90,9 @@ def _network(name: str) -> str:
 
 
 def _method(name: str) -> str:
-    from benchmarks.methods import METHODS
+    """A method, or a variant in its one spelling."""
+    from benchmarks.methods import require_method
 
-    return require(name, METHODS, "method")
+    base, changes = variant(name)
+    require_method(base, changes)
+    return spelled(base, changes)

@@ -7,6 +7,7 @@ so that planning a sweep costs milliseconds.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -16,6 +17,7 @@ SCALES: tuple[Scale, ...] = get_args(Scale)
 
 Augmentation = Literal["none", "crop-flip"]
 Precision = Literal["float32", "bfloat16"]
+Parameter = float | bool | str
 
 
 class BadInput(ValueError):
@@ -24,7 +26,10 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One network, one method, one seed: the unit that is trained, measured and tabulated."""
+    """One network, one method, one seed: the unit that is trained, measured and tabulated.
+
+    `method` may be a variant, `dsr-if@alpha=1`: the method with some of its neuron's parameters changed.
+    """
 
     dataset: str
     network: str
@@ -61,13 +66,48 @@ class Recipe:
     train_images: int | None = None
     validation_images: int = 0
     test_images: int | None = None
-    neuron: Mapping[str, float] = field(default_factory=dict)
+    neuron: Mapping[str, Parameter] = field(default_factory=dict)
     norm: Mapping[str, float] = field(default_factory=dict)
     conversion: Mapping[str, float] = field(default_factory=dict)
     parent: str | None = None
     precision: Precision = "float32"
     revision: int = 1
     sources: str = ""
+
+
+def variant(method: str) -> tuple[str, dict[str, Parameter]]:
+    """`"dsr-if@alpha=1@train_threshold=false"` -> `("dsr-if", {"alpha": 1, "train_threshold": False})`.
+
+    Raises BadInput for a change that is not `name=value`.
+    """
+    base, *changes = method.split("@")
+    parsed = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not (name and equals and text):
+            raise BadInput(f"a variant is written method@name=value, not {method!r}")
+        parsed[name] = _parameter(text)
+    return base, parsed
+
+
+def spelled(base: str, changes: Mapping[str, Parameter]) -> str:
+    """The one name of a variant."""
+    return "@".join([base, *(f"{name}={_text(value)}" for name, value in sorted(changes.items()))])
+
+
+def _parameter(text: str) -> Parameter:
+    """A number or truth value where it reads as one; 1.0 is 1."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, bool | int | float) else text
+
+
+def _text(value: Parameter) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def require(value: str, allowed: Iterable[str], what: str) -> str:

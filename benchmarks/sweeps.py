@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.recipes import TIMELESS
+from benchmarks.recipes import timeless
 from benchmarks.spec import Run, Scale
 
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
@@ -43,7 +43,7 @@ class Sweep:
         """The grid at one scale, seed by seed, so that a sweep that is cut short has whole comparisons."""
         seeds = self.smoke_seeds if scale == "smoke" else self.seeds
         cells = [
-            Run(self.dataset, network, method, 1 if method in TIMELESS else steps, seed, scale)
+            Run(self.dataset, network, method, 1 if timeless(method) else steps, seed, scale)
             for seed in seeds
             for network in self.networks[scale]
             for steps in self.timesteps

@@ -18,7 +18,7 @@ from benchmarks.identity import in_order, key, parent
 from benchmarks.plan import Plan, plan
 from benchmarks.recipes import resolve
 from benchmarks.record import COLUMNS, Provenance, Result, load, read_csv, row, save, write_csv
-from benchmarks.spec import SCALES, Recipe, Run
+from benchmarks.spec import SCALES, Recipe, Run, spelled, variant
 from benchmarks.sweeps import SWEEPS
 
 PAPER = Run("cifar10", "preact-resnet18", "dsr-if", 20, 0, "paper")
@@ -75,6 +75,17 @@ def test_every_field_of_run_and_recipe_but_the_sources_changes_the_key(monkeypat
     keys |= {key_with(**{name: other}) for name, other in recipes.items()}
     assert len(keys) == 1 + len(runs) + len(recipes)
     assert key_with(sources="another page") == key_with()
+
+
+def test_a_variant_is_its_method_with_other_parameters_of_its_neurons() -> None:
+    varied = replace(PAPER, method=spelled("dsr-if", {"train_threshold": False, "alpha": 1}))
+    assert varied.method == "dsr-if@alpha=1@train_threshold=false"
+    assert variant(varied.method) == ("dsr-if", {"alpha": 1, "train_threshold": False})
+    assert variant("stbp-tdbn@reset=soft@decay=0.50") == ("stbp-tdbn", {"reset": "soft", "decay": 0.5})
+    recipe = resolve(PAPER)
+    assert resolve(varied).neuron == {**recipe.neuron, "alpha": 1, "train_threshold": False}
+    assert replace(resolve(varied), neuron=recipe.neuron, sources=recipe.sources) == recipe
+    assert key(varied) != key(PAPER)
 
 
 def test_a_parents_recipe_changes_its_childrens_keys(monkeypatch: pytest.MonkeyPatch) -> None:

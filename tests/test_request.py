@@ -93,6 +93,10 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --timesteps 2;4", "timesteps must be whole numbers separated by commas, not '2;4'"),
     ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
     ("sweep quick --seeds ,", "seeds must be whole numbers separated by commas, not ','"),
+    ("sweep quick --methods dsr-if@beta=1", "unknown parameter of dsr-if 'beta'; there are: threshold, alpha"),
+    ("sweep quick --methods dsr-if@alpha=2", "dsr-if@alpha=2: threshold must be positive and alpha in (0, 1]"),
+    ("sweep quick --methods dsr-if@alpha", "a variant is written method@name=value, not 'dsr-if@alpha'"),
+    ("sweep quick --methods ann@alpha=1", "the neurons of ann have no parameters to vary"),
     ("export quik", "unknown sweep 'quik' (did you mean 'quick'?)"),
 ]
 

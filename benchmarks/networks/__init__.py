@@ -67,12 +67,11 @@ def build(
     The network maps images `(B, C, H, W)`, or event frames `(T, B, C, H, W)`, to logits `(B, classes)`. Without a
     `recipe`, the parts have the published parameters for CIFAR-10 at this T. Raises BadInput for unknown names.
     """
-    from benchmarks.methods import METHODS, parts
+    from benchmarks.methods import named, parts
     from benchmarks.recipes import resolve
 
     require(name, NETWORKS, "network")
-    require(method, METHODS, "method")
+    named(method)
     recipe = recipe or resolve(Run("cifar10", name, method, timesteps, 0, "paper"))
-    return METHODS[method].wrap(
-        NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels), timesteps, recipe
-    )
+    network = NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels)
+    return named(method).wrap(network, timesteps, recipe)

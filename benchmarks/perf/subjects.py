@@ -16,7 +16,7 @@ from benchmarks.methods import METHODS, parts
 from benchmarks.networks import NETWORKS, build
 from benchmarks.networks.parts import Parts
 from benchmarks.perf import peers
-from benchmarks.recipes import TIMELESS, resolve
+from benchmarks.recipes import resolve, timeless
 from benchmarks.spec import Recipe, Run
 from dsr.reference import ReferenceNeuron
 
@@ -43,7 +43,7 @@ def subjects() -> tuple[str, ...]:
 
 def grid(chosen: tuple[str, ...], timesteps: tuple[int, ...]) -> list[tuple[str, int]]:
     """Subject and T; what has no time axis stands there once, at T = 1."""
-    cells = [(subject, 1 if subject in TIMELESS else steps) for steps in timesteps for subject in chosen]
+    cells = [(subject, 1 if timeless(subject) else steps) for steps in timesteps for subject in chosen]
     return list(dict.fromkeys(cells))
 
 
@@ -128,7 +128,7 @@ def synchronise() -> None:
 
 def _recipe(method: str, timesteps: int) -> Recipe:
     """Thresholds as at laptop scale, where neurons do fire from the start."""
-    steps = 1 if method in TIMELESS else timesteps
+    steps = 1 if timeless(method) else timesteps
     return resolve(Run("cifar10", "preact-resnet18-narrow", method, steps, 0, "laptop"))
 
 
@@ -136,5 +136,6 @@ def _reference(timesteps: int) -> Parts:
     """The released semantics, plainly: the same network and thresholds as `dsr-if`."""
     recipe = _recipe("dsr-if", timesteps)
     given = parts("dsr-if", timesteps, recipe)
-    neuron: Any = partial(ReferenceNeuron, timesteps, **recipe.neuron)
+    given_to: Any = recipe.neuron
+    neuron: Any = partial(ReferenceNeuron, timesteps, **given_to)
     return Parts(timesteps, neuron, given.norm, lambda f, c, reencode=True: dsr.Readout(f, c, neuron, reencode))
