@@ -70,6 +70,21 @@ SWEEPS: Mapping[str, Sweep] = {
         timesteps=(2, 3, 4, 5, 10, 15, 20),
         seeds=(0, 1, 2),
     ),
+    "stbp-variants": Sweep(
+        title="STBP-tdBN's surrogate and reset: which of them the tuned variant takes",
+        dataset="cifar10",
+        networks=PAPER_BODY,
+        methods=(
+            "stbp-tdbn@surrogate_width=0.5",
+            "stbp-tdbn",
+            "stbp-tdbn@surrogate_width=2.5",
+            "stbp-tdbn@detach_reset=true@reset=soft@surrogate=triangle",
+            "stbp-tdbn@detach_reset=true@reset=soft@surrogate=triangle@surrogate_width=0.5",
+            "stbp-tdbn@detach_reset=true@reset=soft@surrogate=triangle@surrogate_width=2.5",
+        ),
+        timesteps=(4,),
+        seeds=(0,),
+    ),
     "cifar100": Sweep(
         title="DSR and its baselines on CIFAR-100 (paper: Tab. 2)",
         dataset="cifar100",
