@@ -82,7 +82,7 @@ SWEEPS: Mapping[str, Sweep] = {
             "stbp-tdbn@detach_reset=true@reset=soft@surrogate=triangle@surrogate_width=0.5",
             "stbp-tdbn@detach_reset=true@reset=soft@surrogate=triangle@surrogate_width=2.5",
         ),
-        timesteps=(4,),
+        timesteps=(2,),
         seeds=(0,),
     ),
     "cifar100": Sweep(
