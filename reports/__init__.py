@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.record import write_whole
-from reports import comparison, html, latex, markdown, perf, terminal
+from reports import comparison, html, latex, markdown, paired, perf, terminal
 
 __all__ = ["show", "write"]
 
@@ -21,7 +21,7 @@ def write(csv_paths: Iterable[Path], target_directory: Path, perf_paths: Iterabl
     """
     frame, records = comparison.read(csv_paths), perf.read(perf_paths)
     origin = comparison.origin(frame)
-    tables = [*comparison.compare(frame), *(perf.table_of(record) for record in records)]
+    tables = [*comparison.compare(frame), *paired.compare_twins(frame), *(perf.table_of(record) for record in records)]
     figures = [figure for record in records for figure in perf.figures_of(record)]
     texts = {
         "index.html": html.render(tables, origin, figures),
@@ -42,4 +42,5 @@ def write(csv_paths: Iterable[Path], target_directory: Path, perf_paths: Iterabl
 def show(csv_paths: Iterable[Path], console: Console) -> None:
     """Print the tables to a terminal. Raises BadInput as `write` does."""
     frame = comparison.read(csv_paths)
-    terminal.show(comparison.compare(frame), comparison.origin(frame), console)
+    tables = [*comparison.compare(frame), *paired.compare_twins(frame)]
+    terminal.show(tables, comparison.origin(frame), console)
