@@ -21,7 +21,7 @@ class Evaluation:
 
     loss: float
     top1: float
-    images_per_second: float
+    images_per_second: float | None
 
 
 @torch.no_grad()

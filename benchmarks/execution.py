@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks import store
+from benchmarks import stops, store
 from benchmarks.data import Dataset, evaluation_batches, load
 from benchmarks.evaluation import Evaluation, evaluate
 from benchmarks.identity import key, parent
@@ -20,7 +20,7 @@ from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import resolve
 from benchmarks.record import Result, save
 from benchmarks.spec import Recipe, Run
-from benchmarks.synops import Counter, counting
+from benchmarks.synops import LedgerRow, SynOps, counting
 from benchmarks.training import Epoch, Trainer, Training
 
 OnEpoch = Callable[[Epoch], None]
@@ -40,6 +40,8 @@ def execute(
     """
     results = results or store.results_root()
     place, recipe = store.directory(results, run), resolve(run)
+    if taken := stops.take(run, results, sweep):
+        return taken
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     data = load(run.dataset, recipe, device)
@@ -54,14 +56,14 @@ def execute(
 
     training = _train(run, recipe, network, data, place, Training(memory), on_epoch)
     network.eval()
-    final, counter = _measure(network, data, run.timesteps)
+    final, operations, ledger = _measure(run, network, data, place)
 
-    store.write_table(place / store.LEDGER, counter.ledger())
+    store.write_table(place / store.LEDGER, ledger)
     _save(network.state_dict(), place / store.NETWORK)
     result = Result(
         **_identity(run),
         **_accuracy(training, final, recipe, data),
-        **_operations(network, counter),
+        **_operations(network, operations),
         **_cost(training, final),
         provenance=source,
     )
@@ -101,17 +103,35 @@ def _train(
     return training
 
 
-def _measure(network: nn.Module, data: Dataset, timesteps: int) -> tuple[Evaluation, Counter]:
-    """Accuracy, speed and synaptic operations over the whole test split; counting does not run while speed is taken."""
-    speed = evaluate(network, data.test, data, timesteps)
+def _measure(
+    run: Run, network: nn.Module, data: Dataset, place: Path
+) -> tuple[Evaluation, SynOps, Iterable[LedgerRow]]:
+    """Accuracy, speed and synaptic operations over the whole test split.
+
+    Counting does not run while speed is taken. A network that is simulated step by step runs once, and has no speed.
+    """
+    if hasattr(network, "trajectory"):
+        return _simulate(run, network, data, place)
+    speed = evaluate(network, data.test, data, run.timesteps)
     example = data.test.images[:1].float()
-    with counting(network, example, timesteps) as counter:
-        counted = evaluate(network, data.test, data, timesteps)
+    with counting(network, example, run.timesteps) as counter:
+        counted = evaluate(network, data.test, data, run.timesteps)
     # counting runs the network's own modules, an engine folds norms: rounding may move an image in a thousand
     assert abs(counted.top1 - speed.top1) <= max(0.1, 200.0 / len(data.test.labels)), (
         f"accuracy is {speed.top1} % and, while operations are counted, {counted.top1} %"
     )
-    return speed, counter
+    return speed, counter.per_image(), counter.ledger()
+
+
+def _simulate(
+    run: Run, network: nn.Module, data: Dataset, place: Path
+) -> tuple[Evaluation, SynOps, Iterable[LedgerRow]]:
+    """The same for a network that is simulated step by step, with a stop at every step count that it passes."""
+    half_done = place / store.CHECKPOINT
+    saved = _weights(half_done, torch.device("cpu")) if half_done.exists() else None
+    found = stops.simulate(network, data, stops.stops_of(run), saved, lambda sums: _save(sums, half_done))
+    stops.write(found, place)
+    return stops.evaluation(found[-1]), found[-1].operations, found[-1].ledger
 
 
 def _identity(run: Run) -> dict[str, Any]:
@@ -140,8 +160,8 @@ def _accuracy(training: Training, final: Evaluation, recipe: Recipe, data: Datas
     }
 
 
-def _operations(network: nn.Module, counter: Counter) -> dict[str, Any]:
-    return {"parameters": sum(p.numel() for p in network.parameters()), **vars(counter.per_image())}
+def _operations(network: nn.Module, operations: SynOps) -> dict[str, Any]:
+    return {"parameters": sum(p.numel() for p in network.parameters()), **vars(operations)}
 
 
 def _cost(training: Training, final: Evaluation) -> dict[str, Any]:

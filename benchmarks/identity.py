@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, Field, asdict, fields, replace
 
-from benchmarks.recipes import resolve
+from benchmarks.recipes import anytime, resolve
 from benchmarks.spec import Recipe, Run
 
 
@@ -28,6 +28,15 @@ def key(run: Run) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _longest_first(runs: list[Run]) -> Iterator[Run]:
+    longer: dict[Run, list[Run]] = {}
+    for run in runs:
+        longer.setdefault(replace(run, timesteps=1), []).append(run)
+    for run in runs:
+        same = longer[replace(run, timesteps=1)] if anytime(run.method) else [run]
+        yield from sorted(same, reverse=True)
+
+
 def _changed(recipe: Recipe) -> dict[str, object]:
     """The recipe's fields that differ from their defaults: a new field with a default leaves old keys as they are."""
     stated = asdict(recipe)
@@ -39,9 +48,12 @@ def _default(field: Field[object]) -> object:
 
 
 def in_order(runs: Iterable[Run]) -> list[Run]:
-    """The runs and their parents, without repetition, every parent before its first child."""
+    """The runs and their parents, without repetition, every parent before its first child.
+
+    Where a run passes through shorter ones, the longest comes first.
+    """
     ordered: dict[Run, None] = {}
-    for run in runs:
+    for run in _longest_first(list(runs)):
         origin = parent(run)
         if origin:
             ordered.setdefault(origin)

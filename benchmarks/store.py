@@ -6,6 +6,7 @@
         checkpoint.pt   the whole state after the last epoch; gone when the run is done
         network.pt      the final weights
         ledger.csv      synaptic operations per layer
+        stops.json      a conversion: accuracy and operations after fewer steps too
         result.json     written last: the run has ended
         log.txt         what the run's process printed
 
@@ -28,7 +29,7 @@ from benchmarks.record import Result, load, read_csv, write_whole
 from benchmarks.spec import BadInput, Run
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
-LEDGER, RESULT, LOG = "ledger.csv", "result.json", "log.txt"
+LEDGER, STOPS, RESULT, LOG = "ledger.csv", "stops.json", "result.json", "log.txt"
 
 
 def results_root() -> Path:

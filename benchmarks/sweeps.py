@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.recipes import timeless
+from benchmarks.recipes import GRID, timeless
 from benchmarks.spec import Run, Scale
 
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
-METHODS = (
-    *TRAINED,
-    "threshold-balancing",
-    "threshold-balancing-half",
-    "deng-gu",
-    "calibration",
-    "qcfs",
-    "qcfs-l8",
-)
+CONVERTED = ("threshold-balancing", "threshold-balancing-half", "deng-gu", "calibration", "qcfs", "qcfs-l8")
+METHODS = (*TRAINED, *CONVERTED)
 TINY = {"smoke": ("preact-resnet-tiny",)}
 PAPER_BODY = {
     "paper": ("preact-resnet18",),
@@ -68,6 +61,14 @@ SWEEPS: Mapping[str, Sweep] = {
         networks=PAPER_BODY,
         methods=METHODS,
         timesteps=(2, 3, 4, 5, 10, 15, 20),
+        seeds=(0, 1, 2),
+    ),
+    "conversion": Sweep(
+        title="ANN-to-SNN conversion at every latency up to 2048 steps",
+        dataset="cifar10",
+        networks=PAPER_BODY,
+        methods=("ann", *CONVERTED),
+        timesteps=GRID,
         seeds=(0, 1, 2),
     ),
     "stbp-variants": Sweep(

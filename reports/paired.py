@@ -7,7 +7,7 @@ what a seed does to both drops out.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -24,7 +24,8 @@ NOTE = (
 
 def compare_twins(frame: pd.DataFrame) -> list[Table]:
     """One table per dataset, network and scale in which there is a pair: a line per method and T, one for all."""
-    return [_table(*identity, pairs) for identity, pairs in _pairs(frame).groupby(TABLE, sort=False)]
+    grouped = _pairs(frame).groupby(TABLE, sort=False)
+    return [_table(str(d), str(n), str(s), pairs) for (d, n, s), pairs in grouped]
 
 
 def _pairs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -37,7 +38,7 @@ def _pairs(frame: pd.DataFrame) -> pd.DataFrame:
     return both.assign(difference=both["twin"] - both["exact"])
 
 
-def _table(dataset: Hashable, network: Hashable, scale: Hashable, pairs: pd.DataFrame) -> Table:
+def _table(dataset: str, network: str, scale: str, pairs: pd.DataFrame) -> Table:
     lines = list(_lines(pairs))
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("method", numeric=False), [Cell(method) for method, _, _ in lines]),

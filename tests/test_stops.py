@@ -1,0 +1,84 @@
+"""One simulated run gives every shorter one: against runs of their own, interrupted, and only where it may."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks import execution, stops, store
+from benchmarks.execution import execute
+from benchmarks.identity import key
+from benchmarks.record import Result
+from benchmarks.spec import Run
+
+ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
+LONG = replace(ANN, method="threshold-balancing-half", timesteps=8)
+SHORT = replace(LONG, timesteps=3)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> tuple[Result, str]:
+    """The short run on its own: its result and its ledger."""
+    results = tmp_path_factory.mktemp("alone")
+    execute(ANN, results)
+    result = execute(SHORT, results)
+    return result, (store.directory(results, SHORT) / store.LEDGER).read_text()
+
+
+def of_interest(result: Result) -> dict[str, object]:
+    return {name: value for name, value in vars(result).items() if name not in ("provenance", "test_loss", "idle_bytes")}
+
+
+def test_a_run_that_a_longer_one_passed_is_the_run_on_its_own(alone, tmp_path, monkeypatch):
+    execute(ANN, tmp_path)
+    longer = execute(LONG, tmp_path)
+    monkeypatch.setattr(execution, "load", None)  # nothing is simulated again
+    short = execute(SHORT, tmp_path)
+    assert of_interest(short) == of_interest(alone[0])
+    assert short.test_loss == pytest.approx(alone[0].test_loss)
+    assert (store.directory(tmp_path, SHORT) / store.LEDGER).read_text() == alone[1]
+    assert short.key == key(SHORT) != longer.key
+    assert (short.acs, short.timesteps) != (longer.acs, 8)
+    assert store.result(tmp_path, SHORT) == short
+
+
+def test_another_step_count_or_method_is_simulated_on_its_own(tmp_path):
+    execute(ANN, tmp_path)
+    execute(LONG, tmp_path)
+    for run in (replace(LONG, timesteps=6), replace(LONG, method="deng-gu", timesteps=3)):
+        assert stops.take(run, tmp_path, None) is None
+    calibrated = replace(LONG, method="calibration")
+    assert stops.stops_of(calibrated) == [8]  # its thresholds depend on T
+    assert stops.stops_of(LONG) == [1, 2, 3, 4, 5, 8]
+    assert stops.passed_through(SHORT, [LONG])
+    assert not stops.passed_through(LONG, [LONG, SHORT])
+
+
+def test_the_whole_test_split_is_not_taken_for_a_part_of_it():
+    """At laptop scale runs beyond T = 64 see 1,000 test images."""
+    laptop = replace(LONG, dataset="cifar10", scale="laptop", timesteps=64)
+    assert not stops.passed_through(laptop, [replace(laptop, timesteps=128)])
+    assert stops.passed_through(replace(laptop, timesteps=128), [replace(laptop, timesteps=2048)])
+
+
+def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, monkeypatch):
+    monkeypatch.setattr(stops, "ROWS", 100)  # 320 test images in four batches
+    execute(ANN, tmp_path)
+    uninterrupted, add, calls = execute(SHORT, tmp_path), stops._add, []
+    (store.directory(tmp_path, SHORT) / store.RESULT).unlink()
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        add(*arguments)
+
+    monkeypatch.setattr(stops, "_add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        execute(SHORT, tmp_path)
+    resumed = execute(SHORT, tmp_path)
+    assert len(calls) == 3 + 2  # the third batch again, and the fourth
+    assert of_interest(resumed) == of_interest(uninterrupted) == of_interest(alone[0])
+    assert torch.isfinite(torch.tensor(resumed.test_loss))
