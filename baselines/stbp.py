@@ -12,6 +12,8 @@ through the reset. Soft reset, triangle and a reset without gradient are what la
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -163,3 +165,36 @@ class ThresholdBatchNorm2d(nn.BatchNorm2d):
         return F.batch_norm(
             x, self.running_mean, self.running_var, weight, self.bias, self.training, self.momentum or 0.0, self.eps
         )
+
+
+@torch.no_grad()
+def fold(layer: nn.Conv2d, norm: ThresholdBatchNorm2d) -> nn.Conv2d:
+    """One convolution that does what `layer` and then `norm`, in evaluation mode, do: for inference.
+
+    W' = gamma alpha V W / sqrt(var + eps),   b' = gamma alpha V (b - mean) / sqrt(var + eps) + beta
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = norm.weight * norm.scale * torch.rsqrt(norm.running_var + norm.eps)
+    folded = copy.deepcopy(layer)
+    shift = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
+    folded.weight = nn.Parameter(layer.weight * factor.view(-1, 1, 1, 1))
+    folded.bias = nn.Parameter(factor * shift + norm.bias)
+    return folded
+
+
+class SpikeReadout(nn.Module):
+    """Pooled features `(T*B, features)` -> logits `(B, classes)`: firing rates of output neurons, between 0 and 1.
+
+    As in the public code that STBP-tdBN is usually run with; `baselines.ann.Readout` reads the mean current instead.
+    """
+
+    def __init__(self, features: int, classes: int, neuron: Callable[[], nn.Module], timesteps: int) -> None:
+        super().__init__()
+        self.timesteps = timesteps
+        self.linear = nn.Linear(features, classes)
+        self.neuron = neuron()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.neuron(self.linear(x))
+        return x.view(self.timesteps, -1, x.shape[1]).mean(0)

@@ -46,6 +46,10 @@ def _mean_current(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
     return lambda features, classes, reencode=True: baselines.ann.Readout(features, classes, timesteps)
 
 
+def _mean_spikes(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
+    return lambda features, classes, reencode=True: baselines.stbp.SpikeReadout(features, classes, neuron, timesteps)
+
+
 def _representation(neuron: Callable[[], Any], timesteps: int) -> Readout:
     return lambda features, classes, reencode=True: dsr.Readout(features, classes, neuron, reencode)
 
@@ -139,6 +143,9 @@ METHODS: Mapping[str, Method] = {
         wrap=_in_representation_space,
     ),
     "stbp-tdbn": Method("STBP-tdBN, surrogate gradient", baselines.stbp.LIF, norm=_threshold_norm),
+    "stbp-tdbn-spikes": Method(
+        "STBP-tdBN, logits are rates of output spikes", baselines.stbp.LIF, norm=_threshold_norm, readout=_mean_spikes
+    ),
     "threshold-balancing": _converted("Conversion of ann, 99.9th percentile, v0 = 0", _balance),
     "threshold-balancing-half": _converted("Conversion of ann, 99.9th percentile, v0 = theta / 2", _balance),
     "deng-gu": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),

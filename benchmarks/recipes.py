@@ -82,7 +82,7 @@ def _published(run: Run) -> Recipe:
             alpha = 0.3 if run.timesteps >= 20 else 0.4
             neuron = {"threshold": 0.3, "alpha": alpha, "tau": 1.0, "dt": 0.05, "threshold_floor": 0.0005}
             return replace(CIFAR, neuron=neuron)
-        case "stbp-tdbn":
+        case "stbp-tdbn" | "stbp-tdbn-spikes":
             # [STBP] decay 0.25, rectangle of width 1; V = 0.5 is ours (only width / V matters, the norm scales to V).
             # The optimiser is DSR's: the paper's own is not published.
             neuron = {"threshold": 0.5, "decay": 0.25, "surrogate_width": 1.0}

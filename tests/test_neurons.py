@@ -181,6 +181,29 @@ def test_threshold_batch_norm_counts_batches_and_refuses_a_wrong_shape():
         norm(torch.randn(4, 3))
 
 
+def test_a_folded_threshold_batch_norm_gives_the_same_spikes():
+    torch.manual_seed(0)
+    for bias in (True, False):
+        layer, norm = torch.nn.Conv2d(5, 7, 3, bias=bias).double(), stbp.ThresholdBatchNorm2d(7, alpha=0.7).double()
+        for parameter in norm.parameters():
+            torch.nn.init.normal_(parameter)
+        x = torch.randn(4 * 6, 5, 8, 8, dtype=torch.float64)
+        norm(layer(x))  # running statistics
+        neuron = stbp.LIF(4)
+        expected = neuron(norm.eval()(layer(x)))
+        assert 0.05 < expected.mean() < 0.95
+        assert torch.equal(neuron(stbp.fold(layer, norm)(x)), expected)
+
+
+def test_a_spike_readout_is_a_rate():
+    torch.manual_seed(0)
+    readout = stbp.SpikeReadout(6, 3, lambda: stbp.LIF(4), 4)
+    x = torch.randn(4 * 5, 6)
+    expected = stbp.LIF(4)(readout.linear(x)).view(4, 5, 3)
+    assert torch.equal(readout(x), (expected[0] + expected[1] + expected[2] + expected[3]) / 4)
+    assert expected.any()
+
+
 def test_qcfs_gradient_passes_inside_and_trains_the_threshold_outside():
     x = torch.tensor([-1.0, 0.5, 3.0], requires_grad=True)
     activation = qcfs.Activation(levels=4, threshold=2.0)

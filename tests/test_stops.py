@@ -28,7 +28,9 @@ def alone(tmp_path_factory) -> tuple[Result, str]:
 
 
 def of_interest(result: Result) -> dict[str, object]:
-    return {name: value for name, value in vars(result).items() if name not in ("provenance", "test_loss", "idle_bytes")}
+    return {
+        name: value for name, value in vars(result).items() if name not in ("provenance", "test_loss", "idle_bytes")
+    }
 
 
 def test_a_run_that_a_longer_one_passed_is_the_run_on_its_own(alone, tmp_path, monkeypatch):
