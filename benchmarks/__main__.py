@@ -95,6 +95,12 @@ def perf(
 
 
 @app.command()
+def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
+    """Hold a method to what the suite relies on: one line per clause."""
+    raise typer.Exit(commands.check(console, method))
+
+
+@app.command()
 def sync() -> None:
     """Bring MLflow up to date with the run directories."""
     raise typer.Exit(commands.sync(console))

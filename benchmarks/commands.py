@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from benchmarks import export as exporting
 from benchmarks import store
@@ -166,6 +167,21 @@ def perf(console: Console, network: str, batch: int, timesteps: str, methods: st
     assert steps is not None
     chosen = words(methods) if methods else ()
     return measure(console, store.results_root(), network, batch, steps, chosen, save)
+
+
+def check(console: Console, method: str) -> int:
+    """The contract, clause by clause; 1 if one is broken."""
+    from benchmarks.contract import CLAUSES, broken
+    from benchmarks.request import named_method
+
+    name, kept = named_method(method), 0
+    for clause in CLAUSES:
+        trouble = broken(clause, name)
+        kept += not trouble
+        mark, said = ("[red]✗[/]", f": [red]{escape(trouble)}[/]") if trouble else ("[green]✓[/]", "")
+        console.print(f" {mark} {clause.__doc__}{said}", highlight=False, soft_wrap=True)
+    console.print(f" {kept} of {len(CLAUSES)} clauses kept by [bold]{name}[/]", highlight=False)
+    return int(kept < len(CLAUSES))
 
 
 def sync(console: Console) -> int:

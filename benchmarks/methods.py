@@ -1,15 +1,16 @@
 """The comparison on one page: what each method puts in place of ReLU, batch norm and the head.
 
-The only module that imports `dsr` and `baselines`. A new method is one file there, one entry here, and one case in
-`recipes.py`; it is then in every sweep's reach and under every test.
+With `method.py` the only module that imports `dsr` and `baselines`. A new method is one file there, one entry here, and
+one case in `recipes.py`; it is then in every sweep's reach and under every test. Other installed packages add methods
+through the entry-point group `dsr_bench.methods`; without a case in `recipes.py` they are trained by DSR's recipe.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import entry_points
 from typing import Any
 
 import torch
@@ -21,18 +22,9 @@ import baselines.conversion
 import baselines.qcfs
 import baselines.stbp
 import dsr
+from benchmarks.method import HandOver, Method, parents_weights
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
 from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
-
-MakeNeuron = Callable[..., nn.Module]
-MakeNorm = Callable[[Mapping[str, float]], Norm]
-Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
-MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
-HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
-
-
-def _batch_norm(parameters: Mapping[str, float]) -> Norm:
-    return lambda features, branches=1: nn.BatchNorm2d(features)
 
 
 def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
@@ -40,10 +32,6 @@ def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
     return lambda features, branches=1: baselines.stbp.ThresholdBatchNorm2d(
         features, alpha=branches**-0.5, **parameters
     )
-
-
-def _mean_current(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
-    return lambda features, classes, reencode=True: baselines.ann.Readout(features, classes, timesteps)
 
 
 def _mean_spikes(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
@@ -62,10 +50,6 @@ def _qcfs(timesteps: int, levels: int = 4, threshold: float = 8.0) -> nn.Module:
     return baselines.qcfs.Activation(levels, threshold)
 
 
-def _as_it_is(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    return network
-
-
 def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     return dsr.Exact(network, DirectCoding)
 
@@ -79,27 +63,20 @@ def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Modu
     return baselines.conversion.Converted(network, timesteps)
 
 
-def _weights(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    unmatched = network.load_state_dict(parent.state_dict(), strict=False)
-    neurons = {name.rpartition(".")[0] for name in unmatched.missing_keys}
-    assert not unmatched.unexpected_keys, unmatched
-    assert neurons <= set(baselines.conversion.neurons(network)), unmatched
-
-
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    _weights(network, parent, images, recipe)
+    parents_weights(network, parent, images, recipe)
     share = recipe.conversion["percentile"] / 100
     baselines.calibration.set_thresholds(network, parent, images, lambda a: baselines.calibration.percentile(a, share))
 
 
 def _maximum(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    _weights(network, parent, images, recipe)
+    parents_weights(network, parent, images, recipe)
     baselines.calibration.set_thresholds(network, parent, images, Tensor.amax)
 
 
 def _calibrate(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
     assert isinstance(network, baselines.conversion.Converted)
-    _weights(network, parent, images, recipe)
+    parents_weights(network, parent, images, recipe)
     steps = network.timesteps
     baselines.calibration.set_thresholds(
         network, parent, images, lambda a: baselines.calibration.least_error_threshold(a, steps)
@@ -107,29 +84,11 @@ def _calibrate(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Re
     baselines.calibration.correct_biases(network, parent, images[: int(recipe.conversion["correction_images"])])
 
 
-@dataclass(frozen=True)
-class Method:
-    """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
-
-    `wrap` may change how the finished network is run and differentiated; parameters and their names stay. `hand_over`
-    gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
-    one time step at a time, so its parts see T = 1.
-    """
-
-    title: str
-    neuron: MakeNeuron
-    norm: MakeNorm = _batch_norm
-    readout: MakeReadout = _mean_current
-    wrap: Wrap = _as_it_is
-    hand_over: HandOver = _weights
-    streams: bool = False
-
-
 def _converted(title: str, hand_over: HandOver) -> Method:
     return Method(title, baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
 
 
-METHODS: Mapping[str, Method] = {
+BUILT_IN: Mapping[str, Method] = {
     "ann": Method("ANN, ReLU", _relu),
     "dsr-if": Method("DSR, integrate-and-fire", dsr.IF, readout=_representation, wrap=_exact),
     "dsr-lif": Method("DSR, leaky integrate-and-fire", dsr.LIF, readout=_representation, wrap=_exact),
@@ -151,10 +110,32 @@ METHODS: Mapping[str, Method] = {
     "deng-gu": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),
     "calibration": _converted("Conversion of ann, least error, shift and bias correction", _calibrate),
     "qcfs-ann": Method("ANN with QCFS activation, L = 4, parent of qcfs", _qcfs),
-    "qcfs": _converted("QCFS, L = 4, converted from qcfs-ann", _weights),
+    "qcfs": _converted("QCFS, L = 4, converted from qcfs-ann", parents_weights),
     "qcfs-l8-ann": Method("ANN with QCFS activation, L = 8, parent of qcfs-l8", _qcfs),
-    "qcfs-l8": _converted("QCFS, L = 8, converted from qcfs-l8-ann", _weights),
+    "qcfs-l8": _converted("QCFS, L = 8, converted from qcfs-l8-ann", parents_weights),
 }
+
+
+def installed() -> dict[str, Method]:
+    """Methods that other packages bring. Raises BadInput for one that cannot be loaded or has a name that is taken."""
+    found: dict[str, Method] = {}
+    for point in entry_points(group="dsr_bench.methods"):
+        if point.name in BUILT_IN or point.name in found:
+            raise BadInput(f"method plug-in {point.name!r} ({point.value}): a method of that name is there already")
+        try:
+            method = point.load()
+        except Exception as error:
+            first = (str(error).splitlines() or [""])[0]
+            raise BadInput(
+                f"method plug-in {point.name!r} ({point.value}) cannot be loaded: {type(error).__name__}: {first}"
+            ) from error
+        if not isinstance(method, Method):
+            raise BadInput(f"method plug-in {point.name!r} ({point.value}) is no benchmarks.method.Method")
+        found[point.name] = method
+    return found
+
+
+METHODS: Mapping[str, Method] = {**BUILT_IN, **installed()}
 
 
 def named(method: str) -> Method:

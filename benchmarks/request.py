@@ -23,7 +23,7 @@ def named_sweep(
     if network is not None:
         grid = replace(grid, networks=dict.fromkeys(grid.networks, (_network(network),)))
     if methods is not None:
-        grid = replace(grid, methods=tuple(_method(word) for word in words(methods)))
+        grid = replace(grid, methods=tuple(named_method(word) for word in words(methods)))
     if timesteps:
         grid = replace(grid, timesteps=timesteps)
     return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
@@ -37,7 +37,7 @@ def named_run(
 
     require(dataset, DATASETS, "dataset")
     _network(network)
-    method = _method(method)
+    method = named_method(method)
     if timesteps < 1 or seed < 0:
         raise BadInput(f"timesteps must be at least 1 and seed at least 0, not {timesteps} and {seed}")
     if timeless(method) and timesteps != 1:
@@ -89,7 +89,7 @@ def _network(name: str) -> str:
     return require(name, NETWORKS, "network")
 
 
-def _method(name: str) -> str:
+def named_method(name: str) -> str:
     """A method, or a variant in its one spelling."""
     from benchmarks.methods import require_method
 

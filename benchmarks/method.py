@@ -1,0 +1,62 @@
+"""What a method is: three substitutions in a shared network, and how a trained parent's weights come into it.
+
+A package that adds methods makes instances of `Method` and names them as entry points of the group `dsr_bench.methods`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+import baselines.ann
+from benchmarks.networks.parts import Norm, Readout
+from benchmarks.spec import Recipe
+
+MakeNeuron = Callable[..., nn.Module]
+MakeNorm = Callable[[Mapping[str, float]], Norm]
+Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
+MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
+HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
+
+
+def batch_norm(parameters: Mapping[str, float]) -> Norm:
+    """Batch norm as it is; with time folded into the batch its statistics are over time too."""
+    return lambda features, branches=1: nn.BatchNorm2d(features)
+
+
+def mean_current(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
+    """Logits are the classifier's output, averaged over the steps."""
+    return lambda features, classes, reencode=True: baselines.ann.Readout(features, classes, timesteps)
+
+
+def as_it_is(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+    """No change to how a network is run."""
+    return network
+
+
+def parents_weights(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    """Take over a trained parent's weights; only a spiking neuron may have something that its parent lacks."""
+    unmatched = network.load_state_dict(parent.state_dict(), strict=False)
+    neurons = {name for name, module in network.named_modules() if hasattr(module, "spike_amplitude")}
+    assert not unmatched.unexpected_keys, unmatched
+    assert {name.rpartition(".")[0] for name in unmatched.missing_keys} <= neurons, unmatched
+
+
+@dataclass(frozen=True)
+class Method:
+    """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
+
+    `wrap` may change how the finished network is run and differentiated; parameters and their names stay. `hand_over`
+    gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
+    one time step at a time, so its parts see T = 1.
+    """
+
+    title: str
+    neuron: MakeNeuron
+    norm: MakeNorm = batch_norm
+    readout: MakeReadout = mean_current
+    wrap: Wrap = as_it_is
+    hand_over: HandOver = parents_weights
+    streams: bool = False

@@ -1,0 +1,96 @@
+"""A method that breaks the contract is told so, clause by clause, and in a line each."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+from torch import Tensor, nn
+
+from baselines import stbp
+from benchmarks import commands, contract
+from benchmarks.method import Method
+from benchmarks.methods import METHODS
+
+
+class Remembers(stbp.LIF):
+    """Adds what it saw before."""
+
+    before: Tensor | float = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        carried, self.before = self.before, x.detach().square().mean()
+        return super().forward(x + carried)
+
+
+class Average(stbp.LIF):
+    """Looks at the whole batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x - x.mean())
+
+
+class Stops(stbp.LIF):
+    """Has no gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach())
+
+
+class Explodes(nn.Module):
+    """Logits that are no numbers."""
+
+    def __init__(self, timesteps: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 0.0
+
+
+class Rolls(stbp.LIF):
+    """Has a random number that no seed gives."""
+
+    count = 0.0
+
+    def __init__(self, timesteps: int) -> None:
+        super().__init__(timesteps)
+        Rolls.count += 0.1
+        self.shift = Rolls.count
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + self.shift)
+
+
+WRONG = [
+    (Remembers, contract.forgets, "the same images have other logits after another batch"),
+    (Average, contract.treats_images_apart, "logits together and alone differ by"),
+    (Stops, contract.has_gradients, "has no gradient"),
+    (Explodes, contract.maps_images, "logits are not finite at T = 1"),
+    (Rolls, contract.is_deterministic, "logits of two networks of one seed differ by"),
+]
+
+
+@pytest.mark.parametrize(("neuron", "clause", "said"), WRONG, ids=[neuron.__name__ for neuron, _, _ in WRONG])
+def test_what_is_wrong_is_said(neuron, clause, said, monkeypatch):
+    monkeypatch.setitem(METHODS, "wrong", Method("wrong", neuron))
+    assert said in contract.broken(clause, "wrong")
+    assert contract.broken(clause, "stbp-tdbn") == ""
+
+
+def test_a_method_that_cannot_learn_is_told_so(monkeypatch):
+    class Zero(stbp.LIF):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * 0.0
+
+    monkeypatch.setitem(METHODS, "wrong", Method("wrong", Zero))
+    assert "the loss goes from 2.3" in contract.broken(contract.learns, "wrong")
+
+
+def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsys):
+    monkeypatch.setitem(METHODS, "wrong", Method("wrong", Explodes))
+    monkeypatch.setattr(contract, "CLAUSES", (contract.maps_images, contract.starts_as_others_do))
+    assert commands.check(Console(width=200), "wrong") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5.: logits")
+    assert lines[1] == " ✓ Of one seed it starts from the same convolutions as the ANN."
+    assert lines[2] == " 1 of 2 clauses kept by wrong"
+    assert commands.check(Console(width=200), "ann") == 0
