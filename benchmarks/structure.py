@@ -54,10 +54,10 @@ def structure(network: nn.Module, example: Tensor) -> Structure:
 
 
 class Tracer(fx.Tracer):
-    """Leaves are modules without children (neurons, norms, convolutions) and the first layer."""
+    """Leaves are modules without children (norms, convolutions), spiking neurons and the first layer."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return isinstance(module, DirectCoding) or not any(module.children())
+        return isinstance(module, DirectCoding) or spikes(module) or not any(module.children())
 
 
 class _Shapes(fx.Interpreter):

@@ -90,7 +90,7 @@ def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsy
     monkeypatch.setattr(contract, "CLAUSES", (contract.maps_images, contract.starts_as_others_do))
     assert commands.check(Console(width=200), "wrong") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5.: logits")
-    assert lines[1] == " ✓ Of one seed it starts from the same convolutions as the ANN."
+    assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5: logits")
+    assert lines[1] == " ✓ Of one seed it starts from the same convolutions as the ANN"
     assert lines[2] == " 1 of 2 clauses kept by wrong"
     assert commands.check(Console(width=200), "ann") == 0
