@@ -179,7 +179,8 @@ def check(console: Console, method: str) -> int:
         trouble = broken(clause, name)
         kept += not trouble
         mark, said = ("[red]✗[/]", f": [red]{escape(trouble)}[/]") if trouble else ("[green]✓[/]", "")
-        console.print(f" {mark} {(clause.__doc__ or "").rstrip(".")}{said}", highlight=False, soft_wrap=True)
+        promise = (clause.__doc__ or "").rstrip(".")
+        console.print(f" {mark} {promise}{said}", highlight=False, soft_wrap=True)
     console.print(f" {kept} of {len(CLAUSES)} clauses kept by [bold]{name}[/]", highlight=False)
     return int(kept < len(CLAUSES))
 
