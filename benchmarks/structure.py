@@ -147,9 +147,15 @@ def _paths(layer: nn.Module, shape: torch.Size, pools: list[nn.Module]) -> Tenso
 def _sum_pool(pool: nn.Module, x: Tensor) -> Tensor:
     if isinstance(pool, nn.AvgPool2d):
         return F.avg_pool2d(x, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, divisor_override=1)
-    if isinstance(pool, nn.AdaptiveAvgPool2d) and pool.output_size in (1, (1, 1)):
-        return x.sum((2, 3), keepdim=True)
-    raise NotImplementedError(f"SynOps through {pool} are not defined")
+    assert isinstance(pool, nn.AdaptiveAvgPool2d)
+    size = pool.output_size if isinstance(pool.output_size, tuple) else (pool.output_size,) * 2
+    rows, columns = (_adaptive(length, parts or length) for length, parts in zip(x.shape[2:], size, strict=True))
+    return torch.stack([torch.stack([x[..., r, c].sum((-2, -1)) for c in columns], -1) for r in rows], -2)
+
+
+def _adaptive(length: int, parts: int) -> list[slice]:
+    """The pixels of each of an adaptive pool's outputs."""
+    return [slice(i * length // parts, -(-(i + 1) * length // parts)) for i in range(parts)]
 
 
 def _pooled(shape: torch.Size, pools: list[nn.Module]) -> torch.Size:

@@ -17,14 +17,15 @@ def test_it_keeps_its_contract(method, clause):
     clause(method)
 
 
+@pytest.mark.parametrize("network", ["vgg11", "vgg16"])
 @pytest.mark.parametrize("method", METHODS)
-def test_it_runs_on_vgg16(method):
-    logits = build("vgg16", method, steps_of(method), classes=7)(torch.randn(2, 3, 32, 32))
+def test_it_runs_on_vggs(method, network):
+    logits = build(network, method, steps_of(method), classes=7)(torch.randn(2, 3, 32, 32))
     assert logits.shape == (2, 7)
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("network", ["resnet19", "resnet20", "vgg16"])
+@pytest.mark.parametrize("network", ["resnet19", "resnet20", "vgg11", "vgg16"])
 @pytest.mark.parametrize(
     ("method", "dtype", "may_differ"),
     # float32: sums in another order move a spike or two, and those move others

@@ -52,6 +52,17 @@ def test_the_baselines_networks_have_their_published_sizes(name, parameters, mac
     assert len(found.neurons) == neurons
 
 
+def test_dsrs_network_for_event_data_has_its_published_size():
+    network = build("vgg11", "dsr-lif", 2, 10, in_channels=2).eval()
+    found = structure(network, torch.zeros(1, 2, 48, 48))
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(9.476e6, rel=1e-4)
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(342.6e6, rel=2e-4)
+    assert len(found.neurons) == 9
+    # the classifier reads 49 copies of one pixel: a spike there, which four pixels share with 49 copies, reaches 490
+    last = found.layers[-1]
+    assert last.fanout.tolist() == [[490, 490, 0], [490, 490, 0], [0, 0, 0]]
+
+
 @pytest.mark.parametrize(
     "name", ["preact-resnet18-narrow", "preact-resnet20", "preact-resnet-tiny", "resnet19", "resnet20", "vgg16"]
 )

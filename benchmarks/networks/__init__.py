@@ -32,9 +32,9 @@ def _resnet(stem: int, blocks: tuple[int, ...], widths: tuple[int, ...], hidden:
     return build
 
 
-def _vgg(*groups: tuple[int, ...], hidden: tuple[int, ...] = ()) -> Builder:
+def _vgg(*groups: tuple[int, ...], hidden: tuple[int, ...] = (), dropout: float = 0.0, pooled: int = 1) -> Builder:
     def build(parts: Parts, classes: int, in_channels: int) -> nn.Module:
-        return VGG(parts, groups, classes, in_channels, hidden)
+        return VGG(parts, groups, classes, in_channels, hidden, dropout, pooled)
 
     return build
 
@@ -50,6 +50,8 @@ NETWORKS: Mapping[str, Builder] = {
     # Bu et al. 2022 convert these three.
     "resnet18": _resnet(64, (2, 2, 2, 2), (64, 128, 256, 512)),
     "resnet20": _resnet(16, (3, 3, 3), (16, 32, 64)),
+    # DSR's network for DVS-CIFAR10.
+    "vgg11": _vgg((64,), (128,), (256, 256), (512, 512), (512, 512), dropout=0.1, pooled=7),
     "vgg16": _vgg((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3, hidden=(4096, 4096)),
 }
 

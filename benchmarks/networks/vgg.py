@@ -1,9 +1,11 @@
 """VGG with batch norm for 32 x 32 images: groups of 3 x 3 convolutions, each group followed by an average pool.
 
-    [conv - norm - neuron] x n, average pool 2 x 2     per group; the pool's output goes into the next convolution
+    [conv - norm - neuron - dropout] x n, average pool 2 x 2     per group; the pool feeds the next convolution
 
 Average pools stand where VGG has maxima, so that all between two neurons is linear. After five pools the map is one
-pixel; `hidden` fully connected layers, each with a neuron, and a classifier follow. As Bu et al. 2022 convert it.
+pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more); `hidden` fully connected layers, each
+with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it; VGG-11 as the released DSR code has it,
+dropout 0.1 and 7 x 7 copies included.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from benchmarks.networks.parts import DirectCoding, Parts, hidden_layers, initia
 class VGG(nn.Module):
     """`groups`: the widths of the convolutions of each group; `hidden`: those of the layers before the classifier.
 
+    `dropout`: the share of each neuron's output that is dropped in training, at every step anew.
+
     `(B, in_channels, H, W)` or frames `(T, B, in_channels, H, W)` -> logits `(B, classes)`.
     """
 
@@ -28,12 +32,15 @@ class VGG(nn.Module):
         classes: int,
         in_channels: int = 3,
         hidden: tuple[int, ...] = (),
+        dropout: float = 0.0,
+        pooled: int = 1,
     ) -> None:
         super().__init__()
-        self.features = nn.Sequential(*_layers(parts, groups, in_channels))
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.hidden = hidden_layers(parts, groups[-1][-1], hidden)
-        self.readout = parts.readout((groups[-1][-1], *hidden)[-1], classes, reencode=False)
+        self.features = nn.Sequential(*_layers(parts, groups, in_channels, dropout))
+        self.pool = nn.AdaptiveAvgPool2d(pooled)
+        features = groups[-1][-1] * pooled**2
+        self.hidden = hidden_layers(parts, features, hidden)
+        self.readout = parts.readout((features, *hidden)[-1], classes, reencode=False)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +48,7 @@ class VGG(nn.Module):
         return logits
 
 
-def _layers(parts: Parts, groups: tuple[tuple[int, ...], ...], inputs: int) -> Iterator[nn.Module]:
+def _layers(parts: Parts, groups: tuple[tuple[int, ...], ...], inputs: int, dropout: float) -> Iterator[nn.Module]:
     first = True
     for group in groups:
         for outputs in group:
@@ -49,5 +56,7 @@ def _layers(parts: Parts, groups: tuple[tuple[int, ...], ...], inputs: int) -> I
             yield DirectCoding(layer, parts.timesteps) if first else layer
             yield parts.norm(outputs)
             yield parts.neuron()
+            if dropout:
+                yield nn.Dropout(dropout)
             inputs, first = outputs, False
         yield nn.AvgPool2d(2)

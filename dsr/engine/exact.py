@@ -31,6 +31,7 @@ class Exact(EngineNetwork):
     """A network of DSR neurons with the released code's gradient; arguments as `RepresentationSpace`.
 
     Without the compiled kernels the network itself is faster at training: it is then used as it is, unless `always`.
+    So is a network with dropout.
     """
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], always: bool = False) -> None:
@@ -69,7 +70,7 @@ class _Training(Engine):
         self.gradient_weights = [self.timesteps * w for w in self.weights]  # of the steps in G = T r(dL/dy)
 
     def serves(self, x: Tensor) -> bool:
-        return self.always or packed.serves(x)
+        return self.always or (packed.serves(x) and not self.drops)
 
     def linear(self, layer: nn.Module, signal: Signal) -> Signal:
         if isinstance(signal, Emitted) and layout.packable(layer):

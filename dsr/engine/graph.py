@@ -32,8 +32,8 @@ class Tracer(fx.Tracer):
 class Engine(fx.Interpreter):
     """Runs a network's graph on an engine's own signals instead of tensors.
 
-    Linear layers, average pools, batch norms, additions, flattening and DSR neurons are understood; any other layer
-    raises NotImplementedError when it is reached.
+    Linear layers, average pools, batch norms, additions, flattening, dropout and DSR neurons are understood; any other
+    layer raises NotImplementedError when it is reached.
     """
 
     kind = "this engine"
@@ -43,6 +43,7 @@ class Engine(fx.Interpreter):
         super().__init__(fx.GraphModule(network, Tracer(first_layer).trace(network)))
         self.first_layer, self.compute = first_layer, compute
         self.timing = timing(network)
+        self.drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules())
         self.timesteps, self.weights = self.timing.timesteps, self.timing.weights()
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -75,6 +76,10 @@ class Engine(fx.Interpreter):
     def neuron(self, neuron: Neuron, signal: Any) -> Any:
         raise NotImplementedError
 
+    def dropout(self, layer: nn.Dropout, signal: Any) -> Any:
+        """While training; each step has a mask of its own."""
+        raise NotImplementedError(f"dropout is not defined in {self.kind}")
+
     def add(self, left: Any, right: Any) -> Any:
         raise NotImplementedError
 
@@ -97,6 +102,8 @@ class Engine(fx.Interpreter):
             return self.norm(module, value)
         if isinstance(module, nn.Conv2d | nn.Linear):
             return self.linear(module, value)
+        if isinstance(module, nn.Dropout):
+            return self.dropout(module, value) if module.training and module.p > 0 else value
         if isinstance(module, ROWWISE):
             return value if isinstance(module, nn.Identity) else self.rowwise(module, value)
         raise NotImplementedError(f"{target}: {type(module).__name__} is not defined in {self.kind}")

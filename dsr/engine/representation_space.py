@@ -6,6 +6,7 @@ Two things pass through the network: the representation r `(B, ...)` with a grap
     norms           divide by the spread of the currents over images, pixels and time, so that spikes are as loud as
                     in `dsr.engine.exact`; the part over time, which a representation does not show, is measured on the
                     spikes and has no gradient. The same affine map serves the spikes' currents
+    dropout         drops spikes, each step's own; its gradient is the (weighted) share of steps that it keeps
     neurons         simulate T steps; their value is the measured representation, their gradient the clamp's:
                     dL/dI = G / tau where 0 <= I / tau <= ceiling, dL/dV = c sum G where I / tau lies above
 
@@ -26,7 +27,7 @@ from dsr.dynamics import Dynamics
 from dsr.engine import inference
 from dsr.engine.graph import Engine, EngineNetwork, track
 from dsr.engine.inference import Inference
-from dsr.engine.signals import Dense, folded
+from dsr.engine.signals import Dense, Spikes, folded
 from dsr.engine.trains import Trains
 from dsr.neurons import Neuron
 from dsr.representation import Rate
@@ -64,6 +65,8 @@ class _Training(Engine):
 
     def prepare(self, x: Tensor) -> None:
         super().prepare(x)
+        if self.drops:  # packed spikes cannot be dropped
+            self.trains = Trains(self.timesteps, self.compute)
         self.spiking.trains = self.trains
 
     def first(self, layer: nn.Module, x: Tensor) -> Signal:
@@ -105,6 +108,16 @@ class _Training(Engine):
             measured = self.trains.weigh(spikes, of.weights)
         value: Tensor = _Clamp.apply(signal.representation, neuron.threshold, measured, of, self.trains)
         return Signal(value, spikes)
+
+    def dropout(self, layer: nn.Dropout, signal: Signal) -> Signal:
+        if not isinstance(signal.spiking, Spikes):
+            raise NotImplementedError(f"dropout of anything but spikes is not defined in {self.kind}")
+        with torch.no_grad():
+            spikes, kept = self.trains.dropped(signal.spiking, layer.p)
+            measured = self.trains.weigh(spikes, self.weights)
+            share = self.trains.sum_over_time(kept.to(measured.dtype), self.weights) / (1.0 - layer.p)
+        passed = share * signal.representation
+        return Signal(measured + (passed - passed.detach()), spikes)
 
     def add(self, left: Signal, right: Signal) -> Signal:
         with torch.no_grad():

@@ -53,6 +53,11 @@ class Trains:
         """Weighted sum over time of what was emitted, `(B, ...)`."""
         return self.sum_over_time(self.values(spikes), weights)
 
+    def dropped(self, spikes: Spikes, share: float) -> tuple[Spikes, Tensor]:
+        """Spikes without a random share of them, the others as much higher; and the mask, `(T*B, ...)`."""
+        kept = torch.rand(spikes.data.shape, device=spikes.data.device) >= share
+        return replace(spikes, data=spikes.data & kept, amplitude=spikes.amplitude / (1.0 - share)), kept
+
     def sum_over_time(self, dense: Tensor, weights: Sequence[float]) -> Tensor:
         """`(T*B, ...) -> (B, ...)`."""
         return torch.tensordot(dense.new_tensor(weights), unfold(dense, len(weights)), dims=1)
