@@ -111,6 +111,10 @@ BUILT_IN: Mapping[str, Method] = {
     "calibration": _converted("Conversion of ann, least error, shift and bias correction", _calibrate),
     "qcfs-ann": Method("ANN with QCFS activation, L = 4, parent of qcfs", _qcfs),
     "qcfs": _converted("QCFS, L = 4, converted from qcfs-ann", parents_weights),
+    "ann-published": Method("ANN, ReLU, trained as calibration's authors do, parent of calibration-published", _relu),
+    "calibration-published": _converted("Calibration of ann-published, its authors' recipe", _calibrate),
+    "qcfs-published-ann": Method("ANN with QCFS activation, its authors' recipe, parent of qcfs-published", _qcfs),
+    "qcfs-published": _converted("QCFS, its authors' recipe, converted from qcfs-published-ann", parents_weights),
     "qcfs-l8-ann": Method("ANN with QCFS activation, L = 8, parent of qcfs-l8", _qcfs),
     "qcfs-l8": _converted("QCFS, L = 8, converted from qcfs-l8-ann", parents_weights),
 }

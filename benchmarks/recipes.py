@@ -19,10 +19,12 @@ PARENT: Mapping[str, str] = {
     "calibration": "ann",
     "qcfs": "qcfs-ann",
     "qcfs-l8": "qcfs-l8-ann",
+    "qcfs-published": "qcfs-published-ann",
+    "calibration-published": "ann-published",
 }
 """Methods that start from another method's trained weights."""
 
-TIMELESS = ("ann", "qcfs-ann", "qcfs-l8-ann")
+TIMELESS = ("ann", "ann-published", "qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann")
 
 
 def timeless(method: str) -> bool:
@@ -30,7 +32,7 @@ def timeless(method: str) -> bool:
     return variant(method)[0] in TIMELESS
 
 
-ANYTIME = ("threshold-balancing", "threshold-balancing-half", "qcfs", "qcfs-l8")
+ANYTIME = ("threshold-balancing", "threshold-balancing-half", "qcfs", "qcfs-l8", "qcfs-published")
 
 
 def anytime(method: str) -> bool:
@@ -95,7 +97,7 @@ def _published(run: Run) -> Recipe:
         case "deng-gu":
             # [DENG] the maximum, a shift of theta / 2T at every neuron; here over 512 images, not all (ours).
             return replace(CIFAR, epochs=0, neuron={"shift": 0.5}, conversion={"images": 512}, sources="Deng & Gu 2021")
-        case "calibration":
+        case "calibration" | "calibration-published":
             # [LI] "light": least-error thresholds, shift theta / 2T, bias correction on one batch. 512 images are ours.
             conversion = {"images": 512, "correction_images": 128}
             return replace(CIFAR, epochs=0, neuron={"shift": 0.5}, conversion=conversion, sources="Li et al. 2021")
@@ -103,7 +105,16 @@ def _published(run: Run) -> Recipe:
             # [QCFS] L = 4 on CIFAR, threshold 8 at the start; augmentation and epochs are DSR's (matched).
             levels = 8 if run.method == "qcfs-l8-ann" else 4
             return replace(CIFAR, neuron={"levels": levels, "threshold": 8.0}, sources="QCFS matched to DSR's recipe")
-        case "qcfs" | "qcfs-l8":
+        case "ann-published":
+            # [LI] 300 epochs, AutoAugment and Cutout; what calibration starts from.
+            return replace(CIFAR, epochs=300, augmentation="autoaugment-cutout", sources="Li et al. 2021, their ANN")
+        case "qcfs-published-ann":
+            # [QCFS] 300 epochs, AutoAugment and Cutout, L = 4; learning rate 0.1 on CIFAR-10 and, as the authors say
+            # in their issue 8, 0.02 on CIFAR-100.
+            rate = 0.02 if run.dataset == "cifar100" else 0.1
+            recipe = replace(CIFAR, epochs=300, learning_rate=rate, augmentation="autoaugment-cutout")
+            return replace(recipe, neuron={"levels": 4, "threshold": 8.0}, sources="QCFS released code, own recipe")
+        case "qcfs" | "qcfs-l8" | "qcfs-published":
             # [QCFS] no training of its own; membrane starts at half the threshold.
             return replace(CIFAR, epochs=0, neuron={"start": 0.5}, sources="QCFS conversion, no calibration")
         case _:
@@ -149,7 +160,7 @@ def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
             return replace(recipe, neuron={**recipe.neuron, "threshold": 1.0})
         case "dsr-lif" | "dsr-lif-rep":
             return replace(recipe, neuron={**recipe.neuron, "threshold": recipe.neuron["dt"]})
-        case "qcfs-ann" | "qcfs-l8-ann":
+        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann":
             return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})
         case _:
             return recipe

@@ -10,6 +10,7 @@ from benchmarks.spec import Run, Scale
 
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
 CONVERTED = ("threshold-balancing", "threshold-balancing-half", "deng-gu", "calibration", "qcfs", "qcfs-l8")
+AS_PUBLISHED = ("calibration-published", "qcfs-published")
 METHODS = (*TRAINED, *CONVERTED)
 TINY = {"smoke": ("preact-resnet-tiny",)}
 PAPER_BODY = {
@@ -67,7 +68,7 @@ SWEEPS: Mapping[str, Sweep] = {
         title="ANN-to-SNN conversion at every latency up to 2048 steps",
         dataset="cifar10",
         networks=PAPER_BODY,
-        methods=("ann", *CONVERTED),
+        methods=("ann", *CONVERTED, *AS_PUBLISHED),
         timesteps=GRID,
         seeds=(0, 1, 2),
     ),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.data import autoaugment
 from benchmarks.data.splits import Dataset, Split
 from benchmarks.spec import Recipe
 
@@ -34,12 +35,17 @@ def training_batches(data: Dataset, recipe: Recipe, seed: int, epoch: int) -> It
     generator = torch.Generator().manual_seed(_number(seed, epoch))
     count = len(split.labels)
     order = torch.randperm(count, generator=generator).to(device)
-    shifts = _draw(count, generator, device) if recipe.augmentation == "crop-flip" else None
+    shifts = None if recipe.augmentation == "none" else _draw(count, generator, device)
+    richer = recipe.augmentation == "autoaugment-cutout"
+    choices, holes = _draw_richer(split, generator) if richer else (None, None)
     for index in order.split(recipe.batch_size):
         images = split.images[index]
         if shifts:
             images = crop_and_flip(images, Shifts(*(drawn[index] for drawn in shifts)))
-        yield _normalise(images, data), split.labels[index]
+        if choices:
+            images = autoaugment.apply(images, autoaugment.Choices(*(drawn[index] for drawn in choices)))
+        normalised = _normalise(images, data)
+        yield normalised if holes is None else autoaugment.cut_out(normalised, *holes[:, index]), split.labels[index]
 
 
 def evaluation_batches(split: Split, data: Dataset, batch_size: int = 250) -> Iterator[tuple[Tensor, Tensor]]:
@@ -69,6 +75,14 @@ def _draw(count: int, generator: torch.Generator, device: torch.device) -> Shift
     rows, columns = torch.randint(2 * PADDING + 1, (2, count), generator=generator).to(device)
     mirrored = torch.rand(count, generator=generator).to(device) < 0.5
     return Shifts(rows, columns, mirrored)
+
+
+def _draw_richer(split: Split, generator: torch.Generator) -> tuple[autoaugment.Choices, Tensor]:
+    """AutoAugment's choices and the centre of each hole, `(2, N)`."""
+    count, (height, width), device = len(split.labels), split.images.shape[-2:], split.images.device
+    choices = autoaugment.Choices(*(drawn.to(device) for drawn in autoaugment.draw(count, generator)))
+    centres = [torch.randint(size, (count,), generator=generator) for size in (height, width)]
+    return choices, torch.stack(centres).to(device)
 
 
 def _normalise(images: Tensor, data: Dataset) -> Tensor:
