@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +17,7 @@ from benchmarks.sweeps import SWEEPS
 
 def show(console: Console) -> None:
     """Four tables."""
-    _print(console, "Sweeps", ("name", "what", "methods", "T", "seeds"), _sweeps())
+    _print(console, "Sweeps", ("name", "what"), _sweeps())
     _print(console, "Data sets", ("name", "what"), [(name, source.title) for name, source in DATASETS.items()])
     _print(console, "Methods", ("name", "what"), [(name, method.title) for name, method in METHODS.items()])
     title = "Networks (10 classes, 3 x 32 x 32; MACs per time step)"
@@ -24,9 +26,16 @@ def show(console: Console) -> None:
 
 def _sweeps() -> list[tuple[str, ...]]:
     return [
-        (name, sweep.title, ", ".join(sweep.methods), ", ".join(map(str, sweep.timesteps)), str(len(sweep.seeds)))
+        (
+            name,
+            f"{sweep.title}\nT = {_listed(sweep.timesteps)}; seeds {_listed(sweep.seeds)}\n{_listed(sweep.methods)}\n",
+        )
         for name, sweep in SWEEPS.items()
     ]
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _size(name: str) -> tuple[str, ...]:
