@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from benchmarks import export as exporting
 from benchmarks import store
@@ -171,18 +170,10 @@ def perf(console: Console, network: str, batch: int, timesteps: str, methods: st
 
 def check(console: Console, method: str) -> int:
     """The contract, clause by clause; 1 if one is broken."""
-    from benchmarks.contract import CLAUSES, broken
+    from benchmarks.contract import report
     from benchmarks.request import named_method
 
-    name, kept = named_method(method), 0
-    for clause in CLAUSES:
-        trouble = broken(clause, name)
-        kept += not trouble
-        mark, said = ("[red]✗[/]", f": [red]{escape(trouble)}[/]") if trouble else ("[green]✓[/]", "")
-        promise = (clause.__doc__ or "").rstrip(".")
-        console.print(f" {mark} {promise}{said}", highlight=False, soft_wrap=True)
-    console.print(f" {kept} of {len(CLAUSES)} clauses kept by [bold]{name}[/]", highlight=False)
-    return int(kept < len(CLAUSES))
+    return report(console, named_method(method))
 
 
 def sync(console: Console) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from rich.console import Console
+from rich.markup import escape
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,6 +26,18 @@ LARGE = ("preact-resnet18", "preact-resnet110", "vgg11", "vgg16")
 CLASSES = 7
 
 Clause = Callable[[str], None]
+
+
+def report(console: Console, method: str) -> int:
+    """Print every clause and why it is broken, if it is; 1 if one is."""
+    kept = 0
+    for clause in CLAUSES:
+        trouble, promise = broken(clause, method), (clause.__doc__ or "").rstrip(".")
+        kept += not trouble
+        mark, said = ("[red]✗[/]", f": [red]{escape(trouble)}[/]") if trouble else ("[green]✓[/]", "")
+        console.print(f" {mark} {promise}{said}", highlight=False, soft_wrap=True)
+    console.print(f" {kept} of {len(CLAUSES)} clauses kept by [bold]{method}[/]", highlight=False)
+    return int(kept < len(CLAUSES))
 
 
 def broken(clause: Clause, method: str) -> str:

@@ -16,8 +16,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from benchmarks.networks.parts import DirectCoding
+from benchmarks.pools import POOLS, pooled, sum_pool
 
-POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 TRANSPARENT = (nn.Identity, nn.Dropout, nn.Flatten)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
 
@@ -123,7 +123,7 @@ def _linear_map(
         per_value = layer.out_channels // layer.groups
         padded = layer.weight.numel() * output[-2:].numel()
     fanout = _paths(layer, shape, pools) * per_value
-    own = _paths(layer, _pooled(shape, pools), []) * per_value
+    own = _paths(layer, pooled(shape, pools), []) * per_value
     channels = layer.in_features if isinstance(layer, nn.Linear) and own.dim() == 0 else shape[0]
     return Layer(name, origin, spiking, int(own.sum()) * channels, padded, fanout)
 
@@ -136,35 +136,12 @@ def _paths(layer: nn.Module, shape: torch.Size, pools: list[nn.Module]) -> Tenso
         pixels = torch.ones(1, 1, *shape[1:], dtype=torch.float64, requires_grad=True)
         x = pixels
         for pool in pools:
-            x = _sum_pool(pool, x)
+            x = sum_pool(pool, x)
         if isinstance(layer, nn.Conv2d):
             kernel = torch.ones(1, 1, *layer.kernel_size, dtype=torch.float64)
             x = F.conv2d(x, kernel, None, layer.stride, layer.padding, layer.dilation)
         (paths,) = torch.autograd.grad(x.sum(), pixels)
     return paths[0, 0].round().long()
-
-
-def _sum_pool(pool: nn.Module, x: Tensor) -> Tensor:
-    if isinstance(pool, nn.AvgPool2d):
-        return F.avg_pool2d(x, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, divisor_override=1)
-    assert isinstance(pool, nn.AdaptiveAvgPool2d)
-    size = pool.output_size if isinstance(pool.output_size, tuple) else (pool.output_size,) * 2
-    rows, columns = (_adaptive(length, parts or length) for length, parts in zip(x.shape[2:], size, strict=True))
-    return torch.stack([torch.stack([x[..., r, c].sum((-2, -1)) for c in columns], -1) for r in rows], -2)
-
-
-def _adaptive(length: int, parts: int) -> list[slice]:
-    """The pixels of each of an adaptive pool's outputs."""
-    return [slice(i * length // parts, -(-(i + 1) * length // parts)) for i in range(parts)]
-
-
-def _pooled(shape: torch.Size, pools: list[nn.Module]) -> torch.Size:
-    if len(shape) == 1 or not pools:
-        return shape
-    x = torch.zeros(1, *shape)
-    for pool in pools:
-        x = pool(x)
-    return x.shape[1:]
 
 
 def _origin(graph: fx.GraphModule, node: fx.Node) -> tuple[fx.Node | None, list[nn.Module]]:
