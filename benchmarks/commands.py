@@ -62,7 +62,8 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
     left_out = _export(console, name, work.runs, scale, results)
     _tabulate(console, name, scale, results)
     for run in failed:
-        console.print(f"[red]failed[/]: {run}; log: {store.directory(results, run) / store.LOG}", highlight=False)
+        log = store.directory(results, run) / store.LOG
+        console.print(f"[red]failed[/]: {run}; log: {log}", highlight=False, soft_wrap=True)
     return 1 if failed or left_out else 0
 
 

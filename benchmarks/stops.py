@@ -120,10 +120,10 @@ def take(run: Run, results: Path, sweep: str | None) -> Result | None:
     It names the longer run's code and machine.
     """
     for longer in _longer(run):
-        source = store.result(results, longer)
-        if not source or source.status != "done":
+        source, kept = store.result(results, longer), store.directory(results, longer) / store.STOPS
+        if not source or source.status != "done" or not kept.exists():  # what was taken itself has no stops
             continue
-        for stop in json.loads((store.directory(results, longer) / store.STOPS).read_text()):
+        for stop in json.loads(kept.read_text()):
             if stop["timesteps"] == run.timesteps:
                 store.describe(place := store.directory(results, run), run, sweep)
                 store.write_table(place / store.LEDGER, [LedgerRow(**row) for row in stop["ledger"]])

@@ -44,6 +44,8 @@ def test_a_run_that_a_longer_one_passed_is_the_run_on_its_own(alone, tmp_path, m
     assert short.key == key(SHORT) != longer.key
     assert (short.acs, short.timesteps) != (longer.acs, 8)
     assert store.result(tmp_path, SHORT) == short
+    shorter = execute(replace(SHORT, timesteps=2), tmp_path)  # of the longest too, not of the one that was taken
+    assert (shorter.timesteps, shorter.neuron_updates) == (2, longer.neuron_updates / 4)
 
 
 def test_another_step_count_or_method_is_simulated_on_its_own(tmp_path):
