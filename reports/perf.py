@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,11 @@ def table_of(record: Record, before: Record | None = None) -> Table:
     if earlier:
         columns.append((Column("train step", "x baseline"), numbers(against, decimals=2)))
     headings, cells = laid_out(columns)
-    heading = f"Training cost, {record['network']}"
+    heading = f"Training cost, {record['network']}, batch {record['batch']}"
     return Table(
         heading=heading,
-        badge=f"batch {record['batch']}",
-        title=f"{heading}, batch {record['batch']}",
+        badge=_where(record),
+        title=f"{heading}, {_where(record)}",
         columns=headings,
         rows=cells,
         notes=tuple(_notes(record, before)),
@@ -79,17 +80,23 @@ def table_of(record: Record, before: Record | None = None) -> Table:
 
 def figures_of(record: Record) -> list[Figure]:
     """Step time and memory against T."""
-    on = record["machine"] if record["device"] == "cpu" else record["device"]
-    what = f"{record['network']}, batch {record['batch']}, {on}"
+    what = f"{record['network']}, batch {record['batch']}, {_where(record)}"
     time, memory = (
         against_t(record, "train_ms", "training step (ms)", 1),
         against_t(record, "peak_step_bytes", "peak memory above idle (MiB)", 2**-20),
     )
-    stem = f"{record['network']}-b{record['batch']}"
+    machine = re.sub(r"[^a-z0-9]+", "-", _where(record).lower()).strip("-")
+    stem = f"{record['network']}-b{record['batch']}-{machine}"
     return [
         draw(f"step-time-{stem}", f"Time of a training step against T. {what}.", time),
         draw(f"memory-{stem}", f"Peak memory of a training step against T. {what}.", memory),
     ]
+
+
+def _where(record: Record) -> str:
+    """What it was measured on."""
+    where: str = record["machine"] if record["device"] == "cpu" else record["device"]
+    return where
 
 
 def _notes(record: Record, before: Record | None) -> Iterable[str]:

@@ -67,7 +67,8 @@ def test_the_report_holds_table_and_figures(tmp_path: Path) -> None:
     csv = write_rows(tmp_path / "rows.csv", result())
     written = reports.write([csv], tmp_path / "report", [tmp_path / "perf.json"])
     names = {path.name for path in written}
-    assert {"step-time-tiny-b8.svg", "step-time-tiny-b8.pdf", "memory-tiny-b8.svg", "memory-tiny-b8.pdf"} <= names
+    drawn = {f"{what}-tiny-b8-abacus-2-cores.{ending}" for what in ("step-time", "memory") for ending in ("svg", "pdf")}
+    assert drawn <= names
     page = (tmp_path / "report" / "index.html").read_text()
     assert page.count("<figure>") == 2
     for text in ("Training cost, tiny", "dsr-if-rep", "time steps T", "Time of a training step against T"):
@@ -85,3 +86,10 @@ def test_what_is_no_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "odd.json").write_text(text)
     with pytest.raises(BadInput, match=r"odd.json is no record of `dsr-bench perf`"):
         perf.read([tmp_path / "odd.json"])
+
+
+def test_two_machines_have_tables_and_figures_of_their_own() -> None:
+    other = {**RECORD, "machine": "Calculi, 4 cores"}
+    assert perf.table_of(RECORD).title != perf.table_of(other).title
+    names = [figure.name for found in (RECORD, other) for figure in perf.figures_of(found)]
+    assert len(set(names)) == 4
