@@ -73,7 +73,7 @@ def test_the_report_holds_table_and_figures(tmp_path: Path) -> None:
     assert page.count("<figure>") == 2
     for text in ("Training cost, tiny", "dsr-if-rep", "time steps T", "Time of a training step against T"):
         assert text in page
-    assert (tmp_path / "report" / "memory-tiny-b8.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "report" / "memory-tiny-b8-abacus-2-cores.pdf").read_bytes().startswith(b"%PDF")
     assert "Training cost, tiny" in (tmp_path / "report" / "tables.md").read_text()
 
 
