@@ -42,7 +42,7 @@ class _LIF(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, of: Dynamics) -> Tensor:
-        kernels = _triton() if x.is_cuda else None
+        kernels = _triton() if x.is_cuda and x.dtype != torch.float64 else None  # the kernels work in float32
         membranes, spikes = kernels.forward(x, of) if kernels else _forward(x, of)
         ctx.save_for_backward(membranes)
         ctx.of, ctx.kernels = of, kernels
