@@ -61,7 +61,17 @@ def correct_biases(network: Converted, ann: nn.Module, images: Tensor) -> None:
     wanted = _watch(ann, list(spiking), images, _channel_means)
     for name, mean in wanted.items():  # in the order in which they run
         spiking[name].correction = torch.zeros_like(mean)
-        spiking[name].correction = mean - _watch(network, [name], images, _channel_means)[name]
+        spiking[name].correction = mean - _mean_emitted(network, name, images)
+
+
+def _mean_emitted(network: Converted, name: str, images: Tensor) -> Tensor:
+    """What a neuron layer emits per step and channel, `(C,)`."""
+    was_training = network.training
+    program = network.eval().program(images)
+    network.train(was_training)
+    if program:
+        return program.mean_emitted(name, images, network.timesteps)
+    return _watch(network, [name], images, _channel_means)[name]
 
 
 @torch.no_grad()

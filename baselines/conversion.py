@@ -12,11 +12,15 @@ end. c is a constant current per channel, which bias correction sets (Li et al. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ctypes
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+
+from baselines.events import Passed, Program
+from baselines.paths import Tracer, Unsupported
 
 
 class IF(nn.Module):
@@ -46,12 +50,16 @@ class IF(nn.Module):
         """Begin a new run."""
         self.membrane = None
 
+    def driven(self, x: Tensor) -> Tensor:
+        """A current and the neuron's own, which is the same at every step."""
+        own = self.correction + self.shift * self.threshold / self.timesteps
+        return x + own.view(-1, *[1] * (x.dim() - 2))
+
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         theta = self.threshold
-        constant = (self.correction + self.shift * theta / self.timesteps).view(-1, *[1] * (x.dim() - 2))
         held = torch.full_like(x, self.start) * theta if self.membrane is None else self.membrane
-        held = held.add_(x).add_(constant)
+        held = held.add_(self.driven(x))
         emitted = (held >= theta).to(x.dtype).mul_(theta)
         self.membrane = held.sub_(emitted)
         return emitted
@@ -71,16 +79,24 @@ class Converted(nn.Module):
     """A network of IF neurons, simulated step by step; logits are their mean over the steps.
 
     `network` maps one step, `(B, C, H, W)`, to that step's logits `(B, classes)`. Memory does not grow with T.
-    Parameters, buffers and their names are the network's.
+    Parameters, buffers and their names are the network's. In evaluation mode images in float32 on a CPU are simulated
+    by events, if there is the compiled `library` of `events.SOURCE`; `leaves` are modules not to look into, all of them
+    analog. Training mode, frames, GPUs, and modules with forward hooks run the network itself.
     """
 
     steps_at_once = 1
 
-    def __init__(self, network: nn.Module, timesteps: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        timesteps: int,
+        library: ctypes.CDLL | None = None,
+        leaves: tuple[type[nn.Module], ...] = (),
+    ) -> None:
         super().__init__()
         for name, child in network.named_children():
             self.add_module(name, child)
-        self.timesteps = timesteps
+        self.timesteps, self.library, self.leaves = timesteps, library, leaves
         # hidden in a tuple: registered, every parameter would have two names
         self._hidden = (network,)
 
@@ -89,21 +105,54 @@ class Converted(nn.Module):
         if isinstance(x, fx.Proxy):
             logits: Tensor = self._hidden[0].forward(x)
             return logits
-        for mean in self.trajectory(x):
-            logits = mean
-        return logits
+        (end,) = self.trajectory(x, [self.timesteps])
+        return end.logits
 
-    def trajectory(self, x: Tensor) -> Iterator[Tensor]:
-        """After each of the T steps, the logits of a run that ends there (if no parameter depends on T)."""
+    def trajectory(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
+        """At each of `stops` (ascending), what a run that ends there gives, if no parameter depends on T."""
+        program = self.program(x)
+        return program.run(x, stops) if program else self._every_neuron(x, stops)
+
+    def program(self, x: Tensor) -> Program | None:
+        """The network prepared for simulation by events; None where it has to run itself."""
+        if self.library is None or self.training or x.dim() != 4 or x.dtype != torch.float32 or x.device.type != "cpu":
+            return None
         (network,) = self._hidden
-        for module in network.modules():
-            if isinstance(module, IF):
-                module.reset()
+        if any(module._forward_hooks for module in network.modules()):
+            return None  # somebody looks inside
+        graph = fx.GraphModule(network, Tracer((IF, *self.leaves)).trace(network))
+        try:
+            return Program(graph, IF, x[:1], self.library)
+        except Unsupported:
+            return None
+
+    def _every_neuron(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
+        """By the network itself, neuron by neuron."""
+        (network,) = self._hidden
+        emitted: dict[str, Tensor] = {}
+        hooks = [neuron.register_forward_hook(_count(emitted, name)) for name, neuron in neurons(network).items()]
+        for neuron in neurons(network).values():
+            neuron.reset()
         total: Tensor | None = None
-        for step in range(self.timesteps):
-            logits = network(x[step] if x.dim() == 5 else x)
-            total = logits if total is None else total + logits
-            yield total / (step + 1)
+        try:
+            for step in range(1, stops[-1] + 1):
+                logits = network(x[step - 1] if x.dim() == 5 else x)
+                total = logits if total is None else total + logits
+                if step in stops:
+                    yield Passed(step, total / step, {name: count.clone() for name, count in emitted.items()})
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _count(emitted: dict[str, Tensor], name: str) -> Any:
+    """Add up a neuron's spikes by pixel."""
+
+    def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        count = torch.count_nonzero(output, dim=(0, 1))
+        emitted[name] = emitted[name] + count if name in emitted else count
+
+    return hook
 
 
 def neurons(network: nn.Module) -> dict[str, IF]:

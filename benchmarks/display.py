@@ -59,8 +59,11 @@ class Display:
     def epoch(self, run: Run, epoch: Epoch) -> None:
         note = f"loss {epoch.train_loss:.3f}, test {epoch.test_top1:.1f} %"
         self.progress.update(self.run, completed=epoch.epoch, note=note)
-        if not self.console.is_terminal and time.perf_counter() - self.spoke > SECONDS_BETWEEN_LINES:
-            self._say(f"   {_short(run)}, epoch {epoch.epoch}/{resolve(run).epochs}: {note}")
+        self._mention(f"   {_short(run)}, epoch {epoch.epoch}/{resolve(run).epochs}: {note}")
+
+    def simulated(self, run: Run, images: int, of: int) -> None:
+        self.progress.update(self.run, completed=images, total=of, note="images simulated")
+        self._mention(f"   {_short(run)}, {images}/{of} images simulated")
 
     def ended(self, run: Run, result: Result) -> None:
         self.done += 1
@@ -71,6 +74,11 @@ class Display:
         text = f"{result.top1:6.2f} %" if result.top1 is not None else f"[red]{result.status}[/]: {result.reason}"
         count = f"{self.done:>{len(str(self.total))}}/{self.total}"
         self._say(f" {mark} {count}  {_short(run):<24} {text}  [dim]{duration(seconds)}[/]")
+
+    def _mention(self, text: str) -> None:
+        """Without a terminal, and not too often."""
+        if not self.console.is_terminal and time.perf_counter() - self.spoke > SECONDS_BETWEEN_LINES:
+            self._say(text)
 
     def _say(self, text: str) -> None:
         self.spoke = time.perf_counter()

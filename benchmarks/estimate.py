@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.data import Dataset, load
+from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
 from benchmarks.spec import Recipe, Run
@@ -53,6 +54,8 @@ def _load_once(name: str, train: int | None, validation: int, test: int | None) 
 def _per_image(network: str, method: str, timesteps: int, channels: int, size: int) -> tuple[float, float]:
     """Seconds per image of a training step and of inference, after a small step to warm up."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if named(method).streams:
+        return 0.0, timesteps * _per_step(network, method, channels, size, device)
     model = build(network, method, timesteps, 10, channels).to(device)
     trains = resolve(Run("cifar10", network, method, timesteps, 0, "paper")).epochs > 0
     batch, spent = SMALL_BATCH, _step(model, SMALL_BATCH, channels, size, trains, device)
@@ -60,6 +63,23 @@ def _per_image(network: str, method: str, timesteps: int, channels: int, size: i
         batch = BATCH
     train = _step(model, batch, channels, size, True, device) if trains else 0.0
     return train / batch, _step(model, batch, channels, size, False, device) / batch
+
+
+@cache
+def _per_step(network: str, method: str, channels: int, size: int, device: torch.device) -> float:
+    """Seconds per image and time step of a simulation, whatever preparing it takes."""
+    few, many = 2, 6
+
+    def simulate(steps: int) -> float:
+        model = build(network, method, steps, 10, channels).to(device).eval()
+        images = torch.randn(BATCH, channels, size, size, device=device)
+        start = _now(device)
+        with torch.no_grad():
+            model(images)
+        return _now(device) - start
+
+    simulate(few)
+    return max(0.0, simulate(many) - simulate(few)) / (many - few) / BATCH
 
 
 def _step(model: nn.Module, batch: int, channels: int, size: int, trains: bool, device: torch.device) -> float:

@@ -24,6 +24,7 @@ from benchmarks.synops import LedgerRow, SynOps, counting
 from benchmarks.training import Epoch, Trainer, Training
 
 OnEpoch = Callable[[Epoch], None]
+OnImages = Callable[[int, int], None]
 
 
 def execute(
@@ -32,9 +33,11 @@ def execute(
     on_epoch: OnEpoch = lambda epoch: None,
     sweep: str | None = None,
     code: Code | None = None,
+    on_images: OnImages = lambda images, of: None,
 ) -> Result:
     """Carry a run out, or what is left of it, and record it in its run directory.
 
+    `on_epoch` is told every epoch trained, `on_images` how many images of how many have been simulated.
     A parent must have ended before. Raises BadInput for data that are not there, `training.Diverged` for a loss that
     is no number, and whatever torch raises; `benchmarks.launch` turns those into recorded failures.
     """
@@ -56,7 +59,7 @@ def execute(
 
     training = _train(run, recipe, network, data, place, Training(memory), on_epoch)
     network.eval()
-    final, operations, ledger = _measure(run, network, data, place)
+    final, operations, ledger = _measure(run, network, data, place, on_images)
 
     store.write_table(place / store.LEDGER, ledger)
     _save(network.state_dict(), place / store.NETWORK)
@@ -104,14 +107,14 @@ def _train(
 
 
 def _measure(
-    run: Run, network: nn.Module, data: Dataset, place: Path
+    run: Run, network: nn.Module, data: Dataset, place: Path, on_images: OnImages
 ) -> tuple[Evaluation, SynOps, Iterable[LedgerRow]]:
     """Accuracy, speed and synaptic operations over the whole test split.
 
     Counting does not run while speed is taken. A network that is simulated step by step runs once, and has no speed.
     """
     if hasattr(network, "trajectory"):
-        return _simulate(run, network, data, place)
+        return _simulate(run, network, data, place, on_images)
     speed = evaluate(network, data.test, data, run.timesteps)
     example = data.test.images[:1].float()
     with counting(network, example, run.timesteps) as counter:
@@ -124,12 +127,17 @@ def _measure(
 
 
 def _simulate(
-    run: Run, network: nn.Module, data: Dataset, place: Path
+    run: Run, network: nn.Module, data: Dataset, place: Path, on_images: OnImages
 ) -> tuple[Evaluation, SynOps, Iterable[LedgerRow]]:
     """The same for a network that is simulated step by step, with a stop at every step count that it passes."""
     half_done = place / store.CHECKPOINT
     saved = _weights(half_done, torch.device("cpu")) if half_done.exists() else None
-    found = stops.simulate(network, data, stops.stops_of(run), saved, lambda sums: _save(sums, half_done))
+
+    def keep(sums: dict[str, Any]) -> None:
+        _save(sums, half_done)
+        on_images(sums["images"], len(data.test.labels))
+
+    found = stops.simulate(network, data, stops.stops_of(run), saved, keep)
     stops.write(found, place)
     return stops.evaluation(found[-1]), found[-1].operations, found[-1].ledger
 

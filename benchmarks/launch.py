@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks import store
 from benchmarks.identity import key, parent
@@ -30,6 +30,7 @@ class Observer(Protocol):
 
     def started(self, run: Run) -> None: ...
     def epoch(self, run: Run, epoch: Epoch) -> None: ...
+    def simulated(self, run: Run, images: int, of: int) -> None: ...
     def ended(self, run: Run, result: Result) -> None: ...
 
 
@@ -63,7 +64,7 @@ def _in_own_process(
     sender.close()
     try:
         while True:
-            observer.epoch(run, receiver.recv())
+            _pass_on(receiver.recv(), run, observer)
     except EOFError:
         process.join()
     except BaseException:
@@ -71,6 +72,14 @@ def _in_own_process(
         process.join()
         raise
     return store.result(results, run) or _failure(run, results, "failed", _ending(process.exitcode))
+
+
+def _pass_on(message: Any, run: Run, observer: Observer) -> None:
+    """What a run says of itself: an epoch, or how many images have been simulated."""
+    if isinstance(message, tuple):
+        observer.simulated(run, *message)
+    else:
+        observer.epoch(run, message)
 
 
 def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: Connection) -> None:
@@ -84,7 +93,7 @@ def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: C
 
     try:
         with FileLock(store.directory(results, run) / ".lock", timeout=0):
-            execute(run, results, progress.send, sweep, running)
+            execute(run, results, progress.send, sweep, running, lambda *images: progress.send(images))
     except BrokenPipeError:
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
     except Timeout:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import baselines.ann
 import baselines.calibration
 import baselines.conversion
+import baselines.events
 import baselines.qcfs
 import baselines.stbp
 import dsr
@@ -60,7 +61,8 @@ def _in_representation_space(network: nn.Module, timesteps: int, recipe: Recipe)
 
 
 def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    return baselines.conversion.Converted(network, timesteps)
+    library, _ = dsr.engine.kernels.load(baselines.events.SOURCE)
+    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,))
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:

@@ -40,6 +40,9 @@ class Mirroring:
     def started(self, run: Run) -> None:
         self.inner.started(run)
 
+    def simulated(self, run: Run, images: int, of: int) -> None:
+        self.inner.simulated(run, images, of)
+
     def epoch(self, run: Run, epoch: Epoch) -> None:
         self.inner.epoch(run, epoch)
         if time.monotonic() - self.last > SECONDS_BETWEEN:

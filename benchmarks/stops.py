@@ -8,7 +8,7 @@ been added up is saved after every batch of images, and an interrupted simulatio
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,19 +19,32 @@ from torch.nn import functional as F
 
 from benchmarks import store
 from benchmarks.data import Dataset, evaluation_batches
-from benchmarks.evaluation import ROWS, Evaluation
+from benchmarks.evaluation import Evaluation
 from benchmarks.identity import key
 from benchmarks.recipes import GRID, anytime, resolve
 from benchmarks.record import Result, save, write_whole
 from benchmarks.spec import Run
-from benchmarks.synops import Counter, LedgerRow, SynOps, counting
+from benchmarks.structure import Structure, structure
+from benchmarks.synops import Counter, LedgerRow, SynOps
+
+IMAGES = 100
+"""Images that are simulated between two savings; no result depends on it."""
+
+
+class Passed(Protocol):
+    """A run after some steps: logits `(B, classes)`, and each neuron's spikes so far by pixel, over all images."""
+
+    @property
+    def logits(self) -> Tensor: ...
+    @property
+    def emitted(self) -> Mapping[str, Tensor]: ...
 
 
 class Simulated(Protocol):
     """A network that is run step by step."""
 
-    def trajectory(self, x: Tensor) -> Iterator[Tensor]:
-        """Logits after each of its T steps."""
+    def trajectory(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
+        """What a run on `x` that ends at each of `stops` (ascending) gives."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +60,13 @@ class Stop:
 
 @dataclass
 class Sums:
-    """Over the images seen so far; `nonzero` per stop and neuron counts what was emitted since the stop before."""
+    """Over the images seen so far; `emitted` per stop counts the spikes of each neuron by pixel."""
 
     stops: list[int]
     images: int = 0
     correct: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
-    nonzero: list[dict[str, Tensor]] = field(default_factory=list)
+    emitted: list[dict[str, Tensor]] = field(default_factory=list)
 
 
 def stops_of(run: Run) -> list[int]:
@@ -73,35 +86,29 @@ def simulate(
     sums = Sums(stops, 0, zero.copy(), [0.0] * len(stops), [{} for _ in stops])
     if saved and saved["stops"] == stops:
         sums = Sums(**saved)
-    with counting(network, data.test.images[:1].float(), stops[-1]) as counter:
-        for number, (images, labels) in enumerate(evaluation_batches(data.test, data, ROWS)):
-            if number * ROWS >= sums.images:
-                _add(sums, network, images, labels, counter)  # type: ignore[arg-type]
-                keep(asdict(sums))
-    return list(_read(sums, counter))
+    for number, (images, labels) in enumerate(evaluation_batches(data.test, data, IMAGES)):
+        if number * IMAGES >= sums.images:
+            _add(sums, network, images, labels)  # type: ignore[arg-type]
+            keep(asdict(sums))
+    found = structure(network, data.test.images[:1].float())
+    return [_read(sums, at, network, found) for at in range(len(stops))]
 
 
-def _add(sums: Sums, network: Simulated, images: Tensor, labels: Tensor, counter: Counter) -> None:
-    for step, logits in enumerate(network.trajectory(images), 1):
-        if step not in sums.stops:
-            continue
-        at = sums.stops.index(step)
-        sums.correct[at] += int((logits.argmax(1) == labels).sum())
-        sums.loss[at] += float(F.cross_entropy(logits, labels, reduction="sum").double())
-        emitted = sums.nonzero[at]
-        for name, count in counter.nonzero.items():
-            emitted[name] = emitted[name] + count.cpu() if name in emitted else count.cpu()
-        counter.nonzero = {}
+def _add(sums: Sums, network: Simulated, images: Tensor, labels: Tensor) -> None:
+    for at, passed in enumerate(network.trajectory(images, sums.stops)):
+        sums.correct[at] += int((passed.logits.argmax(1) == labels).sum())
+        sums.loss[at] += float(F.cross_entropy(passed.logits, labels, reduction="sum").double())
+        total = sums.emitted[at]
+        for name, count in passed.emitted.items():
+            total[name] = total.get(name, 0) + count.cpu().long()
     sums.images += len(labels)
 
 
-def _read(sums: Sums, counter: Counter) -> Iterator[Stop]:
-    total: dict[str, Tensor] = {}
-    for at, steps in enumerate(sums.stops):
-        total = {name: total.get(name, 0) + count for name, count in sums.nonzero[at].items()}
-        there = replace(counter, timesteps=steps, nonzero=total, images=sums.images)
-        top1, loss = 100.0 * sums.correct[at] / sums.images, sums.loss[at] / sums.images
-        yield Stop(steps, top1, loss, there.per_image(), there.ledger())
+def _read(sums: Sums, at: int, network: nn.Module, found: Structure) -> Stop:
+    steps, images = sums.stops[at], sums.images
+    counter = Counter(network, steps, found.layers, found.neurons, sums.emitted[at], images)
+    top1, loss = 100.0 * sums.correct[at] / images, sums.loss[at] / images
+    return Stop(steps, top1, loss, counter.per_image(), counter.ledger())
 
 
 def evaluation(stop: Stop) -> Evaluation:

@@ -14,9 +14,9 @@ from dsr.engine import kernels
 
 @pytest.fixture
 def fresh_kernels():
-    kernels._load.cache_clear()
+    kernels.load.cache_clear()
     yield
-    kernels._load.cache_clear()
+    kernels.load.cache_clear()
 
 
 def test_without_a_compiler_the_reason_is_said_and_torch_does_the_work(fresh_kernels, monkeypatch):
@@ -46,6 +46,6 @@ def test_the_library_is_compiled_once(fresh_kernels, monkeypatch, tmp_path):
     assert kernels.library() is not None
     (built,) = tmp_path.glob("dsr-bench/*.so")
     stamp = built.stat().st_mtime_ns
-    kernels._load.cache_clear()
+    kernels.load.cache_clear()
     assert kernels.library() is not None
     assert built.stat().st_mtime_ns == stamp

@@ -68,7 +68,7 @@ def test_the_whole_test_split_is_not_taken_for_a_part_of_it():
 
 
 def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, monkeypatch):
-    monkeypatch.setattr(stops, "ROWS", 100)  # 320 test images in four batches
+    monkeypatch.setattr(stops, "IMAGES", 100)  # 320 test images in four batches
     execute(ANN, tmp_path)
     uninterrupted, add, calls = execute(SHORT, tmp_path), stops._add, []
     (store.directory(tmp_path, SHORT) / store.RESULT).unlink()

@@ -1,4 +1,4 @@
-"""Compiles `spikes.c` once per machine and loads it. Without a compiler, AVX-512 or AVX2 all runs in torch instead.
+"""Compiles C files once per machine and loads them. Without a compiler, AVX-512 or AVX2 all runs in torch instead.
 
 The library is kept in `$XDG_CACHE_HOME/dsr-bench` (`~/.cache/dsr-bench`), named by source, compiler and processor.
 `DSR_KERNELS=off` never compiles. Building takes about a second.
@@ -21,8 +21,12 @@ FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fopenmp")
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None where there can be none; `reason()` says why."""
-    return _load()[0]
+    """The compiled spike kernels, or None where there can be none; `reason()` says why."""
+    loaded, _ = load(SOURCE, HEADER)
+    if loaded:
+        loaded.clamp_backward.restype = ctypes.c_double
+        loaded.entries.restype = ctypes.c_int64
+    return loaded
 
 
 def instruction_set() -> str:
@@ -32,36 +36,35 @@ def instruction_set() -> str:
 
 def reason() -> str:
     """Why there are no compiled kernels, in a line; empty when there are."""
-    return _load()[1]
+    return load(SOURCE, HEADER)[1]
 
 
 @cache
-def _load() -> tuple[ctypes.CDLL | None, str]:
+def load(source: Path, *headers: Path) -> tuple[ctypes.CDLL | None, str]:
+    """A C file, compiled and loaded; or None, and why not in a line."""
     if os.environ.get("DSR_KERNELS") == "off":
         return None, "DSR_KERNELS=off"
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         return None, "no C compiler (cc, gcc or clang)"
     try:
-        loaded = ctypes.CDLL(str(_built(compiler)))
+        return ctypes.CDLL(str(_built(compiler, source, headers))), ""
     except (OSError, subprocess.SubprocessError) as error:
         return None, _first_error(error)
-    loaded.clamp_backward.restype = ctypes.c_double
-    loaded.entries.restype = ctypes.c_int64
-    return loaded, ""
 
 
-def _built(compiler: str) -> Path:
+def _built(compiler: str, source: Path, headers: tuple[Path, ...]) -> Path:
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60).stdout
-    made_of = (SOURCE.read_bytes(), HEADER.read_bytes(), version, " ".join(FLAGS).encode(), _processor().encode())
+    texts = [file.read_bytes() for file in (source, *headers)]
+    made_of = (*texts, version, " ".join(FLAGS).encode(), _processor().encode())
     name = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dsr-bench"
-    target = folder / f"spikes-{name}.so"
+    target = folder / f"{source.stem}-{name}.so"
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             partial = Path(scratch) / target.name
-            command = [compiler, *FLAGS, str(SOURCE), "-o", str(partial)]
+            command = [compiler, *FLAGS, str(source), "-o", str(partial)]
             subprocess.run(command, capture_output=True, check=True, timeout=300, text=True)
             partial.replace(target)
     return target

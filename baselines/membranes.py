@@ -1,0 +1,135 @@
+"""The state of a simulation by events: what `events.c` works on, layer by layer, for some images.
+
+Channels are innermost, `(images, pixels, width)`, the width padded to whole vectors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+LANES = 8
+
+
+class Driven(Protocol):
+    """A neuron as a simulation sees it."""
+
+    threshold: Tensor
+    start: float
+
+    def driven(self, x: Tensor) -> Tensor:
+        """A current and the neuron's own, which is the same at every step."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """The spikes of one layer that arrive at another; the fields are those of `events.c`."""
+
+    source: str
+    first: Tensor
+    runs: Tensor
+    weight: Tensor
+    identity: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What is the same for all images: `shape` (C, H, W) or (C,), and the spikes that arrive. `neuron` None: logits."""
+
+    shape: tuple[int, ...]
+    neuron: Driven | None
+    terms: list[Term]
+
+    @property
+    def pixels(self) -> int:
+        return max(1, torch.Size(self.shape[1:]).numel())
+
+    @property
+    def width(self) -> int:
+        return -(-self.shape[0] // LANES) * LANES
+
+
+class _TermOfC(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("events", "count", "first", "runs", "weight")),
+        *((name, ctypes.c_int64) for name in ("size", "row", "identity")),
+    )
+
+
+class _LayerOfC(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("membrane", "drive", "events", "count", "by_pixel", "by_channel")),
+        *((name, ctypes.c_int64) for name in ("images", "pixels", "width", "varies")),
+        ("threshold", ctypes.c_float),
+    )
+
+
+class State:
+    """A simulation of some images; `currents` and `logits` are what flows when no neuron fires."""
+
+    @torch.no_grad()
+    def __init__(
+        self, layers: dict[str, Layer], currents: dict[str, Tensor], logits: Tensor, library: ctypes.CDLL
+    ) -> None:
+        self.library, self.threads = library, torch.get_num_threads()
+        self.without_spikes = logits
+        self.layers: dict[str, _Running] = {}
+        for name, layer in layers.items():
+            current = currents.get(name, torch.zeros_like(logits))
+            self.layers[name] = _Running(layer, current, self.layers)
+
+    def step(self, last: str = "") -> None:
+        """All layers up to the one named `last`, one step; "" is the readout."""
+        for name, layer in self.layers.items():
+            self.library.advance(*layer.of_c, ctypes.c_int64(self.threads))
+            if name == last:
+                break
+
+    def logits(self, steps: int) -> Tensor:
+        """Their mean over the steps, `(B, classes)`."""
+        classes = self.without_spikes.shape[1]
+        return self.layers[""].membrane[:, 0, :classes] / steps + self.without_spikes
+
+    def emitted(self) -> dict[str, Tensor]:
+        """Spikes of each neuron layer so far, by pixel (in total, for features without pixels)."""
+        return {name: of.by_pixel.sum(0).view(of.layer.shape[1:]) for name, of in self.layers.items() if name}
+
+
+class _Running:
+    """The state of one layer. `current`: what flows when no neuron fires; `before`: the layers it may hear from."""
+
+    def __init__(self, layer: Layer, current: Tensor, before: dict[str, _Running]) -> None:
+        images, pixels, width, neuron = len(current), layer.pixels, layer.width, layer.neuron
+        drive = _channels_last(neuron.driven(current) if neuron else current, pixels, width)
+        theta = neuron.threshold if neuron else torch.zeros(())
+        self.layer, self.membrane = layer, drive + (neuron.start * theta if neuron else 0.0)
+        everywhere = drive[0, 0].clone()
+        varies = not bool((drive == everywhere).all())
+        self.events, self.count = _whole_numbers(images, pixels * width), _whole_numbers(images)
+        self.by_pixel, self.by_channel = _whole_numbers(images, pixels), _whole_numbers(images, width)
+        self.drive = drive if varies else everywhere
+        fired = (self.events, self.count, self.by_pixel, self.by_channel) if neuron else ()
+        addresses = [x.data_ptr() for x in (self.membrane, self.drive, *fired)] + [None] * (0 if neuron else 4)
+        terms = [_term_of_c(term, before[term.source]) for term in layer.terms]
+        of_c = _LayerOfC(*addresses, images, pixels, width, varies, theta.item())
+        self.of_c = ctypes.byref(of_c), (_TermOfC * len(terms))(*terms), ctypes.c_int64(len(terms))
+
+
+def _term_of_c(term: Term, source: _Running) -> _TermOfC:
+    addresses = [x.data_ptr() for x in (source.events, source.count, term.first, term.runs, term.weight)]
+    return _TermOfC(*addresses, source.events.shape[1], term.weight[0].numel(), term.identity)
+
+
+def _whole_numbers(*shape: int) -> Tensor:
+    return torch.zeros(*shape, dtype=torch.int32)
+
+
+def _channels_last(x: Tensor, pixels: int, width: int) -> Tensor:
+    """`(B, C, ...)` -> `(B, pixels, width)`, padded with zeros."""
+    out = x.new_zeros(len(x), pixels, width)
+    out[..., : x.shape[1]] = x.flatten(2).transpose(1, 2) if x.dim() > 2 else x.unsqueeze(1)
+    return out

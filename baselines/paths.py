@@ -1,0 +1,181 @@
+"""What leads from one layer of neurons to the next, read off a network's graph: sums of scaled linear layers of spikes.
+
+Only between neurons is there anything that is not linear in the spikes, so a neuron's current is what flows when all
+are silent (`Silent`) plus its `Path`s from the neurons before it. `reach` writes a path out spike by spike.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from baselines.ann import Readout
+
+POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+UNCHANGED = (nn.Identity, nn.Dropout, nn.Flatten)
+CALLS = (*(("call_function", add) for add in (operator.add, operator.iadd, torch.add)), ("call_method", "flatten"))
+
+
+class Unsupported(Exception):
+    """The network holds something that these modules do not understand."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """`scale` per channel times a linear layer (None: identity) of the pooled spikes of the neuron named `source`."""
+
+    source: str
+    pools: tuple[nn.Module, ...] = ()
+    linear: nn.Conv2d | nn.Linear | None = None
+    scale: Tensor | None = None
+
+
+class Tracer(fx.Tracer):
+    """Leaves are neurons, the first layer, the readout and modules without children."""
+
+    def __init__(self, leaves: tuple[type[nn.Module], ...]) -> None:
+        super().__init__()
+        self.leaves = (*leaves, Readout)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, self.leaves) or not any(m.children())
+
+
+class Silent(fx.Interpreter):
+    """Runs a network whose neurons do not fire; `currents` is what reaches each of them."""
+
+    def __init__(self, graph: fx.GraphModule, neuron: type[nn.Module]) -> None:
+        super().__init__(graph)
+        self.neuron, self.currents = neuron, dict[str, Tensor]()
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if isinstance(self.fetch_attr(target), self.neuron):
+            self.currents[target] = args[0]
+            return torch.zeros_like(args[0])
+        return super().call_module(target, args, kwargs)
+
+
+def paths(graph: fx.GraphModule, neuron: type[nn.Module]) -> dict[str, list[Path]]:
+    """The paths to every neuron, in the order in which they run, and under "" those to the logits.
+
+    Raises Unsupported for a network that is not made of what is understood.
+    """
+    found: dict[fx.Node, list[Path]] = {}
+    wanted: dict[str, list[Path]] = {}
+    for node in graph.graph.nodes:
+        before = [path for argument in node.all_input_nodes for path in found[argument]]
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if module is not None and isinstance(module, neuron):
+            if node.target in wanted:
+                raise Unsupported(f"{node.target} runs twice in a step")
+            wanted[str(node.target)] = before
+            found[node] = [Path(str(node.target))]
+        elif node.op == "output":
+            wanted[""] = before
+        else:
+            found[node] = [_through(node, module, path) for path in before]
+    return wanted
+
+
+def _through(node: fx.Node, module: nn.Module | None, path: Path) -> Path:
+    """A path and one step more. What no spikes lead to is never asked: it may be anything."""
+    spikes = path.linear is None and path.scale is None
+    if isinstance(module, _BatchNorm):
+        assert module.running_var is not None
+        factor = torch.rsqrt(module.running_var + module.eps)
+        factor = factor if module.weight is None else factor * module.weight
+        return replace(path, scale=factor if path.scale is None else path.scale * factor)
+    if isinstance(module, Readout) and spikes and module.timesteps == 1:
+        return replace(path, linear=module.linear)
+    if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and _plain(module)):
+        if spikes:
+            return replace(path, linear=module)
+    elif isinstance(module, POOLS) and spikes:
+        return replace(path, pools=(*path.pools, module))
+    elif isinstance(module, UNCHANGED) or (node.op, node.target) in CALLS:
+        return path
+    raise Unsupported(f"{node.target} behind {path.source}")
+
+
+def _plain(layer: nn.Conv2d) -> bool:
+    whole = layer.groups == 1 and layer.dilation == (1, 1) and not isinstance(layer.padding, str)
+    return whole and layer.padding_mode == "zeros"
+
+
+class Reach(NamedTuple):
+    """Where spikes arrive and how: of pixel p at the pixels `to[i]`, by `matrix[i]`, for first[p] <= i < first[p + 1].
+
+    `weight` is (matrices, channels, outputs), or (matrices, channels) where a channel reaches itself alone.
+    """
+
+    first: Tensor
+    matrix: Tensor
+    to: Tensor
+    weight: Tensor
+
+
+def reach(path: Path, shape: tuple[int, ...], amplitude: Tensor) -> Reach:
+    """Write a path out; `shape` (C, H, W) or (C,) and `amplitude` are its source's."""
+    height, width = shape[1:] or (1, 1)
+    pixel, place, share, (height, width) = _pooled(path.pools, height, width)
+    first, tap, to = _windows(path.linear, height, width)
+    count = first[place + 1] - first[place]
+    row = torch.arange(len(place)).repeat_interleave(count)
+    at = first[place][row] + torch.arange(len(row)) - (count.cumsum(0) - count)[row]
+    kinds, matrix = torch.stack([tap[at].double(), share[row].double()]).unique(dim=1, return_inverse=True)
+    weight = _matrices(path.linear, path.scale, shape[0], amplitude)[kinds[0].long()]
+    weight = weight * kinds[1].to(weight.dtype).view(-1, *[1] * (weight.dim() - 1))
+    starts = torch.bincount(pixel[row], minlength=max(1, torch.Size(shape[1:]).numel())).cumsum(0)
+    return Reach(torch.cat([starts.new_zeros(1), starts]), matrix, to[at], weight)
+
+
+def _pooled(pools: tuple[nn.Module, ...], height: int, width: int) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
+    """Which pixel goes into which place of the pooled map, with which share."""
+    basis = torch.eye(height * width).view(-1, 1, height, width)
+    for pool in pools:
+        basis = pool(basis)
+    shares = basis.flatten(1)
+    pixel, place = shares.nonzero(as_tuple=True)
+    return pixel, place, shares[pixel, place], (basis.shape[2], basis.shape[3])
+
+
+def _windows(layer: nn.Conv2d | nn.Linear | None, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Where each place's outputs begin; for each of them, the tap of the kernel that leads there, and the output."""
+    places = torch.arange(height * width)
+    if isinstance(layer, nn.Conv2d):
+        assert not isinstance(layer.padding, str)
+        return _of_convolution(height, width, layer.kernel_size, layer.stride, layer.padding)
+    once = torch.arange(height * width + 1)
+    return (once, places * 0, places) if layer is None else (once, places, places * 0)
+
+
+@cache
+def _of_convolution(
+    height: int, width: int, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
+    sizes = zip((height, width), kernel, stride, padding, strict=True)
+    rows, columns = ((size + 2 * p - k) // s + 1 for size, k, s, p in sizes)
+    at = [torch.arange(n) for n in (height, width, *kernel)]
+    y, x, ky, kx = torch.meshgrid(*at[:3], at[3].flip(0), indexing="ij")
+    down, right = y + padding[0] - ky, x + padding[1] - kx
+    row, column = down.div(stride[0], rounding_mode="floor"), right.div(stride[1], rounding_mode="floor")
+    there = (down % stride[0] == 0) & (right % stride[1] == 0)
+    there &= (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    first = torch.cat([torch.zeros(1, dtype=torch.long), there.sum((2, 3)).flatten().cumsum(0)])
+    # the other way round, so that taps that lead to neighbours are neighbours
+    return first, (ky * kernel[1] + kernel[1] - 1 - kx)[there], (row * columns + column)[there]
+
+
+def _matrices(layer: nn.Conv2d | nn.Linear | None, scale: Tensor | None, channels: int, amplitude: Tensor) -> Tensor:
+    """The weights by tap, (taps, channels, outputs); the identity's (1, channels)."""
+    if layer is None:
+        return (amplitude.expand(channels) if scale is None else scale * amplitude).unsqueeze(0)
+    weight = layer.weight.flip(-1) if isinstance(layer, nn.Conv2d) else layer.weight
+    weight = weight.reshape(weight.shape[0], channels, -1).permute(2, 1, 0) * amplitude
+    return weight if scale is None else weight * scale
