@@ -128,15 +128,19 @@ def reach(path: Path, shape: tuple[int, ...], amplitude: Tensor) -> Reach:
     count = first[place + 1] - first[place]
     row = torch.arange(len(place)).repeat_interleave(count)
     at = first[place][row] + torch.arange(len(row)) - (count.cumsum(0) - count)[row]
-    kinds, matrix = torch.stack([tap[at].double(), share[row].double()]).unique(dim=1, return_inverse=True)
-    weight = _matrices(path.linear, path.scale, shape[0], amplitude)[kinds[0].long()]
-    weight = weight * kinds[1].to(weight.dtype).view(-1, *[1] * (weight.dim() - 1))
+    shares, kind = share.unique(return_inverse=True)  # one, but for a pool whose windows differ
+    weight = _matrices(path.linear, path.scale, shape[0], amplitude)
+    matrix = kind[row] * len(weight) + tap[at]
+    weight = (weight * shares.view(-1, *[1] * weight.dim())).flatten(0, 1)
     starts = torch.bincount(pixel[row], minlength=max(1, torch.Size(shape[1:]).numel())).cumsum(0)
     return Reach(torch.cat([starts.new_zeros(1), starts]), matrix, to[at], weight)
 
 
 def _pooled(pools: tuple[nn.Module, ...], height: int, width: int) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
     """Which pixel goes into which place of the pooled map, with which share."""
+    if not pools:
+        pixel = torch.arange(height * width)
+        return pixel, pixel, torch.ones(len(pixel)), (height, width)
     basis = torch.eye(height * width).view(-1, 1, height, width)
     for pool in pools:
         basis = pool(basis)

@@ -107,6 +107,9 @@ BUILT_IN: Mapping[str, Method] = {
     "stbp-tdbn-spikes": Method(
         "STBP-tdBN, logits are rates of output spikes", baselines.stbp.LIF, norm=_threshold_norm, readout=_mean_spikes
     ),
+    "stbp-tdbn-tuned": Method(
+        "STBP-tdBN, triangular surrogate, soft reset without gradient", baselines.stbp.LIF, norm=_threshold_norm
+    ),
     "threshold-balancing": _converted("Conversion of ann, 99.9th percentile, v0 = 0", _balance),
     "threshold-balancing-half": _converted("Conversion of ann, 99.9th percentile, v0 = theta / 2", _balance),
     "deng-gu": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),

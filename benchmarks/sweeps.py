@@ -11,7 +11,7 @@ from benchmarks.spec import Run, Scale
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
 CONVERTED = ("threshold-balancing", "threshold-balancing-half", "deng-gu", "calibration", "qcfs", "qcfs-l8")
 AS_PUBLISHED = ("calibration-published", "qcfs-published")
-METHODS = (*TRAINED, *CONVERTED)
+METHODS = (*TRAINED, "stbp-tdbn-tuned", *CONVERTED)
 TINY = {"smoke": ("preact-resnet-tiny",)}
 PAPER_BODY = {
     "paper": ("preact-resnet18",),

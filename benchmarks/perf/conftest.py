@@ -16,6 +16,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "subject" not in metafunc.fixturenames:
+        return
     option = metafunc.config.getoption
     chosen = tuple(option("--perf-subjects").split(",")) if option("--perf-subjects") else subjects()
     timesteps = tuple(int(t) for t in option("--perf-timesteps").split(","))
