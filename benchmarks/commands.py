@@ -46,7 +46,7 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
     work = plan(runs, results)
     _describe(console, name, title, work, scale)
     if work.missing:
-        _check_data(work.missing)
+        _check_data(console, work.missing)
         if only_plan or scale != "smoke":
             _estimate(console, work.missing)
     if only_plan:
@@ -80,13 +80,16 @@ def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale)
     console.print(" plan   " + " · ".join(parts), highlight=False)
 
 
-def _check_data(missing: Iterable[Run]) -> None:
-    """Everything a run could trip over later is looked at before the first one starts."""
+def _check_data(console: Console, missing: Iterable[Run]) -> None:
+    """Everything a run could trip over later is looked at before the first one starts; event data are packed."""
     from benchmarks.data import load
-    from benchmarks.recipes import resolve
+    from benchmarks.display import packing
+    from benchmarks.recipes import frames, resolve
 
-    for dataset in dict.fromkeys(run.dataset for run in missing):
-        load(dataset, resolve(next(run for run in missing if run.dataset == dataset)))
+    wanted = {(run.dataset, frames(run, recipe)): recipe for run in missing for recipe in [resolve(run)]}
+    for (dataset, count), recipe in wanted.items():
+        with packing(console, f"{dataset}, {count} frames") as on_recording:
+            load(dataset, recipe, frames=count, on_recording=on_recording)
 
 
 def _estimate(console: Console, missing: list[Run]) -> None:

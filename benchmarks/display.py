@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -83,6 +85,14 @@ class Display:
     def _say(self, text: str) -> None:
         self.spoke = time.perf_counter()
         self.console.print(text, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def packing(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar, once there is something to show."""
+    with Progress(TextColumn("packing " + what), BarColumn(bar_width=24), MofNCompleteColumn(), console=console) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        yield lambda done, of: bar.update(task, completed=done, total=of, visible=True)
 
 
 def _short(run: Run) -> str:

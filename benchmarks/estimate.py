@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from benchmarks.data import Dataset, load
 from benchmarks.methods import named
 from benchmarks.networks import build
-from benchmarks.recipes import resolve
+from benchmarks.recipes import frames, resolve
 from benchmarks.spec import Recipe, Run
 from benchmarks.stops import passed_through
 
@@ -30,8 +30,8 @@ def seconds(runs: Iterable[Run]) -> Mapping[Run, float]:
 
 def _duration(run: Run) -> float:
     recipe = resolve(run)
-    data = _load(run, recipe)
-    train, test = _per_image(run.network, run.method, run.timesteps, data.channels, data.train.images.shape[-1])
+    data = _load(run, recipe, frames(run, recipe))
+    train, test = _per_image(run.network, run.method, run.timesteps, data.channels, data.example.shape[-1])
     held_out = len(data.validation.labels) if data.validation else 0
     trained = recipe.epochs * len(data.train.labels)
     # after training, accuracy and operations are measured one after the other; a conversion counts as it goes
@@ -40,14 +40,14 @@ def _duration(run: Run) -> float:
     return START_SECONDS + trained * train + evaluated * test
 
 
-def _load(run: Run, recipe: Recipe) -> Dataset:
-    return _load_once(run.dataset, recipe.train_images, recipe.validation_images, recipe.test_images)
+def _load(run: Run, recipe: Recipe, frames: int) -> Dataset:
+    return _load_once(run.dataset, recipe.train_images, recipe.validation_images, recipe.test_images, frames)
 
 
 @cache
-def _load_once(name: str, train: int | None, validation: int, test: int | None) -> Dataset:
+def _load_once(name: str, train: int | None, validation: int, test: int | None, frames: int) -> Dataset:
     recipe = Recipe(0, 1, 0.0, train_images=train, validation_images=validation, test_images=test)
-    return load(name, recipe)
+    return load(name, recipe, frames=frames)
 
 
 @cache

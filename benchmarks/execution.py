@@ -17,7 +17,7 @@ from benchmarks.metering import idle_memory
 from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.provenance import Code, provenance
-from benchmarks.recipes import resolve
+from benchmarks.recipes import frames, resolve
 from benchmarks.record import Result, save
 from benchmarks.spec import Recipe, Run
 from benchmarks.synops import LedgerRow, SynOps, counting
@@ -47,7 +47,7 @@ def execute(
         return taken
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
-    data = load(run.dataset, recipe, device)
+    data = load(run.dataset, recipe, device, frames(run, recipe))
     source = provenance(data, code)
     store.describe(place, run, sweep)
     memory = idle_memory(device)
@@ -116,8 +116,7 @@ def _measure(
     if hasattr(network, "trajectory"):
         return _simulate(run, network, data, place, on_images)
     speed = evaluate(network, data.test, data, run.timesteps)
-    example = data.test.images[:1].float()
-    with counting(network, example, run.timesteps) as counter:
+    with counting(network, data.example, run.timesteps) as counter:
         counted = evaluate(network, data.test, data, run.timesteps)
     # counting runs the network's own modules, an engine folds norms: rounding may move an image in a thousand
     assert abs(counted.top1 - speed.top1) <= max(0.1, 200.0 / len(data.test.labels)), (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmarks.spec import Parameter, Recipe, Run, variant
+from benchmarks.spec import Augmentation, Parameter, Recipe, Run, variant
 
 PARENT: Mapping[str, str] = {
     "threshold-balancing": "ann",
@@ -24,12 +24,20 @@ PARENT: Mapping[str, str] = {
 }
 """Methods that start from another method's trained weights."""
 
+EVENT_DATA = ("nmnist", "cifar10dvs", "cifar10dvs-sim")
+"""Data sets of recordings, of which a run sees frames."""
+
 TIMELESS = ("ann", "ann-published", "qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann")
 
 
 def timeless(method: str) -> bool:
     """Whether a method has no time axis: it exists at T = 1 only, and every T of a comparison shares it."""
     return variant(method)[0] in TIMELESS
+
+
+def frames(run: Run, recipe: Recipe) -> int:
+    """Of event data: the frames of a recording that a run sees. What has no time, or is converted, sees their mean."""
+    return 1 if timeless(run.method) or recipe.epochs == 0 else run.timesteps
 
 
 ANYTIME = ("threshold-balancing", "threshold-balancing-half", "qcfs", "qcfs-l8", "qcfs-published")
@@ -55,6 +63,8 @@ def resolve(run: Run) -> Recipe:
         recipe = resolve(replace(run, method=base))
         return replace(recipe, neuron={**recipe.neuron, **changes}, sources=f"{recipe.sources}; varied by {run.method}")
     recipe = replace(_published(run), parent=PARENT.get(run.method))
+    if run.dataset in EVENT_DATA:
+        recipe = _event_data(recipe, run)
     if run.dataset == "digits":
         return _digits(recipe, run)
     match run.scale:
@@ -126,6 +136,12 @@ def _published(run: Run) -> Recipe:
             return CIFAR
 
 
+def _event_data(recipe: Recipe, run: Run) -> Recipe:
+    """[DSR] DVS-CIFAR10: learning rate 0.05, 300 epochs, crop and no flip. N-MNIST is ours: digits are not shifted."""
+    augmentation: Augmentation = "none" if run.dataset == "nmnist" else "crop"
+    return replace(_epochs(recipe, 300), learning_rate=0.05, augmentation=augmentation)
+
+
 def _ours(recipe: Recipe, scale: str) -> Recipe:
     return replace(recipe, sources=f"{recipe.sources}; cut down to {scale} scale by us")
 
@@ -137,6 +153,10 @@ def _epochs(recipe: Recipe, epochs: int) -> Recipe:
 def _laptop(recipe: Recipe, run: Run) -> Recipe:
     """[ours] 10,000 training images, 8 epochs of 156 iterations, half an epoch of warm-up, the whole test split."""
     recipe = _ours(_short_schedule(_epochs(recipe, 8), run), "laptop")
+    if run.dataset in EVENT_DATA:  # recordings are dear, and of N-MNIST 1,100 are a usual part
+        train, held_out = (800, 200) if run.dataset == "nmnist" else (2_000, 500)
+        recipe = replace(_epochs(recipe, 20), batch_size=32, warmup_iterations=train // 32)
+        return replace(recipe, train_images=train, validation_images=held_out)
     # beyond 64 steps a simulation of all 10,000 test images takes hours: the first 1,000 of the fixed order
     test_images = 1_000 if run.timesteps > 64 else None
     sizes = {"train_images": 10_000, "validation_images": 2_000, "test_images": test_images}
@@ -146,7 +166,8 @@ def _laptop(recipe: Recipe, run: Run) -> Recipe:
 def _smoke(recipe: Recipe, run: Run) -> Recipe:
     """[ours] Does it run? Never evidence."""
     recipe = _ours(_short_schedule(_epochs(recipe, 2), run), "smoke")
-    return replace(recipe, batch_size=32, warmup_iterations=4, train_images=320, validation_images=64, test_images=320)
+    sizes = {"train_images": 320, "validation_images": 64, "test_images": 100 if run.dataset in EVENT_DATA else 320}
+    return replace(recipe, batch_size=32, warmup_iterations=4, **sizes)  # type: ignore[arg-type]
 
 
 def _digits(recipe: Recipe, run: Run) -> Recipe:

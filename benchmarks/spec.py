@@ -15,7 +15,7 @@ from typing import Literal, get_args
 Scale = Literal["paper", "short", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 
-Augmentation = Literal["none", "crop-flip", "autoaugment-cutout"]
+Augmentation = Literal["none", "crop", "crop-flip", "autoaugment-cutout"]
 Precision = Literal["float32", "bfloat16"]
 Parameter = float | bool | str
 

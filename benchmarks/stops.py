@@ -90,7 +90,7 @@ def simulate(
         if number * IMAGES >= sums.images:
             _add(sums, network, images, labels)  # type: ignore[arg-type]
             keep(asdict(sums))
-    found = structure(network, data.test.images[:1].float())
+    found = structure(network, data.example)
     return [_read(sums, at, network, found) for at in range(len(stops))]
 
 

@@ -50,7 +50,10 @@ class SynOps:
 
 @dataclass
 class Counter:
-    """Attach to a network with `counting`, run images through it, then ask for `per_image`."""
+    """Attach to a network with `counting`, run images through it, then ask for `per_image`.
+
+    `inputs`: how many different inputs the first layer has: 1 for an image, T for frames.
+    """
 
     network: nn.Module
     timesteps: int
@@ -58,6 +61,7 @@ class Counter:
     neurons: dict[str, int]
     nonzero: dict[str, Tensor] = field(default_factory=dict)
     images: int = 0
+    inputs: int = 1
 
     def ledger(self) -> list[LedgerRow]:
         """Per layer: operations over all images seen, and what is needed to check them."""
@@ -86,7 +90,7 @@ class Counter:
         return SynOps(
             dense_macs_per_step=sum(layer.dense_macs for layer in self.layers),
             padded_macs_per_step=sum(layer.padded_macs for layer in self.layers),
-            analog_macs=first + graded,
+            analog_macs=first * self.inputs + graded,
             analog_macs_every_step=first * self.timesteps + graded,
             acs=sum(done[la.name] for la in self.layers if la.origin and la.spiking) / self.images,
             neuron_updates=updates,
@@ -95,15 +99,19 @@ class Counter:
 
     def _operations(self, layer: Layer) -> int:
         if layer.origin is None or layer.fanout is None:
-            return layer.dense_macs * self.images
+            return layer.dense_macs * self.images * self.inputs
         return int((self.nonzero[layer.origin].cpu() * layer.fanout).sum())
 
 
 @contextmanager
 def counting(network: nn.Module, example: Tensor, timesteps: int) -> Iterator[Counter]:
-    """Count all that passes through `network` (in evaluation mode) meanwhile. `example`: one image `(1, C, H, W)`."""
+    """Count all that passes through `network` (in evaluation mode) meanwhile.
+
+    `example`: one image `(1, C, H, W)` or its frames `(T, 1, C, H, W)`.
+    """
     found = structure(network, example)
     counter = Counter(network, timesteps, found.layers, found.neurons)
+    counter.inputs = len(example) if example.dim() == 5 else 1
     hooks = [network.get_submodule(name).register_forward_hook(_count(counter, name)) for name in counter.neurons]
     hooks.append(network.register_forward_pre_hook(_count_images(counter)))
     try:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.data import autoaugment, training_batches
+from benchmarks.data.inputs import Pixels
 from benchmarks.data.splits import Dataset, Split
 from benchmarks.data.torchvision_import import torchvision
 from benchmarks.spec import Recipe
@@ -26,7 +27,7 @@ def pictures(count: int) -> Tensor:
 @pytest.fixture
 def data() -> Dataset:
     split = Split(pictures(200), torch.arange(200) % 10)
-    return Dataset("x", 10, split, None, split, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "", "")
+    return Dataset("x", 10, split, None, split, Pixels((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)), "", "")
 
 
 @pytest.mark.parametrize("backwards", [False, True])

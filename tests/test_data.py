@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.data import DATASETS, Dataset, Split, evaluation_batches, load, training_batches
 from benchmarks.data.batches import Shifts, crop_and_flip
+from benchmarks.data.inputs import Pixels
 from benchmarks.data.torchvision_import import torchvision
 from benchmarks.spec import BadInput, Recipe
 
@@ -129,7 +130,7 @@ def numbered(count: int, size: int = 8, mean: float = 0.0, std: float = 1 / 255)
     rows = torch.ones(count, size, size).cumsum(1)
     images = torch.stack([rows, rows.mT, (torch.arange(count) % 255 + 1).view(-1, 1, 1).expand_as(rows)], 1)
     split = Split(images.to(torch.uint8), torch.arange(count))
-    return Dataset("numbered", count, split, None, split, (mean,) * 3, (std,) * 3, "", "")
+    return Dataset("numbered", count, split, None, split, Pixels((mean,) * 3, (std,) * 3), "", "")
 
 
 def epoch_of(data: Dataset, seed: int = 0, epoch: int = 1, batch_size: int = 7) -> tuple[list[int], torch.Tensor]:
@@ -180,7 +181,7 @@ def test_offsets_are_uniform_and_half_the_images_are_mirrored() -> None:
 
 
 def test_images_are_normalised_per_channel() -> None:
-    data = replace(numbered(3), mean=(0.5, 0.25, 0.0), std=(0.5, 0.1, 1.0))
+    data = replace(numbered(3), inputs=Pixels((0.5, 0.25, 0.0), (0.5, 0.1, 1.0)))
     ((images, labels),) = evaluation_batches(data.test, data)
     assert (images.dtype, labels.tolist()) == (torch.float32, [0, 1, 2])
     assert images[2, :, 4, 6].tolist() == pytest.approx([(5 / 255 - 0.5) / 0.5, (7 / 255 - 0.25) / 0.1, 3 / 255])
@@ -195,5 +196,5 @@ def test_real_cifar10_is_whole() -> None:
         assert split.images.shape == (10 * per_class, 3, 32, 32)
         assert split.labels.bincount().tolist() == [per_class] * 10
     pixel_mean = data.train.images.numpy().mean((0, 2, 3), dtype=np.float64) / 255
-    assert pixel_mean == pytest.approx(DATASETS["cifar10"].mean, abs=0.002)
+    assert pixel_mean == pytest.approx(DATASETS["cifar10"].inputs.mean, abs=0.002)
     assert json.loads((REAL / "manifest.json").read_text())["sha256"].keys() == {"train", "test"}  # which load compared

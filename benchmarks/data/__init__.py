@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.data import digits, packed
+from benchmarks.data import camera, digits, packed, recordings
 from benchmarks.data.batches import evaluation_batches, training_batches
+from benchmarks.data.frames import OnRecording
+from benchmarks.data.frames import packed as packed_frames
+from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
 from benchmarks.spec import BadInput, Recipe, require
 
@@ -18,31 +22,63 @@ __all__ = ["DATASETS", "Dataset", "Split", "evaluation_batches", "load", "traini
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a data set comes from, and its per-channel mean and standard deviation (of pixels in [0, 1])."""
+class Images:
+    """A set of images in memory."""
 
     title: str
     read: Callable[[], Arrays]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    inputs: Pixels
+
+    def arrays(self, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
+        return self.read(), self.inputs
 
 
-# CIFAR constants: the released DSR code's.
-DATASETS: Mapping[str, Source] = {
-    "digits": Source("8 x 8 handwritten digits, embedded in scikit-learn", digits.read, (0.3053,), (0.3761,)),
-    "cifar10": Source(
-        "CIFAR-10", partial(packed.read, "cifar10", 10), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+@dataclass(frozen=True)
+class EventData:
+    """Recordings of an event camera, 10 classes. One frame stands for the mean over `inputs.frames` of them."""
+
+    title: str
+    find: Callable[[Path], recordings.Recordings]
+    inputs: Counts
+
+    def arrays(self, frames: int, on_recording: OnRecording) -> tuple[Arrays, Counts]:
+        found = packed_frames(self.find(packed.root()), frames, 10, on_recording)
+        if frames > 1:
+            return found, replace(self.inputs, frames=1)
+        whole = [Split(split.images.squeeze(1), split.labels) for split in (found.train, found.test)]
+        source = f"{found.source}, a mean over {self.inputs.frames}"
+        return replace(found, train=whole[0], test=whole[1], source=source), self.inputs
+
+
+# CIFAR constants: the released DSR code's. CIFAR10-DVS is resized to 48 x 48 and has 20 frames there; 10 are ours.
+DATASETS: Mapping[str, Images | EventData] = {
+    "digits": Images("8 x 8 handwritten digits, embedded in scikit-learn", digits.read, Pixels((0.3053,), (0.3761,))),
+    "cifar10": Images(
+        "CIFAR-10", partial(packed.read, "cifar10", 10), Pixels((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
     ),
-    "cifar100": Source(
-        "CIFAR-100", partial(packed.read, "cifar100", 100), (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
+    "cifar100": Images(
+        "CIFAR-100", partial(packed.read, "cifar100", 100), Pixels((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
+    ),
+    "nmnist": EventData("N-MNIST, digits before an event camera", recordings.nmnist, Counts(34, 10)),
+    "cifar10dvs": EventData("CIFAR10-DVS, CIFAR-10 before an event camera", recordings.cifar10dvs, Counts(48, 20)),
+    "cifar10dvs-sim": EventData(
+        "CIFAR-10 before a simulated event camera (not CIFAR10-DVS)", camera.recordings, Counts(48, 20)
     ),
 }
 
 
-def load(name: str, recipe: Recipe, device: torch.device | str = "cpu") -> Dataset:
-    """The splits a recipe asks for. Raises BadInput when the data are missing, damaged or too few."""
-    source = DATASETS[require(name, DATASETS, "dataset")]
-    arrays = source.read()
+def load(
+    name: str,
+    recipe: Recipe,
+    device: torch.device | str = "cpu",
+    frames: int = 1,
+    on_recording: OnRecording = lambda done, of: None,
+) -> Dataset:
+    """The splits a recipe asks for. Raises BadInput when the data are missing, damaged or too few.
+
+    `frames`: of event data, T frames per recording, or one; `on_recording` is told how far packing them is.
+    """
+    arrays, inputs = DATASETS[require(name, DATASETS, "dataset")].arrays(frames, on_recording)
     train, validation = _train_and_validation(arrays, name, recipe)
     return Dataset(
         name=name,
@@ -50,8 +86,7 @@ def load(name: str, recipe: Recipe, device: torch.device | str = "cpu") -> Datas
         train=train.to(device),
         validation=validation.to(device) if validation else None,
         test=_first(arrays.test, recipe.test_images, name).to(device),
-        mean=source.mean,
-        std=source.std,
+        inputs=inputs,
         sha256=arrays.sha256,
         source=arrays.source,
     )

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.data import autoaugment
-from benchmarks.data.splits import Dataset, Split
-from benchmarks.spec import Recipe
+from benchmarks.data.splits import Dataset, Split, arranged
+from benchmarks.spec import Augmentation, Recipe
 
 PADDING = 4
 
@@ -30,50 +30,58 @@ class Shifts(NamedTuple):
 
 
 def training_batches(data: Dataset, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch: images `(B, C, H, W)` float32, normalised, and labels `(B,)`; the last batch may be smaller."""
+    """One epoch: images `(B, C, H, W)` or frames `(T, B, C, H, W)`, float32, and labels `(B,)`.
+
+    The last batch may be smaller.
+    """
     split, device = data.train, data.train.images.device
     generator = torch.Generator().manual_seed(_number(seed, epoch))
     count = len(split.labels)
     order = torch.randperm(count, generator=generator).to(device)
-    shifts = None if recipe.augmentation == "none" else _draw(count, generator, device)
+    shifts = None if recipe.augmentation == "none" else _draw(count, generator, device, recipe.augmentation)
     richer = recipe.augmentation == "autoaugment-cutout"
     choices, holes = _draw_richer(split, generator) if richer else (None, None)
     for index in order.split(recipe.batch_size):
-        images = split.images[index]
+        images = data.inputs.sized(split.images[index])
         if shifts:
             images = crop_and_flip(images, Shifts(*(drawn[index] for drawn in shifts)))
         if choices:
             images = autoaugment.apply(images, autoaugment.Choices(*(drawn[index] for drawn in choices)))
-        normalised = _normalise(images, data)
-        yield normalised if holes is None else autoaugment.cut_out(normalised, *holes[:, index]), split.labels[index]
+        scaled = data.inputs.scaled(images)
+        scaled = scaled if holes is None else autoaugment.cut_out(scaled, *holes[:, index])
+        yield arranged(scaled), split.labels[index]
 
 
 def evaluation_batches(split: Split, data: Dataset, batch_size: int = 250) -> Iterator[tuple[Tensor, Tensor]]:
     """A split in its own order, not augmented."""
     for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
-        yield _normalise(images, data), labels
+        yield arranged(data.inputs.scaled(data.inputs.sized(images))), labels
 
 
 def crop_and_flip(images: Tensor, shifts: Shifts) -> Tensor:
-    """Pad by 4 black pixels, cut the old size out, mirror left-right: `(B, C, H, W)` uint8 -> same."""
-    batch, channels, height, width = images.shape
-    device = images.device
-    padded = F.pad(images, (PADDING,) * 4)
+    """Pad by 4 black pixels, cut the old size out, mirror left-right: `(B, ..., H, W)` -> same.
+
+    All channels, and all frames of a recording, are cut alike.
+    """
+    shape, device = images.shape, images.device
+    batch, height, width = shape[0], *shape[-2:]
+    padded = F.pad(images.reshape(batch, -1, height, width), (PADDING,) * 4)
     rows = shifts.rows[:, None] + torch.arange(height, device=device)
     across = torch.arange(width, device=device).expand(batch, width)
     across = torch.where(shifts.mirrored[:, None], width - 1 - across, across)
     columns = shifts.columns[:, None] + across
-    return padded[
+    cut = padded[
         torch.arange(batch, device=device)[:, None, None, None],
-        torch.arange(channels, device=device)[None, :, None, None],
+        torch.arange(padded.shape[1], device=device)[None, :, None, None],
         rows[:, None, :, None],
         columns[:, None, None, :],
     ]
+    return cut.view(shape)
 
 
-def _draw(count: int, generator: torch.Generator, device: torch.device) -> Shifts:
+def _draw(count: int, generator: torch.Generator, device: torch.device, augmentation: Augmentation) -> Shifts:
     rows, columns = torch.randint(2 * PADDING + 1, (2, count), generator=generator).to(device)
-    mirrored = torch.rand(count, generator=generator).to(device) < 0.5
+    mirrored = torch.rand(count, generator=generator).to(device) < (0.0 if augmentation == "crop" else 0.5)
     return Shifts(rows, columns, mirrored)
 
 
@@ -83,12 +91,6 @@ def _draw_richer(split: Split, generator: torch.Generator) -> tuple[autoaugment.
     choices = autoaugment.Choices(*(drawn.to(device) for drawn in autoaugment.draw(count, generator)))
     centres = [torch.randint(size, (count,), generator=generator) for size in (height, width)]
     return choices, torch.stack(centres).to(device)
-
-
-def _normalise(images: Tensor, data: Dataset) -> Tensor:
-    mean = torch.tensor(data.mean, device=images.device).view(-1, 1, 1)
-    std = torch.tensor(data.std, device=images.device).view(-1, 1, 1)
-    return (images.float() / 255 - mean) / std
 
 
 def _number(seed: int, epoch: int) -> int:

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.data.inputs import Counts, Pixels
+
 
 @dataclass(frozen=True)
 class Split:
-    """`images` (N, C, H, W) uint8, `labels` (N,) int64."""
+    """`images` uint8 (N, C, H, W), or event counts (N, T, 2, H, W) as frames; `labels` (N,) int64."""
 
     images: Tensor
     labels: Tensor
@@ -44,14 +46,23 @@ class Dataset:
     train: Split
     validation: Split | None
     test: Split
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    inputs: Pixels | Counts
     sha256: str
     source: str
 
     @property
     def channels(self) -> int:
-        return self.train.images.shape[1]
+        return self.train.images.shape[-3]
+
+    @property
+    def example(self) -> Tensor:
+        """The first test image as a network sees it, `(1, C, H, W)`, or its frames `(T, 1, C, H, W)`."""
+        return arranged(self.inputs.scaled(self.inputs.sized(self.test.images[:1])))
+
+
+def arranged(batch: Tensor) -> Tensor:
+    """Frames `(B, T, C, H, W)` -> `(T, B, C, H, W)`; images stay as they are."""
+    return batch.transpose(0, 1) if batch.dim() == 5 else batch
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:

@@ -52,6 +52,7 @@ NETWORKS: Mapping[str, Builder] = {
     "resnet20": _resnet(16, (3, 3, 3), (16, 32, 64)),
     # DSR's network for DVS-CIFAR10.
     "vgg11": _vgg((64,), (128,), (256, 256), (512, 512), (512, 512), dropout=0.1, pooled=7),
+    "vgg11-narrow": _vgg((16,), (32,), (64, 64), (128, 128), (128, 128), dropout=0.1, pooled=7),  # ours, for laptops
     "vgg16": _vgg((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3, hidden=(4096, 4096)),
 }
 

@@ -1,0 +1,139 @@
+"""Event recordings as frames, packed once and mapped into memory from then on.
+
+T frames of equal event count, as in the released DSR code: of N events in order of time, frame k counts number
+k floor(N / T) to (k + 1) floor(N / T) - 1, the last one also what is left over. A frame holds a count per pixel and
+polarity, not normalised.
+
+    ROOT/NAME/frames/T20-KEY/{train,test}-{images,labels}.npy, manifest.json
+
+KEY is of everything that shapes the frames: files and their sizes, T, camera size, and the version of the rule. A
+folder is written beside its place and moved there when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+
+from benchmarks.data.recordings import Events, Recordings
+from benchmarks.data.splits import Arrays, Split, both, digest
+from benchmarks.spec import BadInput
+
+RULE = 1
+"""To be raised when frames of the same recordings change."""
+
+OnRecording = Callable[[int, int], None]
+
+
+def frames(events: Events, timesteps: int, size: tuple[int, int]) -> np.ndarray:
+    """Counts `(T, 2, H, W)`, int64. Raises ValueError for an event outside the camera."""
+    height, width = size
+    x, y, p = events
+    outside = (x < 0) | (x >= width) | (y < 0) | (y >= height) | (p < 0) | (p > 1)
+    if outside.any():
+        raise ValueError(f"{int(outside.sum())} events lie outside a camera of {width} x {height} pixels")
+    each = max(1, len(x) // timesteps)
+    frame = np.minimum(np.arange(len(x)) // each, timesteps - 1)
+    place = ((frame * 2 + p) * height + y) * width + x
+    return np.bincount(place, minlength=timesteps * 2 * height * width).reshape(timesteps, 2, height, width)
+
+
+def packed(
+    recordings: Recordings, timesteps: int, classes: int, on_recording: OnRecording = lambda done, of: None
+) -> Arrays:
+    """Both splits, images `(N, T, 2, H, W)`, packed if they have not been. Raises BadInput with one line."""
+    place = place_of(recordings, timesteps)
+    if not (place / "manifest.json").is_file():
+        _pack(recordings, timesteps, place, on_recording)
+    manifest = json.loads((place / "manifest.json").read_text())
+    train, test = (_mapped(place, split) for split in ("train", "test"))
+    how = f"{timesteps} frames of equal event count" if timesteps > 1 else "all events in one frame"
+    source = f"{recordings.title}; {how}"
+    return Arrays(classes, train, test, both(manifest["sha256"]["train"], manifest["sha256"]["test"]), source)
+
+
+def place_of(recordings: Recordings, timesteps: int) -> Path:
+    """The folder of these frames."""
+    splits = (recordings.train, recordings.test)
+    made_of = json.dumps([RULE, timesteps, recordings.size, splits, recordings.made_of])
+    key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    return recordings.folder / "frames" / f"T{timesteps}-{key}"
+
+
+def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnRecording) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    except OSError as error:
+        raise BadInput(f"{place.parent} cannot be written, frames are kept there ({error})") from error
+    try:
+        splits = {"train": recordings.train, "test": recordings.test}
+        total, done, sha256 = sum(map(len, splits.values())), 0, {}
+        for split, files in splits.items():
+            images = _count(recordings, files, timesteps, work / f"{split}-images.npy", on_recording, (done, total))
+            labels = np.array([label for label, _ in files], dtype=np.int64)
+            np.save(work / f"{split}-labels.npy", labels)
+            sha256[split] = digest(images, labels)
+            done += len(files)
+        manifest: dict[str, Any] = {"source": recordings.title, "timesteps": timesteps, "rule": RULE, "sha256": sha256}
+        (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        work.rename(place)
+    except OSError as error:
+        if not (place / "manifest.json").is_file():  # else another process was faster
+            raise BadInput(f"frames could not be written to {place.parent} ({error})") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _count(
+    recordings: Recordings,
+    files: list[tuple[int, str]],
+    timesteps: int,
+    to: Path,
+    on_recording: OnRecording,
+    progress: tuple[int, int],
+) -> np.ndarray:
+    """Count one split's frames into a file: bytes, or, where a pixel sees more than 255 events in a frame, int16."""
+    before, total = progress
+    shape = (len(files), timesteps, 2, *recordings.size)
+    out: np.memmap = open_memmap(to, "w+", np.uint8, shape)
+    for at, (_, name) in enumerate(files):
+        try:
+            counts = frames(recordings.read(name), timesteps, recordings.size)
+        except ValueError as error:
+            raise error if isinstance(error, BadInput) else BadInput(f"{recordings.title}, {name}: {error}") from error
+        if counts.max() > np.iinfo(out.dtype).max:
+            out = _wider(out, to)
+        out[at] = np.minimum(counts, np.iinfo(np.int16).max)
+        on_recording(before + at + 1, total)
+    out.flush()
+    return out
+
+
+def _wider(narrow: np.memmap, to: Path) -> np.memmap:
+    if narrow.dtype == np.int16:
+        return narrow  # beyond 32,767 events in one pixel and frame the count saturates
+    partial = to.with_suffix(".wide.npy")
+    wide: np.memmap = open_memmap(partial, "w+", np.int16, narrow.shape)
+    for at, counts in enumerate(narrow):
+        wide[at] = counts
+    partial.replace(to)
+    return wide
+
+
+def _mapped(place: Path, split: str) -> Split:
+    try:
+        images = np.load(place / f"{split}-images.npy", mmap_mode="c")  # copy on write: torch wants it writable
+        labels = np.load(place / f"{split}-labels.npy")
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{place}: the {split} frames are damaged; delete the folder, it is made again") from error
+    return Split(torch.from_numpy(images), torch.from_numpy(labels))

@@ -1,0 +1,140 @@
+"""Recordings of event cameras: where they lie under the data root, how they are split, and how one is read.
+
+    ROOT/nmnist/NMNIST/{Train,Test}/<digit>/<number>.bin          the official folders, 34 x 34
+    ROOT/cifar10dvs/CIFAR10DVS/<class>/cifar10_<class>_<number>.aedat4   the official archive, 128 x 128
+
+CIFAR10-DVS has no official split: of each class the recordings 0 to 899 train and 900 to 999 test, as in the released
+DSR code. Files are put in order by class and number, never as a folder happens to list them. tonic knows the formats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.spec import BadInput
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PER_CLASS, TRAIN_PER_CLASS = 1000, 900
+
+
+class Events(NamedTuple):
+    """Of one recording, in order of time: columns, rows and polarities (0 or 1), each `(events,)`."""
+
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Both splits as (label, name), and how to read a name. `made_of`: what else shapes them; `size`: height, width."""
+
+    folder: Path
+    size: tuple[int, int]
+    train: list[tuple[int, str]]
+    test: list[tuple[int, str]]
+    read: Callable[[str], Events]
+    title: str
+    made_of: str
+
+
+def nmnist(root: Path) -> Recordings:
+    """N-MNIST, whatever part of it is there. Raises BadInput if a split or a digit is missing."""
+    folder = root / "nmnist" / "NMNIST"
+    train, test = (
+        [(digit, path) for digit in range(10) for path in _numbered(folder / split / str(digit), "*.bin")]
+        for split in ("Train", "Test")
+    )
+    official = (len(train), len(test)) == (60_000, 10_000)
+    title = "N-MNIST" if official else f"N-MNIST, {len(train):,} + {len(test):,} of its recordings"
+    return _of_files(folder, (34, 34), train, test, _read_bin, title)
+
+
+def cifar10dvs(root: Path) -> Recordings:
+    """CIFAR10-DVS. Raises BadInput unless every class has its 1,000 recordings."""
+    folder = root / "cifar10dvs" / "CIFAR10DVS"
+    train, test = [], []
+    for label, name in enumerate(CIFAR10_CLASSES):
+        files = _numbered(folder / name, "*.aedat4")
+        if [_number(path) for path in files] != list(range(PER_CLASS)):
+            raise BadInput(f"{folder / name}: {len(files)} recordings, expected numbers 0 to {PER_CLASS - 1}")
+        train += [(label, path) for path in files[:TRAIN_PER_CLASS]]
+        test += [(label, path) for path in files[TRAIN_PER_CLASS:]]
+    title = f"CIFAR10-DVS, {TRAIN_PER_CLASS} of each class train, {PER_CLASS - TRAIN_PER_CLASS} test"
+    return _of_files(folder, (128, 128), train, test, _read_aedat4, title)
+
+
+def _of_files(
+    folder: Path,
+    size: tuple[int, int],
+    train: list[tuple[int, Path]],
+    test: list[tuple[int, Path]],
+    read: Callable[[Path], Events],
+    title: str,
+) -> Recordings:
+    """Recordings that are files: named by their paths, and others when a size changes."""
+    named, tested = ([(label, str(path.relative_to(folder))) for label, path in split] for split in (train, test))
+    sizes = [path.stat().st_size for _, path in (*train, *test)]
+    made_of = hashlib.sha256(repr(sizes).encode()).hexdigest()
+    return Recordings(folder.parent, size, named, tested, lambda name: read(folder / name), title, made_of)
+
+
+def _numbered(folder: Path, pattern: str) -> list[Path]:
+    """A folder's recordings in the order of their numbers. Raises BadInput if there is none."""
+    files = sorted(folder.glob(pattern), key=lambda path: (_number(path), path.name))
+    if not files:
+        raise BadInput(f"{folder} holds no {pattern}; `dsr-bench data get` says how to place the files")
+    return files
+
+
+def _number(path: Path) -> int:
+    """The last number of a file's name."""
+    numbers = re.findall(r"\d+", path.stem)
+    if not numbers:
+        raise BadInput(f"{path}: a recording is named by its number")
+    return int(numbers[-1])
+
+
+def _read_bin(path: Path) -> Events:
+    dtype = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
+    size = path.stat().st_size
+    if size == 0 or size % 5:
+        raise BadInput(f"{path}: {size} bytes, no whole number of 5-byte events; it is damaged or cut short")
+    return _columns(_tonic().read_mnist_file(str(path), dtype=dtype))
+
+
+def _read_aedat4(path: Path) -> Events:
+    try:
+        import aedat  # noqa: F401 - tonic needs it and does not declare it
+    except ImportError:
+        raise BadInput("reading .aedat4 needs the package aedat: pip install dsr-bench[events]") from None
+    try:
+        events = _tonic().read_aedat4(str(path))
+    except Exception as error:  # whatever the decoder raises for a file that is none
+        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({_one_line(error)})") from error
+    events.dtype.names = ("t", "x", "y", "p")
+    return _columns(events)
+
+
+def _columns(events: np.ndarray) -> Events:
+    order = np.argsort(events["t"], kind="stable")
+    return Events(*(events[name][order].astype(np.int64) for name in ("x", "y", "p")))
+
+
+def _tonic() -> Any:
+    try:
+        from tonic import io
+    except ImportError:
+        raise BadInput("recordings of event cameras need tonic: pip install dsr-bench[events]") from None
+    return io
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

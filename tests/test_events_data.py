@@ -1,0 +1,258 @@
+"""Event data: frames counted by hand, recordings written and read back, splits, caches that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from benchmarks.data import camera, evaluation_batches, frames, load, recordings, training_batches
+from benchmarks.data.inputs import Counts
+from benchmarks.data.recordings import Events
+from benchmarks.execution import execute
+from benchmarks.networks import build
+from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.synops import counting
+
+RECIPE = Recipe(epochs=1, batch_size=4, learning_rate=0.1, augmentation="crop")
+REAL = Path(os.environ.get("DSR_DATA", "/nowhere"))
+
+
+def events(*which: tuple[int, int, int]) -> Events:
+    return Events(*np.array(which, dtype=np.int64).T)
+
+
+def test_frames_hold_equal_numbers_of_events_and_the_last_one_the_rest():
+    seven = events((0, 0, 0), (1, 0, 1), (1, 0, 1), (0, 1, 0), (2, 1, 0), (2, 1, 1), (0, 0, 0))
+    counted = frames.frames(seven, 3, (2, 3))
+    assert counted.shape == (3, 2, 2, 3)
+    assert counted.sum((1, 2, 3)).tolist() == [2, 2, 3]
+    assert counted[0, 0].tolist() == [[1, 0, 0], [0, 0, 0]]
+    assert counted[0, 1].tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert counted[1, 1].tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert counted[1, 0].tolist() == [[0, 0, 0], [1, 0, 0]]
+    assert counted[2, 0].tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert counted[2, 1].tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
+def test_fewer_events_than_frames_stand_in_the_first_ones():
+    assert frames.frames(events((0, 0, 0), (0, 0, 1)), 4, (1, 1)).sum((1, 2, 3)).tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("bad", [(3, 0, 0), (0, 2, 0), (0, 0, 2), (-1, 0, 0)])
+def test_an_event_outside_the_camera_is_refused(bad):
+    with pytest.raises(ValueError, match="1 events lie outside a camera of 3 x 2 pixels"):
+        frames.frames(events((0, 0, 0), bad), 1, (2, 3))
+
+
+def write_bin(path: Path, of: list[tuple[int, int, int, int]]) -> None:
+    """N-MNIST's format: x, y, then polarity in the top bit of 24 bits of time in microseconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(struct.pack(">BBI", x, y, p << 23 | t)[:2] + struct.pack(">I", p << 23 | t)[1:]
+                              for t, x, y, p in of))  # fmt: skip
+
+
+def write_aedat4(path: Path, of: list[tuple[int, int, int, int]]) -> None:
+    """AEDAT 4, not compressed: a header with one stream of events, and one packet of them, as flatbuffers."""
+    info = b'<dv version="2.0"><node name="outInfo" path="/"><node name="0" path="/0/">'
+    info += b'<attr key="compression" type="string">NONE</attr><attr key="typeIdentifier" type="string">EVTS</attr>'
+    info += b'<node name="info" path="/0/info/"><attr key="sizeX" type="int">128</attr>'
+    info += b'<attr key="sizeY" type="int">128</attr></node></node></node></dv>'
+    text = struct.pack("<I", len(info)) + info + b"\0"
+    # a table's offset, file identifier; vtable (size 10, table 20, fields at 4, 8, 16); table; string
+    header = struct.pack("<I4sHHHHHxx", 20, b"IOHE", 10, 20, 4, 8, 16)
+    header += struct.pack("<iiqI", 12, 0, -1, 4) + text
+    packed = b"".join(struct.pack("<qhhb3x", t, x, y, p) for t, x, y, p in of)
+    body = (
+        struct.pack("<I4sHHHxx", 16, b"EVTS", 6, 8, 4) + struct.pack("<iI", 8, 4) + struct.pack("<I", len(of)) + packed
+    )
+    sized = struct.pack("<I", len(body)) + body
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(header)) + header
+                     + struct.pack("<ii", 0, len(sized)) + sized)  # fmt: skip
+
+
+SOME = [(10, 5, 6, 1), (20, 7, 8, 0), (30, 127, 0, 1), (40, 0, 127, 0)]
+
+
+def test_an_aedat4_file_is_read_as_it_was_written(tmp_path):
+    pytest.importorskip("aedat")
+    write_aedat4(tmp_path / "cifar10_cat_0.aedat4", SOME)
+    found = recordings._read_aedat4(tmp_path / "cifar10_cat_0.aedat4")
+    assert [found.x.tolist(), found.y.tolist(), found.p.tolist()] == [[5, 7, 127, 0], [6, 8, 0, 127], [1, 0, 1, 0]]
+
+
+def test_a_damaged_aedat4_file_is_named(tmp_path):
+    pytest.importorskip("aedat")
+    write_aedat4(tmp_path / "x_0.aedat4", SOME)
+    (tmp_path / "x_0.aedat4").write_bytes((tmp_path / "x_0.aedat4").read_bytes()[:-20])
+    with pytest.raises(BadInput, match=r"x_0\.aedat4 cannot be read, it is damaged or cut short"):
+        recordings._read_aedat4(tmp_path / "x_0.aedat4")
+
+
+@pytest.fixture
+def nmnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three training and one test recording of each digit; digit d fires d + 20 times, at column d + 2."""
+    pytest.importorskip("tonic")
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))
+    folder = tmp_path / "nmnist" / "NMNIST"
+    for split, count in (("Train", 3), ("Test", 1)):
+        for digit in range(10):
+            for number in range(count):
+                of = [(1000 * k, digit + 2, k % 34, k % 2) for k in range(digit + 20)]
+                write_bin(folder / split / str(digit) / f"{number + 9}.bin", of)
+    return folder
+
+
+def test_recordings_are_read_and_ordered_by_number(nmnist):
+    found = recordings.nmnist(nmnist.parents[1])
+    assert [name for _, name in found.train[:3]] == ["Train/0/9.bin", "Train/0/10.bin", "Train/0/11.bin"]
+    assert found.title == "N-MNIST, 30 + 10 of its recordings"
+    one = found.read("Test/3/9.bin")
+    assert (one.x == 5).all()
+    assert one.y.tolist() == list(range(23))
+    assert one.p.tolist() == [k % 2 for k in range(23)]
+
+
+def test_frames_are_packed_once_and_mapped(nmnist, monkeypatch):
+    seen: list[tuple[int, int]] = []
+    data = load("nmnist", RECIPE, frames=5, on_recording=lambda *at: seen.append(at))
+    assert seen[-1] == (40, 40)
+    assert data.train.images.shape == (30, 5, 2, 34, 34)
+    assert data.source == "N-MNIST, 30 + 10 of its recordings; 5 frames of equal event count"
+    monkeypatch.setattr(recordings, "_read_bin", None)  # nothing is read again
+    again = load("nmnist", RECIPE, frames=5)
+    assert torch.equal(again.train.images, data.train.images)
+    assert again.sha256 == data.sha256
+    x, labels = next(evaluation_batches(data.test, data, 10))
+    assert x.shape == (5, 10, 2, 34, 34)
+    assert labels.tolist() == list(range(10))
+    assert x.sum((0, 2, 3, 4)).tolist() == [20 + d for d in range(10)]
+    assert torch.equal(data.example, x[:, :1])
+
+
+def test_one_frame_is_the_mean_of_ten(nmnist):
+    one, ten = load("nmnist", RECIPE, frames=1), load("nmnist", RECIPE, frames=10)
+    x, _ = next(evaluation_batches(one.test, one, 10))
+    many, _ = next(evaluation_batches(ten.test, ten, 10))
+    assert x.shape == (10, 2, 34, 34)
+    assert torch.allclose(x, many.mean(0))
+    assert "all events in one frame, a mean over 10" in one.source
+
+
+def test_a_changed_recording_is_packed_anew_and_a_half_written_cache_is_not_used(nmnist):
+    before = load("nmnist", RECIPE, frames=2)
+    cache = nmnist.parent / "frames"
+    (made,) = cache.iterdir()
+    (cache / f".{made.name}-half").mkdir()
+    write_bin(nmnist / "Test" / "0" / "9.bin", [(k, 1, 1, 1) for k in range(7)])
+    after = load("nmnist", RECIPE, frames=2)
+    assert after.sha256 != before.sha256
+    assert after.test.images[0].sum() == 7
+
+
+def test_packing_that_fails_leaves_nothing(nmnist):
+    (nmnist / "Train" / "4" / "10.bin").write_bytes(b"1234567")
+    with pytest.raises(BadInput, match=r"10\.bin: 7 bytes, no whole number of 5-byte events"):
+        load("nmnist", RECIPE, frames=2)
+    assert not list((nmnist.parent / "frames").iterdir())
+    write_bin(nmnist / "Train" / "4" / "10.bin", [(1, 40, 0, 1)])
+    with pytest.raises(BadInput, match=r"Train/4/10\.bin: 1 events lie outside a camera of 34 x 34 pixels"):
+        load("nmnist", RECIPE, frames=2)
+
+
+def test_more_than_255_events_in_a_pixel_are_counted(nmnist):
+    write_bin(nmnist / "Train" / "0" / "9.bin", [(k, 3, 3, 1) for k in range(700)])
+    data = load("nmnist", RECIPE, frames=2)
+    assert data.train.images.dtype == torch.int16
+    assert data.train.images[0, :, 1, 3, 3].tolist() == [350, 350]
+    assert data.train.images[1].sum() == 20
+
+
+def test_a_missing_digit_and_an_incomplete_class_are_named(nmnist):
+    for path in (nmnist / "Test" / "7").iterdir():
+        path.unlink()
+    with pytest.raises(BadInput, match=r"Test/7 holds no \*.bin"):
+        load("nmnist", RECIPE)
+    folder = nmnist.parents[1] / "cifar10dvs" / "CIFAR10DVS" / "airplane"
+    for number in (0, 2):
+        write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)
+    with pytest.raises(BadInput, match="airplane: 2 recordings, expected numbers 0 to 999"):
+        load("cifar10dvs", RECIPE)
+
+
+def test_cifar10dvs_is_split_by_number(tmp_path, monkeypatch):
+    pytest.importorskip("aedat")
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))
+    monkeypatch.setattr(recordings, "PER_CLASS", 12)
+    monkeypatch.setattr(recordings, "TRAIN_PER_CLASS", 10)
+    for label, name in enumerate(recordings.CIFAR10_CLASSES):
+        for number in range(12):
+            path = tmp_path / "cifar10dvs" / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4"
+            write_aedat4(path, [(t, label, number, 1) for t in range(4)])
+    data = load("cifar10dvs", RECIPE, frames=2)
+    assert data.train.images.shape == (100, 2, 2, 128, 128)
+    # recording 10 and 11 of each class test, and "10" does not come before "2"
+    rows = data.test.images.sum((1, 2, 4)).argmax(1).tolist()
+    assert rows == [10, 11] * 10
+    assert data.train.images[:12].sum((1, 2, 4)).argmax(1).tolist() == [*range(10), 0, 1]
+    assert data.train.labels.tolist() == [label for label in range(10) for _ in range(10)]
+
+
+def test_counts_are_resized_between_four_pixels():
+    inputs = Counts(3)
+    counts = torch.arange(2 * 2 * 2 * 8 * 8).view(2, 2, 2, 8, 8).to(torch.int16)
+    assert inputs.sized(counts).shape == (2, 2, 2, 3, 3)
+    wanted = F.interpolate(counts[1].float(), (3, 3), mode="bilinear", align_corners=False)
+    assert torch.equal(inputs.sized(counts)[1], wanted)
+    assert wanted[0, 0, 0, 0].item() == pytest.approx(256 + 5 / 6 * 8 + 5 / 6)  # the pixels' centres are 8 / 3 apart
+
+
+def test_training_frames_are_cut_like_each_other_and_never_mirrored(nmnist):
+    data = replace(load("nmnist", RECIPE, frames=3), inputs=Counts(34))
+    data.train.images[:] = torch.arange(34 * 34).view(34, 34) % 251
+    for x, _ in training_batches(data, RECIPE, 0, 1):
+        assert torch.equal(x[0], x[1])
+        assert torch.equal(x[0], x[2])
+        inner = x[0, :, 0, 4:-4, 4:-4]
+        step = (inner[..., 1:] - inner[..., :-1]) % 251
+        assert (step == 1).all()  # a mirrored image would fall
+
+
+def test_the_simulated_camera_fires_where_brightness_changes_with_its_sign():
+    image = np.zeros((3, 32, 32), np.uint8)
+    image[:, :, 16:] = 255  # an edge at column 64, dark on the left
+    found = camera.record(image, np.random.default_rng(0))
+    at_edge = (found.x > 50) & (found.x < 78)
+    assert at_edge.mean() > 0.95  # all but noise
+    assert 0.4 < found.p.mean() < 0.6  # the path is closed: what rises falls again
+    assert len(found.x) > 50 * camera.SIZE
+    again = camera.record(image, np.random.default_rng(0))
+    assert np.array_equal(found.x, again.x)
+    still = camera.record(np.full((3, 32, 32), 90, np.uint8), np.random.default_rng(0))
+    noise = camera.NOISE * camera.STEPS * 2 * camera.SIZE**2
+    assert abs(len(still.x) - noise) < 5 * noise**0.5
+
+
+def test_a_run_on_frames_counts_the_first_layer_at_every_step(nmnist):
+    data = load("nmnist", RECIPE, frames=4)
+    network = build("preact-resnet-tiny", "dsr-if", 4, 10, data.channels).eval()
+    with torch.no_grad(), counting(network, data.example, 4) as counter:
+        network(data.example)
+    per_image = counter.per_image()
+    first = next(layer for layer in counter.layers if layer.origin is None)
+    assert per_image.analog_macs == per_image.analog_macs_every_step == 4 * first.dense_macs
+    assert counter.images == 1
+
+
+@pytest.mark.skipif(not (REAL / "nmnist").is_dir(), reason="no N-MNIST: DSR_DATA names no folder that holds nmnist")
+def test_real_recordings_are_learned(tmp_path):
+    result = execute(Run("nmnist", "preact-resnet-tiny", "dsr-if", 4, 0, "laptop"), tmp_path)
+    assert result.top1 > 50  # 71 when this was written; 20 epochs of 800 recordings
+    assert result.test_images == 100
