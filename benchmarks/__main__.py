@@ -24,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+data = typer.Typer(name="data", help="Data sets: list, get, verify.", no_args_is_help=True)
+app.add_typer(data)
 console = Console()
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
@@ -98,6 +100,30 @@ def perf(
 def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
     """Hold a method to what the suite relies on: one line per clause."""
     raise typer.Exit(commands.check(console, method))
+
+
+@data.command("list")
+def list_data() -> None:
+    """What is in the data root, and what could be."""
+    from benchmarks import inventory
+
+    inventory.show(console)
+
+
+@data.command()
+def get(name: Annotated[str, typer.Argument(help="Which data set.")]) -> None:
+    """Download a data set; an interrupted download goes on."""
+    from benchmarks import inventory
+
+    raise typer.Exit(inventory.get(console, name))
+
+
+@data.command()
+def verify(name: Annotated[str | None, typer.Argument(help="Which data set; default: all there are.")] = None) -> None:
+    """Read everything and compare checksums."""
+    from benchmarks import inventory
+
+    raise typer.Exit(inventory.verify(console, name))
 
 
 @app.command()

@@ -7,10 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from http.client import BadStatusLine
 from pathlib import Path
-from types import SimpleNamespace
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -19,7 +16,6 @@ import torch
 from benchmarks.data import DATASETS, Dataset, Split, evaluation_batches, load, training_batches
 from benchmarks.data.batches import Shifts, crop_and_flip
 from benchmarks.data.inputs import Pixels
-from benchmarks.data.torchvision_import import torchvision
 from benchmarks.spec import BadInput, Recipe
 
 RECIPE = Recipe(epochs=1, batch_size=7, learning_rate=0.1)
@@ -89,25 +85,6 @@ def test_more_images_than_there_are_are_refused(folder: Path, train: int | None,
     line = refusal(replace(RECIPE, train_images=train, validation_images=validation, test_images=test))
     wanted = "21 test images, the test split has 20" if test > 20 else f"{train or 40} + {validation} training"
     assert line.startswith(f"cifar10: the recipe needs {wanted}")
-
-
-@pytest.mark.parametrize("trouble", [URLError("no\nnetwork"), RuntimeError("corrupted"), BadStatusLine("")])
-def test_a_failed_download_leaves_nothing(trouble: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def official(root: Path, train: bool, download: bool) -> SimpleNamespace:
-        root.mkdir(exist_ok=True)
-        (root / "half.tar").touch()
-        if troubles and not train:
-            raise troubles.pop()
-        return SimpleNamespace(data=np.full((3, 8, 8, 3), train, np.uint8), targets=[0, 1, 9])
-
-    troubles = [trouble]
-    monkeypatch.setenv("DSR_DATA", str(tmp_path))
-    monkeypatch.setattr(torchvision.datasets, "CIFAR10", official)
-    assert "); set DSR_DATA to a data root that holds cifar10/train-images.npy (see README, Data)" in refusal()
-    assert not list(tmp_path.iterdir())
-    assert load("cifar10", RECIPE).train.images.eq(1).all()
-    assert [path.name for path in tmp_path.iterdir()] == ["cifar10"]
-    assert len(list((tmp_path / "cifar10").iterdir())) == 5  # four arrays and the manifest
 
 
 def test_subsets_are_disjoint_and_fixed(folder: Path) -> None:

@@ -18,7 +18,7 @@ from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
 from benchmarks.spec import BadInput, Recipe, require
 
-__all__ = ["DATASETS", "Dataset", "Split", "evaluation_batches", "load", "training_batches"]
+__all__ = ["DATASETS", "Dataset", "EventData", "Split", "evaluation_batches", "load", "packed", "training_batches"]
 
 
 @dataclass(frozen=True)

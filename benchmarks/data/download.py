@@ -1,52 +1,111 @@
-"""Fetch a data set through torchvision (which checks the official md5) and pack it; whole or not at all."""
+"""Fetch a data set from where torchvision and tonic know it to be, and put it in place; whole or not at all.
+
+Archives wait in ROOT/.downloads until they are unpacked, so that a download that was cut off goes on.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
+import zipfile
+from collections.abc import Callable
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.data.splits import digest
+from benchmarks.data.transfer import OnBytes, download
 from benchmarks.spec import BadInput
 
-OFFICIAL = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+Unpack = Callable[[Path, Path, OnBytes], None]
 
 
-def fetch(name: str, folder: Path) -> None:
-    """Download `name` and write it as packed arrays into `folder`. Raises BadInput with one line when that fails."""
+def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) -> None:
+    """Download `name` and put it into `folder`, which must not exist. Raises BadInput with one line when that fails."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
     except OSError as error:
         raise BadInput(f"{name} is not in {folder.parent}, and that folder cannot be written ({error})") from error
+    archives = folder.parent / ".downloads" / name
     try:
-        _pack(name, work)
-        shutil.rmtree(work / "download", ignore_errors=True)
+        OFFICIAL[name](archives, work, on_bytes)
         work.rename(folder)
-    except (OSError, RuntimeError, HTTPException) as error:
+        shutil.rmtree(archives, ignore_errors=True)
+    except (OSError, RuntimeError, HTTPException, zipfile.BadZipFile, BadInput) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(
-            f"{name} is not in {folder.parent} and could not be downloaded ({reason}); "
-            f"set DSR_DATA to a data root that holds {name}/train-images.npy (see README, Data)"
+            f"{name} is not in {folder.parent} and could not be fetched ({reason}); {by_hand(name)}"
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _pack(name: str, work: Path) -> None:
+def by_hand(name: str) -> str:
+    """How to do without a download."""
+    where = {
+        "nmnist": "nmnist/NMNIST/{Train,Test}/<digit>/*.bin",
+        "cifar10dvs": "cifar10dvs/CIFAR10DVS/<class>/*.aedat4",
+    }
+    place = where.get(name, f"{name}/train-images.npy")
+    return f"set DSR_DATA to a data root that holds {place} (see README, Data)"
+
+
+def _cifar(official: str, archives: Path, work: Path, on_bytes: OnBytes) -> None:
+    """Packed arrays of a CIFAR set."""
     from benchmarks.data.torchvision_import import torchvision
 
-    official = getattr(torchvision.datasets, OFFICIAL[name])
+    known = getattr(torchvision.datasets, official)
+    download(known.url, archives / known.filename, known.tgz_md5, on_bytes)
     sha256 = {}
     for split in ("train", "test"):
-        data = official(work / "download", train=split == "train", download=True)
+        data = known(archives, train=split == "train", download=True)  # the archive is there: it is unpacked
         labels = np.asarray(data.targets, dtype=np.int64)
         np.save(work / f"{split}-images.npy", data.data)
         np.save(work / f"{split}-labels.npy", labels)
         sha256[split] = digest(data.data, labels)
-    manifest = {"name": name, "source": "official files, by torchvision", "sha256": sha256}
+    manifest = {"name": work.name, "source": "official files, by torchvision", "sha256": sha256}
     (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def _nmnist(archives: Path, work: Path, on_bytes: OnBytes) -> None:
+    known = _tonic().NMNIST
+    for url, name, md5 in (
+        (known.train_url, known.train_filename, known.train_md5),
+        (known.test_url, known.test_filename, known.test_md5),
+    ):
+        download(url, archives / name, md5, on_bytes)
+        _unzip(archives / name, work / "NMNIST")
+
+
+def _cifar10dvs(archives: Path, work: Path, on_bytes: OnBytes) -> None:
+    known = _tonic().CIFAR10DVS
+    download(known.url, archives / known.filename, known.file_md5, on_bytes)
+    _unzip(archives / known.filename, archives / "classes")
+    for name in known.data_filename:
+        _unzip(archives / "classes" / name, work / "CIFAR10DVS")
+
+
+def _unzip(archive: Path, to: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(to)
+
+
+def _tonic() -> Any:
+    try:
+        from tonic import datasets
+    except ImportError:
+        raise BadInput("event data need tonic: pip install dsr-bench[events]") from None
+    return datasets
+
+
+OFFICIAL: dict[str, Unpack] = {
+    "cifar10": partial(_cifar, "CIFAR10"),
+    "cifar100": partial(_cifar, "CIFAR100"),
+    "nmnist": _nmnist,
+    "cifar10dvs": _cifar10dvs,
+}

@@ -1,0 +1,119 @@
+"""`dsr-bench data`: what data are there, whether they are whole, and how to get the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from benchmarks.data import DATASETS, EventData, packed
+from benchmarks.data.download import OFFICIAL, by_hand, fetch
+from benchmarks.data.splits import digest
+from benchmarks.display import packing
+from benchmarks.spec import BadInput, require
+
+MADE_OF = {"cifar10dvs-sim": "cifar10"}
+
+
+def show(console: Console) -> None:
+    """One line per data set: is it there, and what is it."""
+    root = packed.root()
+    table = Table(title=f"Data root: {root}", title_justify="left", box=None, header_style="dim", pad_edge=False)
+    for head in ("name", "state", "what"):
+        table.add_column(head, overflow="fold")
+    for name, source in DATASETS.items():
+        table.add_row(name, _state(name, root), source.title)
+    console.print(table)
+
+
+def get(console: Console, name: str) -> int:
+    """Fetch a data set into the data root, unless it is there. Raises BadInput where it cannot be had."""
+    require(name, DATASETS, "dataset")
+    folder = packed.root() / name
+    if name not in OFFICIAL:
+        console.print(f" {name} needs no download: {DATASETS[name].title}", highlight=False)
+        return 0
+    if folder.is_dir():
+        console.print(f" {name} is there: {folder}; `dsr-bench data verify {name}` checks it", highlight=False)
+        return 0
+    console.print(f" fetching {name} into {folder}; or {by_hand(name)}", highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=None)
+        fetch(name, folder, lambda done, of: bar.update(task, completed=done, total=of))
+    return verify(console, name)
+
+
+def verify(console: Console, name: str | None) -> int:
+    """Read all there is of a data set, or of every one that is there, and hold it to its checksums."""
+    root = packed.root()
+    names = [require(name, DATASETS, "dataset")] if name else [n for n in DATASETS if not _missing(n, root)]
+    code = 0
+    for each in names:
+        try:
+            console.print(f" [green]ok[/]   {each}: {_checked(console, each, root)}", highlight=False, soft_wrap=True)
+        except BadInput as error:
+            console.print(f" [red]bad[/]  {error}", highlight=False, soft_wrap=True)
+            code = 1
+    return code
+
+
+def _missing(name: str, root: Path) -> str:
+    """What would have to be fetched for it; nothing for what is there or embedded."""
+    needs = MADE_OF.get(name, name)
+    return needs if needs in OFFICIAL and not (root / needs).is_dir() else ""
+
+
+def _state(name: str, root: Path) -> str:
+    if needs := _missing(name, root):
+        return f"not there: `dsr-bench data get {needs}`"
+    source = DATASETS[name]
+    try:
+        if isinstance(source, EventData):
+            found = source.find(root)
+            made = sorted(_frames(root / name), key=lambda place: int(place.name[1:].partition("-")[0]))
+            packs = ", ".join(place.name.partition("-")[0] for place in made)
+            return f"{len(found.train):,} + {len(found.test):,} recordings" + (f"; packed: {packs}" if packs else "")
+        arrays = source.read()
+        return f"{len(arrays.train.labels):,} + {len(arrays.test.labels):,} images"
+    except BadInput as error:
+        return f"[red]{error}[/]"
+
+
+def _checked(console: Console, name: str, root: Path) -> str:
+    source = DATASETS[name]
+    if not isinstance(source, EventData):
+        arrays = source.read()
+        count = f"{len(arrays.train.labels):,} + {len(arrays.test.labels):,} images"
+        return f"{count}, {arrays.source}, SHA-256 {arrays.sha256[:12]}"
+    found = source.find(root)
+    everything = (*found.train, *found.test) if name in OFFICIAL else ()  # what is simulated has no files
+    with packing(console, f"{name}: reading") as on_recording:
+        for at, (_, recording) in enumerate(everything, 1):
+            found.read(recording)
+            on_recording(at, len(everything))
+    places = _frames(root / name)
+    for place in places:
+        _check_frames(place)
+    return f"{found.title}; {len(everything):,} files read, {len(places)} packed folders"
+
+
+def _frames(folder: Path) -> list[Path]:
+    return [path.parent for path in folder.glob("frames/T*/manifest.json")]
+
+
+def _check_frames(place: Path) -> None:
+    wanted = json.loads((place / "manifest.json").read_text())["sha256"]
+    for split in ("train", "test"):
+        read: Callable[..., np.ndarray] = np.load
+        try:
+            images, labels = (read(place / f"{split}-{kind}.npy", mmap_mode="r") for kind in ("images", "labels"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{place}: the {split} frames cannot be read ({error}); delete the folder") from error
+        if digest(images, labels) != wanted[split]:
+            raise BadInput(f"{place}: the {split} frames are damaged; delete the folder, it is made again")

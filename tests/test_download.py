@@ -1,0 +1,234 @@
+"""Downloads: from a server on this machine, cut off, continued, damaged, unpacked; and `dsr-bench data`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from test_events_data import SOME, write_aedat4, write_bin
+
+from benchmarks import inventory
+from benchmarks.data import load
+from benchmarks.data.torchvision_import import torchvision
+from benchmarks.data.transfer import download
+from benchmarks.spec import BadInput, Recipe
+
+BODY = bytes(range(256)) * 5000
+MD5 = hashlib.md5(BODY).hexdigest()
+RECIPE = Recipe(epochs=1, batch_size=7, learning_rate=0.1)
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `files`; `cut` ends an answer after so many bytes; `ranges`: whether it goes on; `asked`: what it was."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {"/file": BODY}
+        self.cut: int | None = None
+        self.ranges, self.asked = True, list[str | None]()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.server.asked.append(wanted)
+        if self.path not in self.server.files:
+            self.send_error(404)
+            return
+        body, first = self.server.files[self.path], 0
+        if wanted and self.server.ranges:
+            first = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if first >= len(body):
+                self.send_error(416)
+                return
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(body) - first))
+        self.end_headers()
+        self.wfile.write(body[first:][: self.server.cut])
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield serving
+        serving.shutdown()
+
+
+def test_a_download_says_how_far_it_is_and_is_not_repeated(server, tmp_path):
+    seen: list[tuple[int, int | None]] = []
+    download(server.url("/file"), tmp_path / "a" / "file", MD5, lambda *at: seen.append(at))
+    assert (tmp_path / "a" / "file").read_bytes() == BODY
+    assert seen[-1] == (len(BODY), len(BODY))
+    download(server.url("/file"), tmp_path / "a" / "file", MD5)
+    assert server.asked == [None]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_download_that_was_cut_off_goes_on(server, tmp_path, ranges):
+    server.cut, server.ranges = 1000, ranges
+    with pytest.raises(BadInput, match="the same command goes on where it was"):
+        download(server.url("/file"), tmp_path / "file", MD5)
+    assert (tmp_path / "file.partial").read_bytes() == BODY[:1000]
+    assert not (tmp_path / "file").exists()
+    server.cut = None
+    download(server.url("/file"), tmp_path / "file", MD5)
+    assert (tmp_path / "file").read_bytes() == BODY
+    assert server.asked == [None, "bytes=1000-"]
+    assert not (tmp_path / "file.partial").exists()
+
+
+def test_a_whole_partial_file_is_enough(server, tmp_path):
+    (tmp_path / "file.partial").write_bytes(BODY)
+    download(server.url("/file"), tmp_path / "file", MD5)
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
+def test_another_file_is_refused_and_deleted(server, tmp_path):
+    with pytest.raises(BadInput, match=f"MD5 {MD5}, expected 0000; the file is deleted"):
+        download(server.url("/file"), tmp_path / "file", "0000")
+    assert not list(tmp_path.iterdir())
+
+
+def test_offline_is_one_line(tmp_path):
+    with pytest.raises(BadInput, match="could not be downloaded") as refusal:
+        download("http://127.0.0.1:9/file", tmp_path / "file", MD5)
+    assert "\n" not in str(refusal.value)
+
+
+def cifar_archive() -> bytes:
+    """CIFAR-10's layout with 3 images in each of six files, the number of the file in every pixel."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        names = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"]
+        for number, name in enumerate(names, 1):
+            held = {"data": np.full((3, 3072), number, np.uint8), "labels": [0, 1, 9], "label_names": ["x"] * 10}
+            content = pickle.dumps(held)
+            entry = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return written.getvalue()
+
+
+@pytest.fixture
+def official(server, tmp_path, monkeypatch) -> Path:
+    """CIFAR-10 as its server has it, a small one; the empty data root."""
+    archive = cifar_archive()
+    server.files["/cifar"] = archive
+    known = torchvision.datasets.CIFAR10
+    monkeypatch.setattr(known, "url", server.url("/cifar"))
+    monkeypatch.setattr(known, "tgz_md5", hashlib.md5(archive).hexdigest())
+    monkeypatch.setattr(known, "_check_integrity", lambda self: (Path(self.root) / self.base_folder).is_dir())
+    monkeypatch.setattr(known, "_load_meta", lambda self: None)
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_cifar_is_fetched_when_it_is_wanted(official):
+    data = load("cifar10", RECIPE)
+    assert data.train.images[:, 0, 0, 0].tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
+    assert data.test.labels.tolist() == [0, 1, 9]
+    assert data.source == "official files, by torchvision"
+    assert len(list((official / "cifar10").iterdir())) == 5  # four arrays and the manifest
+    assert not list((official / ".downloads").iterdir())
+
+
+def test_a_failed_download_leaves_what_arrived_and_nothing_else(official, server):
+    server.cut = 100
+    with pytest.raises(
+        BadInput, match=r"could not be fetched \(.*set DSR_DATA to a data root that holds cifar10/train"
+    ):
+        load("cifar10", RECIPE)
+    assert [str(p.relative_to(official)) for p in official.rglob("*") if p.is_file()] == [
+        ".downloads/cifar10/cifar-10-python.tar.gz.partial"
+    ]
+    server.cut = None
+    assert len(load("cifar10", RECIPE).train.labels) == 15
+    assert server.asked == [None, "bytes=100-"]
+
+
+def said(does) -> tuple[int, str]:
+    console = Console(record=True, width=200)
+    return does(console) or 0, console.export_text()
+
+
+def test_data_are_listed_fetched_and_verified(official):
+    assert "cifar10         not there: `dsr-bench data get cifar10`" in said(inventory.show)[1]
+    code, text = said(lambda console: inventory.get(console, "cifar10"))
+    assert code == 0
+    assert "ok   cifar10: 15 + 3 images, official files, by torchvision, SHA-256" in text
+    assert "15 + 3 images" in said(inventory.show)[1]
+    assert "is there" in said(lambda console: inventory.get(console, "cifar10"))[1]
+    assert "needs no download" in said(lambda console: inventory.get(console, "digits"))[1]
+    images = np.load(official / "cifar10" / "test-images.npy")
+    np.save(official / "cifar10" / "test-images.npy", images + 1)
+    code, text = said(lambda console: inventory.verify(console, None))
+    assert code == 1
+    assert "bad" in text
+    assert "the test split is damaged" in text
+    with pytest.raises(BadInput, match="did you mean 'cifar10'"):
+        inventory.get(Console(), "cifar1")
+
+
+def zipped(folder: Path) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    return written.getvalue()
+
+
+def test_recordings_are_fetched_unpacked_and_their_frames_verified(server, tmp_path, monkeypatch):
+    known = pytest.importorskip("tonic").datasets.NMNIST
+    for split in ("Train", "Test"):
+        for digit in range(10):
+            write_bin(tmp_path / split / split / str(digit) / "00001.bin", SOME[:1])
+        server.files[f"/{split}"] = zipped(tmp_path / split)
+        monkeypatch.setattr(known, f"{split.lower()}_url", server.url(f"/{split}"))
+        monkeypatch.setattr(known, f"{split.lower()}_md5", hashlib.md5(server.files[f"/{split}"]).hexdigest())
+    (root := tmp_path / "root").mkdir()
+    monkeypatch.setenv("DSR_DATA", str(root))
+    assert said(lambda console: inventory.get(console, "nmnist"))[0] == 0
+    assert (root / "nmnist" / "NMNIST" / "Test" / "9" / "00001.bin").is_file()
+    load("nmnist", RECIPE, frames=2)
+    assert "10 + 10 recordings; packed: T2" in said(inventory.show)[1]
+    assert said(lambda console: inventory.verify(console, "nmnist"))[0] == 0
+    (images,) = root.glob("nmnist/frames/*/test-images.npy")
+    images.write_bytes(images.read_bytes()[:-1] + b"\1")
+    code, text = said(lambda console: inventory.verify(console, "nmnist"))
+    assert (code, "the test frames are damaged" in text) == (1, True)
+
+
+def test_cifar10dvs_is_an_archive_of_archives(server, tmp_path, monkeypatch):
+    known = pytest.importorskip("tonic").datasets.CIFAR10DVS
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    for name in known.classes:
+        write_aedat4(tmp_path / name / name / f"cifar10_{name}_0.aedat4", SOME)
+        (outer / f"{name}.zip").write_bytes(zipped(tmp_path / name))
+    server.files["/dvs"] = zipped(outer)
+    monkeypatch.setattr(known, "url", server.url("/dvs"))
+    monkeypatch.setattr(known, "file_md5", hashlib.md5(server.files["/dvs"]).hexdigest())
+    (root := tmp_path / "root").mkdir()
+    monkeypatch.setenv("DSR_DATA", str(root))
+    code, text = said(lambda console: inventory.get(console, "cifar10dvs"))
+    assert (root / "cifar10dvs" / "CIFAR10DVS" / "truck" / "cifar10_truck_0.aedat4").is_file()
+    assert (code, "airplane: 1 recordings, expected numbers 0 to 999" in text) == (1, True)
