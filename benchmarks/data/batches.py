@@ -66,17 +66,12 @@ def crop_and_flip(images: Tensor, shifts: Shifts) -> Tensor:
     shape, device = images.shape, images.device
     batch, height, width = shape[0], *shape[-2:]
     padded = F.pad(images.reshape(batch, -1, height, width), (PADDING,) * 4)
-    rows = shifts.rows[:, None] + torch.arange(height, device=device)
     across = torch.arange(width, device=device).expand(batch, width)
     across = torch.where(shifts.mirrored[:, None], width - 1 - across, across)
     columns = shifts.columns[:, None] + across
-    cut = padded[
-        torch.arange(batch, device=device)[:, None, None, None],
-        torch.arange(padded.shape[1], device=device)[None, :, None, None],
-        rows[:, None, :, None],
-        columns[:, None, None, :],
-    ]
-    return cut.view(shape)
+    rows = shifts.rows[:, None] + torch.arange(height, device=device)
+    places = (rows[:, :, None] * padded.shape[-1] + columns[:, None, :]).view(batch, 1, -1)
+    return padded.flatten(2).gather(2, places.expand(-1, padded.shape[1], -1)).view(shape)
 
 
 def _draw(count: int, generator: torch.Generator, device: torch.device, augmentation: Augmentation) -> Shifts:
