@@ -57,19 +57,19 @@ def set_thresholds(network: nn.Module, ann: nn.Module, images: Tensor, statistic
 
 def correct_biases(network: Converted, ann: nn.Module, images: Tensor) -> None:
     """Give every neuron the constant current that makes up for its mean error, per channel, first layer first."""
+    was_training = network.training
+    network.eval()  # all along: nothing but corrections may change
     spiking = neurons(network)
     wanted = _watch(ann, list(spiking), images, _channel_means)
     for name, mean in wanted.items():  # in the order in which they run
         spiking[name].correction = torch.zeros_like(mean)
         spiking[name].correction = mean - _mean_emitted(network, name, images)
+    network.train(was_training)
 
 
 def _mean_emitted(network: Converted, name: str, images: Tensor) -> Tensor:
-    """What a neuron layer emits per step and channel, `(C,)`."""
-    was_training = network.training
-    program = network.eval().program(images)
-    network.train(was_training)
-    if program:
+    """What a neuron layer emits per step and channel, `(C,)`; the network is in evaluation mode."""
+    if program := network.program(images):
         return program.mean_emitted(name, images, network.timesteps)
     return _watch(network, [name], images, _channel_means)[name]
 

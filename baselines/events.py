@@ -16,6 +16,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from baselines.membranes import Driven, Layer, State, Term
 from baselines.paths import Reach, Silent, Unsupported, paths, reach
@@ -90,6 +91,8 @@ class Program:
 
     @torch.no_grad()
     def _begin(self, images: Tensor) -> State:
+        norms = (module for module in self.graph.modules() if isinstance(module, _BatchNorm))
+        assert not any(norm.training for norm in norms), "in training mode norms would follow what flows in silence"
         silent = Silent(self.graph, self.neuron)
         logits = silent.run(images)
         return State(self.layers, silent.currents, logits, self.library)

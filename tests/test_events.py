@@ -131,6 +131,20 @@ def test_bias_correction_by_events_is_the_same(monkeypatch):
 
 
 @needs_events
+def test_bias_correction_changes_corrections_alone_whatever_the_mode():
+    """A run's network is in training mode when its parent's weights are handed over."""
+    training, evaluating = (dyadic(build("preact-resnet-tiny", "deng-gu", STEPS, 10)) for _ in range(2))
+    ann = dyadic(build("preact-resnet-tiny", "ann", 1, 10))
+    before = {name: value.clone() for name, value in training.state_dict().items() if "correction" not in name}
+    calibration.correct_biases(training.train(), ann, images(8))
+    calibration.correct_biases(evaluating, ann, images(8))
+    assert training.training
+    after = training.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert all(torch.equal(value, after[name]) for name, value in evaluating.state_dict().items())
+
+
+@needs_events
 def test_what_events_do_not_understand_the_network_does():
     network, x = dyadic(build("preact-resnet-tiny", "threshold-balancing", STEPS, 10)), images()
     assert network.train().program(x) is None
