@@ -97,6 +97,16 @@ def perf(
 
 
 @app.command()
+def quantization(
+    run: Annotated[Path | None, typer.Option(help="Directory of a finished run, whose layers are measured.")] = None,
+) -> None:
+    """Measure how well single neurons, or the layers of a run, stand for the clamp that DSR differentiates."""
+    from benchmarks.quantization import command
+
+    raise typer.Exit(command.quantization(console, run))
+
+
+@app.command()
 def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
     """Hold a method to what the suite relies on: one line per clause."""
     raise typer.Exit(commands.check(console, method))

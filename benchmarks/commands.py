@@ -155,9 +155,11 @@ def report(console: Console, files: list[Path] | None, to: Path | None) -> int:
 
     results = store.results_root()
     chosen = files or [path for path in sorted(results.glob("*.csv")) if path.name != "published.csv"]
+    studies = [path for path in chosen if path.name in store.STUDIES]
+    runs = [path for path in chosen if path not in studies]
     measured = [] if files else sorted((results / "perf").glob("*.json"))
-    written = reports.write(chosen, to or results / "reports" / "all", measured)
-    reports.show(chosen, console)
+    written = reports.write(runs, to or results / "reports" / "all", measured, studies)
+    reports.show(runs, console, studies)
     console.print(f" page   {written[0]}", highlight=False)
     return 0
 

@@ -1,8 +1,9 @@
 """The comparison on one page: what each method puts in place of ReLU, batch norm and the head.
 
-With `method.py` the only module that imports `dsr` and `baselines`. A new method is one file there, one entry here, and
-one case in `recipes.py`; it is then in every sweep's reach and under every test. Other installed packages add methods
-through the entry-point group `dsr_bench.methods`; without a case in `recipes.py` they are trained by DSR's recipe.
+With `method.py` the only module that imports `dsr` and `baselines`, but for `perf/` and `quantization/`, which measure
+their parts. A new method is one file there, one entry here, and one case in `recipes.py`; it is then in every sweep's
+reach and under every test. Other installed packages add methods through the entry-point group `dsr_bench.methods`;
+without a case in `recipes.py` they are trained by DSR's recipe.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@
         result.json     written last: the run has ended
         log.txt         what the run's process printed
 
-`RESULTS` is `DSR_RESULTS`, else `./results`.
+`RESULTS` is `DSR_RESULTS`, else `./results`. Directly in it stand CSV files, one per sweep; those of `STUDIES` hold no
+rows of runs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from benchmarks.record import Result, load, read_csv, write_whole
 from benchmarks.spec import BadInput, Run
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
+QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
 LEDGER, STOPS, RESULT, LOG = "ledger.csv", "stops.json", "result.json", "log.txt"
 
 

@@ -22,7 +22,8 @@ def unfold(x: Tensor, timesteps: int) -> Tensor:
 def lif_weights(timesteps: int, tau: float, dt: float) -> list[float]:
     """Normalised weights of the T steps; they sum to 1 and the last step weighs most."""
     weights = [math.exp(-(timesteps - t) * dt / tau) for t in range(1, timesteps + 1)]
-    return [w / math.fsum(weights) for w in weights]
+    total = math.fsum(weights)
+    return [w / total for w in weights]
 
 
 def at_every_step(x: Tensor, timesteps: int) -> Tensor:

@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks.record import write_whole
-from reports import comparison, html, latex, markdown, paired, perf, terminal
+from reports import comparison, html, latex, markdown, paired, perf, quantization, terminal
+from reports.figures import Figure
+from reports.table import Table
 
 __all__ = ["show", "write"]
 
 
-def write(csv_paths: Iterable[Path], target_directory: Path, perf_paths: Iterable[Path] = ()) -> list[Path]:
+def write(
+    csv_paths: Sequence[Path],
+    target_directory: Path,
+    perf_paths: Iterable[Path] = (),
+    study_paths: Sequence[Path] = (),
+) -> list[Path]:
     """Write `index.html`, `tables.md`, `tables.tex`, `tables.csv` (raw numbers) and figures; return their paths.
 
-    `perf_paths`: records of `dsr-bench perf`.
-    Raises benchmarks.spec.BadInput for a file that is missing or is no result CSV.
+    `perf_paths`: records of `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`.
+    Raises benchmarks.spec.BadInput for a file that is missing or is no result CSV, and where there is none.
     """
-    frame, records = comparison.read(csv_paths), perf.read(perf_paths)
-    origin = comparison.origin(frame)
-    tables = [*comparison.compare(frame), *paired.compare_twins(frame), *(perf.table_of(record) for record in records)]
+    tables, origin, texts = _runs(csv_paths, bool(study_paths))
+    records, studies = perf.read(perf_paths), quantization.read(study_paths)
+    tables += [perf.table_of(record) for record in records]
+    tables += [table for study in studies for table in quantization.tables_of(study)]
     figures = [figure for record in records for figure in perf.figures_of(record)]
+    figures += [figure for study in studies for figure in quantization.figures_of(study)]
     texts = {
         "index.html": html.render(tables, origin, figures),
         "tables.md": markdown.render(tables, origin),
         "tables.tex": latex.render(tables, origin),
-        "tables.csv": comparison.aggregate(frame).to_csv(index=False, lineterminator="\n"),
+        **texts,
     }
-    target_directory.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        write_whole(target_directory / name, text)
-    for figure in figures:
-        write_whole(target_directory / f"{figure.name}.svg", figure.svg)
-        (target_directory / f"{figure.name}.pdf").write_bytes(figure.pdf)
-    drawn = [target_directory / f"{figure.name}.{ending}" for figure in figures for ending in ("svg", "pdf")]
-    return [*(target_directory / name for name in texts), *drawn]
+    return _put(texts, figures, target_directory)
 
 
-def show(csv_paths: Iterable[Path], console: Console) -> None:
-    """Print the tables to a terminal. Raises BadInput as `write` does."""
+def _runs(csv_paths: Sequence[Path], optional: bool) -> tuple[list[Table], dict[str, str], dict[str, str]]:
+    """Tables of runs, where their rows come from, and the raw numbers as a file; nothing where they are optional."""
+    if optional and not csv_paths:
+        return [], {}, {}
     frame = comparison.read(csv_paths)
+    raw = comparison.aggregate(frame).to_csv(index=False, lineterminator="\n")
     tables = [*comparison.compare(frame), *paired.compare_twins(frame)]
-    terminal.show(tables, comparison.origin(frame), console)
+    return tables, comparison.origin(frame), {"tables.csv": raw}
+
+
+def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list[Path]:
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in texts.items():
+        write_whole(target / name, text)
+        written.append(target / name)
+    for figure in figures:
+        write_whole(target / f"{figure.name}.svg", figure.svg)
+        (target / f"{figure.name}.pdf").write_bytes(figure.pdf)
+        written += [target / f"{figure.name}.{ending}" for ending in ("svg", "pdf")]
+    return written
+
+
+def show(csv_paths: Sequence[Path], console: Console, study_paths: Sequence[Path] = ()) -> None:
+    """Print the tables to a terminal. Raises BadInput as `write` does."""
+    tables, origin, _ = _runs(csv_paths, bool(study_paths))
+    tables += [table for study in quantization.read(study_paths) for table in quantization.tables_of(study)]
+    terminal.show(tables, origin, console)

@@ -87,7 +87,7 @@ def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> 
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        _label_ends(axes, ends)
+        label_ends(axes, ends)
 
     return paint
 
@@ -96,7 +96,7 @@ def _ticks(methods: Mapping[str, Sequence[tuple[int, float]]]) -> list[int]:
     return sorted({t for points in methods.values() if len(points) > 1 for t, _ in points})
 
 
-def _label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
+def label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
     """Names at the right end of their lines, moved apart where they would touch."""
     low, high = axes.get_ylim()
     apart = (high / low) ** 0.055

@@ -1,0 +1,114 @@
+"""`dsr-bench quantization`: the studies of single neurons, or the split of the error in a finished run's layers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+import reports
+from benchmarks import store
+from benchmarks.data import evaluation_batches, load
+from benchmarks.evaluation import ROWS
+from benchmarks.identity import key
+from benchmarks.networks import build
+from benchmarks.quantization.split import LayerErrors, layer_errors
+from benchmarks.quantization.studies import studies
+from benchmarks.recipes import resolve
+from benchmarks.record import Result, read_csv, write_whole
+from benchmarks.record import load as load_result
+from benchmarks.spec import BadInput, Run
+
+IMAGES = 1000
+"""Test images that pass through a finished run's network."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose layers they are, in front of every row of `quantization-layers.csv`."""
+
+    key: str
+    commit: str
+    dataset: str
+    network: str
+    method: str
+    timesteps: int
+    seed: int
+    scale: str
+
+
+def quantization(console: Console, finished: Path | None) -> int:
+    """Write the studies' CSV, or with a run directory add its layers to theirs, then draw the page."""
+    results = store.results_root()
+    page = results / "reports" / "quantization"
+    if finished is None:
+        path = results / store.QUANTIZATION
+        write_whole(path, _text([asdict(row) for row in studies()]))
+        return _show(console, path, page)
+    run, result, rows = of_run(finished)
+    if run.scale == "smoke":
+        results, page = results / "smoke", page.with_name("quantization-smoke")
+    elif result.provenance.dirty or result.provenance.commit == "unknown":
+        console.print(f" [yellow]rows[/]   not exported: the code of {run} was not committed", highlight=False)
+        return 1
+    path = results / store.QUANTIZATION_LAYERS
+    _merge(rows, path)
+    return _show(console, path, page)
+
+
+def _merge(rows: list[dict[str, Any]], path: Path) -> None:
+    """A run that is measured again loses its old rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [row for row in read_csv(path) if row["key"] != rows[0]["key"]] if path.exists() else []
+    write_whole(path, _text([*kept, *rows]))
+
+
+def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
+    """A finished run from its directory, and one row per layer. Raises BadInput for no such run, and no DSR neuron."""
+    try:
+        about = json.loads((place / store.RUN).read_text())
+        result = load_result(place / store.RESULT)
+        run = Run(**about["run"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise BadInput(f"{place} is not the directory of a finished run") from None
+    if result.status != "done" or key(run) != about["key"]:
+        raise BadInput(f"{place}: the run {'has failed' if result.status != 'done' else 'has another recipe today'}")
+    origin = Origin(result.key, result.provenance.commit, *(getattr(run, f.name) for f in fields(Run)))
+    rows = [asdict(origin) | asdict(layer) for layer in _layers(run, place)]
+    if not rows:
+        raise BadInput(f"{run}: the network has no DSR neuron")
+    return run, result, rows
+
+
+def _layers(run: Run, place: Path) -> list[LayerErrors]:
+    recipe = resolve(run)
+    data = load(run.dataset, recipe)
+    network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe)
+    network.load_state_dict(torch.load(place / store.NETWORK, map_location="cpu", weights_only=True))
+    some = data.test.take(torch.arange(min(IMAGES, len(data.test.labels))))
+    batches = evaluation_batches(some, data, max(1, ROWS // run.timesteps))
+    return layer_errors(network, (images for images, _ in batches))
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    """CSV with nine digits: what rounding differs in from machine to machine does not show."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{v:.9g}" if isinstance(v, float) else v for name, v in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _show(console: Console, written: Path, target: Path) -> int:
+    """Tables of what has been written, and a page of all that stands in its folder."""
+    paths = [path for path in (written.with_name(name) for name in store.STUDIES) if path.exists()]
+    page, *_ = reports.write([], target, study_paths=paths)
+    reports.show([], console, [written])
+    console.print(f" rows   {written}\n page   {page}", highlight=False)
+    return 0
