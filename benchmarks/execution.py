@@ -76,12 +76,16 @@ def execute(
 
 
 def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: Dataset, trained: Path) -> None:
-    """Give the network what its trained parent has; what has to be measured for that is measured on training images."""
-    device = data.train.images.device
+    """Give the network what its trained parent has; what has to be measured for that is measured on training images.
+
+    On test images where the recipe says so: one published recipe does, and its name in the tables too.
+    """
+    device = data.train.device
     ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, resolve(origin)).to(device)
     ancestor.load_state_dict(_weights(trained / store.NETWORK, device))
     wanted = int(recipe.conversion.get("images", 1))
-    images, _ = next(evaluation_batches(data.train, data, wanted))
+    split = data.test if recipe.conversion.get("test_images") else data.train
+    images, _ = next(evaluation_batches(split, data, wanted))
     named(run.method).hand_over(network, ancestor.eval(), images, recipe)
 
 
@@ -94,7 +98,7 @@ def _train(
     trainer = Trainer(network, data, recipe, run.seed, run.timesteps)
     if (place / store.CHECKPOINT).exists():
         idle = training.memory.idle
-        training = trainer.restore(_weights(place / store.CHECKPOINT, data.train.images.device))
+        training = trainer.restore(_weights(place / store.CHECKPOINT, data.train.device))
         training.memory.idle = idle
 
     def after_epoch(training: Training) -> None:

@@ -25,7 +25,7 @@ def named_sweep(
     if methods is not None:
         grid = replace(grid, methods=tuple(named_method(word) for word in words(methods)))
     if timesteps:
-        grid = replace(grid, timesteps=timesteps)
+        grid = replace(grid, timesteps=timesteps, small_timesteps=())
     return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
 
 

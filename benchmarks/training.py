@@ -1,4 +1,4 @@
-"""The only training loop: SGD, linear warm-up, half a cosine over the epochs, cross-entropy on the logits.
+"""The only training loop: SGD or Adam, linear warm-up, half a cosine over the epochs, cross-entropy on the logits.
 
     lr in epoch e of E:  lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
 
@@ -60,10 +60,8 @@ class Trainer:
     def __init__(self, network: nn.Module, data: Dataset, recipe: Recipe, seed: int, timesteps: int) -> None:
         self.network, self.data, self.recipe = network, data, recipe
         self.seed, self.timesteps = seed, timesteps
-        self.device = data.train.images.device
-        self.optimizer = torch.optim.SGD(
-            network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
-        )
+        self.device = data.train.device
+        self.optimizer = make_optimizer(network, recipe)
         self.watch = Stopwatch(self.device)
         self.steps_here = 0  # steps of this process: the first ones are warm-up
 
@@ -151,6 +149,15 @@ class Trainer:
         stored = state["training"]
         epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
         return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"])
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with momentum, or Adam with torch's betas, 0.9 and 0.999; weight decay is of all parameters alike."""
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+    )
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:

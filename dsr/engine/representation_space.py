@@ -161,4 +161,4 @@ class _Clamp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (state,) = ctx.saved_tensors
         grad_mean, saturated = ctx.trains.clamp_backward(grad, state, 1.0 / ctx.of.tau)
-        return grad_mean, ctx.of.dt * saturated, None, None, None
+        return grad_mean, ctx.of.threshold_gain * saturated, None, None, None
