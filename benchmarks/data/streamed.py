@@ -61,7 +61,7 @@ class Streamed:
     def _load(self, views: _Views, batches: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Raises BadInput for a file that is no image."""
         cuda, wanted = self.device.type == "cuda", [index.tolist() for index in batches]
-        several: dict[str, Any] = {"num_workers": workers()}
+        several: dict[str, Any] = {"num_workers": workers(), "generator": torch.Generator()}
         if several["num_workers"] and sys.platform == "linux":
             several["multiprocessing_context"] = "fork"  # in a run's own process a fork server fails
         loader: DataLoader[Any] = DataLoader(
