@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import commands
+from benchmarks.request import only_assists
 from benchmarks.spec import BadInput
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
+console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
 

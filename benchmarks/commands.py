@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import export as exporting
 from benchmarks import store
 from benchmarks.plan import Plan, plan
-from benchmarks.request import chosen_scale, integers, named_run, named_sweep, words
+from benchmarks.request import chosen_scale, integers, named_run, named_sweep, only_assists, words
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
@@ -44,6 +44,10 @@ def single(
 def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
     results = store.results_root()
     work = plan(runs, results)
+    if only_assists():
+        from benchmarks.launch import assist
+
+        return assist(work.missing, results)
     _describe(console, name, title, work, scale)
     if work.missing:
         _check_data(console, work.missing)

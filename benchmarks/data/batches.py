@@ -7,7 +7,7 @@ often the run was interrupted. So methods are compared on the same data in the s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -30,10 +30,12 @@ class Shifts(NamedTuple):
     mirrored: Tensor
 
 
-def training_batches(data: Dataset, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def training_batches(
+    data: Dataset, recipe: Recipe, seed: int, epoch: int, rows: Callable[[Tensor], Tensor] = lambda index: index
+) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch: images `(B, C, H, W)` or frames `(T, B, C, H, W)`, float32, and labels `(B,)`.
 
-    The last batch may be smaller.
+    The last batch may be smaller. `rows` picks those images of a batch's that are wanted.
     """
     split, device = data.train, data.train.device
     generator = torch.Generator().manual_seed(_number(seed, epoch))
@@ -41,13 +43,14 @@ def training_batches(data: Dataset, recipe: Recipe, seed: int, epoch: int) -> It
     order = torch.randperm(count, generator=generator).to(device)
     if isinstance(split, Streamed):
         assert recipe.augmentation == "resized-crop-flip", recipe.augmentation
-        for images, labels in split.augmented(list(order.split(recipe.batch_size)), seed, epoch):
+        batches = [rows(index) for index in order.split(recipe.batch_size)]
+        for images, labels in split.augmented(batches, seed, epoch):
             yield data.inputs.scaled(images), labels
         return
     shifts = None if recipe.augmentation == "none" else _draw(count, generator, device, recipe.augmentation)
     richer = recipe.augmentation == "autoaugment-cutout"
     choices, holes = _draw_richer(split, generator) if richer else (None, None)
-    for index in order.split(recipe.batch_size):
+    for index in map(rows, order.split(recipe.batch_size)):
         images = data.inputs.sized(split.images[index])
         if shifts:
             images = crop_and_flip(images, Shifts(*(drawn[index] for drawn in shifts)))

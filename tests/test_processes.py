@@ -1,0 +1,116 @@
+"""One process and two train to the same parameters; torchrun starts the two as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+from benchmarks import store
+from benchmarks.data import Dataset, Split
+from benchmarks.data.inputs import Pixels
+from benchmarks.metering import Memory
+from benchmarks.networks import build
+from benchmarks.processes import ALONE, Team, joined
+from benchmarks.recipes import resolve
+from benchmarks.record import read_csv
+from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.training import Trainer, Training
+
+NETWORK = "preact-resnet-imagenet-tiny"
+METHODS = ("dsr-ann", "dsr-if", "dsr-if-rep", "stbp-tdbn")
+COUNT, STEPS = 22, 3  # batches of 8, 8 and 6: no two processes' shares of all of them are alike
+PATIENCE_SECONDS = 240
+
+
+def trained(method: str, team: Team = ALONE) -> tuple[dict[str, Any], Training]:
+    """A tiny network after three steps in double precision, and its curves."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (COUNT, 3, 32, 32), generator=generator).to(torch.uint8)
+    split = Split(images, torch.arange(COUNT) % 10)
+    data = Dataset("noise", 10, split, None, split, _DoublePixels((0.5,) * 3, (0.25,) * 3), "", "")
+    neuron = {"threshold": 0.3} if method.startswith("dsr-if") else {}
+    recipe = Recipe(1, 8, 0.05, warmup_iterations=1, neuron=neuron)
+    torch.manual_seed(team.rank)  # all take over the first one's
+    network = build(NETWORK, method, 1 if method == "dsr-ann" else STEPS, 10, recipe=recipe).double()
+    trainer = Trainer(network, data, recipe, 0, STEPS, team)
+    training = Training(Memory(0))
+    trainer.run(training, lambda training: None)
+    return network.state_dict(), training
+
+
+class _DoublePixels(Pixels):
+    def scaled(self, images: torch.Tensor) -> torch.Tensor:
+        return super().scaled(images).double()
+
+
+def _of_two(rank: int, port: int, to: str) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
+    for method in METHODS:
+        with joined(method) as team:
+            torch.save(trained(method, team), f"{to}/{method}-{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes made of every method's network."""
+    store, place = distributed.TCPStore("127.0.0.1", 0, is_master=True), tmp_path_factory.mktemp("two")
+    multiprocessing.start_processes(_of_two, (store.port, str(place)), nprocs=2, start_method="spawn")
+    return place
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_train_the_network_that_one_trains(method: str, by_two: Path) -> None:
+    start = build(NETWORK, method, 1 if method == "dsr-ann" else STEPS, 10).double().state_dict()
+    alone, curve = trained(method)
+    for rank in (0, 1):
+        together, their_curve = torch.load(by_two / f"{method}-{rank}.pt", weights_only=False)
+        assert together.keys() == alone.keys() == start.keys()
+        for name, value in alone.items():
+            assert torch.allclose(together[name], value, rtol=1e-9, atol=1e-11), name
+        (ours,), (theirs,) = curve.epochs, their_curve.epochs
+        assert theirs.train_loss == pytest.approx(ours.train_loss, rel=1e-9)
+        assert theirs.test_loss == pytest.approx(ours.test_loss, rel=1e-9)
+        assert (theirs.train_top1, theirs.test_top1) == pytest.approx((ours.train_top1, ours.test_top1))
+    moved = [name for name in alone if name.endswith("threshold") and abs(alone[name].item() - 0.3) > 1e-6]
+    assert len(moved) > 5 or not method.startswith("dsr-if"), "thresholds have not moved: nothing is shown of them"
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(BadInput, match="7 processes cannot share a batch of 6 images"):
+        trained("dsr-ann", Team(0, 7))
+
+
+def test_torchrun_carries_a_run_and_its_parent_out_as_one_process_does(tmp_path: Path) -> None:
+    words = ["-m", "benchmarks", "run", "--dataset", "digits", "--network", "preact-resnet-tiny"]
+    words += ["--method", "dsr-if-hybrid", "--timesteps", "2", "--scale", "smoke"]
+    runs = {}
+    for name, start in {
+        "one": [sys.executable],
+        "two": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    }.items():
+        environment = os.environ | {"DSR_RESULTS": str(tmp_path / name), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [*start, *words], env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("page") == 1  # the others are silent
+        runs[name] = {row["method"]: row for row in read_csv(tmp_path / name / "smoke" / "runs.csv")}
+    child = Run("digits", "preact-resnet-tiny", "dsr-if-hybrid", 2, 0, "smoke")
+    assert resolve(child).epochs == 10
+    for method, row in runs["one"].items():
+        other = runs["two"][method]
+        assert other["key"] == row["key"]
+        assert (row["status"], row["device"], other["device"]) == ("done", "cpu", "2 processes, cpu")
+        # float32 in another order: a spike that moves moves others
+        assert float(other["top1"]) == pytest.approx(float(row["top1"]), abs=8)
+        assert other["epochs"] == row["epochs"] == "10"
+    assert (store.directory(tmp_path / "two", child) / "log-1.txt").exists()
