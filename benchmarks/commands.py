@@ -44,7 +44,7 @@ def single(
 def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
     results = store.results_root()
     work = plan(runs, results)
-    if only_assists():
+    if only_assists() and not only_plan:
         from benchmarks.launch import assist
 
         return assist(work.missing, results)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from image_folder import make
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +16,6 @@ import dsr
 import dsr.hybrid
 from benchmarks import store
 from benchmarks.data import evaluation_batches, load
-from benchmarks.data.imagenet import TEN
 from benchmarks.execution import execute
 from benchmarks.identity import parent
 from benchmarks.networks import build
@@ -139,13 +138,7 @@ def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Ten classes, each of one colour, 10 + 5 images."""
     monkeypatch.setenv("DSR_DATA", str(tmp_path))
     monkeypatch.setenv("DSR_WORKERS", "0")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 10), ("val", 5)):
-        for label, wnid in enumerate(TEN):
-            (place := tmp_path / "imagenet" / split / wnid).mkdir(parents=True)
-            for number in range(count):
-                noise = rng.integers(0, 80, (40, 40, 3)) + np.array([label * 17, 170 - label * 17, 90])
-                Image.fromarray(noise.astype(np.uint8)).save(place / f"{number}.JPEG")
+    make(tmp_path)
     return tmp_path
 
 

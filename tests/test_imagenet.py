@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from image_folder import make
 from PIL import Image
 from torch import Tensor
 
@@ -24,16 +25,10 @@ forks = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWar
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ten classes, 3 + 2 small JPEG files of noise each."""
+    """Ten classes, 3 + 2 files each."""
     monkeypatch.setenv("DSR_DATA", str(tmp_path))
     monkeypatch.setenv("DSR_WORKERS", "0")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
-        for wnid in TEN:
-            (place := tmp_path / "imagenet" / split / wnid).mkdir(parents=True)
-            for number in range(count):
-                Image.fromarray(rng.integers(0, 256, (48, 40, 3), np.uint8)).save(place / f"{number}.JPEG")
-    return tmp_path / "imagenet"
+    return make(tmp_path, 3, 2)
 
 
 def refusal(recipe: Recipe = RECIPE) -> str:
