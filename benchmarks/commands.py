@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import export as exporting
 from benchmarks import store
 from benchmarks.plan import Plan, plan
-from benchmarks.request import chosen_scale, integers, named_run, named_sweep, only_assists, words
+from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, only_assists, words
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
@@ -179,7 +179,6 @@ def perf(console: Console, network: str, batch: int, timesteps: str, methods: st
 def check(console: Console, method: str) -> int:
     """The contract, clause by clause; 1 if one is broken."""
     from benchmarks.contract import report
-    from benchmarks.request import named_method
 
     return report(console, named_method(method))
 

@@ -11,22 +11,36 @@ from typing import Any
 import pytest
 import torch
 from image_folder import make
-from torch import distributed, multiprocessing
+from torch import distributed, multiprocessing, nn
 
+import dsr
 from benchmarks import store
 from benchmarks.data import Dataset, Split
 from benchmarks.data.inputs import Pixels
 from benchmarks.identity import parent
 from benchmarks.metering import Memory
 from benchmarks.networks import build
+from benchmarks.networks.parts import DirectCoding
 from benchmarks.processes import ALONE, Team, joined
 from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.training import Trainer, Training
 
 NETWORK = "preact-resnet-imagenet-tiny"
-METHODS = ("dsr-ann", "dsr-if", "dsr-if-rep", "stbp-tdbn")
+METHODS = ("dsr-ann", "dsr-if", "exact", "dsr-if-rep", "stbp-tdbn")
+"""Double precision is trained by the network's own modules in `dsr-if`; `exact` is the same by DSR's engine."""
+WITH_THRESHOLDS = ("dsr-if", "exact", "dsr-if-rep")
 COUNT, STEPS = 22, 3  # batches of 8, 8 and 6: no two processes' shares of all of them are alike
 PATIENCE_SECONDS = 240
+
+
+def made(method: str, recipe: Recipe | None = None) -> nn.Module:
+    """A fresh tiny network in double precision."""
+    steps = 1 if method == "dsr-ann" else STEPS
+    network = build(NETWORK, "dsr-if" if method == "exact" else method, steps, 10, recipe=recipe).double()
+    if method == "exact":
+        assert isinstance(network, dsr.Exact)
+        return dsr.Exact(network._hidden[0], DirectCoding, always=True)
+    return network
 
 
 def trained(method: str, team: Team = ALONE) -> tuple[dict[str, Any], Training]:
@@ -35,10 +49,10 @@ def trained(method: str, team: Team = ALONE) -> tuple[dict[str, Any], Training]:
     images = torch.randint(0, 256, (COUNT, 3, 32, 32), generator=generator).to(torch.uint8)
     split = Split(images, torch.arange(COUNT) % 10)
     data = Dataset("noise", 10, split, None, split, _DoublePixels((0.5,) * 3, (0.25,) * 3), "", "")
-    neuron = {"threshold": 0.3} if method.startswith("dsr-if") else {}
+    neuron = {"threshold": 0.3} if method in WITH_THRESHOLDS else {}
     recipe = Recipe(1, 8, 0.05, warmup_iterations=1, neuron=neuron)
     torch.manual_seed(team.rank)  # all take over the first one's
-    network = build(NETWORK, method, 1 if method == "dsr-ann" else STEPS, 10, recipe=recipe).double()
+    network = made(method, recipe)
     trainer = Trainer(network, data, recipe, 0, STEPS, team)
     training = Training(Memory(0))
     trainer.run(training, lambda training: None)
@@ -69,7 +83,7 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_two_processes_train_the_network_that_one_trains(method: str, by_two: Path) -> None:
-    start = build(NETWORK, method, 1 if method == "dsr-ann" else STEPS, 10).double().state_dict()
+    start = made(method).state_dict()
     alone, curve = trained(method)
     for rank in (0, 1):
         together, their_curve = torch.load(by_two / f"{method}-{rank}.pt", weights_only=False)
@@ -80,8 +94,9 @@ def test_two_processes_train_the_network_that_one_trains(method: str, by_two: Pa
         assert theirs.train_loss == pytest.approx(ours.train_loss, rel=1e-9)
         assert theirs.test_loss == pytest.approx(ours.test_loss, rel=1e-9)
         assert (theirs.train_top1, theirs.test_top1) == pytest.approx((ours.train_top1, ours.test_top1))
+        assert not torch.equal(alone["stages.0.0.conv1.weight"], start["stages.0.0.conv1.weight"])
     moved = [name for name in alone if name.endswith("threshold") and abs(alone[name].item() - 0.3) > 1e-6]
-    assert len(moved) > 5 or not method.startswith("dsr-if"), "thresholds have not moved: nothing is shown of them"
+    assert len(moved) > 5 or method not in WITH_THRESHOLDS, "thresholds have not moved: nothing is shown of them"
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
