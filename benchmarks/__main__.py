@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import commands
+from benchmarks.request import only_assists
 from benchmarks.spec import BadInput
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 data = typer.Typer(name="data", help="Data sets: list, get, verify.", no_args_is_help=True)
 app.add_typer(data)
-console = Console()
+console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
 

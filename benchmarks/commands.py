@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import export as exporting
 from benchmarks import store
 from benchmarks.plan import Plan, plan
-from benchmarks.request import chosen_scale, integers, named_run, named_sweep, words
+from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, only_assists, words
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
@@ -44,6 +44,10 @@ def single(
 def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
     results = store.results_root()
     work = plan(runs, results)
+    if only_assists() and not only_plan:
+        from benchmarks.launch import assist
+
+        return assist(work.missing, results)
     _describe(console, name, title, work, scale)
     if work.missing:
         _check_data(console, work.missing)
@@ -177,7 +181,6 @@ def perf(console: Console, network: str, batch: int, timesteps: str, methods: st
 def check(console: Console, method: str) -> int:
     """The contract, clause by clause; 1 if one is broken."""
     from benchmarks.contract import report
-    from benchmarks.request import named_method
 
     return report(console, named_method(method))
 

@@ -22,7 +22,7 @@ from benchmarks.structure import structure
 from benchmarks.synops import counting
 
 NETWORK = "preact-resnet-tiny"
-LARGE = ("preact-resnet18", "preact-resnet110", "vgg11", "vgg16")
+LARGE = ("preact-resnet18", "preact-resnet18-imagenet", "preact-resnet110", "vgg11", "vgg16")
 CLASSES = 7
 
 Clause = Callable[[str], None]

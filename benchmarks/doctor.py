@@ -95,6 +95,7 @@ def _places() -> Iterator[Finding]:
 
 def _sets(root: Path) -> str:
     found = sorted(path.parent.name for path in root.glob("*/train-images.npy"))
+    found += ["imagenet"] if (root / "imagenet" / "train").is_dir() else []
     return ", ".join(found) or "no packed data sets yet"
 
 

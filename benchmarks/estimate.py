@@ -41,12 +41,22 @@ def _duration(run: Run) -> float:
 
 
 def _load(run: Run, recipe: Recipe, frames: int) -> Dataset:
-    return _load_once(run.dataset, recipe.train_images, recipe.validation_images, recipe.test_images, frames)
+    sizes = (recipe.train_images, recipe.validation_images, recipe.test_images, recipe.classes, recipe.image_size)
+    return _load_once(run.dataset, *sizes, frames)
 
 
 @cache
-def _load_once(name: str, train: int | None, validation: int, test: int | None, frames: int) -> Dataset:
-    recipe = Recipe(0, 1, 0.0, train_images=train, validation_images=validation, test_images=test)
+def _load_once(
+    name: str,
+    train: int | None,
+    validation: int,
+    test: int | None,
+    classes: int | None,
+    image_size: int | None,
+    frames: int,
+) -> Dataset:
+    sizes = {"train_images": train, "validation_images": validation, "test_images": test}
+    recipe = Recipe(0, 1, 0.0, classes=classes, image_size=image_size, **sizes)  # type: ignore[arg-type]
     return load(name, recipe, frames=frames)
 
 

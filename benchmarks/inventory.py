@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from benchmarks.data import DATASETS, EventData, packed
+from benchmarks.data import DATASETS, EventData, ImageFiles, Streamed, packed
 from benchmarks.data.download import OFFICIAL, by_hand, fetch
 from benchmarks.data.splits import digest
 from benchmarks.display import packing
@@ -35,6 +35,8 @@ def get(console: Console, name: str) -> int:
     """Fetch a data set into the data root, unless it is there. Raises BadInput where it cannot be had."""
     require(name, DATASETS, "dataset")
     folder = packed.root() / name
+    if isinstance(DATASETS[name], ImageFiles) and not folder.is_dir():
+        raise BadInput(f"{name} cannot be downloaded: its licence wants you to. {by_hand(name)}")
     if name not in OFFICIAL:
         console.print(f" {name} needs no download: {DATASETS[name].title}", highlight=False)
         return 0
@@ -66,7 +68,8 @@ def verify(console: Console, name: str | None) -> int:
 def _missing(name: str, root: Path) -> str:
     """What would have to be fetched for it; nothing for what is there or embedded."""
     needs = MADE_OF.get(name, name)
-    return needs if needs in OFFICIAL and not (root / needs).is_dir() else ""
+    fetched = needs in OFFICIAL or isinstance(DATASETS[needs], ImageFiles)
+    return needs if fetched and not (root / needs).is_dir() else ""
 
 
 def _state(name: str, root: Path) -> str:
@@ -79,7 +82,7 @@ def _state(name: str, root: Path) -> str:
             made = sorted(_frames(root / name), key=lambda place: int(place.name[1:].partition("-")[0]))
             packs = ", ".join(place.name.partition("-")[0] for place in made)
             return f"{len(found.train):,} + {len(found.test):,} recordings" + (f"; packed: {packs}" if packs else "")
-        arrays = source.read()
+        arrays, _ = source.arrays(1, lambda done, of: None)
         return f"{len(arrays.train.labels):,} + {len(arrays.test.labels):,} images"
     except BadInput as error:
         return f"[red]{error}[/]"
@@ -88,7 +91,10 @@ def _state(name: str, root: Path) -> str:
 def _checked(console: Console, name: str, root: Path) -> str:
     source = DATASETS[name]
     if not isinstance(source, EventData):
-        arrays = source.read()
+        arrays, _ = source.arrays(1, lambda done, of: None)
+        for split in (arrays.train, arrays.test):
+            if isinstance(split, Streamed):
+                _decode(console, name, split)
         count = f"{len(arrays.train.labels):,} + {len(arrays.test.labels):,} images"
         return f"{count}, {arrays.source}, SHA-256 {arrays.sha256[:12]}"
     found = source.find(root)
@@ -101,6 +107,15 @@ def _checked(console: Console, name: str, root: Path) -> str:
     for place in places:
         _check_frames(place)
     return f"{found.title}; {len(everything):,} files read, {len(places)} packed folders"
+
+
+def _decode(console: Console, name: str, split: Streamed) -> None:
+    """Every image of a split, by workers. Raises BadInput for the first one that is damaged."""
+    done = 0
+    with packing(console, f"{name}: decoding") as on_image:
+        for _, labels in split.batches(100):
+            done += len(labels)
+            on_image(done, len(split.labels))
 
 
 def _frames(folder: Path) -> list[Path]:

@@ -36,10 +36,7 @@ class Observer(Protocol):
 
 def local(runs: Iterable[Run], results: Path, sweep: str | None, observer: Observer) -> list[Result]:
     """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all."""
-    context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
-    # torch's optimisers import the compiler's front end, 3 seconds, in the first step of every process
-    context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets", "torch._dynamo"])
-    running, ended = code(), []
+    context, running, ended = _context(), code(), []
     for run in runs:
         store.describe(store.directory(results, run), run, sweep)
         observer.started(run)
@@ -47,6 +44,40 @@ def local(runs: Iterable[Run], results: Path, sweep: str | None, observer: Obser
         observer.ended(run, result)
         ended.append(result)
     return ended
+
+
+def assist(runs: Iterable[Run], results: Path) -> int:
+    """Train along in these runs: what those of torchrun's processes do that are not the first. Exit code 0."""
+    context = _context()
+    for run in runs:
+        process = context.Process(target=_assist, args=(run, results), name=str(run))  # type: ignore[attr-defined]
+        process.start()
+        try:
+            process.join()
+        except BaseException:
+            process.terminate()
+            process.join()
+            raise
+    return 0
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
+    # torch's optimisers import the compiler's front end, 3 seconds, in the first step of every process
+    context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets", "torch._dynamo"])
+    return context
+
+
+def _assist(run: Run, results: Path) -> None:
+    """In a process of its own, whose log stands beside the run's; the first process records what goes wrong."""
+    from benchmarks.execution import assist
+    from benchmarks.processes import joined, rank_here
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    store.directory(results, run).mkdir(parents=True, exist_ok=True)
+    _redirect(store.directory(results, run) / f"log-{rank_here()}.txt")
+    with joined(key(run)) as team:
+        assist(run, results, team)
 
 
 def _in_own_process(
@@ -90,10 +121,11 @@ def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: C
     from filelock import FileLock, Timeout
 
     from benchmarks.execution import execute
+    from benchmarks.processes import joined
 
     try:
-        with FileLock(store.directory(results, run) / ".lock", timeout=0):
-            execute(run, results, progress.send, sweep, running, lambda *images: progress.send(images))
+        with FileLock(store.directory(results, run) / ".lock", timeout=0), joined(key(run)) as team:
+            execute(run, results, progress.send, sweep, running, lambda *images: progress.send(images), team)
     except BrokenPipeError:
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
     except Timeout:

@@ -123,14 +123,19 @@ class OtherLoad:
 
     wall: float = field(default_factory=time.perf_counter)
     busy: float | None = field(default_factory=lambda: _busy_seconds())
-    own: float = field(default_factory=time.process_time)
+    own: float = field(default_factory=lambda: _own_seconds())
 
     def cores(self) -> float | None:
         busy = _busy_seconds()
         if busy is None or self.busy is None:
             return None
-        own = time.process_time() - self.own
+        own = _own_seconds() - self.own
         return max(0.0, (busy - self.busy - own) / (time.perf_counter() - self.wall))
+
+
+def _own_seconds() -> float:
+    """CPU seconds of this process and of those that it started and that have ended, such as an epoch's decoders."""
+    return sum(os.times()[:4])
 
 
 def _busy_seconds() -> float | None:

@@ -24,7 +24,7 @@ import baselines.events
 import baselines.qcfs
 import baselines.stbp
 import dsr
-from benchmarks.method import HandOver, Method, parents_weights
+from benchmarks.method import HandOver, MakeNeuron, Method, Wrap, parents_weights
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
 from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
 
@@ -46,6 +46,10 @@ def _representation(neuron: Callable[[], Any], timesteps: int) -> Readout:
 
 def _relu(timesteps: int) -> nn.Module:
     return nn.ReLU()
+
+
+def _relu_with_rate(timesteps: int) -> nn.Module:
+    return dsr.ReLU()
 
 
 def _qcfs(timesteps: int, levels: int = 4, threshold: float = 8.0) -> nn.Module:
@@ -87,22 +91,32 @@ def _calibrate(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Re
     baselines.calibration.correct_biases(network, parent, images[: int(recipe.conversion["correction_images"])])
 
 
+def _hybrid(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    parents_weights(network, parent, images, recipe)
+    dsr.set_thresholds(network, parent, images, recipe.conversion["quantile"])
+
+
+def _dsr(title: str, neuron: MakeNeuron, wrap: Wrap, hand_over: HandOver = parents_weights) -> Method:
+    return Method(title, neuron, readout=_representation, wrap=wrap, hand_over=hand_over)
+
+
 def _converted(title: str, hand_over: HandOver) -> Method:
     return Method(title, baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
 
 
 BUILT_IN: Mapping[str, Method] = {
     "ann": Method("ANN, ReLU", _relu),
-    "dsr-if": Method("DSR, integrate-and-fire", dsr.IF, readout=_representation, wrap=_exact),
-    "dsr-lif": Method("DSR, leaky integrate-and-fire", dsr.LIF, readout=_representation, wrap=_exact),
-    "dsr-if-rep": Method(
-        "DSR-IF, differentiated in representation space", dsr.IF, readout=_representation, wrap=_in_representation_space
+    "dsr-if": _dsr("DSR, integrate-and-fire", dsr.IF, _exact),
+    "dsr-lif": _dsr("DSR, leaky integrate-and-fire", dsr.LIF, _exact),
+    "dsr-if-rep": _dsr("DSR-IF, differentiated in representation space", dsr.IF, _in_representation_space),
+    "dsr-lif-rep": _dsr("DSR-LIF, differentiated in representation space", dsr.LIF, _in_representation_space),
+    "dsr-ann": Method(
+        "ANN, ReLU wherever DSR has a neuron, parent of dsr-if-hybrid", _relu_with_rate, readout=_representation
     ),
-    "dsr-lif-rep": Method(
-        "DSR-LIF, differentiated in representation space",
-        dsr.LIF,
-        readout=_representation,
-        wrap=_in_representation_space,
+    "dsr-if-hybrid": _dsr("DSR-IF that starts from dsr-ann, hybrid training", dsr.IF, _exact, _hybrid),
+    "dsr-if-hybrid-rep": _dsr("dsr-if-hybrid in representation space", dsr.IF, _in_representation_space, _hybrid),
+    "dsr-if-hybrid-published": _dsr(
+        "dsr-if-hybrid, thresholds measured on test images as in the released code", dsr.IF, _exact, _hybrid
     ),
     "stbp-tdbn": Method("STBP-tdBN, surrogate gradient", baselines.stbp.LIF, norm=_threshold_norm),
     "stbp-tdbn-spikes": Method(

@@ -42,19 +42,19 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def provenance(data: Dataset | None = None, running: Code | None = None) -> Provenance:
+def provenance(data: Dataset | None = None, running: Code | None = None, processes: int = 1) -> Provenance:
     """All of it, now; without `data` for a run that never got that far.
 
     `running` is the launcher's code: what a process forked from it runs, whatever the checkout holds by now.
     """
     running = running or code()
-    cuda = torch.cuda.is_available()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return Provenance(
         commit=running.commit,
         dirty=running.dirty,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=f"{_processor()}{_vectors()}, {os.cpu_count()} cores, {platform.system()}",
-        device=torch.cuda.get_device_name() if cuda else "cpu",
+        device=f"{processes} processes, {device}" if processes > 1 else device,
         threads=torch.get_num_threads(),
         python=platform.python_version(),
         torch=torch.__version__,

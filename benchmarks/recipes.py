@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from benchmarks import recipes_imagenet
 from benchmarks.spec import Augmentation, Parameter, Recipe, Run, variant
 
 PARENT: Mapping[str, str] = {
@@ -21,13 +22,16 @@ PARENT: Mapping[str, str] = {
     "qcfs-l8": "qcfs-l8-ann",
     "qcfs-published": "qcfs-published-ann",
     "calibration-published": "ann-published",
+    "dsr-if-hybrid": "dsr-ann",
+    "dsr-if-hybrid-rep": "dsr-ann",
+    "dsr-if-hybrid-published": "dsr-ann",
 }
 """Methods that start from another method's trained weights."""
 
 EVENT_DATA = ("nmnist", "cifar10dvs", "cifar10dvs-sim")
 """Data sets of recordings, of which a run sees frames."""
 
-TIMELESS = ("ann", "ann-published", "qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann")
+TIMELESS = ("ann", "dsr-ann", "ann-published", "qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann")
 
 
 def timeless(method: str) -> bool:
@@ -67,6 +71,8 @@ def resolve(run: Run) -> Recipe:
         recipe = _event_data(recipe, run)
     if run.dataset == "digits":
         return _digits(recipe, run)
+    if run.dataset == "imagenet":
+        return recipes_imagenet.scaled(recipe, _short_schedule(recipe, run), run.scale)
     match run.scale:
         case "paper":
             return recipe
@@ -85,6 +91,8 @@ def _published(run: Run) -> Recipe:
             # [DSR] README: V = 6, alpha = 0.5 at every T; lr 0.1 at T = 20, 0.05 at T = 5. lr at T = 10, 15 is ours.
             neuron = {"threshold": 6.0, "alpha": 0.5, "threshold_floor": 0.01}
             return replace(CIFAR, learning_rate=0.05 if low_latency else 0.1, neuron=neuron)
+        case "dsr-if-hybrid" | "dsr-if-hybrid-rep" | "dsr-if-hybrid-published":
+            return recipes_imagenet.hybrid(CIFAR, published=run.method.endswith("published"))
         case "dsr-lif" | "dsr-lif-rep" if low_latency:
             # [DSR] README, "low latency": T = 5.
             neuron = {"threshold": 0.6, "alpha": 0.5, "tau": 1.0, "dt": 0.1, "threshold_floor": 0.001}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from rich.console import Console
@@ -25,7 +26,7 @@ def named_sweep(
     if methods is not None:
         grid = replace(grid, methods=tuple(named_method(word) for word in words(methods)))
     if timesteps:
-        grid = replace(grid, timesteps=timesteps)
+        grid = replace(grid, timesteps=timesteps, small_timesteps=())
     return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
 
 
@@ -72,6 +73,11 @@ def integers(words: str | None, what: str, least: int) -> tuple[int, ...] | None
     if min(numbers) < least:
         raise BadInput(f"{what} must be at least {least}, not {min(numbers)}")
     return numbers
+
+
+def only_assists() -> bool:
+    """Whether torchrun has started this process, and not as the first: it trains along, says and records nothing."""
+    return os.environ.get("RANK", "0") != "0"
 
 
 def _default_scale(console: Console) -> Scale:

@@ -15,7 +15,8 @@ from typing import Literal, get_args
 Scale = Literal["paper", "short", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 
-Augmentation = Literal["none", "crop", "crop-flip", "autoaugment-cutout"]
+Augmentation = Literal["none", "crop", "crop-flip", "autoaugment-cutout", "resized-crop-flip"]
+Optimizer = Literal["sgd", "adam"]
 Precision = Literal["float32", "bfloat16"]
 Parameter = float | bool | str
 
@@ -46,12 +47,15 @@ class Run:
 class Recipe:
     """Every number that shapes a run's result; part of the run's key.
 
-    `learning_rate` follows half a cosine over the epochs, after a linear warm-up of `warmup_iterations`.
+    `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine over the epochs, after a linear
+    warm-up of `warmup_iterations`.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts,
     `conversion` what turns a parent's weights into this network's.
     `precision` is that of the convolutions of spikes in a training pass that has no gradient (`dsr-*-rep`); all else,
     and every reported accuracy, is float32.
+    `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
+    images (None: as the set has it).
     `parent` names the method whose trained weights the run starts from. `sources` says where the numbers come
     from; it alone does not enter the key.
     """
@@ -71,6 +75,9 @@ class Recipe:
     conversion: Mapping[str, float] = field(default_factory=dict)
     parent: str | None = None
     precision: Precision = "float32"
+    optimizer: Optimizer = "sgd"
+    classes: int | None = None
+    image_size: int | None = None
     revision: int = 1
     sources: str = ""
 

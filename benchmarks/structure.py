@@ -89,9 +89,9 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
         elif _is_addition(node):
             yield from _additions(graph, node, shapes)
         elif _is_neuron(graph, node):
-            origin, path = _origin(graph, node.all_input_nodes[0])
-            if origin and path and spikes(_module(graph, origin)):
-                yield _one_each(f"{node.target}.pooled", origin, shapes[origin])
+            origin, pools = _origin(graph, _before_norms(graph, node.all_input_nodes[0]))
+            if origin and pools and spikes(_module(graph, origin)):
+                yield _additions_of_pool(f"{node.target}.pooled", origin, shapes[origin], pools)
 
 
 def _additions(graph: fx.GraphModule, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> Iterator[Layer]:
@@ -104,6 +104,11 @@ def _additions(graph: fx.GraphModule, node: fx.Node, shapes: dict[fx.Node, torch
 
 def _one_each(name: str, origin: fx.Node, shape: torch.Size) -> Layer:
     return Layer(name, str(origin.target), True, 0, 0, torch.ones(shape[2:], dtype=torch.int64))
+
+
+def _additions_of_pool(name: str, origin: fx.Node, shape: torch.Size, pools: list[nn.Module]) -> Layer:
+    """A pool in front of a neuron: a spike costs one AC for every window that it lies in."""
+    return Layer(name, str(origin.target), True, 0, 0, _paths(nn.Identity(), shape[1:], pools))
 
 
 def _linear_map(
@@ -155,6 +160,13 @@ def _origin(graph: fx.GraphModule, node: fx.Node) -> tuple[fx.Node | None, list[
             return None, []
         node = node.all_input_nodes[0]
     return node, pools
+
+
+def _before_norms(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
+    """Where a current comes from: a norm is an affine map per channel and costs nothing of its own."""
+    while isinstance(_module(graph, node), NORMS):
+        node = node.all_input_nodes[0]
+    return node
 
 
 def _is_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:

@@ -23,7 +23,10 @@ PAPER_BODY = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of runs. `networks` says per scale which networks stand in it: its keys are the scales there are."""
+    """A grid of runs. `networks` says per scale which networks stand in it: its keys are the scales there are.
+
+    `small_timesteps`: the timesteps at laptop and smoke scale, where they are others.
+    """
 
     title: str
     dataset: str
@@ -32,15 +35,17 @@ class Sweep:
     timesteps: tuple[int, ...]
     seeds: tuple[int, ...]
     smoke_seeds: tuple[int, ...] = (0,)
+    small_timesteps: tuple[int, ...] = ()
 
     def runs(self, scale: Scale) -> list[Run]:
         """The grid at one scale, seed by seed, so that a sweep that is cut short has whole comparisons."""
         seeds = self.smoke_seeds if scale == "smoke" else self.seeds
+        timesteps = self.small_timesteps if scale in ("laptop", "smoke") else ()
         cells = [
             Run(self.dataset, network, method, 1 if timeless(method) else steps, seed, scale)
             for seed in seeds
             for network in self.networks[scale]
-            for steps in self.timesteps
+            for steps in timesteps or self.timesteps
             for method in self.methods
         ]
         return list(dict.fromkeys(cells))
@@ -102,6 +107,23 @@ SWEEPS: Mapping[str, Sweep] = {
         methods=METHODS,
         timesteps=(5, 10, 15, 20),
         seeds=(0, 1, 2),
+    ),
+    "imagenet": Sweep(
+        title="Hybrid training on ImageNet (paper: Tab. 2); at laptop scale on ten of its classes",
+        dataset="imagenet",
+        networks={
+            "paper": ("preact-resnet18-imagenet",),
+            "short": ("preact-resnet18-imagenet",),
+            "laptop": ("preact-resnet18-imagenet-narrow",),
+            "smoke": ("preact-resnet-imagenet-tiny",),
+        },
+        methods=(
+            *("dsr-ann", "dsr-if-hybrid", "dsr-if-hybrid-rep", "dsr-if-hybrid-published"),
+            *("ann", "stbp-tdbn", "threshold-balancing-half", "calibration"),
+        ),
+        timesteps=(50,),
+        seeds=(0,),
+        small_timesteps=(8,),
     ),
     "nmnist": Sweep(
         title="Digits before an event camera; conversions see one frame, the mean",

@@ -3,9 +3,10 @@
 For a layer fed by spikes  ACs = sum over spikes of (output positions whose window covers that pixel) x C_out / groups,
 so borders and strides count as they are. Whether an input is spikes is read off the network's graph (does it come from
 a spiking neuron, through nothing but pools?), never guessed from values: amplitudes fold into the next weights, norms
-into the layer before. A pool between neuron and layer folds into the layer. Where a pool leads to a neuron, and where
-spikes are added to a current (identity shortcut), a spike costs one AC. Layers fed by graded values (ReLU) count their
-nonzero inputs as multiply-accumulates. The first layer's MACs are dense; they count once for a static image.
+into the layer before. A pool between neuron and layer folds into the layer. Where a pool leads to a neuron, a spike
+costs one AC per window it lies in; where spikes are added to a current (identity shortcut), one. Layers fed by graded
+values (ReLU) count their nonzero inputs as multiply-accumulates. The first layer's MACs are dense; they
+count once for a static image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The only training loop: SGD, linear warm-up, half a cosine over the epochs, cross-entropy on the logits.
+"""The only training loop: SGD or Adam, linear warm-up, half a cosine over the epochs, cross-entropy on the logits.
 
     lr in epoch e of E:  lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
 
@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.data import Dataset, training_batches
-from benchmarks.evaluation import evaluate
+from benchmarks.data import Dataset, Split, Streamed, training_batches
+from benchmarks.evaluation import Evaluation, evaluate
 from benchmarks.metering import WARM_UP_STEPS, Memory, OtherLoad, Stopwatch, median_and_iqr, peak_memory
-from benchmarks.spec import Recipe
+from benchmarks.processes import ALONE, Team
+from benchmarks.spec import BadInput, Recipe
 
 
 class Diverged(RuntimeError):
@@ -55,20 +56,24 @@ class Training:
 
 
 class Trainer:
-    """A network being trained; `state()` and `restore()` are the checkpoint."""
+    """A network being trained; `state()` and `restore()` are the checkpoint. `team`: who else trains it."""
 
-    def __init__(self, network: nn.Module, data: Dataset, recipe: Recipe, seed: int, timesteps: int) -> None:
-        self.network, self.data, self.recipe = network, data, recipe
+    def __init__(
+        self, network: nn.Module, data: Dataset, recipe: Recipe, seed: int, timesteps: int, team: Team = ALONE
+    ) -> None:
+        self.network, self.data, self.recipe, self.team = network, data, recipe, team
         self.seed, self.timesteps = seed, timesteps
-        self.device = data.train.images.device
-        self.optimizer = torch.optim.SGD(
-            network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
-        )
+        smallest = len(data.train.labels) % recipe.batch_size or recipe.batch_size
+        if smallest < team.size:
+            raise BadInput(f"{team.size} processes cannot share a batch of {smallest} images")
+        self.device = data.train.device
+        self.optimizer = make_optimizer(network, recipe)
         self.watch = Stopwatch(self.device)
         self.steps_here = 0  # steps of this process: the first ones are warm-up
 
     def run(self, training: Training, after_epoch: Callable[[Training], None]) -> None:
         """Train the epochs that are missing; `after_epoch` saves and reports."""
+        self.team.agree(self.network)
         self.network.train()
         load = OtherLoad()
         for number in range(len(training.epochs) + 1, self.recipe.epochs + 1):
@@ -77,7 +82,7 @@ class Trainer:
             after_epoch(training)
 
     def _epoch(self, number: int, training: Training) -> Epoch:
-        torch.manual_seed(self.seed * 100_003 + number)  # dropout and the like
+        torch.manual_seed(self.seed * 100_003 + number + 1_000_000_007 * self.team.rank)  # dropout and the like
         rate = learning_rate(self.recipe, number - 1)
         start = time.perf_counter()
         loss, top1 = self._pass(number, rate, training.memory)
@@ -85,9 +90,8 @@ class Trainer:
         if not math.isfinite(loss):
             raise Diverged(f"the training loss is {loss} in epoch {number}")
         median, iqr = median_and_iqr(self.watch.milliseconds())
-        test = evaluate(self.network, self.data.test, self.data, self.timesteps)
-        held_out = self.data.validation
-        validation = evaluate(self.network, held_out, self.data, self.timesteps) if held_out else None
+        test = self._evaluate(self.data.test)
+        validation = self._evaluate(self.data.validation) if self.data.validation else None
         before = training.epochs[-1].train_seconds if training.epochs else 0.0
         return Epoch(
             epoch=number,
@@ -103,37 +107,55 @@ class Trainer:
             train_step_ms_iqr=iqr,
         )
 
+    def _evaluate(self, split: Split | Streamed) -> Evaluation:
+        """Each process has a share of the images."""
+        if self.team.size == 1:
+            return evaluate(self.network, split, self.data, self.timesteps)
+        own = self.team.rows(torch.arange(len(split.labels)))
+        found = evaluate(self.network, split.take(own), self.data, self.timesteps)
+        sums = torch.tensor([found.loss, found.top1], dtype=torch.float64, device=self.device) * len(own)
+        loss, top1 = (self.team.sum_up(sums) / len(split.labels)).tolist()
+        return Evaluation(loss, top1, None)
+
     def _pass(self, number: int, rate: float, memory: Memory) -> tuple[float, float]:
         """One pass over the training split: mean loss and percent correct, as seen while training."""
         losses = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = len(self.data.train.labels)
-        iteration = (number - 1) * math.ceil(count / self.recipe.batch_size)
-        for images, labels in training_batches(self.data, self.recipe, self.seed, number):
+        size = self.recipe.batch_size
+        iteration = (number - 1) * math.ceil(count / size)
+        for start, (images, labels) in zip(
+            range(0, count, size),
+            training_batches(self.data, self.recipe, self.seed, number, self.team.rows),
+            strict=True,
+        ):
             set_learning_rate(self.optimizer, rate * min(1.0, (iteration + 1) / max(1, self.recipe.warmup_iterations)))
-            logits, loss = self._measured_step(images, labels, memory)
+            share = len(labels) / min(size, count - start)  # of the whole batch
+            logits, loss = self._measured_step(images, labels, share, memory)
             losses += loss.double() * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             iteration += 1
-        return losses.item() / count, 100.0 * correct.item() / count
+        return self.team.sum_up(losses).item() / count, 100.0 * self.team.sum_up(correct).item() / count
 
-    def _measured_step(self, images: Tensor, labels: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def _measured_step(self, images: Tensor, labels: Tensor, share: float, memory: Memory) -> tuple[Tensor, Tensor]:
         """Warm-up steps are not timed; the one after them is measured for memory and not timed either."""
         self.steps_here += 1
         if self.steps_here < WARM_UP_STEPS:
-            return self.step(images, labels)
+            return self.step(images, labels, share)
         if self.steps_here == WARM_UP_STEPS:
             with peak_memory(memory, self.device):
-                return self.step(images, labels)
+                return self.step(images, labels, share)
         with self.watch.step():
-            return self.step(images, labels)
+            return self.step(images, labels, share)
 
-    def step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Forward, backward, update. Returns logits and loss without a graph."""
+    def step(self, images: Tensor, labels: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Forward, backward, update. Returns logits and loss without a graph; `share` is that of the whole batch."""
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self.network(images)
+        with self.team.norms():
+            logits = self.network(images)
         loss = F.cross_entropy(logits, labels)
-        loss.backward()
+        (loss * share).backward()
+        self.team.add_gradients(self.network)
         self.optimizer.step()
         return logits.detach(), loss.detach()
 
@@ -151,6 +173,15 @@ class Trainer:
         stored = state["training"]
         epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
         return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"])
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with momentum, or Adam with torch's betas, 0.9 and 0.999; weight decay is of all parameters alike."""
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
+    )
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:

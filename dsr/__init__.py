@@ -6,8 +6,19 @@ Tensors are time-major with time folded into the batch: row `t * B + b` of a `(T
 
 from dsr.engine.exact import Exact
 from dsr.engine.representation_space import RepresentationSpace
+from dsr.hybrid import ReLU, set_thresholds
 from dsr.neurons import IF, LIF
 from dsr.readout import Readout
 from dsr.representation import firing_rate, weighted_firing_rate
 
-__all__ = ["IF", "LIF", "Exact", "Readout", "RepresentationSpace", "firing_rate", "weighted_firing_rate"]
+__all__ = [
+    "IF",
+    "LIF",
+    "Exact",
+    "ReLU",
+    "Readout",
+    "RepresentationSpace",
+    "firing_rate",
+    "set_thresholds",
+    "weighted_firing_rate",
+]

@@ -18,7 +18,8 @@ class Dynamics(NamedTuple):
     """A neuron in numbers: it emits spikes of height V / dt. IF: leak = gain = tau = dt = 1.
 
     The clamp of its representation is open for 0 <= m <= `ceiling`, m the mean current weighted by `weights` (which
-    sum to 1); `closed`: whether a mean exactly at an end counts as open.
+    sum to 1); `closed`: whether a mean exactly at an end counts as open. `threshold_gain`: c of the
+    threshold's gradient.
     """
 
     leak: float
@@ -27,6 +28,7 @@ class Dynamics(NamedTuple):
     dt: float
     weights: list[float]
     closed: bool
+    threshold_gain: float
 
     def ceiling(self, threshold: Tensor) -> Tensor:
         """The mean current above which the representation is saturated."""

@@ -10,7 +10,7 @@ Backward, with r(.) the representation (`dsr.representation`) and the mappings
 IF  clamp(r(x), 0, V),  LIF  clamp(r(x) / tau, 0, V / dt):
 
     dL/dx_t = G / (T tau) where the clamp is open (tau = 1 for IF), the same at every step
-    dL/dV   = c sum G where the clamp is saturated above;  c = 1 for IF, dt for LIF
+    dL/dV   = c sum G where the clamp is saturated above;  c = 1 for IF (0.001 on ImageNet), dt for LIF
 
 and G = T r(dL/dy). This is the released code's gradient: G of the LIF weighs the steps a second time, and its
 threshold gradient carries dt, not 1 / dt. Only two bits per neuron and image are kept for backward, not T floats.
@@ -31,11 +31,11 @@ from dsr.representation import Rate, at_every_step, firing_rate, unfold, weighte
 
 class _IF(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, threshold: Tensor, timesteps: int, alpha: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, threshold: Tensor, timesteps: int, alpha: float, gain: float) -> Tensor:
         mean = firing_rate(x, timesteps)
         saturated = mean > threshold
         ctx.save_for_backward((mean >= 0) & ~saturated, saturated)
-        ctx.timesteps = timesteps
+        ctx.timesteps, ctx.gain = timesteps, gain
         return integrate(x, timesteps, threshold, alpha, leak=1.0, gain=1.0, amplitude=threshold)
 
     @staticmethod
@@ -44,7 +44,7 @@ class _IF(torch.autograd.Function):
         is_open, saturated = ctx.saved_tensors
         total = unfold(grad, ctx.timesteps).sum(0)
         grad_x = at_every_step(total / ctx.timesteps * is_open, ctx.timesteps)
-        return grad_x, (total * saturated).sum(), None, None
+        return grad_x, ctx.gain * (total * saturated).sum(), None, None, None
 
 
 class _LIF(torch.autograd.Function):
@@ -119,7 +119,10 @@ class Neuron(nn.Module):
 
 
 class IF(Neuron):
-    """Integrate-and-fire neuron of DSR: emits V or 0, soft reset, clamp gradient (paper, Eq. 4, 6, 15, 19, 20)."""
+    """Integrate-and-fire neuron of DSR: emits V or 0, soft reset, clamp gradient (paper, Eq. 4, 6, 15, 19, 20).
+
+    `threshold_gain` is c, by which the threshold's gradient is multiplied; 0.001 in the released code's ImageNet part.
+    """
 
     def __init__(
         self,
@@ -128,8 +131,10 @@ class IF(Neuron):
         alpha: float = 0.5,
         threshold_floor: float = 0.01,
         train_threshold: bool = True,
+        threshold_gain: float = 1.0,
     ) -> None:
         super().__init__(timesteps, threshold, alpha, threshold_floor, train_threshold)
+        self.threshold_gain = threshold_gain
 
     def spike_amplitude(self) -> float:
         """Height of an emitted spike; the next layer's weights absorb it."""
@@ -141,12 +146,12 @@ class IF(Neuron):
 
     def dynamics(self) -> Dynamics:
         """How it integrates, and the clamp of its representation."""
-        return Dynamics(1.0, 1.0, 1.0, 1.0, self.rate().weights(), closed=True)
+        return Dynamics(1.0, 1.0, 1.0, 1.0, self.rate().weights(), closed=True, threshold_gain=self.threshold_gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> emitted values in {0, V}, same shape."""
         self.project_threshold()
-        out: Tensor = _IF.apply(x, self.threshold, self.timesteps, self.alpha)
+        out: Tensor = _IF.apply(x, self.threshold, self.timesteps, self.alpha, self.threshold_gain)
         return out
 
 
@@ -183,7 +188,8 @@ class LIF(Neuron):
     def dynamics(self) -> Dynamics:
         """How it integrates, and the clamp of its representation."""
         leak = math.exp(-self.dt / self.tau)
-        return Dynamics(leak, 1.0 - leak, self.tau, self.dt, self.rate().weights(), closed=False)
+        weights = self.rate().weights()
+        return Dynamics(leak, 1.0 - leak, self.tau, self.dt, weights, closed=False, threshold_gain=self.dt)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> emitted values in {0, V / dt}, same shape."""

@@ -12,16 +12,20 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from dsr.hybrid import ReLU
 from dsr.neurons import IF, LIF
 
 
 class Readout(nn.Module):
     """Pooled features `(T*B, features)` -> logits `(B, classes)`.
 
-    `neuron` makes an IF or LIF. `reencode`: whether a neuron stands between the pool and the classifier.
+    `neuron` makes an IF or LIF, or the ReLU of an ANN, whose T is 1. `reencode`: whether a neuron stands
+    between the pool and the classifier.
     """
 
-    def __init__(self, features: int, classes: int, neuron: Callable[[], IF | LIF], reencode: bool = True) -> None:
+    def __init__(
+        self, features: int, classes: int, neuron: Callable[[], IF | LIF | ReLU], reencode: bool = True
+    ) -> None:
         super().__init__()
         self.pooled_neuron = neuron() if reencode else nn.Identity()
         self.linear = nn.Linear(features, classes)

@@ -177,6 +177,8 @@ def test_data_are_listed_fetched_and_verified(official):
     assert "ok   cifar10: 15 + 3 images, official files, by torchvision, SHA-256" in text
     assert "15 + 3 images" in said(inventory.show)[1]
     assert "is there" in said(lambda console: inventory.get(console, "cifar10"))[1]
+    with pytest.raises(BadInput, match=r"imagenet cannot be downloaded.*imagenet/\{train,val\}/<wnid>"):
+        inventory.get(Console(), "imagenet")
     assert "needs no download" in said(lambda console: inventory.get(console, "digits"))[1]
     images = np.load(official / "cifar10" / "test-images.npy")
     np.save(official / "cifar10" / "test-images.npy", images + 1)

@@ -40,6 +40,8 @@ def dyadic(network: nn.Module, seed: int = 0) -> nn.Module:
                 module.eps = 0.0
                 module.weight.copy_(1 + some(module.weight, 2, 4))
                 module.bias.copy_(0.25 + some(module.bias, 2, 8))
+            elif isinstance(module, nn.AvgPool2d) and module.kernel_size == 3:
+                module.divisor_override = 8  # ninths are rounded
             elif isinstance(module, conversion.IF):
                 module.threshold.fill_(1.0)
                 module.correction = some(torch.zeros(1), 2, 16)
@@ -66,7 +68,7 @@ def compare(network: conversion.Converted, x: Tensor, *, silent: bool = False) -
 
 @needs_events
 @pytest.mark.parametrize("start", [0.0, 0.5])
-@pytest.mark.parametrize("name", ["preact-resnet-tiny", "preact-resnet20", "resnet20"])
+@pytest.mark.parametrize("name", ["preact-resnet-tiny", "preact-resnet20", "resnet20", "preact-resnet-imagenet-tiny"])
 def test_spikes_are_those_of_the_network_itself(name, start):
     network = dyadic(build(name, "threshold-balancing", STEPS, 10))
     for neuron in conversion.neurons(network).values():

@@ -25,7 +25,7 @@ def test_it_runs_on_vggs(method, network):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("network", ["resnet19", "resnet20", "vgg11", "vgg16"])
+@pytest.mark.parametrize("network", ["resnet19", "resnet20", "vgg11", "vgg16", "preact-resnet-imagenet-tiny"])
 @pytest.mark.parametrize(
     ("method", "dtype", "may_differ"),
     # float32: sums in another order move a spike or two, and those move others

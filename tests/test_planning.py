@@ -53,7 +53,31 @@ def test_a_key_hashes_the_run_the_changed_part_of_its_recipe_and_its_parents_key
 
 def test_defaults_stay_as_they_are_because_keys_leave_them_out() -> None:
     """Another default would move numbers under old keys: state the new value in the recipes that want it instead."""
-    assert Recipe(3, 32, 0.1, 0.9, 5e-4, 400, "crop-flip", None, 0, None, {}, {}, {}, None, "float32", 1, "") == PLAIN
+    assert (
+        Recipe(
+            3,
+            32,
+            0.1,
+            0.9,
+            5e-4,
+            400,
+            "crop-flip",
+            None,
+            0,
+            None,
+            {},
+            {},
+            {},
+            None,
+            "float32",
+            "sgd",
+            None,
+            None,
+            1,
+            "",
+        )
+        == PLAIN
+    )
 
 
 def test_every_field_of_run_and_recipe_but_the_sources_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +92,7 @@ def test_every_field_of_run_and_recipe_but_the_sources_changes_the_key(monkeypat
         name: found + 1 for name, found in asdict(PLAIN).items() if isinstance(found, int | float)
     }
     recipes |= {"train_images": 7, "test_images": 7, "augmentation": "none", "precision": "other", "parent": "ann"}
+    recipes |= {"optimizer": "adam", "classes": 10, "image_size": 64}
     recipes |= {"neuron": {"threshold": 1.0}, "norm": {"threshold": 1.0}, "conversion": {"images": 1}}
     assert runs.keys() == {field.name for field in fields(Run)}
     assert recipes.keys() | {"sources"} == {field.name for field in fields(Recipe)}

@@ -144,7 +144,7 @@ def test_the_clamps_gradient_equals_finite_differences(tau, dt):
     def value(mean: Tensor) -> Tensor:
         threshold = torch.tensor(2.0 * dt, dtype=torch.float64)
         measured = torch.clamp(mean / tau, 0, 2.0).detach()
-        of = Dynamics(1.0, 1.0, tau, dt, [1.0], closed=True)
+        of = Dynamics(1.0, 1.0, tau, dt, [1.0], closed=True, threshold_gain=dt)
         return _Clamp.apply(mean, threshold, measured, of, Trains(1))
 
     assert torch.autograd.gradcheck(value, (mean,), fast_mode=False)

@@ -1,4 +1,4 @@
-"""Data sets by name: `load(name, recipe)` gives whole splits in memory, checked; `batches` feeds them."""
+"""Data sets by name: `load(name, recipe)` gives whole splits, checked, in memory if they fit; `batches` feeds them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.data import camera, digits, packed, recordings
+from benchmarks.data import camera, digits, imagenet, packed, recordings
 from benchmarks.data.batches import evaluation_batches, training_batches
 from benchmarks.data.frames import OnRecording
 from benchmarks.data.frames import packed as packed_frames
 from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
+from benchmarks.data.streamed import Streamed
 from benchmarks.spec import BadInput, Recipe, require
 
-__all__ = ["DATASETS", "Dataset", "EventData", "Split", "evaluation_batches", "load", "packed", "training_batches"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "EventData",
+    "ImageFiles",
+    "Split",
+    "Streamed",
+    "evaluation_batches",
+    "load",
+    "packed",
+    "training_batches",
+]
 
 
 @dataclass(frozen=True)
@@ -50,14 +62,31 @@ class EventData:
         return replace(found, train=whole[0], test=whole[1], source=source), self.inputs
 
 
+@dataclass(frozen=True)
+class ImageFiles:
+    """A set of image files, which are decoded as they are needed; `classes` and `size` are what a run wants."""
+
+    title: str
+    read: Callable[[Path, int | None, int], Arrays]
+    inputs: Pixels
+    classes: int | None = None
+    size: int = 224
+
+    def arrays(self, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
+        return self.read(packed.root() / "imagenet", self.classes, self.size), self.inputs
+
+
 # CIFAR constants: the released DSR code's. CIFAR10-DVS is resized to 48 x 48 and has 20 frames there; 10 are ours.
-DATASETS: Mapping[str, Images | EventData] = {
+DATASETS: Mapping[str, Images | EventData | ImageFiles] = {
     "digits": Images("8 x 8 handwritten digits, embedded in scikit-learn", digits.read, Pixels((0.3053,), (0.3761,))),
     "cifar10": Images(
         "CIFAR-10", partial(packed.read, "cifar10", 10), Pixels((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
     ),
     "cifar100": Images(
         "CIFAR-100", partial(packed.read, "cifar100", 100), Pixels((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
+    ),
+    "imagenet": ImageFiles(
+        "ImageNet, or ten classes of it", imagenet.read, Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     ),
     "nmnist": EventData("N-MNIST, digits before an event camera", recordings.nmnist, Counts(34, 10)),
     "cifar10dvs": EventData("CIFAR10-DVS, CIFAR-10 before an event camera", recordings.cifar10dvs, Counts(48, 20)),
@@ -78,7 +107,10 @@ def load(
 
     `frames`: of event data, T frames per recording, or one; `on_recording` is told how far packing them is.
     """
-    arrays, inputs = DATASETS[require(name, DATASETS, "dataset")].arrays(frames, on_recording)
+    found = DATASETS[require(name, DATASETS, "dataset")]
+    if isinstance(found, ImageFiles):
+        found = replace(found, classes=recipe.classes, size=recipe.image_size or found.size)
+    arrays, inputs = found.arrays(frames, on_recording)
     train, validation = _train_and_validation(arrays, name, recipe)
     return Dataset(
         name=name,
@@ -92,7 +124,9 @@ def load(
     )
 
 
-def _train_and_validation(arrays: Arrays, name: str, recipe: Recipe) -> tuple[Split, Split | None]:
+def _train_and_validation(
+    arrays: Arrays, name: str, recipe: Recipe
+) -> tuple[Split | Streamed, Split | Streamed | None]:
     """A subset is the head of one fixed shuffle, the same for every method and seed; validation images follow it."""
     count = recipe.train_images or len(arrays.train.labels)
     held_out = recipe.validation_images
@@ -108,7 +142,7 @@ def _train_and_validation(arrays: Arrays, name: str, recipe: Recipe) -> tuple[Sp
     return train, arrays.train.take(order[count : count + held_out]) if held_out else None
 
 
-def _first(split: Split, count: int | None, name: str) -> Split:
+def _first(split: Split | Streamed, count: int | None, name: str) -> Split | Streamed:
     if count and count > len(split.labels):
         raise BadInput(f"{name}: the recipe needs {count} test images, the test split has {len(split.labels)}")
     return split if count is None else split.take(_fixed_order(len(split.labels))[:count])

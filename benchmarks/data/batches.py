@@ -1,4 +1,4 @@
-"""Batches from splits in memory: shuffled, augmented and normalised on the split's device.
+"""Batches from splits: shuffled, augmented and normalised on the split's device.
 
 Order and augmentation depend on (seed, epoch, index of the image) alone: not on the method, the batch size or how
 often the run was interrupted. So methods are compared on the same data in the same order.
@@ -7,7 +7,7 @@ often the run was interrupted. So methods are compared on the same data in the s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from benchmarks.data import autoaugment
 from benchmarks.data.splits import Dataset, Split, arranged
+from benchmarks.data.streamed import Streamed
 from benchmarks.spec import Augmentation, Recipe
 
 PADDING = 4
@@ -29,19 +30,27 @@ class Shifts(NamedTuple):
     mirrored: Tensor
 
 
-def training_batches(data: Dataset, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def training_batches(
+    data: Dataset, recipe: Recipe, seed: int, epoch: int, rows: Callable[[Tensor], Tensor] = lambda index: index
+) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch: images `(B, C, H, W)` or frames `(T, B, C, H, W)`, float32, and labels `(B,)`.
 
-    The last batch may be smaller.
+    The last batch may be smaller. `rows` picks those images of a batch's that are wanted.
     """
-    split, device = data.train, data.train.images.device
+    split, device = data.train, data.train.device
     generator = torch.Generator().manual_seed(_number(seed, epoch))
     count = len(split.labels)
     order = torch.randperm(count, generator=generator).to(device)
+    if isinstance(split, Streamed):
+        assert recipe.augmentation == "resized-crop-flip", recipe.augmentation
+        batches = [rows(index) for index in order.split(recipe.batch_size)]
+        for images, labels in split.augmented(batches, seed, epoch):
+            yield data.inputs.scaled(images), labels
+        return
     shifts = None if recipe.augmentation == "none" else _draw(count, generator, device, recipe.augmentation)
     richer = recipe.augmentation == "autoaugment-cutout"
     choices, holes = _draw_richer(split, generator) if richer else (None, None)
-    for index in order.split(recipe.batch_size):
+    for index in map(rows, order.split(recipe.batch_size)):
         images = data.inputs.sized(split.images[index])
         if shifts:
             images = crop_and_flip(images, Shifts(*(drawn[index] for drawn in shifts)))
@@ -52,9 +61,11 @@ def training_batches(data: Dataset, recipe: Recipe, seed: int, epoch: int) -> It
         yield arranged(scaled), split.labels[index]
 
 
-def evaluation_batches(split: Split, data: Dataset, batch_size: int = 250) -> Iterator[tuple[Tensor, Tensor]]:
+def evaluation_batches(
+    split: Split | Streamed, data: Dataset, batch_size: int = 250
+) -> Iterator[tuple[Tensor, Tensor]]:
     """A split in its own order, not augmented."""
-    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
+    for images, labels in split.batches(batch_size):
         yield arranged(data.inputs.scaled(data.inputs.sized(images))), labels
 
 

@@ -50,6 +50,7 @@ def by_hand(name: str) -> str:
     where = {
         "nmnist": "nmnist/NMNIST/{Train,Test}/<digit>/*.bin",
         "cifar10dvs": "cifar10dvs/CIFAR10DVS/<class>/*.aedat4",
+        "imagenet": "imagenet/{train,val}/<wnid>/*.JPEG",
     }
     place = where.get(name, f"{name}/train-images.npy")
     return f"set DSR_DATA to a data root that holds {place} (see README, Data)"

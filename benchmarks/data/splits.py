@@ -1,15 +1,18 @@
-"""Images and labels in memory: the form every data set takes before it is batched."""
+"""Images and labels in memory: the form every data set that fits takes before it is batched."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.data.inputs import Counts, Pixels
+from benchmarks.data.streamed import Streamed
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,19 @@ class Split:
     images: Tensor
     labels: Tensor
 
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    @property
+    def example(self) -> Tensor:
+        """The first image."""
+        return self.images[:1]
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The whole split in its order, as it is stored."""
+        return zip(self.images.split(size), self.labels.split(size), strict=True)
+
     def take(self, index: Tensor) -> Split:
         return Split(self.images[index], self.labels[index])
 
@@ -26,13 +42,16 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
 
+AnySplit = TypeVar("AnySplit", Split, Streamed)
+
+
 @dataclass(frozen=True)
-class Arrays:
+class Arrays(Generic[AnySplit]):
     """What a reader returns: the whole official splits, their digest and a sentence on where they come from."""
 
     classes: int
-    train: Split
-    test: Split
+    train: AnySplit
+    test: AnySplit
     sha256: str
     source: str
 
@@ -43,21 +62,21 @@ class Dataset:
 
     name: str
     classes: int
-    train: Split
-    validation: Split | None
-    test: Split
+    train: Split | Streamed
+    validation: Split | Streamed | None
+    test: Split | Streamed
     inputs: Pixels | Counts
     sha256: str
     source: str
 
     @property
     def channels(self) -> int:
-        return self.train.images.shape[-3]
+        return self.test.example.shape[-3]
 
     @property
     def example(self) -> Tensor:
         """The first test image as a network sees it, `(1, C, H, W)`, or its frames `(T, 1, C, H, W)`."""
-        return arranged(self.inputs.scaled(self.inputs.sized(self.test.images[:1])))
+        return arranged(self.inputs.scaled(self.inputs.sized(self.test.example)))
 
 
 def arranged(batch: Tensor) -> Tensor:

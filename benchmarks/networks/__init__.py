@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Builder = Callable[["Parts", int, int], nn.Module]
 
 
-def _preact(blocks: tuple[int, ...], widths: tuple[int, ...]) -> Builder:
+def _preact(blocks: tuple[int, ...], widths: tuple[int, ...], large: bool = False) -> Builder:
     def build(parts: Parts, classes: int, in_channels: int) -> nn.Module:
-        return PreActResNet(parts, blocks, widths, classes, in_channels)
+        return PreActResNet(parts, blocks, widths, classes, in_channels, large)
 
     return build
 
@@ -45,6 +45,10 @@ NETWORKS: Mapping[str, Builder] = {
     # Fig. 3b. Three stages of (depth - 2) / 6 blocks; the paper does not state the widths: He et al.'s are assumed.
     **{f"preact-resnet{depth}": _preact(((depth - 2) // 6,) * 3, (16, 32, 64)) for depth in (20, 32, 44, 56, 110)},
     "preact-resnet-tiny": _preact((1, 1, 1), (8, 16, 32)),
+    # With the stem for ImageNet; the narrow ones are ours.
+    "preact-resnet18-imagenet": _preact((2, 2, 2, 2), (64, 128, 256, 512), large=True),
+    "preact-resnet18-imagenet-narrow": _preact((2, 2, 2, 2), (16, 32, 64, 128), large=True),
+    "preact-resnet-imagenet-tiny": _preact((1, 1, 1), (8, 16, 32), large=True),
     # Zheng et al. 2021: a stem of 64 channels, three blocks of 128, three of 256, two of 512, 256 hidden units.
     "resnet19": _resnet(64, (3, 3, 2), (128, 256, 512), hidden=(256,)),
     # Bu et al. 2022 convert these three.

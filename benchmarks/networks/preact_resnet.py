@@ -4,9 +4,14 @@
 
 Other than in He et al. 2016 the shortcut starts after norm and neuron in every block, so that it carries spikes, and
 the first convolution is followed by no norm of its own. Convolutions inside blocks have biases, the first has none.
+
+For ImageNet the stem is a 7 x 7 convolution with stride 2, norm, neuron and an average pool with stride 2; no
+convolution has a bias, and a 1 x 1 shortcut is followed by a norm.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -14,18 +19,21 @@ from benchmarks.networks.parts import DirectCoding, Parts, initialise, stack
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions, each after norm and neuron; identity or 1 x 1 shortcut (no norm on it)."""
+    """Two 3 x 3 convolutions, each after norm and neuron; identity or 1 x 1 shortcut.
 
-    def __init__(self, parts: Parts, inputs: int, outputs: int, stride: int) -> None:
+    `biases`: whether convolutions have biases (CIFAR), or none and the shortcut's is followed by a norm (ImageNet).
+    """
+
+    def __init__(self, parts: Parts, inputs: int, outputs: int, stride: int, biases: bool = True) -> None:
         super().__init__()
         self.norm1 = parts.norm(inputs)
         self.neuron1 = parts.neuron()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=biases)
         self.norm2 = parts.norm(outputs)
         self.neuron2 = parts.neuron()
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=biases)
         same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride)
+        self.shortcut = nn.Identity() if same else _projection(parts, inputs, outputs, stride, biases)
 
     def forward(self, x: Tensor) -> Tensor:
         spikes = self.neuron1(self.norm1(x))
@@ -35,15 +43,20 @@ class Block(nn.Module):
 
 
 class PreActResNet(nn.Module):
-    """`blocks` and `widths` per stage; every stage but the first halves the map. 3 x 3 first convolution (CIFAR)."""
+    """`blocks` and `widths` per stage; every stage but the first halves the map. `large`: the stem for ImageNet."""
 
     def __init__(
-        self, parts: Parts, blocks: tuple[int, ...], widths: tuple[int, ...], classes: int, in_channels: int = 3
+        self,
+        parts: Parts,
+        blocks: tuple[int, ...],
+        widths: tuple[int, ...],
+        classes: int,
+        in_channels: int = 3,
+        large: bool = False,
     ) -> None:
         super().__init__()
-        stem = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False)
-        self.stem = DirectCoding(stem, parts.timesteps)
-        self.stages = stack(Block, parts, blocks, widths, widths[0])
+        self.stem = _large_stem(parts, in_channels, widths[0]) if large else _stem(parts, in_channels, widths[0])
+        self.stages = stack(partial(Block, biases=not large), parts, blocks, widths, widths[0])
         self.norm = parts.norm(widths[-1])
         self.neuron = parts.neuron()
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -55,3 +68,18 @@ class PreActResNet(nn.Module):
         x = self.pool(self.neuron(self.norm(x)))
         logits: Tensor = self.readout(x.flatten(1))
         return logits
+
+
+def _projection(parts: Parts, inputs: int, outputs: int, stride: int, biases: bool) -> nn.Module:
+    projection = nn.Conv2d(inputs, outputs, 1, stride, bias=biases)
+    return projection if biases else nn.Sequential(projection, parts.norm(outputs))
+
+
+def _stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
+    return DirectCoding(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), parts.timesteps)
+
+
+def _large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
+    """A quarter of the image's height and width is left."""
+    first = DirectCoding(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False), parts.timesteps)
+    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), nn.AvgPool2d(3, 2, padding=1))

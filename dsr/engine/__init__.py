@@ -7,5 +7,6 @@ exact.py                 dsr-*: the released gradient with one input-gradient co
 signals.py               spike trains, and currents that are affine in them
 trains.py                spikes and what can be asked of them, in torch: any device, any dtype
 packed.py                the same on packed bits, by spikes.c (lanes.h: AVX-512 or AVX2): CPUs, float32
+processes.py             statistics over a batch that several processes share
 kernels.py               compiles and caches spikes.c
 """

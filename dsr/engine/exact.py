@@ -22,6 +22,7 @@ from dsr.engine import exact_functions as functions
 from dsr.engine import layout, packed
 from dsr.engine.graph import Engine, EngineNetwork, track
 from dsr.engine.inference import Inference
+from dsr.engine.processes import moments_of_all
 from dsr.engine.signals import Dense, Spikes, folded
 from dsr.neurons import Neuron
 from dsr.representation import Rate, at_every_step
@@ -125,8 +126,8 @@ class _Training(Engine):
     def _norm_and_neuron(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, neuron: Neuron, current: Dense) -> Emitted:
         x = current.currents
         with torch.no_grad():
-            mean, variance = self.trains.moments(x.detach())
             count = x.numel() // x.shape[1] * (self.timesteps if current.repeated else 1)
+            mean, variance, count = moments_of_all(*self.trains.moments(x.detach()), count)
             track(norm, mean, variance, count)
             invstd = torch.rsqrt(variance + norm.eps)
             scaled = Dense(x.detach(), current.repeated, *folded(norm.weight, norm.bias, mean, invstd))

@@ -129,7 +129,7 @@ def _clamp_backward(ctx: Any, grad: Tensor, state: Tensor) -> tuple[Tensor, Tens
     """Gradient at the current of each step (of all steps together, if they are repeated), and at the threshold."""
     factor = 1.0 / ctx.of.tau if ctx.repeated else 1.0 / (len(ctx.of.weights) * ctx.of.tau)
     at_current, saturated = ctx.trains.clamp_backward(grad, state, factor)
-    return at_current, ctx.of.dt * saturated
+    return at_current, ctx.of.threshold_gain * saturated
 
 
 class Values(torch.autograd.Function):

@@ -24,6 +24,7 @@ from dsr.engine.layout import (
     padded_batch,
     whole_tiles,
 )
+from dsr.engine.processes import several
 from dsr.engine.signals import Affine, Dense, Spikes, Term
 from dsr.engine.trains import Trains, amplitude, sample
 from dsr.neurons import Neuron
@@ -131,6 +132,8 @@ class PackedTrains(Trains):
     def norm_backward(
         self, grad: Tensor, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
+        if several():
+            return super().norm_backward(grad, dense, mean, invstd, weight)
         grad, dense = grad.contiguous(), dense.contiguous()
         out, grad_weight, grad_bias = torch.empty_like(dense), torch.empty_like(mean), torch.empty_like(mean)
         place = (dense.shape[0] // grad.shape[0], *extents(grad))

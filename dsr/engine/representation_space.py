@@ -27,6 +27,7 @@ from dsr.dynamics import Dynamics
 from dsr.engine import inference
 from dsr.engine.graph import Engine, EngineNetwork, track
 from dsr.engine.inference import Inference
+from dsr.engine.processes import moments_of_all
 from dsr.engine.signals import Dense, Spikes, folded
 from dsr.engine.trains import Trains
 from dsr.neurons import Neuron
@@ -95,8 +96,10 @@ class _Training(Engine):
             return Signal(norm(current), spiking)
         with torch.no_grad():
             mean, variance = self.trains.moments(current.detach())
-            variance += self.spiking.time_variance(signal.spiking)
-            track(norm, mean, variance, current.numel() // current.shape[1] * self.timesteps)
+            variance += self.spiking.time_variance(signal.spiking)  # of several processes each takes its own sample
+            count = current.numel() // current.shape[1] * self.timesteps
+            mean, variance, count = moments_of_all(mean, variance, count)
+            track(norm, mean, variance, count)
             invstd = torch.rsqrt(variance + norm.eps)
             spiking = self.spiking.normalise(norm, signal.spiking, mean, invstd)
         return Signal(_Norm.apply(current, norm.weight, norm.bias, mean, invstd, self.trains), spiking)
@@ -161,4 +164,4 @@ class _Clamp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (state,) = ctx.saved_tensors
         grad_mean, saturated = ctx.trains.clamp_backward(grad, state, 1.0 / ctx.of.tau)
-        return grad_mean, ctx.of.dt * saturated, None, None, None
+        return grad_mean, ctx.of.threshold_gain * saturated, None, None, None

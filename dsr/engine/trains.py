@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsr.dynamics import Dynamics, fire, simulate
+from dsr.engine.processes import summed
 from dsr.engine.signals import Affine, Dense, Spikes, Term, all_but_channels, per_channel
 from dsr.neurons import Neuron
 from dsr.representation import at_every_step, unfold
@@ -94,13 +95,14 @@ class Trains:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Backward of a batch norm: `grad (B, ...)` is the same at every step, `dense` the norm's input `(S*B, ...)`.
 
-        Returns the gradients of input, weight and bias.
+        Returns the gradients of input, weight and bias; `mean` and `invstd` are of all processes that train together.
         """
         grad, over = at_every_step(grad, dense.shape[0] // grad.shape[0]), all_but_channels(dense)
-        count = dense.numel() / dense.shape[1]
+        count = summed(grad.new_tensor(dense.numel() / dense.shape[1]))
         normed = (dense - per_channel(mean, dense)) * per_channel(invstd, dense)
         grad_bias, grad_weight = grad.sum(over), (grad * normed).sum(over)
-        centred = grad - per_channel(grad_bias / count, dense) - normed * per_channel(grad_weight / count, dense)
+        mean_grad, mean_product = (per_channel(summed(g) / count, dense) for g in (grad_bias, grad_weight))
+        centred = grad - mean_grad - normed * mean_product
         return centred * per_channel(weight * invstd, dense), grad_weight, grad_bias
 
     def _linear(self, term: Term) -> Tensor:
