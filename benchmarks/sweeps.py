@@ -81,7 +81,7 @@ SWEEPS: Mapping[str, Sweep] = {
         title="ANN-to-SNN conversion at every latency up to 2048 steps",
         dataset="cifar10",
         networks=PAPER_BODY,
-        methods=("ann", *CONVERTED, *AS_PUBLISHED),
+        methods=("ann", *CONVERTED, "calibration@shift=0@start=0.5", *AS_PUBLISHED),
         timesteps=GRID,
         seeds=(0, 1, 2),
     ),
