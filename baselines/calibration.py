@@ -61,17 +61,15 @@ def correct_biases(network: Converted, ann: nn.Module, images: Tensor) -> None:
     network.eval()  # all along: nothing but corrections may change
     spiking = neurons(network)
     wanted = _watch(ann, list(spiking), images, _channel_means)
+    program = network.program(images)  # corrections are drive: it serves all layers
     for name, mean in wanted.items():  # in the order in which they run
         spiking[name].correction = torch.zeros_like(mean)
-        spiking[name].correction = mean - _mean_emitted(network, name, images)
+        if program:
+            emitted = program.mean_emitted(name, images, network.timesteps)
+        else:
+            emitted = _watch(network, [name], images, _channel_means)[name]
+        spiking[name].correction = mean - emitted
     network.train(was_training)
-
-
-def _mean_emitted(network: Converted, name: str, images: Tensor) -> Tensor:
-    """What a neuron layer emits per step and channel, `(C,)`; the network is in evaluation mode."""
-    if program := network.program(images):
-        return program.mean_emitted(name, images, network.timesteps)
-    return _watch(network, [name], images, _channel_means)[name]
 
 
 @torch.no_grad()

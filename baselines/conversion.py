@@ -130,8 +130,9 @@ class Converted(nn.Module):
         """By the network itself, neuron by neuron."""
         (network,) = self._hidden
         emitted: dict[str, Tensor] = {}
-        hooks = [neuron.register_forward_hook(_count(emitted, name)) for name, neuron in neurons(network).items()]
-        for neuron in neurons(network).values():
+        spiking = neurons(network)
+        hooks = [neuron.register_forward_hook(_count(emitted, name)) for name, neuron in spiking.items()]
+        for neuron in spiking.values():
             neuron.reset()
         total: Tensor | None = None
         try:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from benchmarks.data import DATASETS, EventData, ImageFiles, Streamed, packed
+from benchmarks.data import DATASETS, EventData, ImageFiles, Streamed, frames, load, packed
 from benchmarks.data.download import OFFICIAL, by_hand, fetch
-from benchmarks.data.splits import digest
 from benchmarks.display import packing
-from benchmarks.spec import BadInput, require
+from benchmarks.spec import BadInput, Recipe, require
 
 MADE_OF = {"cifar10dvs-sim": "cifar10"}
+EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
+"""Wants all images there are."""
 
 
 def show(console: Console) -> None:
@@ -79,11 +77,10 @@ def _state(name: str, root: Path) -> str:
     try:
         if isinstance(source, EventData):
             found = source.find(root)
-            made = sorted(_frames(root / name), key=lambda place: int(place.name[1:].partition("-")[0]))
-            packs = ", ".join(place.name.partition("-")[0] for place in made)
+            packs = ", ".join(frames.of_steps(place) for place in frames.places(root / name))
             return f"{len(found.train):,} + {len(found.test):,} recordings" + (f"; packed: {packs}" if packs else "")
-        arrays, _ = source.arrays(1, lambda done, of: None)
-        return f"{len(arrays.train.labels):,} + {len(arrays.test.labels):,} images"
+        data = load(name, EVERYTHING)
+        return f"{len(data.train.labels):,} + {len(data.test.labels):,} images"
     except BadInput as error:
         return f"[red]{error}[/]"
 
@@ -91,21 +88,21 @@ def _state(name: str, root: Path) -> str:
 def _checked(console: Console, name: str, root: Path) -> str:
     source = DATASETS[name]
     if not isinstance(source, EventData):
-        arrays, _ = source.arrays(1, lambda done, of: None)
-        for split in (arrays.train, arrays.test):
+        data = load(name, EVERYTHING)
+        for split in (data.train, data.test):
             if isinstance(split, Streamed):
                 _decode(console, name, split)
-        count = f"{len(arrays.train.labels):,} + {len(arrays.test.labels):,} images"
-        return f"{count}, {arrays.source}, SHA-256 {arrays.sha256[:12]}"
+        count = f"{len(data.train.labels):,} + {len(data.test.labels):,} images"
+        return f"{count}, {data.source}, SHA-256 {data.sha256[:12]}"
     found = source.find(root)
     everything = (*found.train, *found.test) if name in OFFICIAL else ()  # what is simulated has no files
     with packing(console, f"{name}: reading") as on_recording:
         for at, (_, recording) in enumerate(everything, 1):
             found.read(recording)
             on_recording(at, len(everything))
-    places = _frames(root / name)
+    places = frames.places(root / name)
     for place in places:
-        _check_frames(place)
+        frames.verify(place)
     return f"{found.title}; {len(everything):,} files read, {len(places)} packed folders"
 
 
@@ -116,19 +113,3 @@ def _decode(console: Console, name: str, split: Streamed) -> None:
         for _, labels in split.batches(100):
             done += len(labels)
             on_image(done, len(split.labels))
-
-
-def _frames(folder: Path) -> list[Path]:
-    return [path.parent for path in folder.glob("frames/T*/manifest.json")]
-
-
-def _check_frames(place: Path) -> None:
-    wanted = json.loads((place / "manifest.json").read_text())["sha256"]
-    for split in ("train", "test"):
-        read: Callable[..., np.ndarray] = np.load
-        try:
-            images, labels = (read(place / f"{split}-{kind}.npy", mmap_mode="r") for kind in ("images", "labels"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{place}: the {split} frames cannot be read ({error}); delete the folder") from error
-        if digest(images, labels) != wanted[split]:
-            raise BadInput(f"{place}: the {split} frames are damaged; delete the folder, it is made again")

@@ -25,6 +25,11 @@ class BadInput(ValueError):
     """A request that cannot be carried out; its text is one line: what, where, what is allowed."""
 
 
+def one_line(error: Exception) -> str:
+    """What an error says, without line breaks; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 @dataclass(frozen=True, order=True)
 class Run:
     """One network, one method, one seed: the unit that is trained, measured and tabulated.

@@ -111,8 +111,8 @@ def counting(network: nn.Module, example: Tensor, timesteps: int) -> Iterator[Co
     `example`: one image `(1, C, H, W)` or its frames `(T, 1, C, H, W)`.
     """
     found = structure(network, example)
-    counter = Counter(network, timesteps, found.layers, found.neurons)
-    counter.inputs = len(example) if example.dim() == 5 else 1
+    inputs = len(example) if example.dim() == 5 else 1
+    counter = Counter(network, timesteps, found.layers, found.neurons, inputs=inputs)
     hooks = [network.get_submodule(name).register_forward_hook(_count(counter, name)) for name in counter.neurons]
     hooks.append(network.register_forward_pre_hook(_count_images(counter)))
     try:

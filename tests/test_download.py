@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recorded import SOME, write_aedat4, write_bin
 from rich.console import Console
-from test_events_data import SOME, write_aedat4, write_bin
 
 from benchmarks import inventory
 from benchmarks.data import load

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from recorded import SOME, write_aedat4, write_bin
 from torch.nn import functional as F
 
 from benchmarks.data import camera, evaluation_batches, frames, load, recordings, training_batches
@@ -49,36 +49,6 @@ def test_fewer_events_than_frames_stand_in_the_first_ones():
 def test_an_event_outside_the_camera_is_refused(bad):
     with pytest.raises(ValueError, match="1 events lie outside a camera of 3 x 2 pixels"):
         frames.frames(events((0, 0, 0), bad), 1, (2, 3))
-
-
-def write_bin(path: Path, of: list[tuple[int, int, int, int]]) -> None:
-    """N-MNIST's format: x, y, then polarity in the top bit of 24 bits of time in microseconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(struct.pack(">BBI", x, y, p << 23 | t)[:2] + struct.pack(">I", p << 23 | t)[1:]
-                              for t, x, y, p in of))  # fmt: skip
-
-
-def write_aedat4(path: Path, of: list[tuple[int, int, int, int]]) -> None:
-    """AEDAT 4, not compressed: a header with one stream of events, and one packet of them, as flatbuffers."""
-    info = b'<dv version="2.0"><node name="outInfo" path="/"><node name="0" path="/0/">'
-    info += b'<attr key="compression" type="string">NONE</attr><attr key="typeIdentifier" type="string">EVTS</attr>'
-    info += b'<node name="info" path="/0/info/"><attr key="sizeX" type="int">128</attr>'
-    info += b'<attr key="sizeY" type="int">128</attr></node></node></node></dv>'
-    text = struct.pack("<I", len(info)) + info + b"\0"
-    # a table's offset, file identifier; vtable (size 10, table 20, fields at 4, 8, 16); table; string
-    header = struct.pack("<I4sHHHHHxx", 20, b"IOHE", 10, 20, 4, 8, 16)
-    header += struct.pack("<iiqI", 12, 0, -1, 4) + text
-    packed = b"".join(struct.pack("<qhhb3x", t, x, y, p) for t, x, y, p in of)
-    body = (
-        struct.pack("<I4sHHHxx", 16, b"EVTS", 6, 8, 4) + struct.pack("<iI", 8, 4) + struct.pack("<I", len(of)) + packed
-    )
-    sized = struct.pack("<I", len(body)) + body
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(header)) + header
-                     + struct.pack("<ii", 0, len(sized)) + sized)  # fmt: skip
-
-
-SOME = [(10, 5, 6, 1), (20, 7, 8, 0), (30, 127, 0, 1), (40, 0, 127, 0)]
 
 
 def test_an_aedat4_file_is_read_as_it_was_written(tmp_path):

@@ -41,7 +41,7 @@ class Images:
     read: Callable[[], Arrays]
     inputs: Pixels
 
-    def arrays(self, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
+    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
         return self.read(), self.inputs
 
 
@@ -53,7 +53,7 @@ class EventData:
     find: Callable[[Path], recordings.Recordings]
     inputs: Counts
 
-    def arrays(self, frames: int, on_recording: OnRecording) -> tuple[Arrays, Counts]:
+    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording) -> tuple[Arrays, Counts]:
         found = packed_frames(self.find(packed.root()), frames, 10, on_recording)
         if frames > 1:
             return found, replace(self.inputs, frames=1)
@@ -64,16 +64,14 @@ class EventData:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """A set of image files, which are decoded as they are needed; `classes` and `size` are what a run wants."""
+    """A set of image files, which are decoded as they are needed, squares of 224 pixels unless a recipe says else."""
 
     title: str
     read: Callable[[Path, int | None, int], Arrays]
     inputs: Pixels
-    classes: int | None = None
-    size: int = 224
 
-    def arrays(self, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
-        return self.read(packed.root() / "imagenet", self.classes, self.size), self.inputs
+    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
+        return self.read(packed.root() / "imagenet", recipe.classes, recipe.image_size or 224), self.inputs
 
 
 # CIFAR constants: the released DSR code's. CIFAR10-DVS is resized to 48 x 48 and has 20 frames there; 10 are ours.
@@ -107,10 +105,7 @@ def load(
 
     `frames`: of event data, T frames per recording, or one; `on_recording` is told how far packing them is.
     """
-    found = DATASETS[require(name, DATASETS, "dataset")]
-    if isinstance(found, ImageFiles):
-        found = replace(found, classes=recipe.classes, size=recipe.image_size or found.size)
-    arrays, inputs = found.arrays(frames, on_recording)
+    arrays, inputs = DATASETS[require(name, DATASETS, "dataset")].arrays(recipe, frames, on_recording)
     train, validation = _train_and_validation(arrays, name, recipe)
     return Dataset(
         name=name,

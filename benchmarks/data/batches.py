@@ -6,7 +6,6 @@ often the run was interrupted. So methods are compared on the same data in the s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 
 from benchmarks.data import autoaugment
 from benchmarks.data.splits import Dataset, Split, arranged
-from benchmarks.data.streamed import Streamed
+from benchmarks.data.streamed import Streamed, seed_of
 from benchmarks.spec import Augmentation, Recipe
 
 PADDING = 4
@@ -38,7 +37,7 @@ def training_batches(
     The last batch may be smaller. `rows` picks those images of a batch's that are wanted.
     """
     split, device = data.train, data.train.device
-    generator = torch.Generator().manual_seed(_number(seed, epoch))
+    generator = torch.Generator().manual_seed(seed_of(f"order {seed} {epoch}"))
     count = len(split.labels)
     order = torch.randperm(count, generator=generator).to(device)
     if isinstance(split, Streamed):
@@ -97,8 +96,3 @@ def _draw_richer(split: Split, generator: torch.Generator) -> tuple[autoaugment.
     choices = autoaugment.Choices(*(drawn.to(device) for drawn in autoaugment.draw(count, generator)))
     centres = [torch.randint(size, (count,), generator=generator) for size in (height, width)]
     return choices, torch.stack(centres).to(device)
-
-
-def _number(seed: int, epoch: int) -> int:
-    """A generator seed in which neighbouring seeds and epochs share nothing."""
-    return int.from_bytes(hashlib.sha256(f"order {seed} {epoch}".encode()).digest()[:7], "big")

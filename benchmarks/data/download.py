@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.data.splits import digest
 from benchmarks.data.transfer import OnBytes, download
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 Unpack = Callable[[Path, Path, OnBytes], None]
 
@@ -37,9 +37,8 @@ def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) ->
         work.rename(folder)
         shutil.rmtree(archives, ignore_errors=True)
     except (OSError, RuntimeError, HTTPException, zipfile.BadZipFile, BadInput) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(
-            f"{name} is not in {folder.parent} and could not be fetched ({reason}); {by_hand(name)}"
+            f"{name} is not in {folder.parent} and could not be fetched ({one_line(error)}); {by_hand(name)}"
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)

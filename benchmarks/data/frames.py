@@ -69,6 +69,26 @@ def place_of(recordings: Recordings, timesteps: int) -> Path:
     return recordings.folder / "frames" / f"T{timesteps}-{key}"
 
 
+def places(folder: Path) -> list[Path]:
+    """All frames packed in a data set's folder, by T."""
+    found = [path.parent for path in folder.glob("frames/T*/manifest.json")]
+    return sorted(found, key=lambda place: int(of_steps(place)[1:]))
+
+
+def of_steps(place: Path) -> str:
+    """`T20`, for the folder of 20 frames."""
+    return place.name.partition("-")[0]
+
+
+def verify(place: Path) -> None:
+    """Hold packed frames to their checksums. Raises BadInput for damaged ones."""
+    wanted = json.loads((place / "manifest.json").read_text())["sha256"]
+    for name in ("train", "test"):
+        split = _mapped(place, name)
+        if digest(split.images.numpy(), split.labels.numpy()) != wanted[name]:
+            raise _damaged(place, name)
+
+
 def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnRecording) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -135,5 +155,9 @@ def _mapped(place: Path, split: str) -> Split:
         images = np.load(place / f"{split}-images.npy", mmap_mode="c")  # copy on write: torch wants it writable
         labels = np.load(place / f"{split}-labels.npy")
     except (OSError, ValueError) as error:
-        raise BadInput(f"{place}: the {split} frames are damaged; delete the folder, it is made again") from error
+        raise _damaged(place, split) from error
     return Split(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def _damaged(place: Path, split: str) -> BadInput:
+    return BadInput(f"{place}: the {split} frames are damaged; delete the folder, it is made again")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.data.splits import Arrays, Split, both, digest
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 
 def root() -> Path:
@@ -72,7 +72,7 @@ def _array(path: Path, dtype: type, dimensions: int) -> np.ndarray:
         with path.open("rb") as file:
             array = np.load(file, allow_pickle=False)
     except Exception as error:  # numpy and tokenize raise half a dozen kinds for a damaged header
-        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({_one_line(error)})") from error
+        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({one_line(error)})") from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != dimensions:
         raise BadInput(
             f"{path}: {getattr(array, 'dtype', '?')} with shape {getattr(array, 'shape', '?')}, "
@@ -88,11 +88,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
     except ValueError as error:
-        raise BadInput(f"{path} is no JSON ({_one_line(error)})") from error
+        raise BadInput(f"{path} is no JSON ({one_line(error)})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256", {}), dict):
         raise BadInput(f"{path} is no JSON object, or its sha256 is none")
     return manifest
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

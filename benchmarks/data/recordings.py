@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PER_CLASS, TRAIN_PER_CLASS = 1000, 900
@@ -118,7 +118,7 @@ def _read_aedat4(path: Path) -> Events:
     try:
         events = _tonic().read_aedat4(str(path))
     except Exception as error:  # whatever the decoder raises for a file that is none
-        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({_one_line(error)})") from error
+        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({one_line(error)})") from error
     events.dtype.names = ("t", "x", "y", "p")
     return _columns(events)
 
@@ -134,7 +134,3 @@ def _tonic() -> Any:
     except ImportError:
         raise BadInput("recordings of event cameras need tonic: pip install dsr-bench[events]") from None
     return io
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ class _Views(Dataset[Tensor | str]):
             with Image.open(self.files[index]) as file:
                 image = file.convert("RGB")
         except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for files that are cut short or no images
-            return f"{self.files[index]} cannot be decoded ({' '.join(str(error).split())})"
+            return f"{self.files[index]} cannot be decoded ({one_line(error)})"
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the process's generator
-            torch.default_generator.manual_seed(_number(f"view {self.drawn_by} {index}"))
+            torch.default_generator.manual_seed(seed_of(f"view {self.drawn_by} {index}"))
             seen = self.view(image)
         return torch.from_numpy(np.array(seen)).permute(2, 0, 1).contiguous()
 
@@ -118,5 +118,6 @@ def workers() -> int:
     return int(stated)
 
 
-def _number(text: str) -> int:
+def seed_of(text: str) -> int:
+    """A generator's seed; neighbouring texts share nothing."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30.0
@@ -28,8 +28,9 @@ def download(url: str, to: Path, md5: str, on_bytes: OnBytes = lambda done, of: 
     try:
         _receive(url, partial, on_bytes)
     except (OSError, HTTPException) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{url} could not be downloaded ({reason}); the same command goes on where it was") from error
+        raise BadInput(
+            f"{url} could not be downloaded ({one_line(error)}); the same command goes on where it was"
+        ) from error
     found = _md5(partial)
     if found != md5:
         partial.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,6 @@ from benchmarks.spec import BadInput, Run
 
 IMAGES = 1000
 """Test images that pass through a finished run's network."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Whose layers they are, in front of every row of `quantization-layers.csv`."""
-
-    key: str
-    commit: str
-    dataset: str
-    network: str
-    method: str
-    timesteps: int
-    seed: int
-    scale: str
 
 
 def quantization(console: Console, finished: Path | None) -> int:
@@ -79,8 +65,8 @@ def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
         raise BadInput(f"{place} is not the directory of a finished run") from None
     if result.status != "done" or key(run) != about["key"]:
         raise BadInput(f"{place}: the run {'has failed' if result.status != 'done' else 'has another recipe today'}")
-    origin = Origin(result.key, result.provenance.commit, *(getattr(run, f.name) for f in fields(Run)))
-    rows = [asdict(origin) | asdict(layer) for layer in _layers(run, place)]
+    origin = {"key": result.key, "commit": result.provenance.commit, **vars(run)}
+    rows = [origin | asdict(layer) for layer in _layers(run, place)]
     if not rows:
         raise BadInput(f"{run}: the network has no DSR neuron")
     return run, result, rows
