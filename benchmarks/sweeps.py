@@ -76,6 +76,7 @@ SWEEPS: Mapping[str, Sweep] = {
         methods=METHODS,
         timesteps=(2, 3, 4, 5, 10, 15, 20),
         seeds=(0, 1, 2),
+        small_timesteps=(1, 2, 3, 4, 5, 8, 10, 15, 20),
     ),
     "conversion": Sweep(
         title="ANN-to-SNN conversion at every latency up to 2048 steps",
@@ -156,6 +157,7 @@ SWEEPS: Mapping[str, Sweep] = {
         methods=METHODS,
         timesteps=(20,),
         seeds=(0, 1, 2),
+        small_timesteps=(5,),
     ),
     "ablation": Sweep(
         title="Firing level at half the threshold (F), trained threshold (T), initial threshold (paper: Tab. 3)",
