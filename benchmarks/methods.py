@@ -23,15 +23,17 @@ import baselines.conversion
 import baselines.events
 import baselines.qcfs
 import baselines.stbp
+import baselines.stbp_compiled
+import baselines.tdbn
 import dsr
-from benchmarks.method import HandOver, MakeNeuron, Method, Wrap, parents_weights
+from benchmarks.method import HandOver, MakeNeuron, MakeReadout, Method, Wrap, mean_current, parents_weights
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
 from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
 
 
 def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
     """tdBN: alpha = 1 / sqrt(n) where n branches are added."""
-    return lambda features, branches=1: baselines.stbp.ThresholdBatchNorm2d(
+    return lambda features, branches=1: baselines.tdbn.ThresholdBatchNorm2d(
         features, alpha=branches**-0.5, **parameters
     )
 
@@ -70,6 +72,11 @@ def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Modu
     return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,))
 
 
+def _compiled(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+    library, _ = dsr.engine.kernels.load(baselines.stbp_compiled.SOURCE)
+    return baselines.stbp.compile_neurons(network, library)
+
+
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
     parents_weights(network, parent, images, recipe)
     share = recipe.conversion["percentile"] / 100
@@ -100,6 +107,10 @@ def _dsr(title: str, neuron: MakeNeuron, wrap: Wrap, hand_over: HandOver = paren
     return Method(title, neuron, readout=_representation, wrap=wrap, hand_over=hand_over)
 
 
+def _stbp(title: str, readout: MakeReadout = mean_current) -> Method:
+    return Method(title, baselines.stbp.LIF, _threshold_norm, readout, _compiled)
+
+
 def _converted(title: str, hand_over: HandOver) -> Method:
     return Method(title, baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
 
@@ -118,13 +129,9 @@ BUILT_IN: Mapping[str, Method] = {
     "dsr-if-hybrid-published": _dsr(
         "dsr-if-hybrid, thresholds measured on test images as in the released code", dsr.IF, _exact, _hybrid
     ),
-    "stbp-tdbn": Method("STBP-tdBN, surrogate gradient", baselines.stbp.LIF, norm=_threshold_norm),
-    "stbp-tdbn-spikes": Method(
-        "STBP-tdBN, logits are rates of output spikes", baselines.stbp.LIF, norm=_threshold_norm, readout=_mean_spikes
-    ),
-    "stbp-tdbn-tuned": Method(
-        "STBP-tdBN, triangular surrogate, soft reset without gradient", baselines.stbp.LIF, norm=_threshold_norm
-    ),
+    "stbp-tdbn": _stbp("STBP-tdBN, surrogate gradient"),
+    "stbp-tdbn-spikes": _stbp("STBP-tdBN, logits are rates of output spikes", _mean_spikes),
+    "stbp-tdbn-tuned": _stbp("STBP-tdBN, triangular surrogate, soft reset without gradient"),
     "threshold-balancing": _converted("Conversion of ann, 99.9th percentile, v0 = 0", _balance),
     "threshold-balancing-half": _converted("Conversion of ann, 99.9th percentile, v0 = theta / 2", _balance),
     "deng-gu": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr
-from baselines import stbp
+from baselines import stbp, tdbn
 from benchmarks.methods import parts
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.networks.preact_resnet import PreActResNet
@@ -164,7 +164,7 @@ def test_the_surrogate_neuron_spikes_and_differentiates_as_spikingjelly_does(cas
 @pytest.mark.parametrize("case", [case for case in STBP_CASES if case.startswith("tdbn")])
 def test_threshold_batch_norm_equals_spikingjellys_at_initialisation(case, close):
     settings, golden = STBP_CASES[case]
-    norm = stbp.ThresholdBatchNorm2d(golden["x"].shape[2], settings["threshold"], settings["alpha"])
+    norm = tdbn.ThresholdBatchNorm2d(golden["x"].shape[2], settings["threshold"], settings["alpha"])
     assert isinstance(norm, nn.BatchNorm2d)
     assert (norm.eps, norm.momentum) == (settings["eps"], settings["momentum"])
     x = golden["x"].flatten(0, 1).requires_grad_()

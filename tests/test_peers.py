@@ -10,7 +10,7 @@ from invented_spikes import seeded
 from torch import Tensor
 
 import dsr
-from baselines import conversion, qcfs, stbp
+from baselines import conversion, qcfs, stbp, tdbn
 
 STEPS = 6
 
@@ -52,7 +52,7 @@ def test_surrogate_lif_is_spikingjellys(spikingjelly, reset, detach):
 def test_threshold_batch_norm_is_spikingjellys(spikingjelly):
     from spikingjelly.activation_based import layer
 
-    ours, theirs = stbp.ThresholdBatchNorm2d(3, 0.5, 0.7), layer.ThresholdDependentBatchNorm2d(0.7, 0.5, 3)
+    ours, theirs = tdbn.ThresholdBatchNorm2d(3, 0.5, 0.7), layer.ThresholdDependentBatchNorm2d(0.7, 0.5, 3)
     x, grad = seeded(STEPS, 4, 3, 5, 5) * 3 + 1, seeded(STEPS, 4, 3, 5, 5, seed=1)
     found = gradient(lambda x: ours(x.flatten(0, 1)).view_as(x), x, grad)
     for ours_, theirs_ in zip(found, gradient(theirs, x, grad), strict=True):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
 import torch
+from invented_spikes import seeded
 from torch import Tensor
 
-from baselines import stbp
+from baselines import stbp, stbp_compiled, tdbn
+from benchmarks.networks import build
+from benchmarks.recipes import resolve
+from benchmarks.spec import Run
+from dsr.engine.kernels import load
 
 
 def over_time(*values: float) -> Tensor:
@@ -67,16 +73,44 @@ def test_surrogate_gradient_by_hand_equals_autograd_through_the_unrolled_recurre
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-12)
 
 
+@pytest.mark.parametrize("triangle", [False, True])
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("detach", [False, True])
+def test_the_compiled_neuron_fires_and_differentiates_as_defined(triangle, soft, detach):
+    library, reason = load(stbp_compiled.SOURCE)
+    if library is None:
+        pytest.skip(reason)
+    of = stbp.Dynamics(0.5, 0.4, 1.3, triangle, soft, detach)
+    compiled = stbp_compiled.Compiled(library)
+    x, grad = seeded(6, 5, 701), seeded(6, 5, 701, seed=1)  # more than three strips, the last one not full
+    membranes, spikes = stbp._forward(x, of)
+    found = compiled.forward(x, of)
+    assert torch.allclose(found[0], membranes, atol=1e-6)
+    assert torch.equal(found[1], spikes)
+    assert torch.allclose(compiled.backward(grad, membranes, of), stbp._backward(grad, membranes, of), atol=1e-5)
+
+
+def test_a_network_of_the_suite_runs_the_compiled_neuron_and_a_copy_of_it_too():
+    library, reason = load(stbp_compiled.SOURCE)
+    if library is None:
+        pytest.skip(reason)
+    recipe = resolve(Run("digits", "preact-resnet-tiny", "stbp-tdbn", 2, 0, "smoke"))
+    network = build("preact-resnet-tiny", "stbp-tdbn", 2, 10, 1, recipe)
+    neurons = [m for net in (network, copy.deepcopy(network)) for m in net.modules() if isinstance(m, stbp.LIF)]
+    assert neurons
+    assert all(neuron.compiled is not None for neuron in neurons)
+
+
 def test_threshold_batch_norm_gives_the_threshold_as_standard_deviation_at_the_start():
     torch.manual_seed(0)
-    norm = stbp.ThresholdBatchNorm2d(3, threshold=0.5, alpha=1 / math.sqrt(2))
+    norm = tdbn.ThresholdBatchNorm2d(3, threshold=0.5, alpha=1 / math.sqrt(2))
     out = norm(torch.randn(64, 3, 8, 8) * 4 + 1)
     assert out.mean().item() == pytest.approx(0, abs=1e-5)
     assert out.std().item() == pytest.approx(0.5 / math.sqrt(2), rel=1e-3)
 
 
 def test_threshold_batch_norm_counts_batches_and_refuses_a_wrong_shape():
-    norm = stbp.ThresholdBatchNorm2d(3)
+    norm = tdbn.ThresholdBatchNorm2d(3)
     norm(torch.randn(4, 3, 2, 2))
     assert norm.num_batches_tracked.item() == 1
     with pytest.raises(ValueError, match="expected 4D"):
@@ -86,7 +120,7 @@ def test_threshold_batch_norm_counts_batches_and_refuses_a_wrong_shape():
 def test_a_folded_threshold_batch_norm_gives_the_same_spikes():
     torch.manual_seed(0)
     for bias in (True, False):
-        layer, norm = torch.nn.Conv2d(5, 7, 3, bias=bias).double(), stbp.ThresholdBatchNorm2d(7, alpha=0.7).double()
+        layer, norm = torch.nn.Conv2d(5, 7, 3, bias=bias).double(), tdbn.ThresholdBatchNorm2d(7, alpha=0.7).double()
         for parameter in norm.parameters():
             torch.nn.init.normal_(parameter)
         x = torch.randn(4 * 6, 5, 8, 8, dtype=torch.float64)
@@ -94,7 +128,7 @@ def test_a_folded_threshold_batch_norm_gives_the_same_spikes():
         neuron = stbp.LIF(4)
         expected = neuron(norm.eval()(layer(x)))
         assert 0.05 < expected.mean() < 0.95
-        assert torch.equal(neuron(stbp.fold(layer, norm)(x)), expected)
+        assert torch.equal(neuron(tdbn.fold(layer, norm)(x)), expected)
 
 
 def test_a_spike_readout_is_a_rate():
