@@ -1,0 +1,45 @@
+"""The paper's deepest network at its T stays finite: digits, 16 at a time; 300 steps where DSR_LONG is set, else 2."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks.data import load, training_batches
+from benchmarks.networks import build
+from benchmarks.recipes import resolve
+from benchmarks.spec import Run
+from benchmarks.training import Trainer, learning_rate, set_learning_rate
+
+STEPS = 300 if os.environ.get("DSR_LONG") else 2
+
+
+@pytest.mark.parametrize("method", ["dsr-if", "dsr-if-rep", "dsr-lif", "dsr-lif-rep"])
+def test_a_hundred_and_ten_layers_at_twenty_steps_stay_finite(method):
+    run = Run("digits", "preact-resnet110", method, 20, 0, "laptop")
+    recipe = replace(resolve(run), batch_size=16)
+    data = load(run.dataset, recipe)
+    torch.manual_seed(0)
+    network = build(run.network, method, run.timesteps, data.classes, data.channels, recipe)
+    trainer = Trainer(network, data, recipe, run.seed, run.timesteps)
+    network.train()
+    losses: list[float] = []
+    while len(losses) < STEPS:
+        epoch = len(losses) // (len(data.train.labels) // recipe.batch_size) + 1
+        for images, labels in training_batches(data, recipe, run.seed, epoch):
+            warm = min(1.0, (len(losses) + 1) / recipe.warmup_iterations)
+            set_learning_rate(trainer.optimizer, warm * learning_rate(recipe, min(epoch, recipe.epochs) - 1))
+            logits, loss = trainer.step(images, labels)
+            losses.append(loss.item())
+            assert torch.isfinite(logits).all(), f"logits of step {len(losses)}"
+            for name, parameter in network.named_parameters():
+                assert torch.isfinite(parameter).all(), f"{name} after step {len(losses)}"
+                assert parameter.grad is None or torch.isfinite(parameter.grad).all(), f"{name}, step {len(losses)}"
+            if len(losses) == STEPS:
+                break
+    print(
+        f"{method}: mean loss {sum(losses[:20]) / len(losses[:20]):.3f} -> {sum(losses[-20:]) / len(losses[-20:]):.3f}"
+    )
