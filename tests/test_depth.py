@@ -14,9 +14,11 @@ from benchmarks.recipes import resolve
 from benchmarks.spec import Run
 from benchmarks.training import Trainer, learning_rate, set_learning_rate
 
-STEPS = 300 if os.environ.get("DSR_LONG") else 2
+LONG = bool(os.environ.get("DSR_LONG"))
+STEPS = 300 if LONG else 2
 
 
+@pytest.mark.timeout(0 if LONG else 300)
 @pytest.mark.parametrize("method", ["dsr-if", "dsr-if-rep", "dsr-lif", "dsr-lif-rep"])
 def test_a_hundred_and_ten_layers_at_twenty_steps_stay_finite(method):
     run = Run("digits", "preact-resnet110", method, 20, 0, "laptop")
