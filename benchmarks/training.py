@@ -20,7 +20,15 @@ from torch.nn import functional as F
 
 from benchmarks.data import Dataset, Split, Streamed, training_batches
 from benchmarks.evaluation import Evaluation, evaluate
-from benchmarks.metering import WARM_UP_STEPS, Memory, OtherLoad, Stopwatch, median_and_iqr, peak_memory
+from benchmarks.metering import (
+    WARM_UP_STEPS,
+    Memory,
+    OtherLoad,
+    Stopwatch,
+    keep_freed_memory,
+    median_and_iqr,
+    peak_memory,
+)
 from benchmarks.processes import ALONE, Team
 from benchmarks.spec import BadInput, Recipe
 
@@ -144,7 +152,9 @@ class Trainer:
             return self.step(images, labels, share)
         if self.steps_here == WARM_UP_STEPS:
             with peak_memory(memory, self.device):
-                return self.step(images, labels, share)
+                measured = self.step(images, labels, share)
+            keep_freed_memory()
+            return measured
         with self.watch.step():
             return self.step(images, labels, share)
 
