@@ -107,7 +107,8 @@ def peak_memory(memory: Memory, device: torch.device) -> Iterator[None]:
 def keep_freed_memory() -> None:
     """From now on a step reuses the memory that the one before it freed, where the C library is glibc.
 
-    Large tensors are otherwise mapped anew at every step, and the system clears each page: a tenth to a third of a step's time.
+    Large tensors are otherwise mapped anew at every step, and the system clears each page of theirs: up to a third of
+    a step's time.
     What lies free between tensors makes a process larger, so memory is measured before.
     """
     with suppress(OSError, AttributeError):
