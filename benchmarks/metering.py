@@ -104,17 +104,24 @@ def peak_memory(memory: Memory, device: torch.device) -> Iterator[None]:
     memory.peak = max(peak, memory.peak or 0)
 
 
-def keep_freed_memory() -> None:
-    """From now on a step reuses the memory that the one before it freed, where the C library is glibc.
+def keep_freed_memory(memory: Memory) -> bool:
+    """From now on a step reuses what the one before it freed, where the C library is glibc and memory is ample.
 
     Large tensors are otherwise mapped anew at every step, and the system clears each page of theirs: up to a third of
-    a step's time.
-    What lies free between tensors makes a process larger, so memory is measured before.
+    a step's time. What lies free between tensors makes the process larger, up to twice as large where this was seen:
+    so memory is measured before, and four times its peak must be available.
     """
+    if memory.peak is None or _available() < 4 * memory.peak:
+        return False
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, -1)
+        return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
+    return False
+
+
+def _available() -> int:
+    """Bytes that the system can give without swapping; 0 where it does not tell."""
+    return _field(Path("/proc/meminfo"), "MemAvailable") or 0
 
 
 def _reset_peak_resident() -> None:
@@ -123,13 +130,17 @@ def _reset_peak_resident() -> None:
 
 
 def _status(name: str) -> int:
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
+    found = _field(Path("/proc/self/status"), name)
+    return found if found is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _field(file: Path, name: str) -> int | None:
+    """A line of kibibytes, in bytes."""
+    with suppress(OSError):
+        for line in file.read_text().splitlines():
             if line.startswith(name):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return None
 
 
 @dataclass

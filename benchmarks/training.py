@@ -153,7 +153,7 @@ class Trainer:
         if self.steps_here == WARM_UP_STEPS:
             with peak_memory(memory, self.device):
                 measured = self.step(images, labels, share)
-            keep_freed_memory()
+            keep_freed_memory(memory)
             return measured
         with self.watch.step():
             return self.step(images, labels, share)
