@@ -109,9 +109,10 @@ def _published(run: Run) -> Recipe:
             return replace(CIFAR, neuron=neuron, norm={"threshold": 0.5}, sources="STBP-tdBN matched to DSR's recipe")
         case "stbp-tdbn-tuned":
             # [ours] usual today. Width: sweep stbp-variants, T = 2, seed 0; width / V = 1, 2, 5: 52.5, 42.0, 27.0 %.
+            changes: dict[str, Parameter] = {"surrogate": "triangle", "reset": "soft", "detach_reset": True}
+            changes["surrogate_width"] = 0.5
             recipe = _published(replace(run, method="stbp-tdbn"))
-            now = {"surrogate": "triangle", "surrogate_width": 0.5, "reset": "soft", "detach_reset": True}
-            return replace(recipe, neuron={**recipe.neuron, **now}, sources="STBP-tdBN, today's surrogate")
+            return replace(recipe, neuron={**recipe.neuron, **changes}, sources="STBP-tdBN, today's surrogate")
         case "threshold-balancing" | "threshold-balancing-half":
             # [RUE] 99.9 over nonzero activations. v0 = theta / 2 is Bu et al.'s (AAAI 2022). 512 images are ours.
             start = 0.5 if run.method.endswith("half") else 0.0
