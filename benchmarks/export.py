@@ -43,7 +43,8 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
             dirty += 1
         elif result.status == "done" or result.key not in kept or kept[result.key]["status"] != "done":
             kept[result.key] = row(result)
-            measured[result.key] = layers.rows_of(store.directory(results, run), result.key)
+            if result.status == "done":
+                measured[result.key] = layers.rows_of(store.directory(results, run), result.key)
     if kept or old:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = sorted(kept.values(), key=lambda found: _place(found, sweep))

@@ -118,15 +118,15 @@ def _pixels(layer: Layer) -> int:
 
 
 def _of_pool(layer: Layer, tally: Tally) -> dict[str, Any]:
-    if layer.pool is None or layer.behind_pools is None or layer.in_pools is None:
+    if layer.in_pools is None:
         return {}
     assert layer.origin
+    additions = {"pool_additions": int((tally.by_pixel[layer.origin].cpu() * layer.in_pools).sum())}
+    if layer.pool is None or layer.behind_pools is None:
+        return additions
     nonzero = tally.by_pixel[layer.pool].cpu()
-    return {
-        "operations_graded_pool": int((nonzero * layer.behind_pools).sum()),
-        "pool_additions": int((tally.by_pixel[layer.origin].cpu() * layer.in_pools).sum()),
-        "pooled_nonzero": int(nonzero.sum()),
-    }
+    graded = int((nonzero * layer.behind_pools).sum())
+    return additions | {"operations_graded_pool": graded, "pooled_nonzero": int(nonzero.sum())}
 
 
 def _of_neuron(layer: Layer, found: Structure, tally: Tally) -> dict[str, Any]:

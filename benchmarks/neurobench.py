@@ -48,7 +48,7 @@ def rewrite(place: Path) -> str:
     try:
         write(place, load(place / store.RESULT), static_of(place))
         return (place / store.NEUROBENCH).read_text()
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
         wanted = f"{store.RESULT}, {store.NETWORK} and a {store.LEDGER} of this version"
         raise BadInput(f"{place} is not the directory of a finished run: it needs {wanted}") from error
 

@@ -110,9 +110,12 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
                     yield node, _by_channel("add", f"{node.name}.{index}", origin, shapes[origin], [])
         elif is_neuron(graph, node):
             origin, pools = origin_of(graph, before_norms(graph, node.all_input_nodes[0]))
-            if origin and pools and spikes(module_of(graph, origin)):  # one AC for every window a spike lies in
+            if origin and pools:
                 layers = [module_of(graph, pool) for pool in pools]
-                yield node, _by_channel("pool", f"{node.target}.pooled", origin, shapes[origin], layers)
+                of = _by_channel("pool", f"{node.target}.pooled", origin, shapes[origin], layers)
+                # one AC for every window a spike lies in; adding up graded values is no synaptic operation
+                graded = replace(of, spiking=False, fanout=torch.zeros_like(of.fanout), in_pools=of.fanout)
+                yield node, of if spikes(module_of(graph, origin)) else graded
 
 
 def _by_channel(operation: str, name: str, origin: fx.Node, shape: torch.Size, pools: list[Any]) -> Layer:
