@@ -46,7 +46,7 @@ class Tally:
         total = counts.sum(0)
         self.by_pixel[name] = self.by_pixel[name] + total if name in self.by_pixel else total
         steps = self.by_step.setdefault(name, counts.new_zeros(self.timesteps))
-        steps[step : step + len(counts)] += counts.flatten(1).sum(1)
+        steps[step : step + len(counts)] += counts.reshape(len(counts), -1).sum(1)
 
     def total(self, name: str) -> int:
         """All nonzero values of a layer."""

@@ -57,8 +57,8 @@ class Trains:
     def count(self, spikes: Spikes) -> Tensor:
         """Spikes by step and pixel, summed over images and channels: `(T, H, W)` or `(T,)`, int64."""
         pixels = spikes.data.shape[2:]
-        steps = spikes.data.view(self.timesteps, -1, pixels.numel())
-        if pixels.numel() % 8:
+        steps = spikes.data.contiguous().view(self.timesteps, -1, pixels.numel())
+        if pixels.numel() % 8 or steps.is_cuda:
             return steps.sum(1).view(self.timesteps, *pixels)
         # eight pixels to a word: 255 rows of zeros and ones add up without a carry
         sums = (rows.sum(1).view(torch.uint8).long() for rows in steps.view(torch.int64).split(255, 1))
