@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from baselines.events import Passed, Program
-from baselines.paths import Tracer, Unsupported
+from baselines.paths import POOLS, Tracer, Unsupported
 
 
 class IF(nn.Module):
@@ -129,9 +129,12 @@ class Converted(nn.Module):
     def _every_neuron(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
         """By the network itself, neuron by neuron."""
         (network,) = self._hidden
-        emitted: dict[str, Tensor] = {}
+        emitted, pooled = dict[str, Tensor](), dict[str, Tensor]()
+        by_step: dict[str, list[Tensor]] = {}
         spiking = neurons(network)
-        hooks = [neuron.register_forward_hook(_count(emitted, name)) for name, neuron in spiking.items()]
+        hooks = [neuron.register_forward_hook(_count(emitted, name, by_step)) for name, neuron in spiking.items()]
+        pools = [(name, module) for name, module in network.named_modules() if isinstance(module, POOLS)]
+        hooks += [module.register_forward_hook(_count(pooled, name)) for name, module in pools]
         for neuron in spiking.values():
             neuron.reset()
         total: Tensor | None = None
@@ -140,18 +143,21 @@ class Converted(nn.Module):
                 logits = network(x[step - 1] if x.dim() == 5 else x)
                 total = logits if total is None else total + logits
                 if step in stops:
-                    yield Passed(step, total / step, {name: count.clone() for name, count in emitted.items()})
+                    steps = {name: torch.stack(counts) for name, counts in by_step.items()}
+                    yield Passed(step, total / step, dict(emitted), steps, dict(pooled))
         finally:
             for hook in hooks:
                 hook.remove()
 
 
-def _count(emitted: dict[str, Tensor], name: str) -> Any:
-    """Add up a neuron's spikes by pixel."""
+def _count(by_pixel: dict[str, Tensor], name: str, by_step: dict[str, list[Tensor]] | None = None) -> Any:
+    """Add up a layer's nonzero values by pixel, and list them by step."""
 
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         count = torch.count_nonzero(output, dim=(0, 1))
-        emitted[name] = emitted[name] + count if name in emitted else count
+        by_pixel[name] = by_pixel[name] + count if name in by_pixel else count
+        if by_step is not None:
+            by_step.setdefault(name, []).append(count.sum())
 
     return hook
 

@@ -147,6 +147,32 @@ static void fire(const Layer *layer, int64_t image)
     for (int32_t i = 0; i < count; i++) by_channel[events[i].channel]++;
 }
 
+typedef struct {          /* a pooled map, of which only is asked where it is not 0 */
+    const Event *events;  /* of the source, as in `Term` */
+    const int32_t *count;
+    const int32_t *first; /* [pixels + 1]: where a pixel's places begin */
+    const int32_t *to;    /* the places of the map under which it lies */
+    int32_t *last;        /* [images][places][width]: the last step at which a value was not 0; they begin at 1 */
+    int32_t *nonzero;     /* [images][places]: values that were not 0, so far */
+    int64_t images, places, width, size;
+} Pool;
+
+/* count what this step's spikes leave in a pooled map: several under one window are one value */
+void pool(const Pool *pool, int64_t step, int64_t threads)
+{
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t image = 0; image < pool->images; image++) {
+        const Event *event = pool->events + image * pool->size, *end = event + pool->count[image];
+        int32_t *last = pool->last + image * pool->places * pool->width, *nonzero = pool->nonzero + image * pool->places;
+        for (; event < end; event++)
+            for (int32_t i = pool->first[event->pixel]; i < pool->first[event->pixel + 1]; i++) {
+                int32_t *seen = last + pool->to[i] * pool->width + event->channel;
+                nonzero[pool->to[i]] += *seen != step;
+                *seen = (int32_t)step;
+            }
+    }
+}
+
 /* deliver this step's spikes to a layer, and let it fire */
 void advance(const Layer *layer, const Term *terms, int64_t count, int64_t threads)
 {

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from baselines.membranes import Driven, Layer, State, Term
-from baselines.paths import Reach, Silent, Unsupported, paths, reach
+from baselines.membranes import Driven, Layer, Map, State, Term
+from baselines.paths import Reach, Silent, Unsupported, paths, reach, windows
 
 SOURCE = Path(__file__).with_name("events.c")
 LARGEST = 2**16  # an event has 16 bits for each
@@ -28,14 +28,17 @@ IMAGES = 32
 
 
 class Passed(NamedTuple):
-    """A run after `timesteps` steps: logits `(B, classes)`, and each neuron layer's spikes so far.
+    """A run after `timesteps` steps: logits `(B, classes)`, and what its layers have emitted so far, over all images.
 
-    `emitted`: a count per pixel `(H, W)`, or `()`, over all images.
+    `emitted`: each neuron layer's spikes by pixel `(H, W)`, or `()`; `by_step`: the same by step, `(timesteps,)`;
+    `pooled`: nonzero values of pools by pixel, of those at least that stand in front of linear layers.
     """
 
     timesteps: int
     logits: Tensor
     emitted: dict[str, Tensor]
+    by_step: dict[str, Tensor]
+    pooled: dict[str, Tensor]
 
 
 class Program:
@@ -51,12 +54,16 @@ class Program:
         leading, silent = paths(graph, neuron), Silent(graph, neuron)
         logits = silent.run(example)
         self.layers: dict[str, Layer] = {}
+        self.maps: dict[str, Map] = {}
+        names = {module: name for name, module in graph.named_modules()}
         for name, current in (*silent.currents.items(), ("", logits)):
             of = cast(Driven, graph.get_submodule(name)) if name else None
             layer = Layer(tuple(current.shape[1:]), of, [])
             for path in leading[name]:
                 source = self.layers[path.source]
                 assert source.neuron
+                if path.pools and path.linear:
+                    self.maps[names[path.pools[-1]]] = Map(path.source, *windows(path.pools, source.shape))
                 layer.terms.append(_term(path.source, reach(path, source.shape, source.neuron.threshold), layer.width))
             if max(layer.pixels, layer.width) > LARGEST:
                 raise Unsupported(f"{name}: {layer.pixels} pixels or {layer.width} channels, of at most {LARGEST}")
@@ -66,9 +73,8 @@ class Program:
         """Simulate images `(B, C, H, W)` for `stops[-1]` steps; what a run that ends at each of the `stops` gives."""
         passed = [list(self._some(some, stops)) for some in images.split(IMAGES * torch.get_num_threads())]
         for at in zip(*passed, strict=True):
-            names = at[0].emitted
-            emitted = {name: torch.stack([some.emitted[name] for some in at]).sum(0) for name in names}
-            yield Passed(at[0].timesteps, torch.cat([some.logits for some in at]), emitted)
+            counts = (_added(dicts) for dicts in zip(*((p.emitted, p.by_step, p.pooled) for p in at), strict=True))
+            yield Passed(at[0].timesteps, torch.cat([some.logits for some in at]), *counts)
 
     def mean_emitted(self, name: str, images: Tensor, steps: int) -> Tensor:
         """What the neuron layer `name` emits per step, mean over images and pixels, `(C,)`."""
@@ -86,8 +92,9 @@ class Program:
         state = self._begin(images)
         for step in range(1, stops[-1] + 1):
             state.step()
+            state.count(step)
             if step in stops:
-                yield Passed(step, state.logits(step), state.emitted())
+                yield Passed(step, state.logits(step), state.emitted(), state.by_step(), state.pooled())
 
     @torch.no_grad()
     def _begin(self, images: Tensor) -> State:
@@ -95,7 +102,11 @@ class Program:
         assert not any(norm.training for norm in norms), "in training mode norms would follow what flows in silence"
         silent = Silent(self.graph, self.neuron)
         logits = silent.run(images)
-        return State(self.layers, silent.currents, logits, self.library)
+        return State(self.layers, self.maps, silent.currents, logits, self.library)
+
+
+def _added(dicts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([one[name] for one in dicts]).sum(0) for name in dicts[0]}
 
 
 def _term(source: str, by: Reach, width: int) -> Term:

@@ -37,6 +37,16 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Map:
+    """A pooled map in front of a linear layer: places `to[first[p]:first[p + 1]]` have pixel p of `source` in them."""
+
+    source: str
+    first: Tensor
+    to: Tensor
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Layer:
     """What is the same for all images: `shape` (C, H, W) or (C,), and the spikes that arrive. `neuron` None: logits."""
 
@@ -68,12 +78,24 @@ class _LayerOfC(ctypes.Structure):
     )
 
 
+class _PoolOfC(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("events", "count", "first", "to", "last", "nonzero")),
+        *((name, ctypes.c_int64) for name in ("images", "places", "width", "size")),
+    )
+
+
 class State:
     """A simulation of some images; `currents` and `logits` are what flows when no neuron fires."""
 
     @torch.no_grad()
     def __init__(
-        self, layers: dict[str, Layer], currents: dict[str, Tensor], logits: Tensor, library: ctypes.CDLL
+        self,
+        layers: dict[str, Layer],
+        maps: dict[str, Map],
+        currents: dict[str, Tensor],
+        logits: Tensor,
+        library: ctypes.CDLL,
     ) -> None:
         self.library, self.threads = library, torch.get_num_threads()
         self.without_spikes = logits
@@ -81,6 +103,8 @@ class State:
         for name, layer in layers.items():
             current = currents.get(name, torch.zeros_like(logits))
             self.layers[name] = _Running(layer, current, self.layers)
+        self.maps = {name: _Pooled(of, self.layers[of.source]) for name, of in maps.items()}
+        self.spikes: dict[str, list[Tensor]] = {name: [] for name in layers if name}
 
     def step(self, last: str = "") -> None:
         """All layers up to the one named `last`, one step; "" is the readout."""
@@ -88,6 +112,21 @@ class State:
             self.library.advance(*layer.of_c, ctypes.c_int64(self.threads))
             if name == last:
                 break
+
+    def count(self, step: int) -> None:
+        """Take down what the step (1, 2, ...) that has just been made has emitted."""
+        for name, spikes in self.spikes.items():
+            spikes.append(self.layers[name].count.sum())
+        for pooled in self.maps.values():
+            self.library.pool(pooled.of_c, ctypes.c_int64(step), ctypes.c_int64(self.threads))
+
+    def by_step(self) -> dict[str, Tensor]:
+        """Spikes of each neuron layer at each of the steps so far."""
+        return {name: torch.stack(spikes) for name, spikes in self.spikes.items()}
+
+    def pooled(self) -> dict[str, Tensor]:
+        """Values of each pooled map that were not 0, so far, by pixel."""
+        return {name: of.nonzero.sum(0).view(of.size) for name, of in self.maps.items()}
 
     def logits(self, steps: int) -> Tensor:
         """Their mean over the steps, `(B, classes)`."""
@@ -117,6 +156,18 @@ class _Running:
         terms = [_term_of_c(term, before[term.source]) for term in layer.terms]
         of_c = _LayerOfC(*addresses, images, pixels, width, varies, theta.item())
         self.of_c = ctypes.byref(of_c), (_TermOfC * len(terms))(*terms), ctypes.c_int64(len(terms))
+
+
+class _Pooled:
+    """The counts of one pooled map."""
+
+    def __init__(self, of: Map, source: _Running) -> None:
+        images, places, width = len(source.count), of.size[0] * of.size[1], source.layer.width
+        self.size, self.first, self.to = of.size, of.first.int(), of.to.int()
+        self.last, self.nonzero = _whole_numbers(images, places * width), _whole_numbers(images, places)
+        lists = (source.events, source.count, self.first, self.to, self.last, self.nonzero)
+        addresses = [x.data_ptr() for x in lists]
+        self.of_c = ctypes.byref(_PoolOfC(*addresses, images, places, width, source.events.shape[1]))
 
 
 def _term_of_c(term: Term, source: _Running) -> _TermOfC:

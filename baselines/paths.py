@@ -136,6 +136,13 @@ def reach(path: Path, shape: tuple[int, ...], amplitude: Tensor) -> Reach:
     return Reach(torch.cat([starts.new_zeros(1), starts]), matrix, to[at], weight)
 
 
+def windows(pools: tuple[nn.Module, ...], shape: tuple[int, ...]) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """The places of the pooled map under which pixel p lies, `to[first[p]:first[p + 1]]`, and the map's size."""
+    pixel, place, _, size = _pooled(pools, *shape[1:])
+    first = torch.bincount(pixel, minlength=shape[1] * shape[2]).cumsum(0)
+    return torch.cat([first.new_zeros(1), first]), place, size
+
+
 def _pooled(pools: tuple[nn.Module, ...], height: int, width: int) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
     """Which pixel goes into which place of the pooled map, with which share."""
     if not pools:

@@ -108,6 +108,14 @@ def quantization(
 
 
 @app.command()
+def neurobench(run: Annotated[Path, typer.Argument(help="Directory of a finished run.")]) -> None:
+    """Write and print what NeuroBench would call a run's results."""
+    from benchmarks.neurobench import rewrite
+
+    console.print(rewrite(run), end="", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
     """Hold a method to what the suite relies on: one line per clause."""
     raise typer.Exit(commands.check(console, method))

@@ -158,7 +158,7 @@ def report(console: Console, files: list[Path] | None, to: Path | None) -> int:
     import reports
 
     results = store.results_root()
-    chosen = files or [path for path in sorted(results.glob("*.csv")) if path.name != "published.csv"]
+    chosen = files or [path for path in sorted(results.glob("*.csv")) if store.holds_rows(path)]
     studies = [path for path in chosen if path.name in store.STUDIES]
     runs = [path for path in chosen if path not in studies]
     measured = [] if files else sorted((results / "perf").glob("*.json"))

@@ -1,4 +1,4 @@
-"""From run directories to the CSV that is committed: one row per run, raw quantities, fixed columns."""
+"""From run directories to the CSVs that are committed: one row per run, and one per run and layer, raw quantities."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks import store
+from benchmarks import layers, store
 from benchmarks.identity import in_order, key
 from benchmarks.record import read_csv, row, write_csv
 from benchmarks.spec import Run, Scale
@@ -30,11 +30,11 @@ def path_of(sweep: str, scale: Scale, results: Path) -> Path:
 
 
 def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Exported:
-    """Merge these runs' results into the sweep's CSV. Rows from a dirty tree stay out, unless they are smoke."""
+    """Merge these runs' results into the sweep's CSVs. Rows from a dirty tree stay out, unless they are smoke."""
     path = path_of(sweep, scale, results)
     old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
     kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
-    dirty = 0
+    dirty, measured = 0, dict[str, list[layers.LayerRow]]()
     for run in in_order(runs):
         result = store.result(results, run)
         if result is None:
@@ -43,9 +43,13 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
             dirty += 1
         elif result.status == "done" or result.key not in kept or kept[result.key]["status"] != "done":
             kept[result.key] = row(result)
+            if result.status == "done":
+                measured[result.key] = layers.rows_of(store.directory(results, run), result.key)
     if kept or old:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(sorted(kept.values(), key=lambda found: _place(found, sweep)), path)
+        rows = sorted(kept.values(), key=lambda found: _place(found, sweep))
+        write_csv(rows, path)
+        layers.write(layers.path_of(path), (found["key"] for found in rows), measured)
     return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
 
 

@@ -48,7 +48,8 @@ def parents_weights(network: nn.Module, parent: nn.Module, images: Tensor, recip
 class Method:
     """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
 
-    `wrap` may change how the finished network is run and differentiated; parameters and their names stay. `hand_over`
+    `wrap` may change how the finished network is run and differentiated; parameters and their names stay. What runs
+    faster than its modules would may count its spikes itself (`benchmarks.tally.CountsItself`). `hand_over`
     gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
     one time step at a time, so its parts see T = 1.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ def _adaptive(length: int, parts: int) -> list[slice]:
     return [slice(i * length // parts, -(-(i + 1) * length // parts)) for i in range(parts)]
 
 
-def pooled(shape: torch.Size, pools: list[nn.Module]) -> torch.Size:
+def pooled(shape: torch.Size, pools: Sequence[nn.Module]) -> torch.Size:
     """Shape `(C, H, W)` behind the pools."""
     if len(shape) == 1 or not pools:
         return shape

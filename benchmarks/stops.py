@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,27 +17,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks import store
+from benchmarks import neurobench, store
 from benchmarks.data import Dataset, evaluation_batches
 from benchmarks.evaluation import Evaluation
 from benchmarks.identity import key
+from benchmarks.ledger import LedgerRow, RateRow
 from benchmarks.recipes import GRID, anytime, resolve
-from benchmarks.record import Result, save, write_whole
+from benchmarks.record import Result, read_csv, save, write_whole
 from benchmarks.spec import Run
-from benchmarks.structure import Structure, structure
-from benchmarks.synops import Counter, LedgerRow, SynOps
+from benchmarks.structure import INPUT, Structure, structure
+from benchmarks.synops import Counter, inputs_of
+from benchmarks.tally import Tally, of_input
 
 IMAGES = 100
 """Images that are simulated between two savings; no result depends on it."""
 
 
 class Passed(Protocol):
-    """A run after some steps: logits `(B, classes)`, and each neuron's spikes so far by pixel, over all images."""
+    """A run after some steps: logits `(B, classes)`, and counts over all images so far.
+
+    `emitted` and `by_step`: each neuron's spikes by pixel and by step; `pooled`: nonzero values by pixel of the pools
+    in front of linear layers.
+    """
 
     @property
     def logits(self) -> Tensor: ...
     @property
     def emitted(self) -> Mapping[str, Tensor]: ...
+    @property
+    def by_step(self) -> Mapping[str, Tensor]: ...
+    @property
+    def pooled(self) -> Mapping[str, Tensor]: ...
 
 
 class Simulated(Protocol):
@@ -54,19 +64,18 @@ class Stop:
     timesteps: int
     top1: float
     loss: float
-    operations: SynOps
-    ledger: list[LedgerRow]
+    counter: Counter
 
 
 @dataclass
 class Sums:
-    """Over the images seen so far; `emitted` per stop counts the spikes of each neuron by pixel."""
+    """Over the images seen so far, one entry per stop."""
 
     stops: list[int]
     images: int = 0
     correct: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
-    emitted: list[dict[str, Tensor]] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
 
 
 def stops_of(run: Run) -> list[int]:
@@ -83,32 +92,37 @@ def simulate(
     `saved`: what `keep` was last given, or None.
     """
     zero = [0] * len(stops)
-    sums = Sums(stops, 0, zero.copy(), [0.0] * len(stops), [{} for _ in stops])
-    if saved and saved["stops"] == stops:
-        sums = Sums(**saved)
+    sums = Sums(stops, 0, zero.copy(), [0.0] * len(stops), [Tally(steps) for steps in stops])
+    if saved and saved["stops"] == stops and "tallies" in saved:
+        sums = Sums(**saved | {"tallies": [Tally(**tally) for tally in saved["tallies"]]})
     for number, (images, labels) in enumerate(evaluation_batches(data.test, data, IMAGES)):
         if number * IMAGES >= sums.images:
             _add(sums, network, images, labels)  # type: ignore[arg-type]
             keep(asdict(sums))
-    found = structure(network, data.example)
-    return [_read(sums, at, network, found) for at in range(len(stops))]
+    found, inputs = structure(network, data.example), inputs_of(data.example)
+    return [_read(sums, at, found, inputs) for at in range(len(stops))]
 
 
 def _add(sums: Sums, network: Simulated, images: Tensor, labels: Tensor) -> None:
+    given = {INPUT: of_input(images)[0]}
     for at, passed in enumerate(network.trajectory(images, sums.stops)):
         sums.correct[at] += int((passed.logits.argmax(1) == labels).sum())
         sums.loss[at] += float(F.cross_entropy(passed.logits, labels, reduction="sum").double())
-        total = sums.emitted[at]
-        for name, count in passed.emitted.items():
-            total[name] = total.get(name, 0) + count.cpu().long()
+        tally = sums.tallies[at]
+        tally.images += len(labels)
+        _add_up(tally.by_pixel, {**passed.emitted, **passed.pooled, **given})
+        _add_up(tally.by_step, passed.by_step)
     sums.images += len(labels)
 
 
-def _read(sums: Sums, at: int, network: nn.Module, found: Structure) -> Stop:
-    steps, images = sums.stops[at], sums.images
-    counter = Counter(network, steps, found.layers, found.neurons, sums.emitted[at], images)
-    top1, loss = 100.0 * sums.correct[at] / images, sums.loss[at] / images
-    return Stop(steps, top1, loss, counter.per_image(), counter.ledger())
+def _add_up(totals: dict[str, Tensor], counts: Mapping[str, Tensor]) -> None:
+    for name, count in counts.items():
+        totals[name] = totals.get(name, 0) + count.cpu().long()
+
+
+def _read(sums: Sums, at: int, found: Structure, inputs: int) -> Stop:
+    top1, loss = 100.0 * sums.correct[at] / sums.images, sums.loss[at] / sums.images
+    return Stop(sums.stops[at], top1, loss, Counter(found, sums.tallies[at], inputs))
 
 
 def evaluation(stop: Stop) -> Evaluation:
@@ -118,7 +132,13 @@ def evaluation(stop: Stop) -> Evaluation:
 
 def write(stops: list[Stop], place: Path) -> None:
     """Keep all stops in the run's directory."""
-    write_whole(place / store.STOPS, json.dumps([asdict(stop) for stop in stops], indent=1) + "\n")
+    text = json.dumps([_record(stop) for stop in stops], indent=1)
+    write_whole(place / store.STOPS, text + "\n")
+
+
+def _record(stop: Stop) -> dict[str, Any]:
+    counted = {"operations": asdict(stop.counter.per_image()), "ledger": [asdict(row) for row in stop.counter.ledger()]}
+    return {"timesteps": stop.timesteps, "top1": stop.top1, "loss": stop.loss, **counted}
 
 
 def take(run: Run, results: Path, sweep: str | None) -> Result | None:
@@ -127,18 +147,29 @@ def take(run: Run, results: Path, sweep: str | None) -> Result | None:
     It names the longer run's code and machine.
     """
     for longer in _longer(run):
-        source, kept = store.result(results, longer), store.directory(results, longer) / store.STOPS
-        if not source or source.status != "done" or not kept.exists():  # what was taken itself has no stops
-            continue
-        for stop in json.loads(kept.read_text()):
+        source, origin = store.result(results, longer), store.directory(results, longer)
+        if not source or source.status != "done" or not (origin / store.STOPS).exists():
+            continue  # what was taken itself has no stops
+        for stop in json.loads((origin / store.STOPS).read_text()):
             if stop["timesteps"] == run.timesteps:
                 store.describe(place := store.directory(results, run), run, sweep)
-                store.write_table(place / store.LEDGER, [LedgerRow(**row) for row in stop["ledger"]])
+                _take_counts(stop, origin, place)
                 measured = {"top1": stop["top1"], "test_loss": stop["loss"], **stop["operations"]}
                 result = replace(source, key=key(run), timesteps=run.timesteps, **measured)
+                neurobench.write(place, result, neurobench.static_of(origin))
                 save(result, place / store.RESULT)
                 return result
     return None
+
+
+def _take_counts(stop: dict[str, Any], origin: Path, place: Path) -> None:
+    """Ledger and rates up to a stop; older runs have fewer columns, and no rates."""
+    known = {column.name for column in fields(LedgerRow)}
+    rows = ({name: value for name, value in row.items() if name in known} for row in stop["ledger"])
+    store.write_table(place / store.LEDGER, [LedgerRow(**row) for row in rows])
+    passed = read_csv(origin / store.RATES) if (origin / store.RATES).exists() else []
+    rates = (RateRow(row.pop("layer"), **{name: int(value) for name, value in row.items()}) for row in passed)
+    store.write_table(place / store.RATES, [rate for rate in rates if rate.step <= stop["timesteps"]])
 
 
 def _longer(run: Run) -> Iterator[Run]:

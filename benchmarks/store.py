@@ -6,6 +6,8 @@
         checkpoint.pt   the whole state after the last epoch; gone when the run is done
         network.pt      the final weights
         ledger.csv      synaptic operations per layer
+        rates.csv       spikes per layer and time step
+        neurobench.json the run in NeuroBench's terms
         stops.json      a conversion: accuracy and operations after fewer steps too
         result.json     written last: the run has ended
         log.txt         what the run's process printed
@@ -31,7 +33,10 @@ from benchmarks.spec import BadInput, Run
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
 QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
-LEDGER, STOPS, RESULT, LOG = "ledger.csv", "stops.json", "result.json", "log.txt"
+LEDGER, RATES, NEUROBENCH = "ledger.csv", "rates.csv", "neurobench.json"
+STOPS, RESULT, LOG = "stops.json", "result.json", "log.txt"
+LAYERS = "-layers.csv"
+"""How the names of files end that hold rows of layers, not of runs."""
 
 
 def results_root() -> Path:
@@ -75,6 +80,11 @@ def result(results: Path, run: Run) -> Result | None:
         return load(directory(results, run) / RESULT)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def holds_rows(path: Path) -> bool:
+    """Whether a CSV file holds rows of runs or of a study, and not of runs' layers or of a paper."""
+    return path.name in STUDIES or not path.name.endswith((LAYERS, "published.csv"))
 
 
 def committed(results: Path) -> dict[str, dict[str, str]]:

@@ -16,6 +16,8 @@ from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
+from benchmarks.synops import counting
+from dsr.engine import packed
 from dsr.engine.inference import Inference
 from dsr.engine.signals import Affine, Dense, Term
 from dsr.engine.trains import Trains
@@ -90,6 +92,54 @@ def test_a_network_that_is_looked_into_runs_its_own_modules():
     engine.neuron1.register_forward_hook(lambda module, inputs, out: seen.append(out.shape))
     engine(images(False)[0])
     assert seen == [(STEPS * 7, 10, 4, 4)]
+
+
+def dyadic(network: nn.Module) -> nn.Module:
+    """Weights and thresholds whose sums are exact in float32, whatever their order: no spike can be rounded away."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.weight.copy_(torch.randint(-4, 6, module.weight.shape, generator=generator) / 8)
+            elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eps = 0.0  # mean 0, variance 1
+                module.bias.fill_(0.125)
+            elif isinstance(module, dsr.IF):
+                module.threshold.fill_(2.0)
+            if getattr(module, "bias", None) is not None and isinstance(module, nn.Conv2d | nn.Linear):
+                module.bias.fill_(0.25)
+            if isinstance(module, nn.AvgPool2d) and module.kernel_size == 3:
+                module.divisor_override = 8  # ninths are rounded
+    return network.eval()
+
+
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=needs_kernels), False])
+@pytest.mark.parametrize("frames", [False, True])
+@pytest.mark.parametrize("network", ["odd", "vgg11-narrow", "preact-resnet-imagenet-tiny"])
+def test_an_observed_engine_counts_what_hooks_count(network, frames, compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(packed, "serves", lambda x: False)
+    plain = odd("if") if network == "odd" else build(network, "dsr-if", STEPS, 10)._hidden[0]
+    size = 8 if network == "odd" else 32
+    x = torch.randint(-4, 6, (STEPS, 5, 3, size, size), generator=torch.Generator().manual_seed(1)) / 4
+    x = x if frames else x[0]
+    engine = dsr.RepresentationSpace(dyadic(plain), DirectCoding).eval()
+    example, found = (x[:, :1] if frames else x[:1]), []
+    for model in (plain, engine):
+        with counting(model, example, STEPS) as counter, torch.no_grad():
+            logits = model(x)
+            model(x[..., :3, :, :, :] if frames else x[:3])
+        found.append((logits, counter))
+    (expected, by_hooks), (logits, by_engine) = found
+    assert torch.allclose(logits, expected, atol=1e-5)
+    assert by_engine.tally.by_pixel.keys() == by_hooks.tally.by_pixel.keys()
+    for name, count in by_hooks.tally.by_pixel.items():
+        assert torch.equal(by_engine.tally.by_pixel[name], count), name
+        assert torch.equal(by_engine.tally.by_step[name], by_hooks.tally.by_step[name]), name
+    assert by_engine.ledger() == by_hooks.ledger()
+    assert by_engine.per_image() == by_hooks.per_image()
+    assert by_engine.per_image().firing_rate > 0.01
+    assert by_engine.images == 8
 
 
 def test_bfloat16_rounds_weights_and_nothing_else():

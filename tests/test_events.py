@@ -62,6 +62,10 @@ def compare(network: conversion.Converted, x: Tensor, *, silent: bool = False) -
         assert one.emitted.keys() == other.emitted.keys()
         for name, count in one.emitted.items():
             assert torch.equal(count, other.emitted[name].long()), name
+            assert torch.equal(one.by_step[name], other.by_step[name].long()), name
+            assert one.by_step[name].sum() == count.sum()
+        for name, count in other.pooled.items():
+            assert torch.equal(one.pooled[name], count.long()), name
         assert torch.allclose(one.logits, other.logits, atol=1e-5)
     assert silent or all(count.sum() > 0 for count in wanted[-1].emitted.values())
 
@@ -112,8 +116,11 @@ def test_counts_are_what_hooks_count_and_hooks_are_seen():
         assert network.program(x) is None
         network(x)
     (passed,) = network.trajectory(x, [STEPS])
-    assert counter.nonzero.keys() == passed.emitted.keys()
-    assert all(torch.equal(count, passed.emitted[name].long()) for name, count in counter.nonzero.items())
+    by_pixel, by_step = counter.tally.by_pixel, counter.tally.by_step
+    assert by_pixel.keys() == {*passed.emitted, *passed.pooled, "input"}
+    assert all(torch.equal(count, by_pixel[name]) for name, count in (passed.emitted | passed.pooled).items())
+    assert all(torch.equal(count, by_step[name]) for name, count in passed.by_step.items())
+    assert {len(count) for count in passed.by_step.values()} == {STEPS}
 
 
 @needs_events

@@ -216,7 +216,7 @@ def test_a_run_on_frames_counts_the_first_layer_at_every_step(nmnist):
     with torch.no_grad(), counting(network, data.example, 4) as counter:
         network(data.example)
     per_image = counter.per_image()
-    first = next(layer for layer in counter.layers if layer.origin is None)
+    first = next(layer for layer in counter.found.layers if layer.origin == "input")
     assert per_image.analog_macs == per_image.analog_macs_every_step == 4 * first.dense_macs
     assert counter.images == 1
 

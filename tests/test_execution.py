@@ -72,6 +72,8 @@ def test_a_run_leaves_everything_that_its_directory_promises(uninterrupted):
         "curves.csv",
         "network.pt",
         "ledger.csv",
+        "rates.csv",
+        "neurobench.json",
         "result.json",
     }
     assert result.status == "done"

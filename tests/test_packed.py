@@ -44,6 +44,8 @@ def test_packed_spikes_fire_convolve_and_weigh_as_defined(kind, geometry):
     ours, defined = both()
     assert torch.equal(ours.values(bits), defined.values(plain))
     assert 0 < (defined.values(plain) > 0).float().mean() < 1
+    assert torch.equal(ours.count(bits), defined.count(plain))
+    assert torch.equal(defined.count(plain), (defined.values(plain).unflatten(0, (STEPS, -1)) > 0).sum((1, 2)))
     assert torch.allclose(ours.weigh(bits, [0.1, 0.2, 0.3, 0.4]), defined.weigh(plain, [0.1, 0.2, 0.3, 0.4]), atol=1e-6)
 
     torch.manual_seed(0)

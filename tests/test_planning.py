@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ended_runs import CLEAN, ended, finish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from benchmarks.export import Exported, export
 from benchmarks.identity import in_order, key, parent
 from benchmarks.plan import Plan, plan
 from benchmarks.recipes import resolve
-from benchmarks.record import COLUMNS, Provenance, Result, load, read_csv, row, save, write_csv
+from benchmarks.record import COLUMNS, load, read_csv, row, save, write_csv
 from benchmarks.spec import SCALES, Recipe, Run, spelled, variant
 from benchmarks.sweeps import SWEEPS
 
@@ -25,22 +26,8 @@ PAPER = Run("cifar10", "preact-resnet18", "dsr-if", 20, 0, "paper")
 CHILD = Run("digits", "preact-resnet-tiny", "qcfs", 4, 0, "laptop")
 PARENT, ANN = (replace(CHILD, method=method, timesteps=1) for method in ("qcfs-ann", "ann"))
 PLAIN = Recipe(epochs=3, batch_size=32, learning_rate=0.1)
-CLEAN = Provenance("abc", False, "2026-01-01T00:00:00+00:00", "x, 2 cores", "cpu", 2, "3.11", "2.13", "d1", "digits")
 METHODS = ("ann", "dsr-if", "dsr-lif", "stbp-tdbn", "qcfs-ann", "qcfs")
 AXES: tuple[Any, ...] = (("digits", "cifar10"), ("preact-resnet-tiny",), METHODS, (1, 2, 3), (0, 1), SCALES)
-
-
-def ended(run: Run, **changes: Any) -> Result:
-    facts = {"key": key(run), "parent_key": None, **vars(run), "status": "done", "top1": 90.5, "provenance": CLEAN}
-    return Result(**(facts | changes))
-
-
-def finish(results: Path, run: Run, **changes: Any) -> Path:
-    """Make the run directory of a run that has ended."""
-    store.describe(place := store.directory(results, run), run, "quick")
-    save(ended(run, **changes), place / store.RESULT)
-    (place / store.NETWORK).touch()
-    return place
 
 
 def test_a_key_hashes_the_run_the_changed_part_of_its_recipe_and_its_parents_key() -> None:

@@ -4,46 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
+from counted_network import Chain, Spikes, counted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.synops import SynOps, counting
-
-
-class Spikes(nn.Module):
-    """A neuron that emits what it is given, at an amplitude that is not 1."""
-
-    def spike_amplitude(self) -> float:
-        return 6.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        return 6.0 * (x > 0)
-
-
-class Chain(nn.Module):
-    """Analog 1 x 1 convolution (identity), spikes, then what is to be counted."""
-
-    def __init__(self, channels: int, *layers: nn.Module, neuron: nn.Module | None = None, steps: int = 1) -> None:
-        super().__init__()
-        first = nn.Conv2d(channels, channels, 1, bias=False)
-        with torch.no_grad():
-            first.weight.copy_(torch.eye(channels)[:, :, None, None])
-        self.stem = DirectCoding(first, steps)
-        self.neuron = neuron or Spikes()
-        self.layers = nn.Sequential(*layers)
-        self.end = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.end(self.layers(self.neuron(self.stem(x))))
+from benchmarks.synops import SynOps
 
 
 def count(network: nn.Module, x: Tensor, steps: int = 1) -> SynOps:
-    network.eval()
-    with counting(network, x[:1], steps) as counter, torch.no_grad():
-        network(x)
-    return counter.per_image()
+    return counted(network, x, steps).per_image()
 
 
 def spike_at(row: int, column: int, size: int = 4) -> Tensor:
@@ -83,9 +54,7 @@ def test_the_first_layer_counts_once_and_at_every_step():
 
 def test_event_frames_count_as_images_not_as_steps():
     frames = torch.ones(5, 2, 3, 4, 4)  # T, B, C, H, W
-    network = Chain(3, nn.Conv2d(3, 1, 1), steps=5).eval()
-    with counting(network, frames[:, :1], 5) as counter, torch.no_grad():
-        network(frames)
+    counter = counted(Chain(3, nn.Conv2d(3, 1, 1), steps=5), frames, 5)
     assert counter.images == 2
     assert counter.per_image().acs == 5 * 3 * 16
 

@@ -97,17 +97,21 @@ def firing_rate(setting: Setting) -> float | None:
 
     if setting.subject not in METHODS:
         return None
+    network, (images, _) = seen(setting), batch(setting.batch)
+    with torch.no_grad(), counting(network, images[:1], setting.timesteps) as counter:
+        network(images)
+    return counter.per_image().firing_rate
+
+
+def seen(setting: Setting) -> nn.Module:
+    """The network in evaluation mode, its norms' running statistics those of the one batch."""
     network = make(setting).train()
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = None  # running statistics: those of the one batch
-    images, _ = batch(setting.batch)
+            module.momentum = None
     with torch.no_grad():
-        network(images)
-        network.eval()
-        with counting(network, images[:1], setting.timesteps) as counter:
-            network(images)
-    return counter.per_image().firing_rate
+        network(batch(setting.batch)[0])
+    return network.eval()
 
 
 def batch(size: int) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -13,6 +15,12 @@ from dsr.engine.signals import Dense
 from dsr.engine.trains import Trains
 from dsr.neurons import Neuron
 from dsr.representation import Rate
+
+if TYPE_CHECKING:
+    from dsr.engine.inference import Inference
+
+Observe = Callable[[str, Tensor], None]
+"""Told the name of a layer of neurons and its spikes by step and pixel, over all images and channels: `(T, H, W)`."""
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 ROWWISE = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Identity, nn.Flatten)
@@ -145,27 +153,45 @@ def track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor,
         norm.running_var.lerp_(variance * (count / max(1, count - 1)), weight)
 
 
+def _is_looked_into(network: nn.Module) -> bool:
+    return any(module._forward_hooks for module in network.modules())
+
+
 class EngineNetwork(nn.Module):
     """A network of DSR neurons run by engines: `training` while training, `inference` in evaluation mode.
 
     Parameters, buffers and their names are the network's. While it is traced, and where modules have forward hooks,
-    evaluation mode runs the network itself, with dense tensors `(T*B, ...)` between its layers.
+    evaluation mode runs the network itself, with dense tensors `(T*B, ...)` between its layers; not so while it is
+    `observed`.
     """
 
-    def __init__(self, network: nn.Module, training: Engine, inference: Engine) -> None:
+    def __init__(self, network: nn.Module, training: Engine, inference: Inference) -> None:
         super().__init__()
         for name, child in network.named_children():
             self.add_module(name, child)
         # hidden in a tuple: registered, every parameter would have two names
         self._hidden = (network, training, inference)
 
+    @contextmanager
+    def observed(self, observe: Observe) -> Iterator[None]:
+        """In evaluation mode the engine runs, and `observe` is told the spikes of every layer of neurons, by name.
+
+        Forward hooks of pools behind neurons are called as well; those of norms, neurons and layers of spikes are not.
+        """
+        _, _, inference = self._hidden
+        inference.observe = observe
+        try:
+            yield
+        finally:
+            inference.observe = None
+
     def forward(self, x: Tensor) -> Tensor:
         network, training, inference = self._hidden
         logits: Tensor
         if self.training:
             logits = training.run(x) if training.serves(x) else network(x)
-        elif isinstance(x, fx.Proxy) or any(module._forward_hooks for module in network.modules()):
-            logits = network.forward(x)  # somebody looks inside
+        elif isinstance(x, fx.Proxy) or (not inference.observe and _is_looked_into(network)):
+            logits = network.forward(x)
         else:
             with torch.no_grad():
                 logits = inference.run(x)

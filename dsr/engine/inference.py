@@ -6,11 +6,13 @@ gather in it as terms, a scale per channel and a shift, and the neuron's layer e
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from dsr.engine import layout
-from dsr.engine.graph import Engine
+from dsr.engine.graph import Engine, Observe
 from dsr.engine.signals import Affine, Dense, Spikes, Term, folded
 from dsr.engine.trains import Trains, variance_over_time
 from dsr.neurons import Neuron
@@ -20,9 +22,16 @@ Signal = Spikes | Affine | Dense
 
 
 class Inference(Engine):
-    """Spikes from images, with running statistics."""
+    """Spikes from images, with running statistics. `observe` is told what each layer of neurons emits."""
 
     kind = "the spiking pass"
+    observe: Observe | None = None
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        signal = super().call_module(target, args, kwargs)
+        if self.observe is not None and isinstance(self.fetch_attr(target), Neuron):
+            self.observe(target, self.trains.count(signal))
+        return signal
 
     def linear(self, layer: nn.Module, signal: Signal) -> Signal:
         if isinstance(signal, Spikes) and (layout.packable(layer) or type(self.trains) is Trains):

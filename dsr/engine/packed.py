@@ -96,6 +96,12 @@ class PackedTrains(Trains):
             self._weigh(data, spikes, spikes.amplitude.view(1), to)
         return out.flatten(0, 1)
 
+    def count(self, spikes: Spikes) -> Tensor:
+        counts = torch.empty(self.timesteps, *spikes.shape[1:], dtype=torch.int64)
+        layer = LayerOfC(self.timesteps, padded_batch(spikes.images), *channels_and_pixels(spikes.shape))
+        self._call("count", layer, spikes.data, spikes.images, counts)
+        return counts
+
     def weigh(self, spikes: Spikes, weights: Sequence[float]) -> Tensor:
         out = torch.empty(spikes.images, *spikes.shape)
         self._weigh(spikes.data, spikes, torch.tensor(weights) * spikes.amplitude, out)

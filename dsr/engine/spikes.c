@@ -323,6 +323,20 @@ void weigh(const Layer *layer, const uint32_t *spikes, const float *weights, flo
             }
 }
 
+/* counts[t][pixel]: spikes of the first `images` images, over all channels */
+void count(const Layer *layer, const uint32_t *spikes, int64_t images, int64_t *counts, int64_t threads)
+{
+    const int64_t words = (layer->channels + WORD - 1) / WORD, pixels = layer->height * layer->width;
+#pragma omp parallel for num_threads(threads)
+    for (int64_t place = 0; place < layer->timesteps * pixels; place++) {
+        const uint32_t *from = spikes + (place / pixels * words * pixels + place % pixels) * layer->batch;
+        int64_t total = 0;
+        for (int64_t word = 0; word < words; word++, from += pixels * layer->batch)
+            for (int64_t b = 0; b < images; b++) total += __builtin_popcount(from[b]);
+        counts[place] = total;
+    }
+}
+
 /* mean and biased variance per channel over rows and pixels; sums are centred on each channel's first value */
 void moments(const float *dense, int64_t rows, int64_t channels, int64_t pixels, float *mean, float *variance, int64_t threads)
 {

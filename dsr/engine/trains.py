@@ -54,6 +54,16 @@ class Trains:
         """Weighted sum over time of what was emitted, `(B, ...)`."""
         return self.sum_over_time(self.values(spikes), weights)
 
+    def count(self, spikes: Spikes) -> Tensor:
+        """Spikes by step and pixel, summed over images and channels: `(T, H, W)` or `(T,)`, int64."""
+        pixels = spikes.data.shape[2:]
+        steps = spikes.data.contiguous().view(self.timesteps, -1, pixels.numel())
+        if pixels.numel() % 8 or steps.is_cuda:
+            return steps.sum(1).view(self.timesteps, *pixels)
+        # eight pixels to a word: 255 rows of zeros and ones add up without a carry
+        sums = (rows.sum(1).view(torch.uint8).long() for rows in steps.view(torch.int64).split(255, 1))
+        return torch.stack(list(sums)).sum(0).view(self.timesteps, *pixels)
+
     def dropped(self, spikes: Spikes, share: float) -> tuple[Spikes, Tensor]:
         """Spikes without a random share of them, the others as much higher; and the mask, `(T*B, ...)`."""
         kept = torch.rand(spikes.data.shape, device=spikes.data.device) >= share
