@@ -1,4 +1,4 @@
-"""From run directories to the CSV that is committed: one row per run, raw quantities, fixed columns."""
+"""From run directories to the CSV that is committed: one row per run, raw quantities, fixed columns; and its curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks import store
+from benchmarks import curves, store
 from benchmarks.identity import in_order, key
 from benchmarks.record import read_csv, row, write_csv
 from benchmarks.spec import Run, Scale
@@ -34,7 +34,7 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
     path = path_of(sweep, scale, results)
     old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
     kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
-    dirty = 0
+    dirty, fresh = 0, []
     for run in in_order(runs):
         result = store.result(results, run)
         if result is None:
@@ -43,9 +43,12 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
             dirty += 1
         elif result.status == "done" or result.key not in kept or kept[result.key]["status"] != "done":
             kept[result.key] = row(result)
+            fresh.append(run)
     if kept or old:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(sorted(kept.values(), key=lambda found: _place(found, sweep)), path)
+        rows = sorted(kept.values(), key=lambda found: _place(found, sweep))
+        write_csv(rows, path)
+        curves.export(path, fresh, [found["key"] for found in rows if found["status"] == "done"], results)
     return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
 
 

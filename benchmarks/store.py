@@ -32,6 +32,8 @@ from benchmarks.spec import BadInput, Run
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
 QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
 LEDGER, STOPS, RESULT, LOG = "ledger.csv", "stops.json", "result.json", "log.txt"
+BESIDE = ("-layers.csv", "-curves.csv")
+"""How the names of files end that stand beside rows of runs and belong to them."""
 
 
 def results_root() -> Path:
@@ -75,6 +77,11 @@ def result(results: Path, run: Run) -> Result | None:
         return load(directory(results, run) / RESULT)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def holds_rows(path: Path) -> bool:
+    """Whether a CSV file holds rows of runs or of a study, and not of a run's layers or epochs or of a paper."""
+    return path.name in STUDIES or not path.name.endswith((*BESIDE, "published.csv"))
 
 
 def committed(results: Path) -> dict[str, dict[str, str]]:
