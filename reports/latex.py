@@ -17,6 +17,7 @@ SPECIAL = str.maketrans(
         "±": r"$\pm$",
         "µ": r"$\mu$",
         "†": r"$\dagger$",
+        "‡": r"$\ddagger$",
         "–": "--",
     }
 )
