@@ -17,11 +17,10 @@ from reports.energy import FP32_45NM, EnergyModel
 from reports.notes import notes
 from reports.rows import read
 from reports.statistics import interval
-from reports.table import Cell, Column, Table, laid_out, numbers
+from reports.table import SMOKE_WARNING, Cell, Column, Table, laid_out, numbers, warning_of
 
 __all__ = ["SMOKE_WARNING", "TABLE", "aggregate", "compare", "origin", "read"]
 
-SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 TABLE = ["dataset", "network", "scale"]
 MEANS = [
     "top1_best",
@@ -83,7 +82,7 @@ def _table(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Table
         columns=headings,
         rows=cells,
         notes=tuple(notes(lines, rows, model)),
-        warning=SMOKE_WARNING if scale == "smoke" else "",
+        warning=warning_of(scale),
     )
 
 

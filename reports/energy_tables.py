@@ -11,7 +11,7 @@ import pandas as pd
 from reports import energy
 from reports.constants import Constants
 from reports.energy_lines import compared, even_rates, of_networks, quantized
-from reports.table import DASH, Cell, Column, Table, laid_out, numbers
+from reports.table import DASH, Cell, Column, Table, laid_out, numbers, warning_of
 
 MORE = "‡"
 Columns = list[tuple[Column, list[Cell]]]
@@ -21,7 +21,7 @@ def compare_energy(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constan
     """Two tables for every dataset, network and scale that has a spiking network. `layers`: rows of lemaire.COLUMNS."""
     tables = []
     for identity, lines in compared(frame, layers, constants):
-        where = f"{identity[1]} on {identity[0]}", f"scale {identity[2]}"
+        where = f"{identity[1]} on {identity[0]}", identity[2]
         tables += [_by_model(lines, where, constants), _even(lines[lines["spiking"]], where, constants)]
     return tables
 
@@ -60,12 +60,12 @@ def _baselines(lines: pd.DataFrame, constants: Constants) -> pd.DataFrame:
         macs = pd.Series([line["analog_macs"]])
         found = {section: model.dense(macs).iloc[0] for section, model in constants.models.items()}
         ratios = {f"{section} ratio": found[section] / whole[section] for section in whole}
-        rows.append({"label": f"{line['method']}, zeros skipped"} | found | ratios)
+        rows.append({"label": f"{line['method']}, no zeros"} | found | ratios)
     bits = energy.bits_for(spiking["timesteps"])
     for width, alike in spiking.groupby(bits):
         value = quantized(alike, constants).mean()
         ratio = value / whole["int8"]
-        rows.append({"label": f"quantised ANN, {width} {'bit' if width == 1 else 'bits'}", "steps": _span(width)})
+        rows.append({"label": f"{width}-bit ANN", "steps": _span(width)})
         rows[-1] |= {"int8": value, "int8 ratio": ratio}
     shown = pd.DataFrame(rows, columns=of_networks(spiking, constants).columns)
     return shown.assign(steps=shown["steps"].fillna(DASH))
@@ -98,19 +98,20 @@ def _even_cell(even: float, rate: float) -> Cell:
 def _table(what: str, where: tuple[str, str], columns: Columns, notes: tuple[str, ...]) -> Table:
     headings, cells = laid_out(columns)
     heading = f"{what}, {where[0]}"
-    return Table(heading, where[1], f"{heading}, {where[1]}", headings, cells, notes)
+    badge = f"scale {where[1]}"
+    return Table(heading, badge, f"{heading}, {badge}", headings, cells, notes, warning_of(where[1]))
 
 
 def _model_notes(constants: Constants) -> tuple[str, ...]:
     int8 = constants.models["int8"]
     return (
         f"Constants: {'; '.join(str(model) for model in constants.models.values())}. "
-        "`dsr-bench report --energy FILE` takes others.",
+        "dsr-bench report --energy FILE takes others.",
         f"{constants.memory}. Neurons of {', '.join(constants.memory.leaky)} leak; a dash: no layers were exported.",
         f"Quantised ANN, an assumption: 8-bit weights, b-bit activations with b = ceil(log2(T + 1)), a MAC at b / 8 of "
         f"{int8.mac_picojoules:g} pJ, 8-bit pixels in the first layer; beside {int8.name}.",
         "x ANN: the same layers, all MACs dense, by the same model; without zeros: MACs with nonzero activation of the "
-        "run's parent, else of `ann`. An analog first layer counts once per different input. No ratio says what an "
+        "run's parent, else of ann. An analog first layer counts once per different input. No ratio says what an "
         "accuracy costs.",
     )
 

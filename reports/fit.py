@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from reports.costs import BUSY_CORES
-from reports.table import DASH, Cell, Column, Table, laid_out, numbers
+from reports.table import DASH, Cell, Column, Table, laid_out, numbers, warning_of
 
 FEWEST = 3
 TABLE = ["dataset", "network", "scale"]
@@ -55,13 +55,13 @@ def fit(points: Iterable[tuple[float, float]]) -> Fit:
     return Fit(float(constant), float(per_step), 1 - residual / around if around else math.nan)
 
 
-def table(lines: Sequence[Line], what: str, badge: str) -> Table | None:
-    """One row per method with a time axis; None where there is none."""
+def table(lines: Sequence[Line], what: str, badge: str, warning: str = "") -> Table | None:
+    """One row per method with a time axis; None where none of them has a fit."""
     lines = [line for line in lines if any(steps > 1 for steps, *_ in line.points)]
-    if not lines:
-        return None
     times = [fit((steps, time) for steps, time, _ in line.points) for line in lines]
     memories = [fit((steps, memory) for steps, _, memory in line.points) for line in lines]
+    if all(math.isnan(found.per_step) for found in [*times, *memories]):
+        return None
     busy = ["*" if line.busy else "" for line in lines]
     columns = [
         (Column("method", numeric=False), [Cell(line.method) for line in lines]),
@@ -75,7 +75,7 @@ def table(lines: Sequence[Line], what: str, badge: str) -> Table | None:
     ]
     headings, cells = laid_out(columns)
     heading = f"Cost of a training step against T, {what}"
-    return Table(heading, badge, f"{heading}, {badge}", headings, cells, tuple(_notes(lines)))
+    return Table(heading, badge, f"{heading}, {badge}", headings, cells, tuple(_notes(lines)), warning)
 
 
 def _rounded(values: Iterable[float]) -> list[float]:
@@ -89,7 +89,7 @@ def of_rows(costed: pd.DataFrame) -> list[Table]:
     tables = []
     for (dataset, network, scale), rows in own.groupby(TABLE, sort=False):
         lines = [_line(str(method), found) for method, found in rows.groupby("method", sort=False)]
-        tables.append(table(lines, f"{network} on {dataset}", f"scale {scale}"))
+        tables.append(table(lines, f"{network} on {dataset}", f"scale {scale}", warning_of(str(scale))))
     return [found for found in tables if found]
 
 

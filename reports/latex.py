@@ -18,6 +18,7 @@ SPECIAL = str.maketrans(
         "µ": r"$\mu$",
         "†": r"$\dagger$",
         "‡": r"$\ddagger$",
+        "²": r"$^2$",
         "–": "--",
     }
 )

@@ -10,6 +10,8 @@ import math
 
 import pandas as pd
 
+from benchmarks.spec import BadInput
+
 NEVER = math.inf
 COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1")
 TEXT = ("key",)
@@ -27,7 +29,9 @@ DEFAULT = {
 
 
 def target(dataset: str, scale: str, wanted: float | None) -> float | None:
-    """Percent to reach; None for a data set that has no default."""
+    """Percent to reach; None for a data set that has no default. Raises BadInput for what is no percentage."""
+    if wanted is not None and not 0 < wanted <= 100:
+        raise BadInput(f"--reach takes a percentage above 0 and at most 100, not {wanted:g}")
     return wanted if wanted is not None else DEFAULT.get(dataset, {}).get(scale)
 
 

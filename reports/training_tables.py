@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports import reach
 from reports.costs import BUSY_CORES
-from reports.table import DASH, Cell, Column, Table, laid_out, numbers
+from reports.table import DASH, Cell, Column, Table, laid_out, numbers, warning_of
 
 TABLE = ["dataset", "network", "scale"]
 MEANS = [
@@ -40,7 +40,7 @@ def _table(
     heading = f"Training cost, {network} on {dataset}"
     sources = sorted(set(rows["train_joules_source"].dropna()))
     notes = tuple(_notes(lines, percent, sources))
-    return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, notes)
+    return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, notes, warning_of(scale))
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -115,7 +115,8 @@ def _notes(lines: pd.DataFrame, percent: float | None, sources: list[str]) -> It
     if percent is not None:
         yield (
             f"Time to {percent:g} %: training until the test split is first classified so well, evaluation excluded; "
-            f"k of n: so many seeds got there; {DASH} no curve was exported. `--reach` takes another percentage."
+            f"k of n: so many seeds got there; {DASH} no curve was exported. "
+            "dsr-bench report --reach takes another percentage."
         )
     yield (
         f"Energy: joules that the machine's own counters saw while training ({'; '.join(sources)})."

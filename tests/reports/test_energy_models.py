@@ -78,8 +78,8 @@ def test_every_model_stands_in_a_table_with_its_ratio_to_the_dense_ann(tmp_path:
         *(DASH, DASH, DASH),
     ]
     assert texts(models, "dense ANN", DASH)[:5] == ["0.0920", "1.000", DASH, "0.0046", "1.000"]
-    assert texts(models, "ann, zeros skipped", DASH)[:2] == ["0.0230", "0.250"]
-    assert texts(models, "quantised ANN, 3 bits", "4–7")[3:5] == ["0.0019", "0.406"]
+    assert texts(models, "ann, no zeros", DASH)[:2] == ["0.0230", "0.250"]
+    assert texts(models, "3-bit ANN", "4–7")[3:5] == ["0.0019", "0.406"]
     for constant in ("4.6 pJ per MAC, 0.9 pJ per AC", "0.23 pJ per MAC, 0.03", "0.077 pJ per AC", "13.2 pJ"):
         assert constant in " ".join(models.notes)
 
