@@ -80,9 +80,11 @@ def export(
 def report(
     files: Annotated[list[Path] | None, typer.Argument(help="CSV files; default: all directly under results.")] = None,
     to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/reports/all.")] = None,
+    energy: Annotated[Path | None, typer.Option(help="TOML file of energy constants; see results/README.md.")] = None,
+    reach: Annotated[float | None, typer.Option(help="Accuracy (%) whose cost in training is shown.")] = None,
 ) -> None:
     """Build tables and the page from CSV files alone."""
-    raise typer.Exit(commands.report(console, files, to))
+    raise typer.Exit(commands.report(console, files, to, energy, reach))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from rich.console import Console
 from benchmarks import export as exporting
 from benchmarks import store
 from benchmarks.plan import Plan, plan
+from benchmarks.record import Status
 from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, only_assists, words
 from benchmarks.spec import Run, Scale
 
@@ -56,7 +57,7 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
     if only_plan:
         return 0
     try:
-        failed = _run(console, work, results, name) if work.missing else []
+        failed = _run(console, work, results, name) if work.missing else {}
     except KeyboardInterrupt:
         done = len(work.runs) - len(plan(runs, results).missing)
         console.print(
@@ -65,9 +66,9 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
         return INTERRUPTED
     left_out = _export(console, name, work.runs, scale, results)
     _tabulate(console, name, scale, results)
-    for run in failed:
+    for run, status in failed.items():
         log = store.directory(results, run) / store.LOG
-        console.print(f"[red]failed[/]: {run}; log: {log}", highlight=False, soft_wrap=True)
+        console.print(f"[red]{status}[/]: {run}; log: {log}", highlight=False, soft_wrap=True)
     return 1 if failed or left_out else 0
 
 
@@ -107,15 +108,15 @@ def _estimate(console: Console, missing: list[Run]) -> None:
         console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")
 
 
-def _run(console: Console, work: Plan, results: Path, name: str) -> list[Run]:
-    """Run what is missing under a display; MLflow follows along. Returns the runs that failed."""
+def _run(console: Console, work: Plan, results: Path, name: str) -> dict[Run, Status]:
+    """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well."""
     from benchmarks.display import Display
     from benchmarks.launch import local
     from benchmarks.mirroring import Mirroring
 
     with Display(console, len(work.missing)) as display:
         ended = local(work.missing, results, name, Mirroring(display, results, console, work.missing))
-    return [run for run, result in zip(work.missing, ended, strict=True) if result.status != "done"]
+    return {run: result.status for run, result in zip(work.missing, ended, strict=True) if result.status != "done"}
 
 
 def _export(console: Console, name: str, runs: list[Run], scale: Scale, results: Path) -> int:
@@ -137,7 +138,7 @@ def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
 
     target = results / "reports" / (f"{name}-smoke" if scale == "smoke" else name)
     page, *_ = reports.write([path], target)
-    reports.show([path], console)
+    reports.show([path], console, details=False)
     console.print(f" rows   {path}\n page   {page}", highlight=False)
 
 
@@ -153,17 +154,19 @@ def export(console: Console, name: str, scale: str | None) -> int:
     return 1 if left_out else 0
 
 
-def report(console: Console, files: list[Path] | None, to: Path | None) -> int:
+def report(
+    console: Console, files: list[Path] | None, to: Path | None, energy: Path | None, percent: float | None
+) -> int:
     """Tables and page from CSV files."""
     import reports
 
     results = store.results_root()
-    chosen = files or [path for path in sorted(results.glob("*.csv")) if store.holds_rows(path)]
+    chosen = [path for path in files or sorted(results.glob("*.csv")) if store.holds_rows(path)]
     studies = [path for path in chosen if path.name in store.STUDIES]
     runs = [path for path in chosen if path not in studies]
     measured = [] if files else sorted((results / "perf").glob("*.json"))
-    written = reports.write(runs, to or results / "reports" / "all", measured, studies)
-    reports.show(runs, console, studies)
+    written = reports.write(runs, to or results / "reports" / "all", measured, studies, energy, percent)
+    reports.show(runs, console, studies, energy, percent)
     console.print(f" page   {written[0]}", highlight=False)
     return 0
 

@@ -25,7 +25,9 @@ STYLE = {"ok": "green", "note": "yellow", "bad": "red"}
 def report(console: Console) -> int:
     """Print every finding; 1 if anything needed is broken."""
     findings = [
-        finding for examine in (_versions, _torchvision, _device, _kernels, _code, _places) for finding in examine()
+        finding
+        for examine in (_versions, _torchvision, _device, _energy, _kernels, _code, _places)
+        for finding in examine()
     ]
     for mark, subject, text in findings:
         console.print(f" [{STYLE[mark]}]{mark:<4}[/] {subject:<12} {text}", highlight=False, soft_wrap=True)
@@ -62,6 +64,18 @@ def _device() -> Iterator[Finding]:
         yield "ok", "device", f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
     else:
         yield "ok", "device", f"no GPU; {torch.get_num_threads()} CPU threads"
+
+
+def _energy() -> Iterator[Finding]:
+    import torch
+
+    from benchmarks import joules
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if source := joules.meter(device).source:
+        yield "ok", "energy", f"counted by {source}"
+    else:
+        yield "note", "energy", f"joules of training stay empty: {joules.missing(device)}"
 
 
 def _kernels() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""From run directories to the CSVs that are committed: one row per run, and one per run and layer, raw quantities."""
+"""From run directories to the CSVs that are committed: a row per run, per layer and per epoch, raw quantities."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks import layers, store
+from benchmarks import curves, layers, store
 from benchmarks.identity import in_order, key
 from benchmarks.record import read_csv, row, write_csv
 from benchmarks.spec import Run, Scale
@@ -34,7 +34,7 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
     path = path_of(sweep, scale, results)
     old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
     kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
-    dirty, measured = 0, dict[str, list[layers.LayerRow]]()
+    dirty, measured, fresh = 0, dict[str, list[layers.LayerRow]](), []
     for run in in_order(runs):
         result = store.result(results, run)
         if result is None:
@@ -45,11 +45,13 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
             kept[result.key] = row(result)
             if result.status == "done":
                 measured[result.key] = layers.rows_of(store.directory(results, run), result.key)
+            fresh.append(run)
     if kept or old:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = sorted(kept.values(), key=lambda found: _place(found, sweep))
         write_csv(rows, path)
         layers.write(layers.path_of(path), (found["key"] for found in rows), measured)
+        curves.export(path, fresh, [found["key"] for found in rows if found["status"] == "done"], results)
     return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
 
 

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmarks import store
+from benchmarks import exhaustion, store
 from benchmarks.identity import key, parent
 from benchmarks.provenance import Code, code, provenance
 from benchmarks.record import Result, Status, save
@@ -91,6 +91,7 @@ def _in_own_process(
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(run, results, sweep, running, sender), name=str(run))  # type: ignore[attr-defined]
     (store.directory(results, run) / store.RESULT).unlink(missing_ok=True)
+    kills = exhaustion.kills()
     process.start()
     sender.close()
     try:
@@ -102,7 +103,7 @@ def _in_own_process(
         process.terminate()
         process.join()
         raise
-    return store.result(results, run) or _failure(run, results, "failed", _ending(process.exitcode))
+    return store.result(results, run) or _failure(run, results, *exhaustion.ending(process.exitcode, kills))
 
 
 def _pass_on(message: Any, run: Run, observer: Observer) -> None:
@@ -117,7 +118,6 @@ def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: C
     """In the run's process: everything it prints goes to its log, every ending into its record."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
     _redirect(store.directory(results, run) / store.LOG)
-    import torch
     from filelock import FileLock, Timeout
 
     from benchmarks.execution import execute
@@ -130,14 +130,14 @@ def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: C
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
     except Timeout:
         _failure(run, results, "failed", "another process is working on this run")
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        _failure(run, results, "out-of-memory", _first_line(error))
     except BadInput as error:
         _failure(run, results, "failed", str(error))
     except Exception as error:
         traceback.print_exc()
-        status: Status = "out-of-memory" if "can't allocate memory" in str(error) else "failed"
-        _failure(run, results, status, f"{type(error).__name__}: {_first_line(error)}")
+        ran_out = exhaustion.means(error)
+        error.__traceback__ = None  # its frames hold what there is no room for
+        said = f"{type(error).__name__}: {_first_line(error)}"
+        _failure(run, results, "out-of-memory" if ran_out else "failed", said)
 
 
 def _redirect(log: Path) -> None:
@@ -165,14 +165,6 @@ def _failure(run: Run, results: Path, status: Status, reason: str) -> Result:
     )
     save(result, store.directory(results, run) / store.RESULT)
     return result
-
-
-def _ending(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
-        hint = " (the system ran out of memory?)" if name == "SIGKILL" else ""
-        return f"the run's process was ended by {name}{hint}"
-    return f"the run's process exited with {exit_code} and left no result"
 
 
 def _first_line(error: BaseException) -> str:

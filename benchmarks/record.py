@@ -75,6 +75,8 @@ class Result:
     idle_bytes: int | None = None
     peak_reserved_bytes: int | None = None
     other_load_cores: float | None = None
+    train_joules: float | None = None
+    train_joules_source: str | None = None
     provenance: Provenance
 
 
@@ -83,6 +85,9 @@ def row(result: Result) -> dict[str, Any]:
     flat = asdict(result)
     return flat | flat.pop("provenance")
 
+
+LATER_COLUMNS = ("train_joules", "train_joules_source")
+"""Columns that files written before them lack; there they are empty."""
 
 COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name for f in fields(Provenance)]
 

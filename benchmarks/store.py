@@ -36,7 +36,8 @@ QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization
 LEDGER, RATES, NEUROBENCH = "ledger.csv", "rates.csv", "neurobench.json"
 STOPS, RESULT, LOG = "stops.json", "result.json", "log.txt"
 LAYERS = "-layers.csv"
-"""How the names of files end that hold rows of layers, not of runs."""
+BESIDE = (LAYERS, "-curves.csv")
+"""How the names of files end that stand beside rows of runs and belong to them."""
 
 
 def results_root() -> Path:
@@ -83,8 +84,8 @@ def result(results: Path, run: Run) -> Result | None:
 
 
 def holds_rows(path: Path) -> bool:
-    """Whether a CSV file holds rows of runs or of a study, and not of runs' layers or of a paper."""
-    return path.name in STUDIES or not path.name.endswith((LAYERS, "published.csv"))
+    """Whether a CSV file holds rows of runs or of a study, and not of a run's layers or epochs or of a paper."""
+    return path.name in STUDIES or not path.name.endswith((*BESIDE, "published.csv"))
 
 
 def committed(results: Path) -> dict[str, dict[str, str]]:

@@ -1,6 +1,4 @@
-"""The only training loop: SGD or Adam, linear warm-up, half a cosine over the epochs, cross-entropy on the logits.
-
-    lr in epoch e of E:  lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
+"""The only training loop: cross-entropy on the logits, by the optimiser and the rates of `schedule.py`.
 
 After every epoch the whole state is on disk; a run that is stopped goes on from there to the result it would have had,
 because order and augmentation depend on (seed, epoch) alone and all other randomness is seeded anew each epoch.
@@ -20,6 +18,7 @@ from torch.nn import functional as F
 
 from benchmarks.data import Dataset, Split, Streamed, training_batches
 from benchmarks.evaluation import Evaluation, evaluate
+from benchmarks.joules import meter
 from benchmarks.metering import (
     WARM_UP_STEPS,
     Memory,
@@ -30,6 +29,7 @@ from benchmarks.metering import (
     peak_memory,
 )
 from benchmarks.processes import ALONE, Team
+from benchmarks.schedule import learning_rate, make_optimizer, set_learning_rate
 from benchmarks.spec import BadInput, Recipe
 
 
@@ -39,7 +39,7 @@ class Diverged(RuntimeError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of `curves.csv`; `train_seconds` is cumulative."""
+    """One row of `curves.csv`; `train_seconds` and `train_joules` are cumulative."""
 
     epoch: int
     learning_rate: float
@@ -52,6 +52,7 @@ class Epoch:
     train_seconds: float
     train_step_ms: float | None
     train_step_ms_iqr: float | None
+    train_joules: float | None = None
 
 
 @dataclass
@@ -61,6 +62,15 @@ class Training:
     memory: Memory
     epochs: list[Epoch] = field(default_factory=list)
     other_load_cores: float | None = None
+    joules_source: str | None = None
+
+    def joules(self, spent: float | None, source: str | None) -> float | None:
+        """Joules up to and with an epoch that took `spent`; None where any epoch's are unknown or counted otherwise."""
+        if self.epochs and (self.epochs[-1].train_joules is None or source != self.joules_source):
+            spent = None
+        self.joules_source = source if spent is not None else None
+        before = self.epochs[-1].train_joules if self.epochs else 0.0
+        return None if spent is None or before is None else before + spent
 
 
 class Trainer:
@@ -77,6 +87,7 @@ class Trainer:
         self.device = data.train.device
         self.optimizer = make_optimizer(network, recipe)
         self.watch = Stopwatch(self.device)
+        self.meter = meter(self.device, team.size == 1)
         self.steps_here = 0  # steps of this process: the first ones are warm-up
 
     def run(self, training: Training, after_epoch: Callable[[Training], None]) -> None:
@@ -92,15 +103,15 @@ class Trainer:
     def _epoch(self, number: int, training: Training) -> Epoch:
         torch.manual_seed(self.seed * 100_003 + number + 1_000_000_007 * self.team.rank)  # dropout and the like
         rate = learning_rate(self.recipe, number - 1)
-        start = time.perf_counter()
+        start, before = time.perf_counter(), self.meter.joules()
         loss, top1 = self._pass(number, rate, training.memory)
-        seconds = time.perf_counter() - start
+        seconds, joules = time.perf_counter() - start, self._spent(before, self.meter.joules())
         if not math.isfinite(loss):
             raise Diverged(f"the training loss is {loss} in epoch {number}")
         median, iqr = median_and_iqr(self.watch.milliseconds())
         test = self._evaluate(self.data.test)
         validation = self._evaluate(self.data.validation) if self.data.validation else None
-        before = training.epochs[-1].train_seconds if training.epochs else 0.0
+        seconds += training.epochs[-1].train_seconds if training.epochs else 0.0
         return Epoch(
             epoch=number,
             learning_rate=rate,
@@ -110,10 +121,17 @@ class Trainer:
             test_top1=test.top1,
             validation_loss=validation.loss if validation else None,
             validation_top1=validation.top1 if validation else None,
-            train_seconds=before + seconds,
+            train_seconds=seconds,
             train_step_ms=median,
             train_step_ms_iqr=iqr,
+            train_joules=training.joules(joules, self.meter.source),
         )
+
+    def _spent(self, before: float | None, after: float | None) -> float | None:
+        """Joules between two readings, of all processes together."""
+        own = math.nan if before is None or after is None else after - before
+        spent = self.team.sum_up(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
+        return None if math.isnan(spent) else spent
 
     def _evaluate(self, split: Split | Streamed) -> Evaluation:
         """Each process has a share of the images."""
@@ -148,6 +166,7 @@ class Trainer:
     def _measured_step(self, images: Tensor, labels: Tensor, share: float, memory: Memory) -> tuple[Tensor, Tensor]:
         """Warm-up steps are not timed; the one after them is measured for memory and not timed either."""
         self.steps_here += 1
+        self.meter.tick()
         if self.steps_here < WARM_UP_STEPS:
             return self.step(images, labels, share)
         if self.steps_here == WARM_UP_STEPS:
@@ -182,26 +201,8 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         stored = state["training"]
         epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
-        return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"])
-
-
-def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with momentum, or Adam with torch's betas, 0.9 and 0.999; weight decay is of all parameters alike."""
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(
-        network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
-    )
-
-
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """Half a cosine; `epoch` counts from 0."""
-    return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+        source = stored.get("joules_source")  # a checkpoint from before joules were counted has none
+        return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"], source)
 
 
 def _larger(a: float | None, b: float | None) -> float | None:

@@ -13,14 +13,14 @@ from typing import Any
 import pandas as pd
 
 from reports.costs import with_costs
+from reports.energy import FP32_45NM, EnergyModel
 from reports.notes import notes
 from reports.rows import read
 from reports.statistics import interval
-from reports.table import Cell, Column, Table, laid_out, numbers
+from reports.table import SMOKE_WARNING, Cell, Column, Table, laid_out, numbers, warning_of
 
 __all__ = ["SMOKE_WARNING", "TABLE", "aggregate", "compare", "origin", "read"]
 
-SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 TABLE = ["dataset", "network", "scale"]
 MEANS = [
     "top1_best",
@@ -29,15 +29,19 @@ MEANS = [
     "energy_second_count_microjoules",
     "firing_rate",
     "peak_memory_bytes",
+    "peak_reserved_bytes",
     "train_step_ms",
+    "train_step_ms_iqr",
+    "images_per_second",
     "true_train_seconds",
+    "true_train_joules",
 ]
 FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "busy"]
 
 
-def aggregate(frame: pd.DataFrame) -> pd.DataFrame:
+def aggregate(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFrame:
     """The raw numbers of every line of every table: methods as they first appear in a table, T ascending."""
-    costed = with_costs(frame)
+    costed = with_costs(frame, model)
     lines = [
         _line(dict(zip([*TABLE, "method", "timesteps"], identity, strict=True)), group)
         for _, table in costed.groupby(TABLE, sort=False)
@@ -53,20 +57,21 @@ def _line(identity: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     return (
         identity
         | {"seeds": len(done), "failed": len(group) - len(done)}
+        | {"out_of_memory": int((group["status"] == "out-of-memory").sum())}
         | {"top1": top1.mean, "top1_low": top1.low, "top1_high": top1.high, "interval": top1.kind}
         | {name: done[name].mean(skipna=False) for name in MEANS}
         | {name: bool(done[name].any()) for name in FLAGS}
     )
 
 
-def compare(frame: pd.DataFrame) -> list[Table]:
+def compare(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> list[Table]:
     """The tables of all rows, formatted; different datasets, networks or scales never share one."""
-    lines = aggregate(frame)
+    lines = aggregate(frame, model)
     rows = dict(iter(frame.groupby(TABLE, sort=False)))
-    return [_table(table, rows[identity]) for identity, table in lines.groupby(TABLE, sort=False)]
+    return [_table(table, rows[identity], model) for identity, table in lines.groupby(TABLE, sort=False)]
 
 
-def _table(lines: pd.DataFrame, rows: pd.DataFrame) -> Table:
+def _table(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Table:
     first, columns = lines.iloc[0], _columns(lines)
     headings, cells = laid_out(columns)
     heading, scale = f"{first['network']} on {first['dataset']}", first["scale"]
@@ -76,8 +81,8 @@ def _table(lines: pd.DataFrame, rows: pd.DataFrame) -> Table:
         title=f"{heading}, scale {scale}, {_seeds(lines['seeds'])}",
         columns=headings,
         rows=cells,
-        notes=tuple(notes(lines, rows)),
-        warning=SMOKE_WARNING if scale == "smoke" else "",
+        notes=tuple(notes(lines, rows, model)),
+        warning=warning_of(scale),
     )
 
 
@@ -110,6 +115,8 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
 
 def _accuracy(line: dict[Any, Any]) -> Cell:
     mean, low, high = line["top1"], line["top1_low"], line["top1_high"]
+    if line["out_of_memory"] and not line["seeds"]:
+        return Cell("out of memory")
     if math.isnan(low):
         return numbers([mean], decimals=2)[0]
     if line["interval"] == "wilson":

@@ -1,6 +1,7 @@
 """What each run really cost: conversion is cheap only because somebody trained its parent.
 
-true seconds = own seconds + the parent's true seconds;  peak memory = peak of a full step - what lay there before it
+true seconds = own seconds + the parent's true seconds, joules likewise;  peak memory = peak of a full step - what lay
+there before it
 """
 
 from __future__ import annotations
@@ -10,29 +11,41 @@ import math
 import pandas as pd
 
 from reports import energy
+from reports.energy import FP32_45NM, EnergyModel
 
 BUSY_CORES = 0.25
 """Other processes' load, in cores, above which a timing is marked."""
 
 
-def with_costs(frame: pd.DataFrame) -> pd.DataFrame:
+def with_costs(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFrame:
     """The rows with their derived costs; `*_from_parent` and `busy` say how a number came about."""
     parent = _parents(frame)
     memory = frame["peak_step_bytes"] - frame["idle_bytes"]
     parent_memory = parent["peak_step_bytes"] - parent["idle_bytes"]
     step, parent_step = frame["train_step_ms"], parent["train_step_ms"]
-    seconds = _true_seconds(frame)
+    seconds, seconds_before = with_ancestors(frame, "train_seconds")
+    joules, joules_before = with_ancestors(frame, "train_joules")
     return frame.assign(
-        energy_microjoules=energy.headline(frame),
-        energy_second_count_microjoules=energy.second_count(frame),
+        energy_microjoules=energy.headline(frame, model),
+        energy_second_count_microjoules=energy.second_count(frame, model),
         peak_memory_bytes=memory.fillna(parent_memory),
         memory_from_parent=memory.isna() & parent_memory.notna(),
         train_step_ms=step.fillna(parent_step),
         step_from_parent=step.isna() & parent_step.notna(),
         true_train_seconds=seconds,
+        true_train_joules=joules,
+        ancestors_train_seconds=seconds_before,
+        ancestors_train_joules=joules_before,
         seconds_with_parent=frame["parent_key"].notna() & seconds.notna(),
+        images_per_second=_images_per_second(frame),
         busy=frame["other_load_cores"].gt(BUSY_CORES) | parent["other_load_cores"].gt(BUSY_CORES),
     )
+
+
+def _images_per_second(frame: pd.DataFrame) -> pd.Series:
+    """Training images per second of whole epochs, loading included; NaN for a run that trains nothing."""
+    seconds = frame["train_seconds"].where(frame["train_seconds"] > 0)
+    return (frame["train_images"] * frame["epochs"] / seconds).where(frame["epochs"] > 0)
 
 
 def _parents(frame: pd.DataFrame) -> pd.DataFrame:
@@ -41,20 +54,22 @@ def _parents(frame: pd.DataFrame) -> pd.DataFrame:
     return by_key.reindex(frame["parent_key"]).set_axis(frame.index)
 
 
-def _true_seconds(frame: pd.DataFrame) -> pd.Series:
-    """Training seconds with all ancestors'; NaN as soon as one of them is unknown."""
-    # A conversion that trains nothing may leave the cell empty: that is 0 s of its own, not unknown.
+def with_ancestors(frame: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
+    """What training took with all ancestors', and theirs alone (0 without any); NaN as soon as one is unknown."""
+    # A conversion that trains nothing may leave the cell empty: that is 0 of its own, not unknown.
     untrained = frame["parent_key"].notna() & (frame["epochs"] == 0)
-    own = frame["train_seconds"].mask(untrained & frame["train_seconds"].isna(), 0.0)
+    own = frame[column].mask(untrained & frame[column].isna(), 0.0)
     finished = _done(frame)
-    seconds = dict(zip(finished["key"], own[finished.index], strict=True))
+    taken = dict(zip(finished["key"], own[finished.index], strict=True))
     parent = finished.set_index("key")["parent_key"].dropna().to_dict()
 
-    def total(key: str) -> float:
-        before = total(parent[key]) if key in parent else 0.0
-        return float(seconds.get(key, math.nan)) + before
+    def before(key: str) -> float:
+        return total(parent[key]) if key in parent else 0.0
 
-    return frame["key"].map(total)
+    def total(key: str) -> float:
+        return float(taken.get(key, math.nan)) + before(key)
+
+    return frame["key"].map(total), frame["key"].map(before)
 
 
 def _done(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 A spiking network multiplies in its first layer only, where the input is analog, and accumulates everywhere else.
 That layer sees the same image at every step, so its MACs count once; the second count takes them T times.
 A network that does not spike multiplies everywhere; its second count skips the zeros a ReLU leaves.
-Only arithmetic is counted: no memory access, no control.
+Only arithmetic is counted here; `lemaire.py` adds memory. The same counts differ 13-fold between the published
+constants, so every table prints them, and `dsr-bench report --energy FILE` replaces them.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,22 +17,60 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class EnergyModel:
-    """What one multiply-accumulate and one accumulate cost, in picojoules."""
+    """What one multiply-accumulate and one accumulate cost, in picojoules.
+
+    `analog_mac_picojoules`: one of a spiking network's analog first layer, where that is not `mac_picojoules`.
+    """
 
     name: str
     mac_picojoules: float
     ac_picojoules: float
+    analog_mac_picojoules: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.mac_picojoules} pJ per MAC, {self.ac_picojoules} pJ per AC"
+        analog = self.analog_mac_picojoules
+        first = "" if analog is None else f", {analog:g} pJ per MAC of a spiking network's analog first layer"
+        return f"{self.name}, {self.mac_picojoules:g} pJ per MAC, {self.ac_picojoules:g} pJ per AC{first}"
 
-    def microjoules(self, macs: pd.Series, acs: pd.Series | float) -> pd.Series:
-        """Energy of the counts, row by row."""
-        return (self.mac_picojoules * macs + self.ac_picojoules * acs) * 1e-6
+    def dense(self, macs: pd.Series) -> pd.Series:
+        """Microjoules of a network that does not spike."""
+        return self.mac_picojoules * macs * 1e-6
+
+    def analog(self, macs: pd.Series) -> pd.Series:
+        """Microjoules of a spiking network's analog first layer."""
+        one = self.mac_picojoules if self.analog_mac_picojoules is None else self.analog_mac_picojoules
+        return one * macs * 1e-6
+
+    def accumulates(self, acs: pd.Series) -> pd.Series:
+        """Microjoules of what spikes reach."""
+        return self.ac_picojoules * acs * 1e-6
 
 
-# Horowitz, "Computing's energy problem", ISSCC 2014: a 32-bit float add is 0.9 pJ, a multiply 3.7 pJ.
-FP32_45NM = EnergyModel("45 nm fp32 (Horowitz 2014)", mac_picojoules=4.6, ac_picojoules=0.9)
+# Horowitz, "Computing's energy problem", ISSCC 2014: a 32-bit float add is 0.9 pJ, a multiply 3.7 pJ; 8-bit integers
+# 0.03 and 0.2 pJ.
+FP32_45NM = EnergyModel("45 nm fp32 (Horowitz 2014)", 4.6, 0.9)
+INT8_45NM = EnergyModel("45 nm int8 (Horowitz 2014)", 0.23, 0.03)
+# Older SNN papers: 77 fJ per SynOp and 12.5 pJ per FLOP of an ANN; they leave the analog first layer out.
+SYNOP_77FJ = EnergyModel("77 fJ per SynOp (older papers)", 12.5, 0.077, 0.0)
+
+
+def quantized_mac(int8: EnergyModel, bits: pd.Series) -> pd.Series:
+    """Picojoules per MAC of 8-bit weights and b-bit activations, assumed: b / 8 of an 8-bit one (shifts and adds)."""
+    return int8.mac_picojoules * bits / 8
+
+
+def bits_for(timesteps: pd.Series) -> pd.Series:
+    """Bits of an ANN's activations that take as many values as a rate of T steps: ceil(log2(T + 1))."""
+    return timesteps.map(lambda steps: math.ceil(math.log2(steps + 1)))
+
+
+def break_even(rate: pd.Series, accumulates: pd.Series, analog: pd.Series, ann: pd.Series) -> pd.Series:
+    """The firing rate at which a spiking network costs what the ANN costs; negative: it never does.
+
+    `accumulates` is the energy of its spikes at `rate`, and grows with the rate; `analog` does not. Above 1, where no
+    neuron can fire, it costs less at every rate.
+    """
+    return rate * (ann - analog) / accumulates.where(accumulates > 0)
 
 
 def spiking(frame: pd.DataFrame) -> pd.Series:
@@ -44,11 +84,11 @@ def spiking(frame: pd.DataFrame) -> pd.Series:
 
 def headline(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
     """Microjoules per image: analog first layer once, or an ANN's dense MACs."""
-    dense = model.microjoules(frame["dense_macs_per_step"], 0.0)
-    return model.microjoules(frame["analog_macs"], frame["acs"]).where(spiking(frame), dense)
+    spent = model.analog(frame["analog_macs"]) + model.accumulates(frame["acs"])
+    return spent.where(spiking(frame), model.dense(frame["dense_macs_per_step"]))
 
 
 def second_count(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
     """Microjoules per image: analog first layer at every step, or an ANN's MACs without zero activations."""
-    effective = model.microjoules(frame["analog_macs"], 0.0)
-    return model.microjoules(frame["analog_macs_every_step"], frame["acs"]).where(spiking(frame), effective)
+    spent = model.analog(frame["analog_macs_every_step"]) + model.accumulates(frame["acs"])
+    return spent.where(spiking(frame), model.dense(frame["analog_macs"]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports.energy import FP32_45NM
+from reports.energy import FP32_45NM, EnergyModel
 from reports.figures import Figure
 from reports.table import DASH, Table
 
@@ -20,7 +20,12 @@ PAGES = Environment(
 )
 
 
-def render(tables: Sequence[Table], origin: Mapping[str, str], figures: Sequence[Figure] = ()) -> str:
-    """The whole page."""
-    foot = {"energy": str(FP32_45NM), **origin}
+def render(
+    tables: Sequence[Table],
+    origin: Mapping[str, str],
+    figures: Sequence[Figure] = (),
+    model: EnergyModel = FP32_45NM,
+) -> str:
+    """The whole page; `model` is that of the tables that show one energy."""
+    foot = {"energy": str(model), **origin}
     return PAGES.get_template("template.html").render(tables=tables, figures=figures, foot=foot, dash=DASH)

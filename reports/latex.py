@@ -17,6 +17,8 @@ SPECIAL = str.maketrans(
         "±": r"$\pm$",
         "µ": r"$\mu$",
         "†": r"$\dagger$",
+        "‡": r"$\ddagger$",
+        "²": r"$^2$",
         "–": "--",
     }
 )

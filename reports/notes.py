@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pandas as pd
 
 from reports.costs import BUSY_CORES
-from reports.energy import FP32_45NM
+from reports.energy import EnergyModel
 
 INTERVALS = {
     "student-t": "± is half the 95 % Student t interval over seeds.",
     "wilson": "(low–high) is the 95 % Wilson interval of one seed over its test images.",
 }
 ENERGY = (
-    f"Energy: {FP32_45NM}. A spiking network's analog first layer counts once, in the second count at every step; "
+    "Energy: {}. A spiking network's analog first layer counts once, in the second count at every step; "
     "a network that does not spike counts its dense MACs, in the second count without zero activations."
 )
 PARENT = (
@@ -25,11 +25,11 @@ PARENT = (
 BUSY = f"* timed on a busy machine: other processes took more than {BUSY_CORES} cores."
 
 
-def notes(lines: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
+def notes(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Iterator[str]:
     """The notes of one table, from its aggregated lines and the rows they come from."""
     kinds = [text for kind, text in INTERVALS.items() if lines["interval"].eq(kind).any()]
     yield " ".join(["Accuracy: last epoch on the test split; best on test chooses its epoch there.", *kinds])
-    yield ENERGY
+    yield ENERGY.format(model)
     if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent"]].any(axis=None):
         yield PARENT
     if lines["busy"].any():

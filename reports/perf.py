@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.spec import BadInput
+from reports import fit
+from reports.costs import BUSY_CORES
 from reports.figures import Figure, against_t, draw
 from reports.table import Cell, Column, Table, laid_out, numbers
 
@@ -37,12 +39,16 @@ def table_of(record: Record, before: Record | None = None) -> Table:
     against = [_ratio(row, "train_ms", earlier.get((row["subject"], row["T"]))) for row in rows]
     yardstick = {row["T"]: row for row in rows if row["subject"] == YARDSTICK}
     ann = next((row for row in rows if row["subject"] == "ann"), None)
+    busy = ["*" if _busy(record) else ""] * len(rows)
     faster = [_ratio(yardstick.get(row["T"]), "train_ms", row) for row in rows]
     columns = [
         (Column("method", numeric=False), [Cell(row["subject"]) for row in rows]),
         (Column("T"), [Cell(str(row["T"])) for row in rows]),
-        (Column("train step", "ms"), numbers([row["train_ms"] for row in rows], decimals=1)),
-        (Column("median", "ms", detail=True), numbers([row["train_ms_median"] for row in rows], decimals=1)),
+        (Column("train step", "ms"), numbers([_number(row["train_ms"]) for row in rows], busy, decimals=1)),
+        (
+            Column("median", "ms", detail=True),
+            numbers([_number(row["train_ms_median"]) for row in rows], busy, decimals=1),
+        ),
         (
             Column("speed-up", "x yardstick"),
             numbers(faster, decimals=1),
@@ -53,12 +59,12 @@ def table_of(record: Record, before: Record | None = None) -> Table:
             Column("step", "x floor", detail=True),
             numbers([_quotient(row["train_ms"], row["floor_ms"]) for row in rows], decimals=1),
         ),
-        (Column("peak memory", "MiB"), numbers([row["peak_step_bytes"] / 2**20 for row in rows], decimals=0)),
+        (Column("peak memory", "MiB"), numbers([_number(row["peak_step_bytes"]) / 2**20 for row in rows], decimals=0)),
         (
             Column("memory", "x yardstick"),
             numbers([_ratio(r, "peak_step_bytes", yardstick.get(r["T"])) for r in rows], decimals=2),
         ),
-        (Column("inference step", "ms"), numbers([row["inference_ms"] for row in rows], decimals=1)),
+        (Column("inference step", "ms"), numbers([_number(row["inference_ms"]) for row in rows], busy, decimals=1)),
         (
             Column("firing rate", "per step", detail=True),
             numbers([_number(row["firing_rate"]) for row in rows], decimals=3),
@@ -76,6 +82,12 @@ def table_of(record: Record, before: Record | None = None) -> Table:
         rows=cells,
         notes=tuple(_notes(record, before)),
     )
+
+
+def tables_of(record: Record) -> list[Table]:
+    """The table, and what a step more costs."""
+    line = fit.of_record(record, f"{record['network']}, batch {record['batch']}", _where(record))
+    return [table_of(record), *([line] if line else [])]
 
 
 def figures_of(record: Record) -> list[Figure]:
@@ -99,6 +111,11 @@ def _where(record: Record) -> str:
     return where
 
 
+def _busy(record: Record) -> bool:
+    """Whether other processes disturbed the timings; older records do not say."""
+    return float(record.get("other_load_cores") or 0.0) > BUSY_CORES
+
+
 def _notes(record: Record, before: Record | None) -> Iterable[str]:
     rates = record["rates"]
     yield (
@@ -117,6 +134,10 @@ def _notes(record: Record, before: Record | None) -> Iterable[str]:
         f"{rates['copied_bytes_per_second'] / 1e9:.0f} GB/s. A method's floor is its convolution passes at these rates "
         "plus six 4-byte transfers per neuron, T times where it keeps time."
     )
+    if lost := [f"{row['subject']} T={row['T']}" for row in record["rows"] if row["train_ms"] is None]:
+        yield f"Out of memory: {', '.join(lost)}."
+    if _busy(record):
+        yield f"* timed on a busy machine: other processes took more than {BUSY_CORES} cores."
     if before:
         yield f"Baseline: {before['started'][:10]}, commit {before['commit'][:12]}."
 

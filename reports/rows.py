@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 
 import pandas as pd
 
-from benchmarks.record import COLUMNS, Provenance, Result, read_csv
+from benchmarks.record import COLUMNS, LATER_COLUMNS, Provenance, Result, read_csv
 from benchmarks.spec import SCALES, BadInput, Run, require
 
 HINTS = get_type_hints(Result) | get_type_hints(Provenance)
@@ -42,7 +42,7 @@ def _read_one(path: Path) -> pd.DataFrame:
         raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
     if not rows:
         raise BadInput(f"{path} has no rows")
-    if missing := [name for name in COLUMNS if name not in rows[0]]:
+    if missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]:
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
     return _typed(pd.DataFrame(rows, columns=COLUMNS, dtype="str").replace("", None), path)
 

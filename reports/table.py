@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 DASH = "–"
+SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 
 
 class Cell(NamedTuple):
@@ -30,6 +31,11 @@ class Column:
     def stacked(self) -> list[str]:
         """Its words and its unit, one per line: twelve headings have no room side by side."""
         return [*self.label.split(), *([self.unit] if self.unit else [])]
+
+
+def warning_of(scale: str) -> str:
+    """What stands before the numbers of a scale."""
+    return SMOKE_WARNING if scale == "smoke" else ""
 
 
 @dataclass(frozen=True)

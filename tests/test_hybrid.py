@@ -21,10 +21,10 @@ from benchmarks.identity import parent
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.recipes import resolve
+from benchmarks.schedule import make_optimizer
 from benchmarks.spec import Recipe, Run
 from benchmarks.structure import structure
 from benchmarks.sweeps import SWEEPS
-from benchmarks.training import make_optimizer
 
 TINY = "preact-resnet-imagenet-tiny"
 CHILD = Run("imagenet", TINY, "dsr-if-hybrid", 3, 0, "smoke")

@@ -8,9 +8,9 @@ import json
 import pytest
 from rich.console import Console
 
-from benchmarks.perf import peers
+from benchmarks.perf import memory, peers
 from benchmarks.perf.machine import Rates, floor_ms
-from benchmarks.perf.record import perf, slug
+from benchmarks.perf.record import boiled_down, perf, slug
 from benchmarks.perf.subjects import SPIKINGJELLY, YARDSTICK, Setting, firing_rate, grid, subjects
 from benchmarks.spec import BadInput
 
@@ -52,6 +52,7 @@ def test_a_first_run_saves_a_baseline_and_says_so_and_the_next_compares(tmp_path
     first = json.loads(baseline.read_text())
     rows = {row["subject"]: row for row in first["rows"]}
     assert set(rows) == {"ann", "dsr-if-rep"}
+    assert first["other_load_cores"] is None or first["other_load_cores"] >= 0
     assert all(row["train_ms"] > 0 and row["inference_ms"] > 0 and row["peak_step_bytes"] > 0 for row in rows.values())
     assert 0 < rows["dsr-if-rep"]["firing_rate"] < 1
 
@@ -72,3 +73,21 @@ def test_bad_requests_are_refused_before_anything_is_timed(tmp_path):
 
 def test_a_machine_makes_a_file_name():
     assert slug("AMD EPYC, 2 cores, Linux") == "amd-epyc-2-cores-linux"
+
+
+def test_a_setting_that_left_no_benchmark_has_a_row_without_numbers():
+    info = {"subject": "ann", "timesteps": 1, "peak_step_bytes": 7, "rate": None}
+    one = {"extra_info": info, "group": "train T=1", "stats": {"min": 0.5, "median": 0.75}}
+    rates = Rates(10.0, 6.0, None, copied_bytes_per_second=1e9, neurons=1)
+    made = boiled_down({"benchmarks": [one]}, "tiny", 4, rates, [("ann", 1), ("stbp-tdbn", 20)], 0.5)
+    there, lost = made["rows"]
+    assert (there["train_ms"], there["train_ms_median"], there["peak_step_bytes"]) == (500.0, 750.0, 7)
+    assert lost.pop("subject") == "stbp-tdbn"
+    assert lost.pop("T") == 20
+    assert set(lost.values()) == {None}
+    assert made["other_load_cores"] == 0.5
+
+
+def test_a_measuring_process_that_runs_out_of_memory_says_so():
+    with pytest.raises(MemoryError, match="allocate memory"):
+        memory.peak_step_bytes(Setting("ann", "preact-resnet-tiny", 1, 2**36))

@@ -6,12 +6,16 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
+from benchmarks import exhaustion
 from benchmarks.metering import WARM_UP_STEPS, idle_memory, peak_memory
 from benchmarks.perf.subjects import Setting, device, training_step
 
 
 def peak_step_bytes(setting: Setting) -> int:
-    """Highest resident size (CPU) or allocation (GPU) over one whole step, less what lay there before the network."""
+    """Highest resident size (CPU) or allocation (GPU) over one whole step, less what lay there before the network.
+
+    Raises MemoryError where there is not so much.
+    """
     if device().type == "cuda":
         return _measure(setting)
     context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
@@ -21,14 +25,21 @@ def peak_step_bytes(setting: Setting) -> int:
     process.start()
     sender.close()
     try:
-        measured: int = receiver.recv()
+        measured: int | Exception = receiver.recv()
+    except EOFError:
+        raise MemoryError("the process that measured was ended") from None
     finally:
         process.join()
+    if isinstance(measured, Exception):
+        raise measured
     return measured
 
 
 def _report(setting: Setting, to: Connection) -> None:
-    to.send(_measure(setting))
+    try:
+        to.send(_measure(setting))
+    except Exception as error:
+        to.send(MemoryError(str(error)) if exhaustion.means(error) else RuntimeError(repr(error)))
 
 
 def _measure(setting: Setting) -> int:

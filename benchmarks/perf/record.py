@@ -18,12 +18,17 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.metering import OtherLoad
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.subjects import grid, subjects
 from benchmarks.provenance import provenance
 from benchmarks.record import write_whole
 from benchmarks.spec import BadInput, require
 
+MEASURED = (
+    *("train_ms", "train_ms_median", "inference_ms", "inference_ms_median"),
+    *("peak_step_bytes", "firing_rate", "floor_ms"),
+)
 BENCHMARKS = Path(__file__).with_name("bench_steps.py")
 
 
@@ -49,10 +54,12 @@ def perf(
     console.print(f"[bold]perf[/] · {network} · batch {batch} · {cells} settings", highlight=False)
     with tempfile.TemporaryDirectory() as scratch:
         raw = Path(scratch) / "benchmark.json"
+        load = OtherLoad()
         code = _pytest(raw, network, batch, timesteps, chosen)
         if code:
             return code
-        record = boiled_down(json.loads(raw.read_text()), network, batch, measure(network, batch))
+        settings, busy = grid(chosen, timesteps), load.cores()
+        record = boiled_down(json.loads(raw.read_text()), network, batch, measure(network, batch), settings, busy)
     name = f"{slug(record['machine'] if record['device'] == 'cpu' else record['device'])}-{network}-b{batch}.json"
     baseline = results / "perf" / name
     before = json.loads(baseline.read_text()) if baseline.exists() else None
@@ -75,15 +82,22 @@ def _pytest(raw: Path, network: str, batch: int, timesteps: Sequence[int], chose
     return subprocess.run([sys.executable, "-m", "pytest", str(BENCHMARKS), *options], check=False).returncode
 
 
-def boiled_down(raw: Mapping[str, Any], network: str, batch: int, rates: Rates) -> dict[str, Any]:
-    """pytest-benchmark's file without what nobody reads: one row per subject and T."""
+def boiled_down(
+    raw: Mapping[str, Any],
+    network: str,
+    batch: int,
+    rates: Rates,
+    settings: Sequence[tuple[str, int]],
+    other_load_cores: float | None,
+) -> dict[str, Any]:
+    """pytest-benchmark's file without what nobody reads: one row per subject and T, None where memory ran out."""
     origin = asdict(provenance())
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    rows: dict[tuple[str, int], dict[str, Any]] = {
+        (subject, steps): {"subject": subject, "T": steps} | dict.fromkeys(MEASURED) for subject, steps in settings
+    }
     for one in raw["benchmarks"]:
         info = one["extra_info"]
-        row = rows.setdefault(
-            (info["subject"], info["timesteps"]), {"subject": info["subject"], "T": info["timesteps"]}
-        )
+        row = rows[info["subject"], info["timesteps"]]
         kind = "train" if one["group"].startswith("train") else "inference"
         stats = one["stats"]  # the fastest: what disturbs a step only ever makes it longer
         row |= {f"{kind}_ms": stats["min"] * 1e3, f"{kind}_ms_median": stats["median"] * 1e3}
@@ -95,6 +109,7 @@ def boiled_down(raw: Mapping[str, Any], network: str, batch: int, rates: Rates) 
         **{k: origin[k] for k in wanted},
         "network": network,
         "batch": batch,
+        "other_load_cores": other_load_cores,
         "rates": asdict(rates),
         "rows": [*rows.values()],
     }

@@ -85,7 +85,7 @@ def test_studies_stand_in_a_report_with_runs_or_alone(tmp_path: Path) -> None:
     for text in ("Quantisation error of single neurons", "input current (V)", "clamp", "time steps T"):
         assert text in page
     reports.write([write_rows(tmp_path / "rows.csv", result())], tmp_path / "both", study_paths=studies[1:])
-    assert (tmp_path / "both" / "index.html").read_text().count("<table>") == 2
+    assert (tmp_path / "both" / "index.html").read_text().count("<table>") == 4 + 1
 
 
 def test_the_same_rows_draw_the_same_figures(tmp_path: Path) -> None:

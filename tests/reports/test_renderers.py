@@ -21,7 +21,7 @@ from reports.table import Cell, Column, Table
 def test_write_leaves_a_page_markdown_latex_and_raw_numbers(tmp_path: Path) -> None:
     target = tmp_path / "new" / "report"
     written = reports.write([write_rows(tmp_path / "rows.csv", result(top1=90.123456))], target)
-    assert [path.name for path in written] == ["index.html", "tables.md", "tables.tex", "tables.csv"]
+    assert [path.name for path in written] == ["index.html", "tables.md", "tables.tex", "tables.csv", "energy.csv"]
     assert sorted(written) == sorted(target.iterdir())
     raw = pd.read_csv(target / "tables.csv").iloc[0]
     assert (raw["scale"], raw["top1"], raw["peak_memory_bytes"]) == ("laptop", 90.123456, 3 * 2**20)
@@ -31,7 +31,7 @@ def test_latex_prints_every_special_character_as_it_stands() -> None:
     assert latex.escape(r"50 % & $x_1 #2 {a} ~ ^ \b") == (
         r"50 \% \& \$x\_1 \#2 \{a\} \textasciitilde{} \textasciicircum{} \textbackslash{}b"
     )
-    assert latex.escape("1 ± 2 µJ – †") == r"1 $\pm$ 2 $\mu$J -- $\dagger$"
+    assert latex.escape("1 ± 2 µJ – † ‡") == r"1 $\pm$ 2 $\mu$J -- $\dagger$ $\ddagger$"
 
 
 def test_latex_tables_are_named_and_ruled(tmp_path: Path) -> None:
@@ -60,7 +60,8 @@ def test_markdown_keeps_its_columns_whatever_a_name_holds(tmp_path: Path) -> Non
 
 def shown(tmp_path: Path, width: int, is_terminal: bool) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=is_terminal, color_system="standard")
-    reports.show([write_rows(tmp_path / "rows.csv", ann(), conversion(), result(scale="smoke"))], console)
+    rows = write_rows(tmp_path / "rows.csv", ann(), conversion(), result(scale="smoke"))
+    reports.show([rows], console, details=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -1,0 +1,152 @@
+"""Energy with memory access, layer by layer, worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from invented import ann, result, write_rows
+
+import reports
+from benchmarks.spec import BadInput
+from reports import beside, lemaire
+from reports.lemaire import COLUMNS, MemoryModel, microjoules
+
+LINE, POINTS = MemoryModel(), MemoryModel(access="points")
+# 10 spikes in, 5 out, over 2 steps; 2 channels to 3 by 3 x 3 on 4 x 4: 54 weights, 48 neurons
+CONV = {
+    "key": "k", "layer": "conv", "origin": "n", "kind": "ac", "operation": "conv", "in_channels": 2,
+    "out_channels": 3, "kernel": 3, "stride": 1, "groups": 1, "out_height": 4, "out_width": 4, "weights": 54,
+    "biases": 3, "dense_macs_per_step": 600, "padded_macs_per_step": 864, "operations": 250,
+    "operations_graded_pool": None, "input_nonzero": 10, "output_spikes": 5, "output_neurons": 48, "timesteps": 2,
+    "analog_repeats": None,
+}  # fmt: skip
+LINEAR = CONV | {
+    "layer": "linear", "operation": "linear", "in_channels": 8, "out_channels": 4, "kernel": 1, "out_height": 1,
+    "out_width": 1, "weights": 32, "biases": 4, "padded_macs_per_step": 32, "operations": 24, "input_nonzero": 6,
+    "output_spikes": None, "output_neurons": None,
+}  # fmt: skip
+ADD = CONV | {"layer": "add", "operation": "add", "operations": 7, "input_nonzero": 7, "weights": 0, "biases": 0,
+              "output_spikes": None, "output_neurons": None, "padded_macs_per_step": 0}  # fmt: skip
+FIRST = CONV | {"layer": "first", "origin": "input", "kind": "mac", "input_nonzero": None, "analog_repeats": 1}
+ALL = pd.Series([1.0])
+
+
+def e(words: float) -> float:
+    """An access by the authors' line, 32 bits a word."""
+    return 13.2 + 1.09e-5 * 32 * words
+
+
+def picojoules(*layers: dict[str, Any], model: MemoryModel = LINE, leaks: bool = False) -> pd.Series:
+    frame = pd.DataFrame(layers, columns=list(COLUMNS)).assign(leaks=leaks)
+    numbers = [name for name in COLUMNS if name not in lemaire.TEXT]
+    frame[numbers] = frame[numbers].astype("float64")
+    return microjoules(frame, model).iloc[0] * 1e6
+
+
+def test_a_convolution_of_spikes() -> None:
+    # 10 spikes reach 3 channels x 9 taps = 270; 2 steps x 48 constants; 5 resets. Addresses: 10 x 9 adds, 20 MACs.
+    found = picojoules(CONV)
+    assert found["arithmetic"] == pytest.approx(0.1 * (270 + 96 + 5 + 90) + 3.2 * 20)
+    queues, potentials = (10 + 5) * e(1000), 2 * (270 + 96) * e(48)
+    assert found["memory"] == pytest.approx(queues + 270 * e(54) + 96 * e(3) + potentials)
+    assert found["total"] == pytest.approx(found["arithmetic"] + found["memory"])
+
+
+def test_a_leak_is_one_mac_per_neuron_and_step() -> None:
+    assert picojoules(CONV, leaks=True)["total"] - picojoules(CONV)["total"] == pytest.approx(3.2 * 96)
+
+
+def test_with_a_stride_a_spike_reaches_fewer_outputs_and_fetches_as_many_weights() -> None:
+    # ceil(3 / 2)^2 = 4 taps instead of 9
+    strided, plain = picojoules(CONV | {"stride": 2}), picojoules(CONV)
+    assert plain["arithmetic"] - strided["arithmetic"] == pytest.approx(0.1 * 10 * 3 * 5)
+    assert strided["memory"] == pytest.approx(plain["memory"])
+
+
+def test_a_linear_layer_of_spikes_without_neurons() -> None:
+    # 6 spikes x 4 outputs, 2 steps x 4 constants, 24 addresses; no potentials are updated but those reached
+    found = picojoules(LINEAR)
+    assert found["arithmetic"] == pytest.approx(0.1 * (24 + 8 + 24))
+    assert found["memory"] == pytest.approx(6 * e(1000) + 24 * e(32) + 8 * e(4) + 2 * 24 * e(4))
+
+
+def test_a_shortcut_reads_and_writes_a_potential_per_spike_and_no_weight() -> None:
+    found = picojoules(ADD)
+    assert found["arithmetic"] == pytest.approx(0.1 * (7 + 7))
+    assert found["memory"] == pytest.approx(7 * e(1000) + 2 * 7 * e(48))
+    assert found["dense"] == 0
+
+
+def test_the_ann_of_the_same_layers() -> None:
+    # 2 x 3 x 9 x 16 = 864 MACs; addresses 32 + 48 + 27; a linear layer: 32 MACs, inputs read once
+    arithmetic = 3.2 * 864 + 0.1 * (48 + 32 + 48 + 27)
+    memory = 864 * e(32) + 864 * e(54) + 48 * e(3) + 48 * e(48)
+    assert picojoules(CONV)["dense"] == pytest.approx(arithmetic + memory)
+    linear = 3.2 * 32 + 0.1 * (4 + 32) + 8 * e(8) + 32 * e(32) + 4 * e(4) + 4 * e(4)
+    assert picojoules(CONV, LINEAR)["dense"] == pytest.approx(arithmetic + memory + linear)
+
+
+def test_an_analog_layer_is_a_dense_one_as_often_as_its_input_changes() -> None:
+    neurons = 0.1 * 5 + 2 * 96 * e(48) + 5 * e(1000)
+    dense = picojoules(FIRST)["dense"]
+    assert picojoules(FIRST)["total"] == pytest.approx(dense + neurons)
+    assert picojoules(FIRST | {"analog_repeats": 2})["total"] == pytest.approx(2 * dense + neurons)
+
+
+def test_an_ann_costs_what_its_dense_layers_cost() -> None:
+    still = FIRST | {"output_spikes": None, "timesteps": 1}  # its neurons are counted, and do not spike
+    found = picojoules(still)
+    assert found["total"] == pytest.approx(found["dense"])
+
+
+def test_the_two_published_rules_for_an_access() -> None:
+    assert LINE.per_access(1000) == pytest.approx(13.5488)
+    words = pd.Series([0, 1024, 2048, 5120, 8192, 2**18, 2**20])  # 0, 4, 8, 20, 32, 1024, 4096 KiB
+    assert POINTS.per_access(words).tolist() == [0, 5, 10, 15, 20, 100, 100]  # type: ignore[union-attr]
+    assert picojoules(CONV, model=POINTS)["memory"] < picojoules(CONV)["memory"]
+    assert "(line, as the authors' code)" in str(LINE).split("other published rule")[0]
+    assert "(points, as SpikingJelly)" in str(POINTS).split("other published rule")[0]
+
+
+def test_a_layer_without_its_count_leaves_the_run_without_a_total() -> None:
+    assert pd.isna(picojoules(CONV, LINEAR | {"input_nonzero": None})["total"])
+
+
+def write_layers(path: Path, *layers: dict[str, Any]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(layers)
+
+
+def test_layers_beside_the_rows_fill_the_column(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.csv", ann(method="ann"), result(key="k"), result(method="dsr-lif", key="l"))
+    write_layers(tmp_path / "rows-layers.csv", CONV, LINEAR, CONV | {"key": "of another sweep"})
+    reports.write([rows, rows], tmp_path / "page")
+    numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")
+    found = picojoules(CONV, LINEAR)
+    assert numbers.loc["dsr-if", "memory model"] == pytest.approx(found["total"] * 1e-6)
+    assert numbers.loc["dsr-if", "memory model ratio"] == pytest.approx(found["total"] / found["dense"])
+    assert pd.isna(numbers.loc["dsr-lif", "memory model"])
+
+
+def test_methods_whose_neurons_leak_pay_for_it(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.csv", result(key="k"), result(method="stbp-tdbn", key="l"))
+    write_layers(tmp_path / "rows-layers.csv", CONV, CONV | {"key": "l"})
+    reports.write([rows], tmp_path / "page")
+    numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")["memory model"]
+    assert numbers["stbp-tdbn"] - numbers["dsr-if"] == pytest.approx(3.2 * 96 * 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("key,layer\nk,conv\n", "lacks the columns origin"), ("\xff", "text file")]
+)
+def test_a_file_of_layers_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    rows = write_rows(tmp_path / "rows.csv", result(key="k"))
+    (tmp_path / "rows-layers.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(BadInput, match=rf"rows-layers.csv.*{message}|{message}.*rows-layers.csv"):
+        beside.read([rows], "layers", lemaire.COLUMNS, lemaire.TEXT)

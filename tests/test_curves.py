@@ -1,0 +1,73 @@
+"""Curves are exported beside the rows they belong to, and leave with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import store
+from benchmarks.export import export
+from benchmarks.identity import key
+from benchmarks.record import Provenance, Result, read_csv, save, write_csv
+from benchmarks.spec import Run
+from benchmarks.training import Epoch
+
+ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop")
+CLEAN = Provenance("abc", False, "2026-11-01", "bench", "cpu", 2, "3.11", "2.13", "f00", "made up")
+
+
+def finish(results: Path, run: Run, epochs: int, dirty: bool = False) -> None:
+    """A run directory at the end: epoch e took 10 s and 100.04 J and brought 20.00049 points more."""
+    place = store.directory(results, run)
+    place.mkdir(parents=True, exist_ok=True)
+    curve = [
+        Epoch(e, 0.1, 1.0, 50.0, 1.0, 20.00049 * e, None, None, 10.0049 * e, 5.0, 1.0, 100.04 * e if dirty else None)
+        for e in range(1, epochs + 1)
+    ]
+    store.write_table(place / store.CURVES, curve)
+    provenance = replace(CLEAN, dirty=dirty)
+    found = Result(key=key(run), parent_key=None, **vars(run), status="done", top1=80.0, provenance=provenance)
+    save(found, place / store.RESULT)
+
+
+def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None:
+    finish(tmp_path, ANN, 2)
+    export("quick", [ANN], "laptop", tmp_path)
+    assert read_csv(tmp_path / "quick-curves.csv") == [
+        {"key": key(ANN), "epoch": "1", "train_seconds": "10.0", "train_joules": "", "test_top1": "20.0"},
+        {"key": key(ANN), "epoch": "2", "train_seconds": "20.01", "train_joules": "", "test_top1": "40.001"},
+    ]
+
+
+def test_curves_of_other_machines_stay_and_stale_ones_go(tmp_path: Path) -> None:
+    other = replace(ANN, seed=1)
+    for run, epochs in ((ANN, 1), (other, 3)):
+        finish(tmp_path / "a", run, epochs)
+    export("quick", [ANN, other], "laptop", tmp_path / "a")
+    (store.directory(tmp_path / "a", other) / store.CURVES).unlink()  # as if it had been trained elsewhere
+    finish(tmp_path / "a", ANN, 2)
+    export("quick", [ANN, other], "laptop", tmp_path / "a")
+    path = tmp_path / "a" / "quick-curves.csv"
+    assert [(line["key"], line["epoch"]) for line in read_csv(path)] == [
+        *((key(ANN), e) for e in "12"),
+        *((key(other), e) for e in "123"),
+    ]
+    rows = path.with_name("quick.csv")
+    write_csv([row for row in read_csv(rows) if row["key"] == key(other)], rows)
+    export("quick", [], "laptop", tmp_path / "a")
+    assert {line["key"] for line in read_csv(path)} == {key(other)}
+
+
+def test_a_run_of_uncommitted_code_replaces_no_curve(tmp_path: Path) -> None:
+    finish(tmp_path, ANN, 2)
+    export("quick", [ANN], "laptop", tmp_path)
+    finish(tmp_path, ANN, 5, dirty=True)
+    export("quick", [ANN], "laptop", tmp_path)
+    assert len(read_csv(tmp_path / "quick-curves.csv")) == 2
+
+
+def test_rows_without_any_curve_make_no_file(tmp_path: Path) -> None:
+    finish(tmp_path, ANN, 0)
+    export("quick", [ANN], "laptop", tmp_path)
+    assert (tmp_path / "quick.csv").exists()
+    assert not (tmp_path / "quick-curves.csv").exists()
