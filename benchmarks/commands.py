@@ -14,6 +14,7 @@ from benchmarks.request import chosen_scale, integers, named_method, named_run, 
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
+PERF, HISTORY = "perf/*.json", "regression/history/*.csv"
 
 
 def sweep(
@@ -161,8 +162,8 @@ def report(console: Console, files: list[Path] | None, to: Path | None) -> int:
     chosen = files or [path for path in sorted(results.glob("*.csv")) if path.name != "published.csv"]
     studies = [path for path in chosen if path.name in store.STUDIES]
     runs = [path for path in chosen if path not in studies]
-    measured = [] if files else sorted((results / "perf").glob("*.json"))
-    written = reports.write(runs, to or results / "reports" / "all", measured, studies)
+    measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
+    written = reports.write(runs, to or results / "reports" / "all", measured, studies, checks)
     reports.show(runs, console, studies)
     console.print(f" page   {written[0]}", highlight=False)
     return 0

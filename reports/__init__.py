@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.record import write_whole
-from reports import comparison, html, latex, markdown, paired, perf, quantization, terminal
+from reports import comparison, html, latex, markdown, paired, perf, quantization, regression, terminal
 from reports.figures import Figure
 from reports.table import Table
 
@@ -20,18 +20,22 @@ def write(
     target_directory: Path,
     perf_paths: Iterable[Path] = (),
     study_paths: Sequence[Path] = (),
+    history_paths: Sequence[Path] = (),
 ) -> list[Path]:
     """Write `index.html`, `tables.md`, `tables.tex`, `tables.csv` (raw numbers) and figures; return their paths.
 
-    `perf_paths`: records of `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`.
+    `perf_paths`: records of `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`; `history_paths`:
+    of `dsr-bench regression`.
     Raises benchmarks.spec.BadInput for a file that is missing or is no result CSV, and where there is none.
     """
-    tables, origin, texts = _runs(csv_paths, bool(study_paths))
-    records, studies = perf.read(perf_paths), quantization.read(study_paths)
+    tables, origin, texts = _runs(csv_paths, bool(study_paths or history_paths))
+    records, studies, histories = perf.read(perf_paths), quantization.read(study_paths), regression.read(history_paths)
     tables += [perf.table_of(record) for record in records]
     tables += [table for study in studies for table in quantization.tables_of(study)]
+    tables += [regression.table_of(history) for history in histories]
     figures = [figure for record in records for figure in perf.figures_of(record)]
     figures += [figure for study in studies for figure in quantization.figures_of(study)]
+    figures += [figure for history in histories for figure in regression.figures_of(history)]
     texts = {
         "index.html": html.render(tables, origin, figures),
         "tables.md": markdown.render(tables, origin),

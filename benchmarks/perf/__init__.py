@@ -2,6 +2,7 @@
 
 subjects.py     what is timed
 peers.py        other people's implementations, where they are installed
+reference.py    a kernel of torch's, timed in turn with every step: what a noisy machine cannot move
 bench_steps.py  the benchmarks (`tox -e perf` runs them)
 conftest.py     their options
 memory.py       peak bytes of one step, in a process of its own

@@ -15,23 +15,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from statistics import fmean, stdev
 
 import torch
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 from torch import nn
 
-from benchmarks.data import Dataset, evaluation_batches, load
+from benchmarks.data import Dataset, evaluation_batches, load, packed
+from benchmarks.data.download import OFFICIAL
 from benchmarks.evaluation import evaluate
 from benchmarks.identity import key, parent
 from benchmarks.metering import Memory
 from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.provenance import provenance
-from benchmarks.recipes import frames, resolve, timeless
+from benchmarks.recipes import resolve, timeless
 from benchmarks.regression.finding import Finding, verdict
 from benchmarks.regression.points import Point, Setting
-from benchmarks.spec import Recipe, Run, one_line
+from benchmarks.spec import BadInput, Recipe, Run, Scale, one_line
 from benchmarks.training import Trainer, Training
 
 PART = "convergence"
@@ -39,7 +41,8 @@ SIGNIFICANCE = 0.05
 TOLERANCE_POINTS, TOLERANCE_LOSS = 0.5, 0.02
 """Percentage points of accuracy; share of the reference's loss."""
 
-TIMESTEPS, NETWORK, SCALE = 4, "preact-resnet-tiny", "smoke"
+TIMESTEPS, NETWORK = 4, "preact-resnet-tiny"
+SCALE: Scale = "smoke"
 METHODS = (
     *("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned"),
     *("qcfs-ann", "qcfs-l8-ann", "dsr-ann", "dsr-if-hybrid", "dsr-if-hybrid-rep"),
@@ -61,9 +64,9 @@ class Reference:
         values = [getattr(point, quantity) for point in self.points]
         mean, spread = fmean(values), math.sqrt(1 / len(values) + 1 / fresh) * stdev(values)
         band = float(stdtrit(len(values) - 1, 1 - p)) * spread
-        return (
-            (mean, mean - TOLERANCE_POINTS - band) if quantity == "top1" else (mean, mean * (1 + TOLERANCE_LOSS) + band)
-        )
+        if quantity == "top1":
+            return mean, mean - TOLERANCE_POINTS - band
+        return mean, mean * (1 + TOLERANCE_LOSS) + band
 
 
 def runs(dataset: str, methods: Iterable[str], seeds: Iterable[int]) -> list[Run]:
@@ -72,13 +75,21 @@ def runs(dataset: str, methods: Iterable[str], seeds: Iterable[int]) -> list[Run
     return [Run(dataset, NETWORK, m, t, seed, SCALE) for m, t in steps.items() for seed in seeds]
 
 
+@cache
+def data_of(dataset: str) -> Dataset:
+    """What all brief runs of a data set see. Raises BadInput where it is not at hand; nothing is downloaded."""
+    if dataset in OFFICIAL and not (packed.root() / dataset).is_dir():
+        raise BadInput(f"no {packed.root() / dataset}: set DSR_DATA, or `dsr-bench data get {dataset}`")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return load(dataset, resolve(Run(dataset, NETWORK, "ann", 1, 0, SCALE)), device)
+
+
 def measure(run: Run, epochs: int) -> Point:
     """Train for `epochs` epochs, with a learning rate that falls over just these; or train a parent so, and convert.
 
     Raises BadInput for data that are not there, and whatever training raises.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = load(run.dataset, resolve(run), device, frames(run, resolve(run)))
+    data = data_of(run.dataset)
     origin = provenance(data)
     network, loss = _trained(run, epochs, data)
     found = evaluate(network, data.test, data, run.timesteps)
