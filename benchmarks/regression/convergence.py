@@ -6,7 +6,8 @@ A reference of m seeds has mean r and standard deviation s; n fresh seeds have m
 
 with p = 0.05 shared among all quantities compared at once, so that twenty checks of unchanged code on other machines
 raise one false alarm at most. On the machine that made them, unchanged code repeats the points to the last digit.
-s is the reference's alone: a break that scatters the fresh seeds must not widen its own band.
+s is the reference's alone: a break that scatters the fresh seeds must not widen its own band. What is as far on the
+good side is said to be better, and wants a reason too: a clamp that forgets its mask learns these digits faster.
 The idea of reference convergence points is MLPerf's (training rules, RCP), who ask the opposite: not too fast.
 """
 
