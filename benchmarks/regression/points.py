@@ -58,8 +58,10 @@ def path_of(results: Path) -> Path:
 def read(results: Path) -> list[Point]:
     """The points under the results folder, else those of the checkout. Raises BadInput for a file that holds none."""
     path = next((p for p in map(path_of, (results, ROOT / "results")) if p.exists()), None)
-    if path is None:
-        return []
+    return _stored(path) if path else []
+
+
+def _stored(path: Path) -> list[Point]:
     types: dict[str, Any] = get_type_hints(Point)
     try:
         return [Point(**{name: kind(row[name]) for name, kind in types.items()}) for row in read_csv(path)]
@@ -71,7 +73,7 @@ def merge(new: Iterable[Point], results: Path) -> Path:
     """Write points; those of the same settings that stood there before are gone. Returns the path."""
     new, path = list(new), path_of(results)
     replaced = {_without_epochs(point) for point in new}
-    kept = [point for point in read(results) if _without_epochs(point) not in replaced]
+    kept = [point for point in (_stored(path) if path.exists() else []) if _without_epochs(point) not in replaced]
     text = io.StringIO()
     writer = csv.DictWriter(text, [f.name for f in fields(Point)], lineterminator="\n")
     writer.writeheader()

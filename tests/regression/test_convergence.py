@@ -1,4 +1,4 @@
-"""Brief trainings against reference points: the band by hand, a wrong gradient on digits, and what cannot be compared."""
+"""Brief trainings against reference points: the band, a wrong gradient on digits, and what cannot be compared."""
 
 from __future__ import annotations
 
