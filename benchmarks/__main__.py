@@ -100,6 +100,21 @@ def perf(
 
 
 @app.command()
+def regression(
+    only: Annotated[str | None, typer.Option(help="Comma-separated parts: steps, harness, convergence, rows.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Comma-separated methods instead of all.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="Folder of fresh result CSVs; default: this checkout's.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Only some of the rows were meant to be there.")] = False,
+    against: Annotated[str, typer.Option(help="Commit whose rows are the old ones.")] = "HEAD",
+    save: Annotated[bool, typer.Option("--save", help="Make new baselines and reference points.")] = False,
+) -> None:
+    """Has anything become slower, larger, or worse at learning? Exit code 1 says yes."""
+    from benchmarks.regression import command
+
+    raise typer.Exit(command.regression(console, command.request(only, methods, rows, partial, against, save)))
+
+
+@app.command()
 def quantization(
     run: Annotated[Path | None, typer.Option(help="Directory of a finished run, whose layers are measured.")] = None,
 ) -> None:

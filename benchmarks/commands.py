@@ -15,6 +15,7 @@ from benchmarks.request import chosen_scale, integers, named_method, named_run, 
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
+PERF, HISTORY = "perf/*.json", "regression/history/*.csv"
 
 
 def sweep(
@@ -164,8 +165,8 @@ def report(
     chosen = [path for path in files or sorted(results.glob("*.csv")) if store.holds_rows(path)]
     studies = [path for path in chosen if path.name in store.STUDIES]
     runs = [path for path in chosen if path not in studies]
-    measured = [] if files else sorted((results / "perf").glob("*.json"))
-    written = reports.write(runs, to or results / "reports" / "all", measured, studies, energy, percent)
+    measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
+    written = reports.write(runs, to or results / "reports" / "all", measured, studies, checks, energy, percent)
     reports.show(runs, console, studies, energy, percent)
     console.print(f" page   {written[0]}", highlight=False)
     return 0

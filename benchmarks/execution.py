@@ -52,7 +52,7 @@ def execute(
     data, network, memory = _prepare(run, recipe, results)
     source = provenance(data, code, team.size)
 
-    training = _train(run, recipe, network, data, place, Training(memory), on_epoch, team)
+    training = train(run, recipe, network, data, place, Training(memory), on_epoch, team)
     network.eval()
     final, counter = _measure(run, network, data, place, on_images)
 
@@ -114,7 +114,7 @@ def _trainer(
     return trainer, training
 
 
-def _train(
+def train(
     run: Run,
     recipe: Recipe,
     network: nn.Module,

@@ -26,6 +26,7 @@ from reports import (
     perf,
     quantization,
     reach,
+    regression,
     terminal,
     training_tables,
 )
@@ -50,24 +51,27 @@ def write(
     target_directory: Path,
     perf_paths: Iterable[Path] = (),
     study_paths: Sequence[Path] = (),
+    history_paths: Sequence[Path] = (),
     energy_path: Path | None = None,
     percent: float | None = None,
 ) -> list[Path]:
     """Write `index.html`, `tables.md`, `tables.tex`, CSV files of raw numbers, and figures; return their paths.
 
     Beside each of `csv_paths`, files of layers and of curves are read if they are there. `perf_paths`: records of
-    `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`; `energy_path`: see `reports.constants`;
-    `percent`: the accuracy whose cost in training is shown.
+    `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`; `history_paths`: of `dsr-bench regression`;
+    `energy_path`: see `reports.constants`; `percent`: the accuracy whose cost in training is shown.
     Raises benchmarks.spec.BadInput for a file that is missing or is no result CSV, and where there is none.
     """
     chosen = constants.read(energy_path)
-    found = _runs(csv_paths, bool(study_paths), chosen, percent)
-    records, studies = perf.read(perf_paths), quantization.read(study_paths)
+    found = _runs(csv_paths, bool(study_paths or history_paths), chosen, percent)
+    records, studies, histories = perf.read(perf_paths), quantization.read(study_paths), regression.read(history_paths)
     tables = [*found.tables, *found.details]
     tables += [table for record in records for table in perf.tables_of(record)]
     tables += [table for study in studies for table in quantization.tables_of(study)]
+    tables += [regression.table_of(history) for history in histories]
     figures = [figure for record in records for figure in perf.figures_of(record)]
     figures += [figure for study in studies for figure in quantization.figures_of(study)]
+    figures += [figure for history in histories for figure in regression.figures_of(history)]
     texts = {
         "index.html": html.render(tables, found.origin, figures, chosen.headline),
         "tables.md": markdown.render(tables, found.origin),

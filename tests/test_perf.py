@@ -76,10 +76,16 @@ def test_a_machine_makes_a_file_name():
 
 
 def test_a_setting_that_left_no_benchmark_has_a_row_without_numbers():
-    info = {"subject": "ann", "timesteps": 1, "peak_step_bytes": 7, "rate": None}
-    one = {"extra_info": info, "group": "train T=1", "stats": {"min": 0.5, "median": 0.75}}
+    info = {
+        "subject": "ann",
+        "timesteps": 1,
+        "peak_step_bytes": 7,
+        "rate": None,
+        "reference_seconds": [0.25, 0.25],
+    }
+    one = {"extra_info": info, "group": "train T=1", "stats": {"min": 0.5, "median": 0.75, "data": [0.5, 1.0]}}
     rates = Rates(10.0, 6.0, None, copied_bytes_per_second=1e9, neurons=1)
-    made = boiled_down({"benchmarks": [one]}, "tiny", 4, rates, [("ann", 1), ("stbp-tdbn", 20)], 0.5)
+    made = boiled_down([one], "tiny", 4, rates, [("ann", 1), ("stbp-tdbn", 20)], 0.5)
     there, lost = made["rows"]
     assert (there["train_ms"], there["train_ms_median"], there["peak_step_bytes"]) == (500.0, 750.0, 7)
     assert lost.pop("subject") == "stbp-tdbn"

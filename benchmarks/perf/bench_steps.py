@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 
 from benchmarks import exhaustion
 from benchmarks.perf.memory import peak_step_bytes
+from benchmarks.perf.reference import InTurn, kernel
 from benchmarks.perf.subjects import Setting, firing_rate, inference_step, training_step
 
-WARM_UP, ROUNDS = 2, 5
+WARM_UP = 2
 
 
 @pytest.fixture
@@ -32,15 +33,22 @@ def room() -> Iterator[None]:
         pytest.skip("out of memory")
 
 
-def test_training_step(benchmark: Any, setting: Setting) -> None:
+def test_training_step(benchmark: Any, setting: Setting, pytestconfig: pytest.Config) -> None:
     benchmark.group = f"train T={setting.timesteps}"
     with room():
         benchmark.extra_info.update(vars(setting), peak_step_bytes=peak_step_bytes(setting), rate=firing_rate(setting))
-        benchmark.pedantic(training_step(setting), rounds=ROUNDS, warmup_rounds=WARM_UP)
+        _time(benchmark, training_step(setting), pytestconfig.getoption("--perf-rounds"))
 
 
-def test_inference_step(benchmark: Any, setting: Setting) -> None:
+def test_inference_step(benchmark: Any, setting: Setting, pytestconfig: pytest.Config) -> None:
     benchmark.group = f"inference T={setting.timesteps}"
     benchmark.extra_info.update(vars(setting))
     with room():
-        benchmark.pedantic(inference_step(setting), rounds=ROUNDS, warmup_rounds=WARM_UP)
+        _time(benchmark, inference_step(setting), pytestconfig.getoption("--perf-rounds"))
+
+
+def _time(benchmark: Any, step: Callable[[], None], rounds: int) -> None:
+    """In turn with the reference kernel."""
+    turns = InTurn(kernel())
+    benchmark.pedantic(step, setup=turns.before_round, rounds=rounds, warmup_rounds=WARM_UP)
+    benchmark.extra_info["reference_seconds"] = turns.around(rounds)

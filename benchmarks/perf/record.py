@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +17,8 @@ from rich.console import Console
 
 from benchmarks.metering import OtherLoad
 from benchmarks.perf.machine import Rates, floor_ms, measure
+from benchmarks.perf.reference import ratios
+from benchmarks.perf.session import Failed, benchmarked
 from benchmarks.perf.subjects import grid, subjects
 from benchmarks.provenance import provenance
 from benchmarks.record import write_whole
@@ -29,7 +28,8 @@ MEASURED = (
     *("train_ms", "train_ms_median", "inference_ms", "inference_ms_median"),
     *("peak_step_bytes", "firing_rate", "floor_ms"),
 )
-BENCHMARKS = Path(__file__).with_name("bench_steps.py")
+ROUNDS = 5
+ORIGIN = ("commit", "dirty", "started", "threads", "torch")
 
 
 def perf(
@@ -52,20 +52,15 @@ def perf(
     chosen = chosen or subjects()
     cells = len(grid(chosen, timesteps))
     console.print(f"[bold]perf[/] · {network} · batch {batch} · {cells} settings", highlight=False)
-    with tempfile.TemporaryDirectory() as scratch:
-        raw = Path(scratch) / "benchmark.json"
-        load = OtherLoad()
-        code = _pytest(raw, network, batch, timesteps, chosen)
-        if code:
-            return code
-        settings, busy = grid(chosen, timesteps), load.cores()
-        record = boiled_down(json.loads(raw.read_text()), network, batch, measure(network, batch), settings, busy)
-    name = f"{slug(record['machine'] if record['device'] == 'cpu' else record['device'])}-{network}-b{batch}.json"
-    baseline = results / "perf" / name
-    before = json.loads(baseline.read_text()) if baseline.exists() else None
-    _write(results / "perf" / "latest" / name, record)
+    try:
+        record = measured(network, batch, timesteps, chosen)
+    except Failed as failed:
+        return failed.code
+    baseline = path_of(results, record)
+    before = read(baseline)
+    write(results / "perf" / "latest" / baseline.name, record)
     if before is None or save:
-        _write(baseline, record)
+        write(baseline, record)
     show(console, record, before)
     if before is None:
         console.print(f" no baseline for this machine and setting yet: saved as {baseline}", highlight=False)
@@ -74,37 +69,54 @@ def perf(
     return 0
 
 
-def _pytest(raw: Path, network: str, batch: int, timesteps: Sequence[int], chosen: Sequence[str]) -> int:
-    """In a process of its own. Our tests' settings (warnings are errors, time limits) are not for peers' code."""
-    options = ["-q", "-s", "-p", "no:cacheprovider", "-W", "ignore", "--benchmark-quiet", f"--benchmark-json={raw}"]
-    options += [f"--perf-network={network}", f"--perf-batch={batch}", "-o", "filterwarnings=", "-o", "timeout=0"]
+def measured(
+    network: str,
+    batch: int,
+    timesteps: Sequence[int],
+    chosen: Sequence[str],
+    rounds: int = ROUNDS,
+    rates: Rates | None = None,
+) -> dict[str, Any]:
+    """Run the benchmarks, and measure the machine's rates where they are not given. Raises Failed."""
+    options = ["-s", f"--perf-network={network}", f"--perf-batch={batch}", f"--perf-rounds={rounds}"]
     options += [f"--perf-timesteps={','.join(map(str, timesteps))}", f"--perf-subjects={','.join(chosen)}"]
-    return subprocess.run([sys.executable, "-m", "pytest", str(BENCHMARKS), *options], check=False).returncode
+    load = OtherLoad()
+    entries = benchmarked("bench_steps.py", options)
+    busy = load.cores()
+    return boiled_down(
+        entries, network, batch, rates or measure(network, batch), grid(tuple(chosen), tuple(timesteps)), busy
+    )
 
 
 def boiled_down(
-    raw: Mapping[str, Any],
+    entries: Sequence[Mapping[str, Any]],
     network: str,
     batch: int,
     rates: Rates,
     settings: Sequence[tuple[str, int]],
     other_load_cores: float | None,
 ) -> dict[str, Any]:
-    """pytest-benchmark's file without what nobody reads: one row per subject and T, None where memory ran out."""
+    """pytest-benchmark's entries without what nobody reads: one row per subject and T, None where memory ran out.
+
+    A row's `ratios` are durations in reference kernels, round by round, with an origin of their own: a row may get new
+    ones (`benchmarks.regression`) while its milliseconds stay. A row where memory ran out has none.
+    """
     origin = asdict(provenance())
     rows: dict[tuple[str, int], dict[str, Any]] = {
         (subject, steps): {"subject": subject, "T": steps} | dict.fromkeys(MEASURED) for subject, steps in settings
     }
-    for one in raw["benchmarks"]:
+    for one in entries:
         info = one["extra_info"]
         row = rows[info["subject"], info["timesteps"]]
         kind = "train" if one["group"].startswith("train") else "inference"
         stats = one["stats"]  # the fastest: what disturbs a step only ever makes it longer
         row |= {f"{kind}_ms": stats["min"] * 1e3, f"{kind}_ms_median": stats["median"] * 1e3}
+        found = row.setdefault("ratios", {name: origin[name] for name in ORIGIN})
+        found[kind] = ratios(stats["data"], info["reference_seconds"])
         if kind == "train":
             row |= {"peak_step_bytes": info["peak_step_bytes"], "firing_rate": info["rate"]}
             row["floor_ms"] = floor_ms(info["subject"], info["timesteps"], batch, rates)
-    wanted = ("commit", "dirty", "started", "machine", "device", "threads", "python", "torch")
+    wanted = (*ORIGIN, "machine", "device", "python")
     return {
         **{k: origin[k] for k in wanted},
         "network": network,
@@ -115,12 +127,30 @@ def boiled_down(
     }
 
 
+def path_of(results: Path, record: Mapping[str, Any]) -> Path:
+    """Where the baseline of a record's machine and setting stands."""
+    where = slug(record["machine"] if record["device"] == "cpu" else record["device"])
+    return results / "perf" / f"{where}-{record['network']}-b{record['batch']}.json"
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A record; None where there is none. Raises BadInput for a file that is none."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        assert record["rows"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AssertionError):
+        raise BadInput(f"{path} is no record of `dsr-bench perf`") from None
+    return record
+
+
 def slug(text: str) -> str:
     """A file name of a machine's description."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _write(path: Path, record: Mapping[str, Any]) -> None:
+def write(path: Path, record: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(record, indent=1) + "\n")
 

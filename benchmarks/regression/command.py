@@ -1,0 +1,148 @@
+"""`dsr-bench regression`: measure, compare, say what moved, by how much and since which commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+import reports
+from benchmarks import store
+from benchmarks.perf.session import Failed
+from benchmarks.provenance import ROOT, code
+from benchmarks.regression import convergence, history, overhead, points, rows, steps
+from benchmarks.regression.finding import Finding, is_bad
+from benchmarks.request import words
+from benchmarks.spec import BadInput, Run, require
+
+PARTS = (steps.PART, overhead.PART, convergence.PART, rows.PART)
+COLOURS = {"worse": "red", "changed": "red", "missing": "red", "failed": "red", "better": "green"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, checked: `parts` of PARTS, `methods` or None for each part's own."""
+
+    parts: tuple[str, ...] = PARTS
+    methods: tuple[str, ...] | None = None
+    folder: Path | None = None
+    partial: bool = False
+    against: str = "HEAD"
+    save: bool = False
+
+
+def request(
+    only: str | None, methods: str | None, folder: Path | None, partial: bool, against: str, save: bool
+) -> Request:
+    """The words of the command line, understood. Raises BadInput before anything is measured."""
+    parts = tuple(require(word, PARTS, "part of the check") for word in words(only)) if only else PARTS
+    chosen = words(methods) if methods else None
+    timed, trained = (set(parts) & {part} for part in (steps.PART, convergence.PART))
+    for method in chosen or ():
+        known = [*(steps.METHODS if timed else ()), *(convergence.METHODS if trained else ())]
+        require(method, dict.fromkeys(known), "method of this check")
+    if save and trained and code().dirty is not False:
+        raise BadInput("reference points come from committed code only: commit first, then --save")
+    return Request(parts, chosen, folder, partial, against, save)
+
+
+def regression(console: Console, asked: Request) -> int:
+    """Carry the parts out one after the other. Exit code 1 if something has become worse."""
+    results, running = store.results_root(), code()
+    changes = " with changes" if running.dirty else ""
+    console.print(f"[bold]regression[/] · commit {running.commit[:12]}{changes}", highlight=False)
+    checks: Mapping[str, Callable[[], list[Finding]]] = {
+        rows.PART: partial(_rows, results, asked),
+        convergence.PART: partial(_convergence, console, results, asked),
+        steps.PART: lambda: steps.check(results, _of(steps.METHODS, asked), asked.save),
+        overhead.PART: lambda: overhead.check(results, asked.save),
+    }
+    findings: list[Finding] = []
+    for part, check in checks.items():  # the quick ones first
+        if part in asked.parts:
+            try:
+                found = check()
+            except Failed as failed:
+                found = [Finding(part=part, group="benchmarks", verdict="failed", note=str(failed))]
+            say(console, part, found)
+            findings += found
+    _conclude(console, results, findings)
+    return 1 if is_bad(findings) else 0
+
+
+def say(console: Console, part: str, findings: Sequence[Finding]) -> None:
+    """A line of counts, then a line for all that is not as before."""
+    counts = {
+        kind: sum(found.verdict == kind for found in findings) for kind in dict.fromkeys(f.verdict for f in findings)
+    }
+    said = " · ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing to compare"
+    console.print(f" [bold]{part:<12}[/] {said}", highlight=False)
+    for found in findings:
+        if found.verdict != "same":
+            colour = COLOURS.get(found.verdict, "dim")
+            console.print(f"   [{colour}]{found.verdict:<12}[/] ", end="")
+            console.print(str(found), markup=False, highlight=False, soft_wrap=True)
+
+
+def _conclude(console: Console, results: Path, findings: Sequence[Finding]) -> None:
+    path = history.append(findings, results)
+    bad, better = sum(is_bad([found]) for found in findings), sum(found.verdict == "better" for found in findings)
+    verdict = f"[red]regression[/]: {bad} of {len(findings)}" if bad else f"no regression in {len(findings)}"
+    console.print(f" {verdict} comparisons{f', {better} better' if better else ''}", highlight=False)
+    if path is not None:
+        page, *_ = reports.write([], results / "reports" / "regression", history_paths=[path])
+        console.print(f" history {path}\n page    {page}", highlight=False, soft_wrap=True)
+
+
+def _rows(results: Path, asked: Request) -> list[Finding]:
+    if asked.against == "HEAD" and code().commit == "unknown":
+        return [Finding(part=rows.PART, group="all", verdict="not compared", note="this code is no git checkout")]
+    fresh = rows.of_folder(asked.folder or (ROOT / "results" if _is_elsewhere(results) else results))
+    return rows.compare(fresh, rows.of_commit(asked.against), asked.partial)
+
+
+def _is_elsewhere(results: Path) -> bool:
+    """Whether the results folder is not the checkout's and holds no rows: then the checkout's own are looked at."""
+    return results.resolve() != (ROOT / "results").resolve() and not any(results.glob("*.csv"))
+
+
+def _convergence(console: Console, results: Path, asked: Request) -> list[Finding]:
+    known, findings = points.read(results), []
+    wanted: list[Run] = []
+    for dataset in convergence.EPOCHS:
+        seeds = convergence.REFERENCE_SEEDS if asked.save else convergence.FRESH_SEEDS
+        runs = convergence.runs(dataset, _of(convergence.METHODS, asked), seeds)
+        try:
+            convergence.data_of(dataset)
+            wanted += runs
+        except BadInput as error:
+            findings.append(Finding(part=convergence.PART, group=dataset, verdict="not compared", note=str(error)))
+
+    def tell(run: Run) -> None:
+        console.print(f"   {run}", highlight=False, style="dim")
+
+    if asked.save:
+        return [*findings, *_save(wanted, results, tell)]
+    return [*findings, *convergence.check(wanted, known, tell if console.is_terminal else lambda run: None)]
+
+
+def _save(wanted: Sequence[Run], results: Path, tell: Callable[[Run], None]) -> list[Finding]:
+    """Make reference points, method by method, so that what is interrupted has whole ones."""
+    findings = []
+    for dataset, method in dict.fromkeys((run.dataset, run.method) for run in wanted):
+        made = []
+        for run in wanted:
+            if (run.dataset, run.method) == (dataset, method):
+                tell(run)
+                made.append(convergence.measure(run, convergence.EPOCHS[dataset]))
+        path = points.merge(made, results)
+        note = f"{len(made)} reference points saved to {path}"
+        findings.append(Finding(part=convergence.PART, group=f"{dataset}, {method}", verdict="new", note=note))
+    return findings
+
+
+def _of(own: Sequence[str], asked: Request) -> tuple[str, ...]:
+    return tuple(method for method in own if asked.methods is None or method in asked.methods)

@@ -1,0 +1,66 @@
+"""Does the harness stay within its budget, 2 % of a laptop-scale run? See `benchmarks.perf.harness`.
+
+The budget is the limit, whatever the baseline: this machine's record in `results/perf` says what it was, and when.
+An overhead above it is measured a second time, and the smaller one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.perf import harness
+from benchmarks.perf import record as records
+from benchmarks.perf.session import benchmarked
+from benchmarks.provenance import provenance
+from benchmarks.regression.finding import Finding, Verdict, verdict
+from benchmarks.regression.steps import BATCH, NETWORK
+
+PART = "harness"
+KINDS = {"overhead": "overhead", "overhead_with_mlflow": "overhead with MLflow"}
+
+
+def measured() -> Mapping[str, Any]:
+    """Run the benchmarks of the harness. Raises Failed."""
+    entries = benchmarked("bench_harness.py", ["-k", "not start_up"])
+    found = {one["name"].removeprefix("test_"): one for one in entries}
+    epoch, step = found["epoch"], found["step"]
+    single = [seconds / step["extra_info"]["threads"] for seconds in step["stats"]["data"]]
+    mirroring = found["mirroring"]["stats"]["data"] if "mirroring" in found else []
+    return harness.overhead(epoch["stats"]["data"], epoch["extra_info"]["plain_seconds"], single, mirroring)
+
+
+def check(results: Path, save: bool = False, measure: Callable[[], Mapping[str, Any]] = measured) -> list[Finding]:
+    """Measure, hold against the budget, and keep the first measurement of this machine as its baseline."""
+    here = vars(provenance())
+    path = records.path_of(results, {**here, "network": NETWORK, "batch": BATCH})
+    known = records.read(path)
+    before = (known or {}).get("harness") if not save else None
+    fresh = measure()
+    if any((fresh[kind] or 0) > harness.BUDGET for kind in KINDS):
+        again = measure()
+        fresh = min(fresh, again, key=lambda found: found["overhead"])
+    if known is not None and before is None:
+        origin = {name: here[name] for name in records.ORIGIN}
+        records.write(path, {**known, "harness": {**fresh, **origin}})
+    return [_judged(name, fresh[kind], before, kind) for kind, name in KINDS.items() if fresh[kind] is not None]
+
+
+def _judged(name: str, value: float, before: Mapping[str, Any] | None, kind: str) -> Finding:
+    was = before[kind] if before and before[kind] is not None else None
+    limit = 100 * max(harness.BUDGET, was or 0.0)
+    found: Verdict = verdict(100 * value, 0.0 if was is None else 100 * was, limit)
+    note = "" if was is not None else f"no baseline yet; at most {100 * harness.BUDGET:g} % is allowed"
+    return Finding(
+        part=PART,
+        group="training loop",
+        quantity=name,
+        verdict=found if was is not None or found == "worse" else "new",
+        value=100 * value,
+        baseline=None if was is None else 100 * was,
+        limit=limit,
+        unit="%",
+        since=before["commit"] if before else "",
+        note=note,
+    )

@@ -1,0 +1,88 @@
+"""Reference points of convergence: what brief trainings with fixed seeds came to, one row each, with their origin.
+
+They stand in `results/regression/convergence.csv`. A point is of one recipe: where the run's key is another one today,
+it is no reference any more.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from benchmarks.provenance import ROOT
+from benchmarks.record import read_csv, write_whole
+from benchmarks.spec import BadInput
+
+Setting = tuple[str, str, str, int, str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """`loss`: mean cross-entropy of the last epoch's training batches; of a conversion, of the test images.
+
+    `top1`: percent of the test images. `epochs` is the parent's where the method itself trains none.
+    """
+
+    dataset: str
+    network: str
+    method: str
+    timesteps: int
+    scale: str
+    epochs: int
+    seed: int
+    key: str
+    loss: float
+    top1: float
+    commit: str
+    started: str
+    machine: str
+    device: str
+    threads: int
+    torch: str
+    data_sha256: str
+
+    @property
+    def setting(self) -> Setting:
+        """All that it is but for the seed."""
+        return self.dataset, self.network, self.method, self.timesteps, self.scale, self.epochs
+
+
+def path_of(results: Path) -> Path:
+    return results / "regression" / "convergence.csv"
+
+
+def read(results: Path) -> list[Point]:
+    """The points under the results folder, else those of the checkout. Raises BadInput for a file that holds none."""
+    path = next((p for p in map(path_of, (results, ROOT / "results")) if p.exists()), None)
+    return _stored(path) if path else []
+
+
+def _stored(path: Path) -> list[Point]:
+    types: dict[str, Any] = get_type_hints(Point)
+    try:
+        return [Point(**{name: kind(row[name]) for name, kind in types.items()}) for row in read_csv(path)]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise BadInput(f"{path} holds something else than reference points ({error})") from None
+
+
+def merge(new: Iterable[Point], results: Path) -> Path:
+    """Write points; those of the same settings that stood there before are gone. Returns the path."""
+    new, path = list(new), path_of(results)
+    replaced = {_without_epochs(point) for point in new}
+    kept = [point for point in (_stored(path) if path.exists() else []) if _without_epochs(point) not in replaced]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(Point)], lineterminator="\n")
+    writer.writeheader()
+    ordered = sorted([*kept, *new], key=lambda point: (point.dataset != "digits", *point.setting, point.seed))
+    writer.writerows(asdict(point) for point in ordered)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text.getvalue())
+    return path
+
+
+def _without_epochs(point: Point) -> tuple[Any, ...]:
+    return point.setting[:-1]
