@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmarks import exhaustion, launch, store
 from benchmarks.export import export
 from benchmarks.record import read_csv
 from benchmarks.spec import Run
+from benchmarks.training import Trainer
 
 DOOMED = Run("digits", "preact-resnet-tiny", "dsr-if", 2, 0, "smoke")
 FINE = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
@@ -86,11 +86,9 @@ class Silent:
 
 
 def short_of_memory(run: Run, *rest: Any) -> None:
-    """One run's process may have 24 MiB more than it has."""
+    """One run's training asks for more than there is: torch's own refusal, in the process of the run."""
     if run == DOOMED:
-        size = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmSize"))
-        allowed = int(size.split()[1]) * 1024 + 24 * 2**20
-        resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+        setattr(Trainer, "run", lambda *_: torch.empty(MUCH))  # noqa: B010
     work(run, *rest)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ import torch
 from benchmarks import execution, stops, store
 from benchmarks.execution import execute
 from benchmarks.identity import key
-from benchmarks.record import Result
+from benchmarks.record import Result, read_csv
 from benchmarks.spec import Run
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
@@ -19,12 +21,16 @@ SHORT = replace(LONG, timesteps=3)
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> tuple[Result, str]:
-    """The short run on its own: its result and its ledger."""
+def alone(tmp_path_factory) -> tuple[Result, dict[str, str]]:
+    """The short run on its own: its result, and what it counted."""
     results = tmp_path_factory.mktemp("alone")
     execute(ANN, results)
     result = execute(SHORT, results)
-    return result, (store.directory(results, SHORT) / store.LEDGER).read_text()
+    return result, counts(store.directory(results, SHORT))
+
+
+def counts(place: Path) -> dict[str, str]:
+    return {name: (place / name).read_text() for name in (store.LEDGER, store.RATES, store.NEUROBENCH)}
 
 
 def of_interest(result: Result) -> dict[str, object]:
@@ -40,12 +46,29 @@ def test_a_run_that_a_longer_one_passed_is_the_run_on_its_own(alone, tmp_path, m
     short = execute(SHORT, tmp_path)
     assert of_interest(short) == of_interest(alone[0])
     assert short.test_loss == pytest.approx(alone[0].test_loss)
-    assert (store.directory(tmp_path, SHORT) / store.LEDGER).read_text() == alone[1]
+    assert counts(store.directory(tmp_path, SHORT)) == alone[1]
     assert short.key == key(SHORT) != longer.key
     assert (short.acs, short.timesteps) != (longer.acs, 8)
     assert store.result(tmp_path, SHORT) == short
     shorter = execute(replace(SHORT, timesteps=2), tmp_path)  # of the longest too, not of the one that was taken
     assert (shorter.timesteps, shorter.neuron_updates) == (2, longer.neuron_updates / 4)
+
+
+def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(tmp_path):
+    execute(ANN, tmp_path)
+    execute(replace(LONG, timesteps=4), tmp_path)
+    place = store.directory(tmp_path, replace(LONG, timesteps=4))
+    old = json.loads((place / store.STOPS).read_text())
+    columns = "layer", "origin", "kind", "operations", "images", "dense_macs_per_step", "padded_macs_per_step"
+    for stop in old:
+        stop["ledger"] = [{**{name: row[name] for name in columns}, "origin_nonzero": 1} for row in stop["ledger"]]
+    (place / store.STOPS).write_text(json.dumps(old))
+    (place / store.RATES).unlink()
+    assert execute(SHORT, tmp_path).acs == old[2]["operations"]["acs"]
+    taken = store.directory(tmp_path, SHORT)
+    assert not (taken / store.RATES).exists()
+    assert not (taken / store.NEUROBENCH).exists()
+    assert read_csv(taken / store.LEDGER)[1]["operations"] == str(old[2]["ledger"][1]["operations"])
 
 
 def test_another_step_count_or_method_is_simulated_on_its_own(tmp_path):
