@@ -69,8 +69,9 @@ def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimal
 
 
 def _decimals(values: Sequence[float]) -> int:
-    """Four digits for the largest value and at least two for the smallest, but never more than four decimals."""
+    """Four digits for the largest value, at least two for the smallest; at most four decimals and six digits."""
     sizes = [abs(value) for value in values if math.isfinite(value) and value != 0]
     if not sizes:
         return 0
-    return min(4, max(0, 3 - math.floor(math.log10(max(sizes))), 1 - math.floor(math.log10(min(sizes)))))
+    largest, smallest = (math.floor(math.log10(size)) for size in (max(sizes), min(sizes)))
+    return min(4, max(0, 3 - largest, min(1 - smallest, 5 - largest)))

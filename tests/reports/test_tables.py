@@ -85,3 +85,4 @@ def test_a_column_has_one_number_of_decimals_and_loses_no_small_value() -> None:
     # Four digits of 1,234.5 need no decimals; two digits of 0.37 need two.
     assert numbers([1234.5, 88.0]) == [Cell("1,234"), Cell("88")]
     assert numbers([1234.5, 0.37, math.nan]) == [Cell("1,234.50"), Cell("0.37"), Cell(DASH)]
+    assert numbers([380.4408, 0.0001]) == [Cell("380.441"), Cell("0.000")]
