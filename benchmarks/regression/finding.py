@@ -42,12 +42,12 @@ class Finding:
     def _numbers(self) -> str:
         if self.value is None:
             return ""
-        now = f"{_rounded(self.value)} {self.unit}".rstrip()
+        now = f"{_rounded(self.value, self.unit)} {self.unit}".rstrip()
         if self.baseline is None:
             return now
         moved = _change(self.value, self.baseline, self.unit)
         allowed = "" if self.limit is None else f", allowed {_change(self.limit, self.baseline, self.unit)}"
-        return f"{now}, was {_rounded(self.baseline)} ({moved}{allowed})"
+        return f"{now}, was {_rounded(self.baseline, self.unit)} ({moved}{allowed})"
 
 
 def verdict(value: float, baseline: float, limit: float) -> Verdict:
@@ -70,5 +70,7 @@ def _change(value: float, baseline: float, unit: str) -> str:
     return f"{100 * (value / baseline - 1):+.1f} %" if baseline else f"{value - baseline:+.3g}"
 
 
-def _rounded(value: float) -> str:
+def _rounded(value: float, unit: str) -> str:
+    if unit == "%":
+        return f"{value:.2f}"
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
