@@ -1,0 +1,71 @@
+"""A claim of the paper as something that can turn out false, and the verdicts that there are.
+
+reproduced       the 95 % interval lies wholly on the claim's side
+close            the runs neither confirm nor exclude it: the interval reaches over the boundary
+not reproduced   the interval lies wholly on the other side
+not comparable   the claim is about something else than what was run; the reason stands beside it
+not run          runs are missing; which ones stands beside it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from reports.claims.evidence import Difference, Evidence
+
+Verdict = Literal["reproduced", "close", "not reproduced", "not comparable", "not run"]
+VERDICTS: tuple[Verdict, ...] = ("reproduced", "close", "not reproduced", "not comparable", "not run")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict with the statistic behind it, in words and numbers."""
+
+    verdict: Verdict
+    statistic: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`name` is its anchor, `where` its place in the paper; `judge` takes the evidence and a scale.
+
+    Claims about single neurons and about the cost of a step have no scale: `scaled` is False, and the scale is "".
+    """
+
+    name: str
+    where: str
+    statement: str
+    judge: Callable[[Evidence, str], Outcome]
+    scaled: bool = True
+
+
+def not_run(what: str) -> Outcome:
+    return Outcome("not run", f"no run of {what}")
+
+
+def above(found: Difference | None, margin: float, missing: str) -> Outcome:
+    """Is a difference larger than `margin` points?"""
+    if found is None:
+        return not_run(missing)
+    text = f"{found}, claimed above {margin:+g}"
+    if found.low > margin:
+        return Outcome("reproduced", text)
+    return Outcome("not reproduced" if found.high < margin else "close", text)
+
+
+def within(mean: float, half_90: float, margin: float, text: str) -> Outcome:
+    """Two one-sided 5 % tests (Schuirmann 1987): does the 90 % interval lie within +-`margin` of 0?"""
+    if -margin < mean - half_90 and mean + half_90 < margin:
+        return Outcome("reproduced", text)
+    outside = mean + half_90 < -margin or mean - half_90 > margin
+    return Outcome("not reproduced" if outside else "close", text)
+
+
+def worst(outcomes: list[Outcome]) -> Outcome:
+    """Of a claim with parts: it holds as far as its weakest part. Parts that were not run are named."""
+    judged = [outcome for outcome in outcomes if outcome.verdict in VERDICTS[:3]]
+    chosen = judged or outcomes
+    verdict = max((outcome.verdict for outcome in chosen), key=VERDICTS.index)
+    return Outcome(verdict, "; ".join(outcome.statistic for outcome in outcomes))

@@ -1,0 +1,112 @@
+"""The paper's tables with ours beside: published numbers, holes, scales apart, and the protocol's differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from invented import result, write_rows
+
+from benchmarks.methods import METHODS
+from benchmarks.networks import NETWORKS
+from benchmarks.spec import BadInput, variant
+from reports import environment, paper_tables, properties, protocol, published
+from reports.rows import read
+from reports.table import DASH, Table
+
+
+def frame(tmp_path: Path, *rows: dict[str, Any]) -> pd.DataFrame:
+    return read([write_rows(tmp_path / "rows.csv", *rows)])
+
+
+def cifar(**changes: Any) -> dict[str, Any]:
+    facts = {"dataset": "cifar10", "network": "preact-resnet18", "timesteps": 20, "test_images": 10_000}
+    return result(**facts | {"scale": "paper"} | changes)
+
+
+def line(table: Table, label: str, neuron: str) -> dict[str, str]:
+    heads = [f"{column.label} {column.unit}".strip() for column in table.columns]
+    (found,) = [row for row in table.rows if row[0].text == label and row[3].text == neuron]
+    return dict(zip(heads, (cell.text for cell in found), strict=True))
+
+
+def test_published_numbers_have_sources_and_name_methods_and_networks_that_exist() -> None:
+    rows = published.read()
+    assert rows["accuracy"].between(50, 100).all()
+    assert (rows[["source", "read_in", "network", "label"]] != "").all(axis=None)
+    named = rows[rows["method"] != ""]
+    assert {variant(method)[0] for method in named["method"]} <= set(METHODS)
+    assert set(named["our_network"]) <= set(NETWORKS)
+    assert not rows.duplicated(["table", "dataset", "label", "network", "neuron", "timesteps"]).any()
+    dsr = rows[(rows["table"] == "Tab. 2") & (rows["label"] == "DSR")]
+    assert dsr["accuracy"].tolist() == [95.24, 95.40, 78.20, 78.50, 67.74, 75.03, 77.27]
+
+
+def test_a_file_that_holds_something_else_is_refused_and_none_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "published.csv").write_text("dataset\ncifar10\n")
+    with pytest.raises(BadInput, match="lacks the columns table, label"):
+        published.read(tmp_path / "published.csv")
+    assert published.read(tmp_path / "none.csv").empty
+
+
+def test_ours_stands_beside_the_papers_and_scales_never_share_a_cell(tmp_path: Path) -> None:
+    rows = [
+        cifar(top1=95.0),
+        cifar(seed=1, top1=95.2),
+        cifar(scale="laptop", network="preact-resnet18-narrow", top1=50.0),
+    ]
+    rows += [cifar(scale="smoke", top1=10.0), cifar(network="resnet19", top1=1.0), cifar(timesteps=5, top1=2.0)]
+    tables = paper_tables.tables_of(frame(tmp_path, *rows), published.read())
+    assert [table.heading.split(":")[0] for table in tables] == ["Tab. 2 of the paper"] * 4 + ["Tab. 3 of the paper"]
+    dsr = line(tables[0], "DSR", "IF")
+    # mean 95.1, s = 0.1414, t(0.975, 1) = 12.706: half = 1.27
+    assert dsr["paper %"] == "95.24 (SD 0.17)"
+    assert dsr["ours, paper %, 95 %"] == "95.10 ± 1.27"
+    assert dsr["ours, laptop %, 95 %"].startswith("50.00 (")
+    assert line(tables[0], "DSR", "LIF")["ours, paper %, 95 %"] == DASH
+    assert "smoke" not in str(tables)
+
+
+def test_ranges_of_steps_and_missing_spreads_are_printed_as_they_are(tmp_path: Path) -> None:
+    tables = paper_tables.tables_of(frame(tmp_path, result()), published.read())
+    deng = line(tables[1], "Deng & Gu", "IF")
+    assert (deng["T"], deng["paper %"]) == ("400–600", "69.82")
+
+
+def test_properties_are_measured_per_family(tmp_path: Path) -> None:
+    rows = [
+        cifar(method="ann", timesteps=1, top1=60.0, key="plain"),
+        cifar(method="qcfs", timesteps=5, top1=30.0, parent_key="plain"),
+        cifar(method="qcfs", timesteps=64, top1=59.5, parent_key="plain"),
+        cifar(method="calibration@shift=0", timesteps=5, top1=59.9, parent_key="plain"),
+        cifar(method="stbp-tdbn", timesteps=5, top1=50.0),
+        cifar(method="dsr-lif", timesteps=5, top1=59.2),
+        cifar(method="dsr-if", timesteps=5, top1=55.0),
+        cifar(method="dsr-if", dataset="nmnist", top1=77.0, timesteps=5),
+    ]
+    (table,) = properties.tables_of(frame(tmp_path, *rows))
+    texts = [[cell.text for cell in row] for row in table.rows]
+    assert texts[0][1:] == ["high", "64 (qcfs)", "low", "not reached, T <= 5", "low", "5 (dsr-lif)"]
+    assert texts[1][2::2] == ["30.0 % (qcfs, n = 1)", "50.0 % (stbp-tdbn, n = 1)", "59.2 % (dsr-lif, n = 1)"]
+    assert texts[2] == [
+        *("accuracy on N-MNIST", "not applicable", DASH, "applicable", DASH, "applicable", "77.0 % (dsr-if, n = 1)")
+    ]
+
+
+def test_the_protocol_marks_what_differs_from_the_published_recipe(tmp_path: Path) -> None:
+    rows = frame(tmp_path, cifar(scale="laptop", network="preact-resnet18-narrow"), cifar())
+    (table,) = protocol.tables_of(rows)
+    found = {row[0].text: row[1:] for row in table.rows}
+    assert [cell.text for cell in found["epochs"]] == ["200", "8"]
+    assert found["epochs"][1].marks == protocol.DIFFERS
+    assert found["momentum"][1].marks == ""
+    assert [cell.text for cell in found["neuron.threshold"]] == ["6.0", "1.0"]
+
+
+def test_environment_and_data_are_listed_with_their_runs(tmp_path: Path) -> None:
+    machines, data = environment.tables_of(frame(tmp_path, result(), result(seed=1), result(seed=2, status="failed")))
+    assert [cell.text for cell in machines.rows[0]] == ["bench-01", "2", "cpu", "2", "3.11", "2.13", "1", "0"]
+    assert [cell.text for cell in data.rows[0]][:2] == ["digits", "2"]
+    assert data.rows[0][4].text == "aa"
