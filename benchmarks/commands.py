@@ -138,8 +138,9 @@ def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
     import reports
 
     target = results / "reports" / (f"{name}-smoke" if scale == "smoke" else name)
-    page, *_ = reports.write([path], target)
-    reports.show([path], console, details=False)
+    found = reports.read([path])
+    page, *_ = reports.write(found, target)
+    reports.show(found, console, details=False)
     console.print(f" rows   {path}\n page   {page}", highlight=False)
 
 
@@ -166,9 +167,10 @@ def report(
     studies = [path for path in chosen if path.name in store.STUDIES]
     runs = [path for path in chosen if path not in studies]
     measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
-    written = reports.write(runs, to or results / "reports" / "all", measured, studies, checks, energy, percent)
-    reports.show(runs, console, studies, energy, percent)
-    console.print(f" page   {written[0]}", highlight=False)
+    found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
+    page, *_ = reports.write(found, to or results / "reports" / "all")
+    reports.show(found, console)
+    console.print(f" page   {page}", highlight=False)
     return 0
 
 

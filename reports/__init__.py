@@ -1,111 +1,86 @@
-"""From result CSVs to tables: a page, Markdown, LaTeX, a terminal. Reads CSV files only and writes nothing back."""
+"""From result CSVs to tables, figures and a page. Reads CSV files and records only and writes nothing back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 
 from benchmarks.record import write_whole
 from reports import (
     beside,
+    claims,
     comparison,
     constants,
-    costs,
-    energy_lines,
-    energy_tables,
-    fit,
+    energy,
     html,
     latex,
     lemaire,
     markdown,
-    paired,
     perf,
     quantization,
     reach,
     regression,
+    sections,
     terminal,
-    training_tables,
 )
 from reports.figures import Figure
-from reports.table import Table
 
-__all__ = ["show", "write"]
+__all__ = ["Report", "read", "show", "write"]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Tables of runs, where their rows come from, and their raw numbers as files."""
+class Report:
+    """What there is to say; `headline` is the energy model of tables that show one energy."""
 
-    tables: Sequence[Table] = ()
-    details: Sequence[Table] = ()
-    origin: Mapping[str, str] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
+    contents: sections.Contents
+    headline: energy.EnergyModel
 
 
-def write(
+def read(
     csv_paths: Sequence[Path],
-    target_directory: Path,
     perf_paths: Iterable[Path] = (),
     study_paths: Sequence[Path] = (),
     history_paths: Sequence[Path] = (),
     energy_path: Path | None = None,
     percent: float | None = None,
-) -> list[Path]:
-    """Write `index.html`, `tables.md`, `tables.tex`, CSV files of raw numbers, and figures; return their paths.
+    whole: bool = False,
+) -> Report:
+    """All that the files say.
 
     Beside each of `csv_paths`, files of layers and of curves are read if they are there. `perf_paths`: records of
     `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`; `history_paths`: of `dsr-bench regression`;
-    `energy_path`: see `reports.constants`; `percent`: the accuracy whose cost in training is shown.
+    `energy_path`: see `reports.constants`; `percent`: the accuracy whose cost in training is shown; `whole`: these are
+    all results there are, so tables of the paper without a row of ours are shown too.
     Raises benchmarks.spec.BadInput for a file that is missing or is no result CSV, and where there is none.
     """
-    chosen = constants.read(energy_path)
-    found = _runs(csv_paths, bool(study_paths or history_paths), chosen, percent)
-    records, studies, histories = perf.read(perf_paths), quantization.read(study_paths), regression.read(history_paths)
-    tables = [*found.tables, *found.details]
-    tables += [table for record in records for table in perf.tables_of(record)]
-    tables += [table for study in studies for table in quantization.tables_of(study)]
-    tables += [regression.table_of(history) for history in histories]
-    figures = [figure for record in records for figure in perf.figures_of(record)]
-    figures += [figure for study in studies for figure in quantization.figures_of(study)]
-    figures += [figure for history in histories for figure in regression.figures_of(history)]
-    texts = {
-        "index.html": html.render(tables, found.origin, figures, chosen.headline),
-        "tables.md": markdown.render(tables, found.origin),
-        "tables.tex": latex.render(tables, found.origin),
-        **found.texts,
-    }
-    return _put(texts, figures, target_directory)
-
-
-def _runs(csv_paths: Sequence[Path], optional: bool, chosen: constants.Constants, percent: float | None) -> Found:
-    """All that is said of runs; nothing where they are optional."""
-    if optional and not csv_paths:
-        return Found()
-    frame = comparison.read(csv_paths)
-    layers = beside.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT)
-    curves = beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT)
-    costed = costs.with_costs(frame, chosen.headline)
-    return Found(
-        tables=[*comparison.compare(frame, chosen.headline), *paired.compare_twins(frame)],
-        details=[
-            *energy_tables.compare_energy(frame, layers, chosen),
-            *training_tables.compare_training(costed, curves, percent),
-            *fit.of_rows(costed),
-        ],
-        origin=comparison.origin(frame),
-        texts={
-            "tables.csv": _csv(comparison.aggregate(frame, chosen.headline)),
-            "energy.csv": _csv(energy_lines.numbers_of(frame, layers, chosen)),
-        },
+    optional = bool(study_paths or history_paths)
+    found = sections.Inputs(
+        chosen=constants.read(energy_path),
+        rows=None if optional and not csv_paths else comparison.read(csv_paths),
+        layers=beside.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT),
+        curves=beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT),
+        records=perf.read(perf_paths),
+        studies=quantization.read(study_paths),
+        histories=regression.read(history_paths),
+        percent=percent,
+        whole=whole,
     )
+    return Report(sections.of(found), found.chosen.headline)
 
 
-def _csv(numbers: pd.DataFrame) -> str:
-    return numbers.to_csv(index=False, lineterminator="\n")
+def write(report: Report, target_directory: Path) -> list[Path]:
+    """Write `index.html`, `tables.md`, `tables.tex`, CSV files of raw numbers, and figures; return their paths."""
+    contents = report.contents
+    texts = {
+        "index.html": html.render(contents, report.headline),
+        "tables.md": markdown.render(contents.tables, contents.origin),
+        "tables.tex": latex.render(contents.tables, contents.origin),
+        **{name: numbers.to_csv(index=False, lineterminator="\n") for name, numbers in contents.numbers.items()},
+    }
+    return _put(texts, contents.figures, target_directory)
 
 
 def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list[Path]:
@@ -121,16 +96,15 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
     return written
 
 
-def show(
-    csv_paths: Sequence[Path],
-    console: Console,
-    study_paths: Sequence[Path] = (),
-    energy_path: Path | None = None,
-    percent: float | None = None,
-    details: bool = True,
-) -> None:
-    """Print the tables to a terminal, without `details` only those of results. Raises BadInput as `write` does."""
-    found = _runs(csv_paths, bool(study_paths), constants.read(energy_path), percent)
-    tables = [*found.tables, *(found.details if details else ())]
-    tables += [table for study in quantization.read(study_paths) for table in quantization.tables_of(study)]
-    terminal.show(tables, found.origin, console)
+SUMMARY = ("results", "neurons")
+UNFIT = ("claims", "paper", "protocol")
+"""What a sweep's summary shows, and what is too wide for a terminal."""
+
+
+def show(report: Report, console: Console, details: bool = True) -> None:
+    """Print the tables to a terminal, without `details` only those of results, with them also how claims stand."""
+    contents = report.contents
+    chosen = [part for part in contents.sections if (part.name not in UNFIT if details else part.name in SUMMARY)]
+    terminal.show([table for part in chosen for table in part.tables], contents.origin, console)
+    for line in claims.summary(contents.ledger) if details else ():
+        console.print(f" claims {line}", highlight=False)

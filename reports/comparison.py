@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.cards import anchor
 from reports.costs import with_costs
 from reports.energy import FP32_45NM, EnergyModel
 from reports.notes import notes
@@ -92,7 +93,10 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
     seconds = [dagger + star for dagger, star in zip(_marks(lines["seconds_with_parent"], "†"), busy, strict=True)]
     mebibytes = lines["peak_memory_bytes"] / 2**20
     return [
-        (Column("method", numeric=False), [Cell(method) for method in lines["method"]]),
+        (
+            Column("method", numeric=False),
+            [Cell(line["method"], link=anchor(line)) for line in lines.to_dict("records")],
+        ),
         (Column("T"), [Cell(str(steps)) for steps in lines["timesteps"]]),
         (Column("n"), [Cell(str(seeds)) for seeds in lines["seeds"]]),
         (Column("accuracy", "%, 95 %"), [_accuracy(line) for line in lines.to_dict("records")]),

@@ -12,10 +12,11 @@ SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 
 
 class Cell(NamedTuple):
-    """Formatted text and the marks of its footnotes."""
+    """Formatted text, the marks of its footnotes, and on a page the anchor of what stands behind it."""
 
     text: str
     marks: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)

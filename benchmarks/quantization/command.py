@@ -94,7 +94,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
 def _show(console: Console, written: Path, target: Path) -> int:
     """Tables of what has been written, and a page of all that stands in its folder."""
     paths = [path for path in (written.with_name(name) for name in store.STUDIES) if path.exists()]
-    page, *_ = reports.write([], target, study_paths=paths)
-    reports.show([], console, [written])
+    page, *_ = reports.write(reports.read([], study_paths=paths), target)
+    reports.show(reports.read([], study_paths=[written]), console)
     console.print(f" rows   {written}\n page   {page}", highlight=False)
     return 0

@@ -93,7 +93,7 @@ def _conclude(console: Console, results: Path, findings: Sequence[Finding]) -> N
     verdict = f"[red]regression[/]: {bad} of {len(findings)}" if bad else f"no regression in {len(findings)}"
     console.print(f" {verdict} comparisons{f', {better} better' if better else ''}", highlight=False)
     if path is not None:
-        page, *_ = reports.write([], results / "reports" / "regression", history_paths=[path])
+        page, *_ = reports.write(reports.read([], history_paths=[path]), results / "reports" / "regression")
         console.print(f" history {path}\n page    {page}", highlight=False, soft_wrap=True)
 
 

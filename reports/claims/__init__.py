@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reports.claims import ablation, accuracy, cost, neurons
 from reports.claims.evidence import Evidence
@@ -33,13 +33,21 @@ def judged(evidence: Evidence) -> list[Judged]:
     ]
 
 
-def counts(ledger: list[Judged]) -> dict[str, dict[str, int]]:
+def counts(ledger: Sequence[Judged]) -> dict[str, dict[str, int]]:
     """Verdicts per scale, all of them, 0 included."""
     scales = dict.fromkeys(scale for _, scale, _ in ledger)
     return {s: {v: sum(o.verdict == v for _, at, o in ledger if at == s) for v in VERDICTS} for s in scales}
 
 
-def table_of(ledger: list[Judged]) -> Table:
+def summary(ledger: Sequence[Judged]) -> list[str]:
+    """A line per scale: how many claims have which verdict."""
+    return [
+        f"{scale or 'without a scale'}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.items() if n)}"
+        for scale, verdicts in counts(ledger).items()
+    ]
+
+
+def table_of(ledger: Sequence[Judged]) -> Table:
     """The whole ledger, one line per claim and scale."""
     columns = [
         (Column("claim", numeric=False), [Cell(claim.statement) for claim, _, _ in ledger]),

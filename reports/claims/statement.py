@@ -49,7 +49,7 @@ def above(found: Difference | None, margin: float, missing: str) -> Outcome:
     """Is a difference larger than `margin` points?"""
     if found is None:
         return not_run(missing)
-    text = f"{found}, claimed above {margin:+g}"
+    text = f"{found}, claimed above {margin:+g}" if margin else f"{found}, claimed above 0"
     if found.low > margin:
         return Outcome("reproduced", text)
     return Outcome("not reproduced" if found.high < margin else "close", text)

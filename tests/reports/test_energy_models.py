@@ -135,7 +135,7 @@ def test_constants_are_replaced_where_a_file_states_others(tmp_path: Path) -> No
 def test_the_whole_page_takes_the_file(tmp_path: Path) -> None:
     stated(tmp_path, "[fp32]\nmac_picojoules = 9.2\n[memory]\naccess = 'points'")
     rows = write_rows(tmp_path / "rows.csv", ann(method="ann"), result())
-    reports.write([rows], tmp_path / "page", energy_path=tmp_path / "energy.toml")
+    reports.write(reports.read([rows], energy_path=tmp_path / "energy.toml"), tmp_path / "page")
     page = (tmp_path / "page" / "index.html").read_text()
     assert "9.2 pJ per MAC" in page.partition("<footer>")[2]
     assert "10 pJ at 8 KiB, 20 pJ at 32 KiB, 100 pJ at 1024 KiB (points, as SpikingJelly); the other" in page

@@ -126,7 +126,7 @@ def write_layers(path: Path, *layers: dict[str, Any]) -> None:
 def test_layers_beside_the_rows_fill_the_column(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.csv", ann(method="ann"), result(key="k"), result(method="dsr-lif", key="l"))
     write_layers(tmp_path / "rows-layers.csv", CONV, LINEAR, CONV | {"key": "of another sweep"})
-    reports.write([rows, rows], tmp_path / "page")
+    reports.write(reports.read([rows, rows]), tmp_path / "page")
     numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")
     found = picojoules(CONV, LINEAR)
     assert numbers.loc["dsr-if", "memory model"] == pytest.approx(found["total"] * 1e-6)
@@ -137,7 +137,7 @@ def test_layers_beside_the_rows_fill_the_column(tmp_path: Path) -> None:
 def test_methods_whose_neurons_leak_pay_for_it(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.csv", result(key="k"), result(method="stbp-tdbn", key="l"))
     write_layers(tmp_path / "rows-layers.csv", CONV, CONV | {"key": "l"})
-    reports.write([rows], tmp_path / "page")
+    reports.write(reports.read([rows]), tmp_path / "page")
     numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")["memory model"]
     assert numbers["stbp-tdbn"] - numbers["dsr-if"] == pytest.approx(3.2 * 96 * 1e-6)
 

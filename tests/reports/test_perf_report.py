@@ -65,7 +65,7 @@ def test_an_earlier_record_gives_a_column_of_its_own() -> None:
 def test_the_report_holds_table_and_figures(tmp_path: Path) -> None:
     (tmp_path / "perf.json").write_text(json.dumps(RECORD))
     csv = write_rows(tmp_path / "rows.csv", result())
-    written = reports.write([csv], tmp_path / "report", [tmp_path / "perf.json"])
+    written = reports.write(reports.read([csv], [tmp_path / "perf.json"]), tmp_path / "report")
     names = {path.name for path in written}
     drawn = {f"{what}-tiny-b8-abacus-2-cores.{ending}" for what in ("step-time", "memory") for ending in ("svg", "pdf")}
     assert drawn <= names

@@ -77,15 +77,16 @@ def test_two_runs_have_tables_and_figures_of_their_own(tmp_path: Path) -> None:
 
 def test_studies_stand_in_a_report_with_runs_or_alone(tmp_path: Path) -> None:
     studies = [COMMITTED, layers(tmp_path / "quantization-layers.csv")]
-    alone = reports.write([], tmp_path / "alone", study_paths=studies)
+    alone = reports.write(reports.read([], study_paths=studies), tmp_path / "alone")
     assert not any(path.name == "tables.csv" for path in alone)
     page = (tmp_path / "alone" / "index.html").read_text()
     assert page.count("<figure>") == 10
     assert page.count("<table>") == 2
     for text in ("Quantisation error of single neurons", "input current (V)", "clamp", "time steps T"):
         assert text in page
-    reports.write([write_rows(tmp_path / "rows.csv", result())], tmp_path / "both", study_paths=studies[1:])
-    assert (tmp_path / "both" / "index.html").read_text().count("<table>") == 4 + 1
+    rows = write_rows(tmp_path / "rows.csv", result())
+    reports.write(reports.read([rows], study_paths=studies[1:]), tmp_path / "both")
+    assert (tmp_path / "both" / "index.html").read_text().count("<table>") == 4 + 1 + 2
 
 
 def test_the_same_rows_draw_the_same_figures(tmp_path: Path) -> None:
@@ -102,4 +103,4 @@ def test_what_is_no_study_is_named(tmp_path: Path, text: str) -> None:
 
 def test_without_any_file_there_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no CSV file to report on"):
-        reports.write([], tmp_path / "report")
+        reports.read([])

@@ -53,7 +53,7 @@ def test_a_line_is_the_latest_check_of_a_quantity(tmp_path: Path) -> None:
 
 def test_a_figure_shows_every_check_and_the_threshold(tmp_path: Path) -> None:
     path = history(tmp_path / "h.csv", *CHECKS)
-    written = reports.write([], tmp_path / "page", history_paths=[path])
+    written = reports.write(reports.read([], history_paths=[path]), tmp_path / "page")
     figures = sorted(found.name for found in written if found.suffix == ".svg")
     assert figures == ["regression-convergence-accuracy-abacus.svg", "regression-steps-train-step-abacus.svg"]
     page = (tmp_path / "page" / "index.html").read_text()

@@ -20,7 +20,7 @@ from reports.table import Cell, Column, Table
 
 def test_write_leaves_a_page_markdown_latex_and_raw_numbers(tmp_path: Path) -> None:
     target = tmp_path / "new" / "report"
-    written = reports.write([write_rows(tmp_path / "rows.csv", result(top1=90.123456))], target)
+    written = reports.write(reports.read([write_rows(tmp_path / "rows.csv", result(top1=90.123456))]), target)
     assert [path.name for path in written] == ["index.html", "tables.md", "tables.tex", "tables.csv", "energy.csv"]
     assert sorted(written) == sorted(target.iterdir())
     raw = pd.read_csv(target / "tables.csv").iloc[0]
@@ -61,7 +61,7 @@ def test_markdown_keeps_its_columns_whatever_a_name_holds(tmp_path: Path) -> Non
 def shown(tmp_path: Path, width: int, is_terminal: bool) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=is_terminal, color_system="standard")
     rows = write_rows(tmp_path / "rows.csv", ann(), conversion(), result(scale="smoke"))
-    reports.show([rows], console, details=False)
+    reports.show(reports.read([rows]), console, details=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -102,4 +102,5 @@ def test_reports_never_load_torch_mlflow_or_the_rest_of_the_harness() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "mlflow", "dsr", "baselines"} & set(loaded)
     harness = {name for name in loaded if name.startswith("benchmarks")}
-    assert harness == {"benchmarks", "benchmarks.record", "benchmarks.spec"}
+    planning = {"identity", "recipes", "recipes_imagenet", "record", "spec", "sweeps"}
+    assert harness == {"benchmarks", *(f"benchmarks.{name}" for name in planning)}

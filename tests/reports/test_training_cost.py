@@ -198,7 +198,7 @@ def test_a_step_without_room_has_dashes_and_a_note() -> None:
 
 def test_the_page_holds_every_table(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.csv", ann(method="ann"), *(result(timesteps=t) for t in (2, 4, 8)))
-    reports.write([rows], tmp_path / "page", percent=70.0)
+    reports.write(reports.read([rows], percent=70.0), tmp_path / "page")
     for name in ("index.html", "tables.md", "tables.tex"):
         text = (tmp_path / "page" / name).read_text()
         for heading in ("Energy by model", "Break-even firing rates", "Training cost", "Cost of a training step"):

@@ -1,0 +1,151 @@
+"""Run cards: what stands behind a line of a table, one card per data set, network, scale, method and T.
+
+A card has the command that makes the line again, the recipe, every seed with its key and commit, learning curves and
+what its layers did, all from the committed rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.identity import key
+from benchmarks.recipes import resolve
+from benchmarks.spec import BadInput, Run
+from reports.protocol import settings
+from reports.table import Cell, Column, Table, laid_out, numbers
+
+LINE = ["dataset", "network", "scale", "method", "timesteps"]
+WIDTH, HEIGHT = 240, 80
+
+
+@dataclass(frozen=True)
+class Card:
+    """`recipe`: setting to value, empty where the method is not known here; `stale`: today's recipe is another."""
+
+    anchor: str
+    title: str
+    badge: str
+    command: str
+    sources: str
+    recipe: Mapping[str, str]
+    stale: bool
+    seeds: Table
+    curves: str
+    layers: Table | None
+
+
+def anchor(line: Mapping[Any, Any]) -> str:
+    """The card's name in links: `run-cifar10-...-T5`."""
+    text = "-".join(["run", *(str(line[name]) for name in LINE[:4])])
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text) + f"-T{line['timesteps']}"
+
+
+def of(frame: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[Card]:
+    """The cards of all lines, in the order of the rows. `frame` holds costs."""
+    by_key = {
+        name: dict(iter(rows.groupby("key", sort=False))) for name, rows in (("curves", curves), ("layers", layers))
+    }
+    return [
+        _card(dict(zip(LINE, identity, strict=True)), rows, by_key["curves"], by_key["layers"])
+        for identity, rows in frame.groupby(LINE, sort=False)
+    ]
+
+
+def _card(
+    line: Mapping[str, Any],
+    rows: pd.DataFrame,
+    curves: Mapping[Any, pd.DataFrame],
+    layers: Mapping[Any, pd.DataFrame],
+) -> Card:
+    first = Run(**{name: line[name] for name in LINE}, seed=int(rows["seed"].iloc[0]))
+    recipe, sources, stale = _recipe(first, rows)
+    drawn = {row["seed"]: curves[row["key"]] for row in rows.to_dict("records") if row["key"] in curves}
+    counted = next((layers[one] for one in rows["key"] if one in layers), None)
+    where = f"--dataset {line['dataset']} --network {line['network']} --method {line['method']}"
+    return Card(
+        anchor=anchor(line),
+        title=f"{line['method']}, T = {line['timesteps']}, {line['network']} on {line['dataset']}",
+        badge=f"scale {line['scale']}",
+        command=f"dsr-bench run {where} -T {line['timesteps']} --seed {first.seed} --scale {line['scale']}",
+        sources=sources,
+        recipe=recipe,
+        stale=stale,
+        seeds=_seeds(rows),
+        curves=sparkline(drawn),
+        layers=None if counted is None else _layers(counted),
+    )
+
+
+def _recipe(run: Run, rows: pd.DataFrame) -> tuple[Mapping[str, str], str, bool]:
+    """Today's recipe, and whether it is another than the row's; nothing for a method of somebody else's package."""
+    try:
+        return settings(run), resolve(run).sources, key(run) != rows["key"].iloc[0]
+    except (BadInput, KeyError, TypeError):
+        return {}, "", False
+
+
+def _seeds(rows: pd.DataFrame) -> Table:
+    marks = ["*" if busy else "" for busy in rows["busy"]]
+    columns: list[tuple[Column, list[Cell]]] = [
+        (Column("seed", numeric=False), [Cell(str(seed)) for seed in rows["seed"]]),
+        (Column("status", numeric=False), [Cell(_told(row)) for row in rows.to_dict("records")]),
+        (Column("last", "%"), numbers(rows["top1"].tolist(), decimals=2)),
+        (Column("best", "%"), numbers(rows["top1_best"].tolist(), decimals=2)),
+        (Column("selected", "%"), numbers(rows["top1_validation_selected"].tolist(), decimals=2)),
+        (Column("training", "s"), numbers(rows["train_seconds"].tolist(), marks, decimals=0)),
+        (Column("started", numeric=False), [Cell(_text(text)[:16]) for text in rows["started"]]),
+        (Column("machine", numeric=False), [Cell(_text(text)) for text in rows["machine"]]),
+        (Column("commit", numeric=False), [Cell(_text(text)[:12]) for text in rows["commit"]]),
+        (Column("key", numeric=False), [Cell(text) for text in rows["key"]]),
+    ]
+    headings, cells = laid_out(columns)
+    return Table("Seeds", "", "Seeds", headings, cells, ())
+
+
+def _told(row: Mapping[Any, Any]) -> str:
+    return str(row["status"]) if pd.isna(row["reason"]) else f"{row['status']}: {row['reason']}"
+
+
+def _text(text: Any) -> str:
+    return "" if pd.isna(text) else str(text)
+
+
+def _layers(rows: pd.DataFrame) -> Table:
+    """Of one seed: what each layer accumulates or multiplies, and how often its neurons fire."""
+    rate = rows["output_spikes"] / (rows["output_neurons"] * rows["timesteps"])
+    columns: list[tuple[Column, list[Cell]]] = [
+        (Column("layer", numeric=False), [Cell(name) for name in rows["layer"]]),
+        (Column("operation", numeric=False), [Cell(_text(name)) for name in rows["operation"]]),
+        (Column("counted as", numeric=False), [Cell(_text(name)) for name in rows["kind"]]),
+        (Column("operations", "per image"), numbers(rows["operations"].tolist(), decimals=0)),
+        (Column("dense MACs", "per step"), numbers(rows["dense_macs_per_step"].tolist(), decimals=0)),
+        (Column("firing rate", "per step"), numbers(rate.tolist(), decimals=3)),
+    ]
+    headings, cells = laid_out(columns)
+    return Table("Layers", "", "Layers", headings, cells, ())
+
+
+def sparkline(curves: Mapping[Any, pd.DataFrame]) -> str:
+    """Test accuracy against epoch as a small SVG, a line per seed; nothing without curves."""
+    points = {seed: rows[["epoch", "test_top1"]].dropna().to_numpy().tolist() for seed, rows in curves.items()}
+    points = {seed: line for seed, line in points.items() if len(line) > 1}
+    if not points:
+        return ""
+    epochs = [epoch for line in points.values() for epoch, _ in line]
+    tops = [top1 for line in points.values() for _, top1 in line]
+    low, high, first, last = min(tops), max(tops), min(epochs), max(epochs)
+
+    def placed(line: Sequence[Sequence[float]]) -> Iterable[str]:
+        for epoch, top1 in line:
+            x = 4 + (WIDTH - 8) * (epoch - first) / (last - first)
+            y = HEIGHT - 4 - (HEIGHT - 8) * (top1 - low) / ((high - low) or 1)
+            yield f"{x:.1f},{y:.1f}"
+
+    lines = "".join(f'<polyline points="{" ".join(placed(line))}"/>' for line in points.values())
+    label = f"test accuracy, epoch {first:g} to {last:g}: {low:.1f} to {high:.1f} %"
+    return f'<svg class="spark" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{lines}</svg>'

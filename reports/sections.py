@@ -1,0 +1,142 @@
+"""What a report consists of, in its order: sections of tables and figures, the claims' verdicts, and run cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from reports import (
+    cards,
+    claims,
+    comparison,
+    constants,
+    costs,
+    energy_lines,
+    energy_tables,
+    environment,
+    fit,
+    paired,
+    paper_tables,
+    perf,
+    properties,
+    protocol,
+    published,
+    quantization,
+    regression,
+    training_tables,
+)
+from reports.figures import Figure
+from reports.table import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """`name` is its anchor."""
+
+    name: str
+    title: str
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that was read. `rows`: of runs, None where none are reported; `whole`: all that is committed."""
+
+    chosen: constants.Constants
+    rows: pd.DataFrame | None = None
+    layers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    records: Sequence[perf.Record] = ()
+    studies: Sequence[pd.DataFrame] = ()
+    histories: Sequence[pd.DataFrame] = ()
+    percent: float | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Contents:
+    sections: Sequence[Section]
+    ledger: Sequence[claims.Judged] = ()
+    cards: Sequence[cards.Card] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> list[Table]:
+        return [table for section in self.sections for table in section.tables]
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [figure for section in self.sections for figure in section.figures]
+
+
+def of(read: Inputs) -> Contents:
+    """Everything that can be said from what was read; a section that has nothing to say is left out."""
+    on_steps = _steps(read)
+    on_neurons = Section(
+        "neurons",
+        "Neurons against the mapping",
+        [table for study in read.studies for table in quantization.tables_of(study)],
+        [figure for study in read.studies for figure in quantization.figures_of(study)],
+    )
+    history = Section(
+        "history",
+        "Regressions",
+        [regression.table_of(found) for found in read.histories],
+        [figure for found in read.histories for figure in regression.figures_of(found)],
+    )
+    if read.rows is None:
+        return Contents(_said([on_steps, on_neurons, history]))
+    frame, model = read.rows, read.chosen.headline
+    costed = costs.with_costs(frame, model)
+    numbers = published.read()
+    evidence = read.whole or frame["scale"].isin(paper_tables.EVIDENCE).any()
+    of_paper = numbers if read.whole else numbers[numbers["dataset"].isin(frame["dataset"])]
+    ledger = claims.judged(_evidence(read, costed, numbers)) if evidence and len(of_paper) else []
+    beside = paper_tables.tables_of(frame, of_paper) if evidence else []
+    sections = [
+        Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
+        Section("paper", "The paper's tables", [*properties.tables_of(frame), *beside]),
+        Section("results", "Results", [*comparison.compare(frame, model), *paired.compare_twins(frame)]),
+        Section("energy", "Energy", energy_tables.compare_energy(frame, read.layers, read.chosen)),
+        Section(
+            "cost",
+            "Training cost",
+            [*training_tables.compare_training(costed, read.curves, read.percent), *fit.of_rows(costed)],
+        ),
+        on_steps,
+        on_neurons,
+        Section("protocol", "Protocol, machines, data", [*protocol.tables_of(frame), *environment.tables_of(frame)]),
+        history,
+    ]
+    return Contents(
+        sections=_said(sections),
+        ledger=ledger,
+        cards=cards.of(costed, read.curves, read.layers),
+        origin=comparison.origin(frame),
+        numbers={
+            "tables.csv": comparison.aggregate(frame, model),
+            "energy.csv": energy_lines.numbers_of(frame, read.layers, read.chosen),
+        },
+    )
+
+
+def _said(sections: Sequence[Section]) -> list[Section]:
+    return [section for section in sections if section.tables or section.figures]
+
+
+def _steps(read: Inputs) -> Section:
+    return Section(
+        "steps",
+        "Cost of a step",
+        [table for record in read.records for table in perf.tables_of(record)],
+        [figure for record in read.records for figure in perf.figures_of(record)],
+    )
+
+
+def _evidence(read: Inputs, costed: pd.DataFrame, numbers: pd.DataFrame) -> claims.Evidence:
+    studies = next((study for study in read.studies if "study" in study), pd.DataFrame())
+    return claims.Evidence(costed[costed["status"] == "done"], studies, read.records, numbers)
