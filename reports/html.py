@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import claims, latex
+from reports import claims, latex, protocol
 from reports.claims.statement import VERDICTS
 from reports.energy import FP32_45NM, EnergyModel
 from reports.sections import Contents
@@ -34,6 +34,7 @@ def render(contents: Contents, model: EnergyModel = FP32_45NM) -> str:
         cards=contents.cards,
         foot={"energy": str(model), **contents.origin},
         dash=DASH,
+        differs=protocol.DIFFERS,
         accuracies=ACCURACIES,
         latex=lambda table: latex.render([table], {}),
         csv=csv,
