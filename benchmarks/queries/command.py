@@ -1,0 +1,49 @@
+"""`dsr-bench best`, `diff`, `why`: the words of the command line, and what is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import store
+
+app = typer.Typer()
+console = Console()
+RunArgument = Annotated[str, typer.Argument(help="A run's directory, or its key, or how the key begins.")]
+
+
+@app.command()
+def best(
+    files: Annotated[list[Path] | None, typer.Argument(help="CSV files; default: all directly under results.")] = None,
+    max_energy: Annotated[str | None, typer.Option(help="Of one image: 1uJ, 0.5mJ; pJ, nJ, uJ, µJ, mJ, J.")] = None,
+    min_accuracy: Annotated[float | None, typer.Option(help="In percent.")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="Of training: 500MiB; KiB, MiB, GiB, MB, GB.")] = None,
+    max_timesteps: Annotated[int | None, typer.Option(help="The largest T.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="One data set instead of all.")] = None,
+    scale: Annotated[str | None, typer.Option(help="One scale instead of all.")] = None,
+    by: Annotated[str, typer.Option(help="What is best: accuracy, energy, time or memory.")] = "accuracy",
+    count: Annotated[int, typer.Option(help="Lines of a table.")] = 10,
+    energy: Annotated[Path | None, typer.Option(help="TOML file of energy constants; see results/README.md.")] = None,
+) -> None:
+    """Which committed results keep to some bounds, best first. Exit code 1: none."""
+    from reports import bounds, terminal
+    from reports.best import Question
+    from reports.best import best as answer
+
+    limits = bounds.Bounds(
+        accuracy=min_accuracy,
+        energy=bounds.energy(max_energy, "--max-energy"),
+        memory=bounds.memory(max_memory, "--max-memory"),
+        timesteps=max_timesteps,
+    )
+    question = Question(limits, dataset, scale, by, count)
+    named = files or [path for path in sorted(store.results_root().glob("*.csv")) if store.holds_rows(path)]
+    found = answer([path for path in named if path.name not in store.STUDIES], question, energy)
+    if found.tables:
+        terminal.show(found.tables, found.origin, console)
+    for miss in found.misses:
+        console.print(miss, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if found.tables else 1)
