@@ -45,5 +45,31 @@ def best(
     if found.tables:
         terminal.show(found.tables, found.origin, console)
     for miss in found.misses:
-        console.print(miss, markup=False, highlight=False, soft_wrap=True)
+        _say(miss)
     raise typer.Exit(0 if found.tables else 1)
+
+
+@app.command()
+def diff(a: RunArgument, b: RunArgument) -> None:
+    """What differs between two runs: recipe, code, data, environment, results."""
+    from benchmarks.queries import differing
+    from benchmarks.queries.found import find
+    from reports import terminal
+
+    results = store.results_root()
+    pair = find(a, results), find(b, results)
+    for letter, one in zip("AB", pair, strict=True):
+        _say(f"{letter}  {one}")
+    console.print()
+    shown = differing.tables(*pair)
+    for table in shown:
+        if table.rows:
+            terminal.show_table(table, console)
+        else:
+            _say(f"{table.title}\n\n" + "\n".join(table.notes) + "\n")
+    if same := differing.the_same(shown):
+        _say(f"the same: {same}")
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
