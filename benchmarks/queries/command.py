@@ -71,5 +71,20 @@ def diff(a: RunArgument, b: RunArgument) -> None:
         _say(f"the same: {same}")
 
 
+@app.command()
+def why(run: RunArgument) -> None:
+    """How a run differs from the paper's row, or its method's own paper's, and whether the two can be compared."""
+    from benchmarks.queries.found import find
+    from benchmarks.queries.why import explain
+    from reports import terminal
+
+    known = find(run, store.results_root())
+    _say(f"{known}\n")
+    table, conclusion = explain(known)
+    if table:
+        terminal.show_table(table, console)
+    _say(conclusion)
+
+
 def _say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)

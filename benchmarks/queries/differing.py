@@ -15,7 +15,7 @@ CODE = ("commit", "dirty")
 DATA = ("data_sha256", "data_source")
 ENVIRONMENT = ("machine", "device", "threads", "torch", "python")
 SECTIONS = ("Run", "Recipe", "Code", "Data", "Environment")
-ALL = ("train_images", "test_images")
+UNLIMITED = {"train_images": "all", "test_images": "all", "classes": "all", "image_size": "as shipped"}
 HASHES = ("commit", "data_sha256", "parent's key")
 
 
@@ -51,7 +51,7 @@ def flat(recipe: Recipe) -> dict[str, Any]:
 def written(name: str, value: Any) -> str:
     """A setting as text: what there is none of is a dash, a split without a limit is all of it."""
     if value is None:
-        return "all" if name in ALL else DASH
+        return UNLIMITED.get(name, DASH)
     if name in HASHES:
         return str(value)[:12]
     if isinstance(value, bool):
