@@ -21,15 +21,13 @@ HASHES = ("commit", "data_sha256", "parent's key")
 
 def tables(a: Known, b: Known) -> list[Table]:
     """A table for each section that differs: the run, its recipe, code, data, environment and results."""
-    pairs = {
+    pairs: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         "Run": (asdict(a.run), asdict(b.run)),
         "Recipe": (_recipe(a), _recipe(b)),
-        **{
-            section: tuple({name: one.row.get(name) for name in names} for one in (a, b))
-            for section, names in zip(SECTIONS[2:], (CODE, DATA, ENVIRONMENT), strict=True)
-        },
     }
-    sections = [_table(section, *pair, notes=tuple(_notes(section, a, b))) for section, pair in pairs.items()]
+    for section, names in zip(SECTIONS[2:], (CODE, DATA, ENVIRONMENT), strict=True):
+        pairs[section] = _part(a, names), _part(b, names)
+    sections = [_table(section, *pair, tuple(_notes(section, a, b))) for section, pair in pairs.items()]
     return [table for table in [*sections, changed(a, b)] if table.rows or table.notes]
 
 
@@ -57,6 +55,10 @@ def written(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _part(one: Known, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: one.row.get(name) for name in names}
 
 
 def _recipe(one: Known) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from benchmarks.spec import Run, variant
 from reports.table import DASH
 
 SILENT = (DASH, "")
-RESULTS = "README, Results so far"
+RESULTS = "README, Results"
 
 
 def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]:
@@ -18,11 +18,11 @@ def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]
         case "gradient" if run.dataset in ("nmnist", "cifar10dvs", "cifar10dvs-sim"):
             return "down", "README, Limits: N-MNIST"
         case "gradient":
-            return "unknown", f"{RESULTS}: pairs of seeds show no difference"
+            return "unknown", f"{RESULTS}: pairs show no difference"
         case "reported epoch":
-            return "unknown", "results/README.md: best on test is optimistic"
+            return "unknown", "results/README.md: the best is optimistic"
         case "epochs" if base.startswith(("dsr-if", "dsr-lif", "stbp")) and here == "8":
-            return "down", f"{RESULTS}: eight epochs are few for spiking networks"
+            return "down", f"{RESULTS}: eight epochs are few"
         case "V at the start" if base in ("dsr-if", "dsr-if-rep") and run.scale != "paper" and _less(here, published):
             return "up", "recipes.py: short trainings from V = 6, 2, 1"
         case "alpha" if base == "dsr-if" and here == "1":
@@ -40,7 +40,7 @@ def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]
 def _of_baselines(run: Run, base: str, what: str, here: str) -> tuple[str, str]:
     match what:
         case "augmentation" | "parent's augmentation" if base.startswith("qcfs") and here == "crop-flip":
-            return "down", "failed reproductions of QCFS mostly lack AutoAugment"
+            return "down", "issues: reproductions fail without AutoAugment"
         case "L" | "parent's L" if base.startswith("qcfs-l8"):
             return "up", f"{RESULTS}: conversions"
         case "surrogate" if here == "triangle":

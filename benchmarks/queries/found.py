@@ -95,14 +95,14 @@ def _recipe_of(place: Path) -> Recipe | None:
 
 def _resolved(key: str | None, rows: Mapping[str, tuple[Row, str]]) -> Recipe | None:
     """The recipe of a committed row, if it is still the one that the key is made of."""
-    if key not in rows:
+    if key is None or key not in rows:
         return None
     run = _run(rows[key][0])
     return resolve(run) if key_of(run) == key else None
 
 
 def _run(row: Row) -> Run:
-    return Run(**{name: int(row[name]) if name in NUMERIC else row[name] for name in RUN})
+    return Run(**{name: row[name] for name in RUN} | {name: int(row[name]) for name in ("timesteps", "seed")})
 
 
 def _ancestors(key: str | None, places: Mapping[str, Path], rows: Mapping[str, tuple[Row, str]]) -> tuple[Row, ...]:

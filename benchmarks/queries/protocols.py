@@ -29,7 +29,7 @@ MEASURED_ON = "images thresholds are measured on"
 LONG = (512, 1024, 2048)
 WARM_UP = "warmup_iterations"
 SCHEDULE = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", WARM_UP, "augmentation", "optimizer")
-EPOCH_UNKNOWN = "not stated; the released code prints the best on test"
+EPOCH_UNKNOWN = "not stated; its code prints the best"
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def _own(run: Run) -> Protocol | None:
             own = Protocol("Bu et al. 2022 (QCFS)", replace(run, method=method), networks, (2, 4, 8, 16, 32, 64, *LONG))
         case "calibration" | "calibration-published" | "ann-published":
             method = run.method if run.method == "ann-published" else "calibration-published"
-            networks = ("vgg16", "a variant of ResNet-18")
-            own = Protocol("Li et al. 2021 (calibration)", replace(run, method=method), networks, (32, 64, *LONG))
+            at = replace(run, method=method)
+            own = Protocol("Li et al. 2021 (calibration)", at, ("vgg16", "a variant of ResNet-18"), (32, 64, *LONG))
             if run.method != "ann-published":
                 own = replace(own, beyond=((MEASURED_ON, "a few training batches", "512"),))
         case "deng-gu":

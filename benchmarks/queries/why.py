@@ -19,7 +19,7 @@ from benchmarks.recipes import resolve
 from benchmarks.spec import Recipe, Run, variant
 from reports.table import DASH, Cell, Column, Table, laid_out, warning_of
 
-LAST = "the last; the best on test stands beside it"
+LAST = "last; the best stands beside it"
 LEGEND = "Accuracy: which way a difference may move it, where the suite's results, the paper or its code say so."
 WHOLE = ("official files", "ImageNet, whole", "CIFAR10-DVS, ")
 NO_DIFFERENCE = ("parent", "revision")
@@ -91,9 +91,7 @@ def _of_the_run(one: Known, found: Protocol) -> Iterator[Difference]:
     if base == "ann" and "DSR" in found.where:
         yield _judged(run, "readout", "ReLU of normalised logits", "logits")
     if (source := one.row.get("data_source")) and not source.startswith(WHOLE):
-        yield _judged(
-            run, "data", "the whole set as its authors ship it", textwrap.shorten(source, 60, placeholder=" ...")
-        )
+        yield _judged(run, "data", "as its authors ship it", textwrap.shorten(source, 56, placeholder=" ..."))
     if one.row.get("status") != "done":
         yield _judged(run, "status", "done", one.row.get("status") or "has not ended")
     seeds = f"mean of {found.seeds}" if found.seeds else DASH
@@ -142,7 +140,7 @@ def _setting(name: str, values: Mapping[str, Any]) -> str:
 
 def _open(found: Protocol) -> Iterator[Difference]:
     for what, here in found.unstated:
-        yield Difference(what, "not stated", here, "unknown", stated=False)
+        yield Difference(what, "not known", here, "unknown", stated=False)
 
 
 def _judged(run: Run, what: str, published: str, here: str, stated: bool = True) -> Difference:

@@ -53,7 +53,7 @@ def test_the_published_runs_differ_in_nothing_that_is_stated(run: Run, tmp_path:
     table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source=source))
     assert said.startswith("Comparable with DSR, ")
     assert {published for published, _, _ in lines(table).values()} <= {
-        "mean of 3", DASH, "not stated", "not stated; the released code prints the best on test",
+        "mean of 3", DASH, "not known", "not stated; its code prints the best",
     }  # fmt: skip
 
 
@@ -94,8 +94,8 @@ def test_a_few_steps_are_no_row_of_the_figure(tmp_path: Path) -> None:
 
 def test_between_5_and_20_steps_what_is_not_published_is_said(tmp_path: Path) -> None:
     found = lines(asked(tmp_path, replace(PAPER, method="dsr-lif", timesteps=10))[0])
-    assert found["learning rate between T = 5 and 20"] == ("not stated", "0.1", "unknown")
-    assert found["LIF's alpha there"] == ("not stated", "0.4", "unknown")
+    assert found["learning rate between T = 5 and 20"] == ("not known", "0.1", "unknown")
+    assert found["LIF's alpha there"] == ("not known", "0.4", "unknown")
 
 
 def test_the_other_gradient_is_no_row_of_the_paper(tmp_path: Path) -> None:
