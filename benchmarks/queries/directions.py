@@ -6,6 +6,7 @@ from benchmarks.spec import Run, variant
 from reports.table import DASH
 
 SILENT = (DASH, "")
+STARTS = ("calibration", "threshold-balancing-half")
 RESULTS = "README, Results"
 
 
@@ -47,7 +48,7 @@ def _of_baselines(run: Run, base: str, what: str, here: str) -> tuple[str, str]:
             return "up", f"{RESULTS}: stbp-variants"
         case "surrogate width" if base == "stbp-tdbn" and "surrogate=" not in run.method and here in ("0.5", "2.5"):
             return "down", f"{RESULTS}: stbp-variants"
-        case "membrane at the start, in V" if base == "calibration" and here == "0.5":
+        case "membrane at the start, in V" if base in STARTS and here == "0.5":
             return "up", f"{RESULTS}: conversions"
         case _:
             return SILENT

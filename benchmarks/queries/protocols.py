@@ -130,7 +130,8 @@ def _own(run: Run) -> Protocol | None:
             own = Protocol("Deng & Gu 2021", run, ("networks of its own",), steps, unstated=unstated, beyond=beyond)
         case "threshold-balancing" | "threshold-balancing-half":
             unstated = ((MEASURED_ON, "512"),)
-            own = Protocol("Rueckauer et al. 2017", run, (), (), unstated=unstated, borrowed=SCHEDULE)
+            at = replace(run, method="threshold-balancing")
+            own = Protocol("Rueckauer et al. 2017", at, (), (), unstated=unstated, borrowed=SCHEDULE)
         case _:
             return None
     if run.dataset not in CIFAR:

@@ -130,6 +130,11 @@ def test_a_conversion_is_held_against_its_authors_recipe_and_its_parent_too(tmp_
     assert said.startswith("The paper has no such row; comparable with Bu et al. 2022")
 
 
+def test_membranes_that_start_half_full_are_not_the_first_authors(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="threshold-balancing-half", timesteps=8))[0])
+    assert found["membrane at the start, in V"] == ("0", "0.5", "up")
+
+
 def test_what_its_authors_do_not_publish_is_not_called_theirs(tmp_path: Path) -> None:
     run = replace(LAPTOP, method="stbp-tdbn", timesteps=6)
     found = lines(asked(tmp_path, run)[0])
