@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import commands
+from benchmarks.queries import command as queries
 from benchmarks.request import only_assists
 from benchmarks.spec import BadInput
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 data = typer.Typer(name="data", help="Data sets: list, get, verify.", no_args_is_help=True)
 app.add_typer(data)
+app.add_typer(queries.app)
 console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""

@@ -20,7 +20,7 @@ from reports.rows import read
 from reports.statistics import interval
 from reports.table import SMOKE_WARNING, Cell, Column, Table, laid_out, numbers, warning_of
 
-__all__ = ["SMOKE_WARNING", "TABLE", "aggregate", "compare", "origin", "read"]
+__all__ = ["SMOKE_WARNING", "TABLE", "accuracy_cell", "aggregate", "compare", "marked", "origin", "read"]
 
 TABLE = ["dataset", "network", "scale"]
 MEANS = [
@@ -88,9 +88,9 @@ def _table(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Table
 
 
 def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    busy = _marks(lines["busy"], "*")
-    step = [dagger + star for dagger, star in zip(_marks(lines["step_from_parent"], "†"), busy, strict=True)]
-    seconds = [dagger + star for dagger, star in zip(_marks(lines["seconds_with_parent"], "†"), busy, strict=True)]
+    busy = marked(lines["busy"], "*")
+    step = [dagger + star for dagger, star in zip(marked(lines["step_from_parent"], "†"), busy, strict=True)]
+    seconds = [dagger + star for dagger, star in zip(marked(lines["seconds_with_parent"], "†"), busy, strict=True)]
     mebibytes = lines["peak_memory_bytes"] / 2**20
     return [
         (
@@ -99,7 +99,7 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
         ),
         (Column("T"), [Cell(str(steps)) for steps in lines["timesteps"]]),
         (Column("n"), [Cell(str(seeds)) for seeds in lines["seeds"]]),
-        (Column("accuracy", "%, 95 %"), [_accuracy(line) for line in lines.to_dict("records")]),
+        (Column("accuracy", "%, 95 %"), [accuracy_cell(line) for line in lines.to_dict("records")]),
         (Column("best on test", "%", detail=True), numbers(lines["top1_best"].tolist(), decimals=2)),
         (
             Column("selected on validation", "%", detail=True),
@@ -111,13 +111,14 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
             numbers(lines["energy_second_count_microjoules"].tolist()),
         ),
         (Column("firing rate", "per step", detail=True), numbers(lines["firing_rate"].tolist(), decimals=3)),
-        (Column("peak memory", "MiB"), numbers(mebibytes.tolist(), _marks(lines["memory_from_parent"], "†"))),
+        (Column("peak memory", "MiB"), numbers(mebibytes.tolist(), marked(lines["memory_from_parent"], "†"))),
         (Column("train step", "ms"), numbers(lines["train_step_ms"].tolist(), step)),
         (Column("training time", "s"), numbers(lines["true_train_seconds"].tolist(), seconds)),
     ]
 
 
-def _accuracy(line: dict[Any, Any]) -> Cell:
+def accuracy_cell(line: dict[Any, Any]) -> Cell:
+    """A line's mean with its interval."""
     mean, low, high = line["top1"], line["top1_low"], line["top1_high"]
     if line["out_of_memory"] and not line["seeds"]:
         return Cell("out of memory")
@@ -128,7 +129,8 @@ def _accuracy(line: dict[Any, Any]) -> Cell:
     return Cell(f"{mean:.2f} ± {(high - low) / 2:.2f}")
 
 
-def _marks(flags: Iterable[bool], mark: str) -> list[str]:
+def marked(flags: Iterable[bool], mark: str) -> list[str]:
+    """The mark where a flag is set."""
     return [mark if flag else "" for flag in flags]
 
 

@@ -4,8 +4,11 @@ Student t over n seeds:   mean +- t(0.975, n - 1) * s / sqrt(n),  s with n - 1 i
 Wilson for one seed:      (p + z^2/2m +- z * sqrt(p(1 - p)/m + z^2/4m^2)) / (1 + z^2/m),  m test images, z = 1.96
 
 The two say different things: t holds how much training varies, Wilson only how few test images there are.
+The difference d of two accuracies, one seed each, is from d - sqrt((p - l)^2 + (u' - p')^2) to
+d + sqrt((u - p)^2 + (p' - l')^2), (l, u) and (l', u') being their Wilson intervals.
 Sources: Student, "The probable error of a mean" (1908); Wilson, "Probable inference" (1927), the form of
-Brown, Cai and DasGupta (2001), eq. 4.
+Brown, Cai and DasGupta (2001), eq. 4; Newcombe, "Interval estimation for the difference between independent
+proportions" (1998), method 10.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ class Interval:
     mean: float
     low: float
     high: float
-    kind: Literal["student-t", "wilson", "none"]
+    kind: Literal["student-t", "wilson", "newcombe", "none"]
 
     @property
     def half_width(self) -> float:
@@ -51,6 +54,15 @@ def wilson(percent: float, images: float) -> Interval:
     centre = (p + z * z / (2 * images)) / shrink
     half = z * math.sqrt(p * (1 - p) / images + (z / (2 * images)) ** 2) / shrink
     return Interval(percent, 100 * (centre - half), 100 * (centre + half), "wilson")
+
+
+def difference(percent: float, images: float, other: float, other_images: float) -> Interval:
+    """The 95 % interval of `percent - other`, in points, each measured on its own test images."""
+    one, two = wilson(percent, images), wilson(other, other_images)
+    between = percent - other
+    below = math.hypot(percent - one.low, two.high - other)
+    above = math.hypot(one.high - percent, other - two.low)
+    return Interval(between, between - below, between + above, "newcombe")
 
 
 def interval(percents: Sequence[float], images: Sequence[float]) -> Interval:

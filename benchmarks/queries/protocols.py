@@ -1,0 +1,158 @@
+"""Which published rows there are, and what they were made with beyond the recipe that `recipes.py` has of them.
+
+[DSR] the paper's tables and figures and its released code; a baseline's own paper where DSR's has no such row. Figures
+that are quoted from others in DSR's tables are no rows of DSR's protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from benchmarks.recipes import PARENT, TIMELESS
+from benchmarks.spec import Parameter, Run, spelled, variant
+from benchmarks.sweeps import DEEP
+
+CIFAR = ("cifar10", "cifar100")
+BODY = {**dict.fromkeys(CIFAR, "preact-resnet18"), "cifar10dvs": "vgg11", "imagenet": "preact-resnet18-imagenet"}
+"""[DSR] The network of each data set."""
+STANDS_FOR = {"cifar10dvs-sim": "cifar10dvs"}
+ABLATIONS: tuple[Mapping[str, Parameter], ...] = (
+    {"alpha": 1},
+    {"train_threshold": False},
+    {"train_threshold": False, "threshold": 2},
+    {"alpha": 1, "train_threshold": False},
+)
+"""[DSR] Tab. 3: without F, without T, without T from V = 2, without both."""
+RATES = ("parent's learning rate", "0.001 by default, in steps", "0.1, cosine")
+MEASURED_ON = "images thresholds are measured on"
+LONG = (512, 1024, 2048)
+WARM_UP = "warmup_iterations"
+SCHEDULE = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", WARM_UP, "augmentation", "optimizer")
+EPOCH_UNKNOWN = "not stated; its code prints the best"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Where it is published, and what with. `run` has the method whose recipe at scale `paper` it is.
+
+    `networks`, `timesteps`: those that are published; empty where not known or without meaning. `seeds`: how many the
+    row is a mean of, None where not known. `has_row`: whether the DSR paper has a row for the method itself.
+    `epoch`: which epoch is reported. `unstated`: what the publication leaves open, and what is done here. `beyond`:
+    what no recipe says and is done differently, there and here. `borrowed`: fields of the recipe that are DSR's
+    because the publication's own are not known.
+    """
+
+    where: str
+    run: Run
+    networks: tuple[str, ...]
+    timesteps: tuple[int, ...]
+    seeds: int | None = None
+    has_row: bool = False
+    epoch: str = "not known here"
+    unstated: tuple[tuple[str, str], ...] = ()
+    beyond: tuple[tuple[str, str, str], ...] = ()
+    borrowed: tuple[str, ...] = ()
+
+
+def protocol(run: Run) -> Protocol | None:
+    """The published protocol nearest to a run; None where there is none for its data set and method."""
+    base, changes = variant(run.method)
+    method = base.removesuffix("-rep")
+    plain = replace(run, method=method, scale="paper")
+    found = _dsr(plain, changes) or _own(plain)
+    if found is None:
+        return None
+    itself = found.has_row and method == base and run.dataset not in STANDS_FOR
+    return replace(found, has_row=itself and (not changes or found.run.method == run.method))
+
+
+def _dsr(run: Run, changes: Mapping[str, Parameter]) -> Protocol | None:
+    """Rows of DSR's own tables and figures."""
+    dataset = STANDS_FOR.get(run.dataset, run.dataset)
+    if dataset not in BODY:
+        return None
+    at = replace(run, dataset=dataset)
+    row = Protocol("DSR, Tab. 2", at, (BODY[dataset],), (20,), 3, True, EPOCH_UNKNOWN)
+    match run.method:
+        case "ann" | "dsr-ann" if dataset == "imagenet":
+            return replace(row, run=replace(at, method="dsr-ann"), timesteps=(), seeds=None)
+        case "ann" | "dsr-ann" if dataset in CIFAR:
+            unstated = (("recipe of the ANN", "that of DSR's networks"),)
+            return replace(row, timesteps=(), seeds=None, unstated=unstated, borrowed=SCHEDULE)
+        case "dsr-if" | "dsr-if-hybrid" | "dsr-if-hybrid-published" if dataset == "imagenet":
+            unstated = (("number of GPUs, by which threshold gradients grow", "they do not grow"),)
+            hybrid = replace(at, method="dsr-if-hybrid-published")
+            return replace(
+                row, run=hybrid, timesteps=(50,), seeds=None, has_row=run.method != "dsr-if", unstated=unstated
+            )
+        case "dsr-if" | "dsr-lif" if dataset == "cifar10":
+            return _cifar10(row, run, changes)
+        case "dsr-if" | "dsr-lif" if dataset != "imagenet":
+            return row
+    return None
+
+
+def _cifar10(row: Protocol, run: Run, changes: Mapping[str, Parameter]) -> Protocol:
+    if run.network in DEEP:
+        unstated = (("widths of the narrow networks", "16-32-64, He et al.'s"), ("neuron", run.method))
+        return replace(row, where="DSR, Fig. 3b", networks=(run.network,), seeds=None, unstated=unstated)
+    if run.method == "dsr-if" and dict(changes) in ABLATIONS:
+        return replace(row, where="DSR, Tab. 3", run=replace(run, method=spelled(run.method, changes)))
+    if run.timesteps == 20:
+        return row
+    unstated = (("learning rate between T = 5 and 20", "0.1"), ("LIF's alpha there", "0.4"))
+    figure = replace(row, where="DSR, Fig. 3a", timesteps=(5, 10, 15, 20), seeds=None)
+    if run.timesteps in (10, 15):
+        return replace(figure, unstated=unstated[: 2 if run.method == "dsr-lif" else 1])
+    return figure
+
+
+def _own(run: Run) -> Protocol | None:
+    """A baseline's own paper."""
+    match run.method:
+        case "stbp-tdbn" | "stbp-tdbn-spikes" | "stbp-tdbn-tuned":
+            return _stbp(run)
+        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann" | "qcfs" | "qcfs-l8" | "qcfs-published":
+            method = "qcfs-published-ann" if run.method.endswith("ann") else "qcfs-published"
+            networks = ("resnet18", "resnet20", "vgg16")
+            own = Protocol("Bu et al. 2022 (QCFS)", replace(run, method=method), networks, (2, 4, 8, 16, 32, 64, *LONG))
+        case "calibration" | "calibration-published" | "ann-published":
+            method = run.method if run.method == "ann-published" else "calibration-published"
+            at = replace(run, method=method)
+            own = Protocol("Li et al. 2021 (calibration)", at, ("vgg16", "a variant of ResNet-18"), (32, 64, *LONG))
+            if run.method != "ann-published":
+                own = replace(own, beyond=((MEASURED_ON, "a few training batches", "512"),))
+        case "deng-gu":
+            unstated = (("whether the ANN's ReLU is clipped, which its code leaves off", "not clipped"),)
+            steps = (128,) if run.dataset == "cifar10" else ()
+            beyond = ((MEASURED_ON, "all training images", "512"), ("norm of the ANN", "none", "batch norm"), RATES)
+            own = Protocol("Deng & Gu 2021", run, ("networks of its own",), steps, unstated=unstated, beyond=beyond)
+        case "threshold-balancing" | "threshold-balancing-half":
+            unstated = ((MEASURED_ON, "512"),)
+            at = replace(run, method="threshold-balancing")
+            own = Protocol("Rueckauer et al. 2017", at, (), (), unstated=unstated, borrowed=SCHEDULE)
+        case _:
+            return None
+    if run.dataset not in CIFAR:
+        return None
+    own = replace(own, borrowed=own.borrowed or (WARM_UP,))
+    return replace(own, timesteps=()) if own.run.method in TIMELESS else own
+
+
+def _stbp(run: Run) -> Protocol | None:
+    known = {"cifar10": ("resnet19", (2, 4, 6)), "cifar10dvs": ("resnet19", (10,)), "imagenet": ("ResNet-34", (6,))}
+    dataset = STANDS_FOR.get(run.dataset, run.dataset)
+    if dataset not in known:
+        return None
+    network, timesteps = known[dataset]
+    method = "stbp-tdbn-spikes" if run.method.endswith("spikes") else "stbp-tdbn"
+    unstated = (("threshold", "0.5; only width / V matters"), ("optimiser, epochs, augmentation", "DSR's"))
+    at = replace(run, dataset=dataset, method=method)
+    return Protocol("Zheng et al. 2021 (STBP-tdBN)", at, (network,), timesteps, unstated=unstated, borrowed=SCHEDULE)
+
+
+def parent_of(found: Protocol) -> Run | None:
+    """The published parent of a published row."""
+    method = PARENT.get(variant(found.run.method)[0])
+    return replace(found.run, method=method, timesteps=1) if method else None

@@ -1,0 +1,103 @@
+"""`dsr-bench best`, `diff`, `why` as a user calls them: exit codes, and every mistake one line on stderr."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from ended_runs import ended, finish
+
+from benchmarks import __main__ as command_line
+from benchmarks import record
+from benchmarks.identity import key
+from benchmarks.spec import Run
+
+RUN = Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop")
+SECOND = replace(RUN, seed=1)
+
+
+class Ending(NamedTuple):
+    code: int | str | None
+    out: str
+    err: str
+
+
+Bench = Callable[..., Ending]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
+    def call(*words: str) -> Ending:
+        monkeypatch.setattr(sys, "argv", ["dsr-bench", *words])
+        with pytest.raises(SystemExit) as ending:
+            command_line.main()
+        return Ending(ending.value.code, *capsys.readouterr())
+
+    monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own there
+    known = {"test_images": 10_000, "analog_macs": 1e6, "acs": 10e6}
+    rows = [ended(RUN, top1=50.0, **known), ended(SECOND, top1=51.0, **known)]
+    record.write_csv(map(record.row, rows), tmp_path / "cifar10.csv")
+    handler = signal.getsignal(signal.SIGTERM)
+    yield call
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["best", "--max-energy", "1kJ"], "--max-energy must be a number above 0 with one of pJ"),
+        (["best", "--max-memory", "many"], "--max-memory must be a number above 0 with one of KiB"),
+        (["best", "--min-accuracy", "good"], "'--min-accuracy'"),
+        (["best", "--by", "speed"], "unknown order (--by) 'speed'; there are: accuracy, energy"),
+        (["best", "--dataset", "cifra10"], "unknown dataset in these rows 'cifra10' (did you mean 'cifar10'?)"),
+        (["best", "nowhere.csv"], "cannot read nowhere.csv"),
+        (["best", "--energy", "nowhere.toml"], "cannot read nowhere.toml"),
+        (["diff", "zz", "yy"], "'zz' names no run"),
+        (["why", "zz"], "'zz' names no run"),
+        (["why"], "Missing argument"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(words: list[str], said: str, bench: Bench) -> None:
+    ending = bench(*words)
+    assert (ending.code, ending.out) == (2, "")
+    (line,) = ending.err.splitlines()
+    assert line.startswith("dsr-bench: ")
+    assert said in line
+
+
+def test_best_shows_a_line_of_two_seeds_with_the_constants(bench: Bench) -> None:
+    ending = bench("best", "--max-energy", "14µJ", "--min-accuracy", "50")  # 4.6 + 9 µJ
+    assert (ending.code, ending.err) == (0, "")
+    assert "dsr-if§" in ending.out
+    assert "50.50 ± 6.35" in ending.out  # t(0.975, 1) = 12.706, over two seeds a point apart: 12.706 / 2
+    assert "4.6 pJ per MAC, 0.9 pJ per AC" in ending.out
+
+
+def test_best_ends_in_1_where_nothing_fits_and_says_how_near(bench: Bench) -> None:
+    ending = bench("best", "--min-accuracy", "60")
+    assert (ending.code, ending.err) == (1, "")
+    assert ending.out.endswith("nearest is dsr-if T=5: accuracy 50.5 %, 9.50 points short of 60 %\n")
+
+
+def test_diff_says_what_both_are_what_differs_and_what_does_not(bench: Bench, tmp_path: Path) -> None:
+    place = finish(tmp_path, SECOND, top1=51.0, test_images=10_000, analog_macs=1e6, acs=10e6)
+    ending = bench("diff", key(RUN)[:8], str(place))
+    assert (ending.code, ending.err) == (0, "")
+    first, second, *rest = ending.out.splitlines()
+    assert first.startswith(f"A  {RUN}; {key(RUN)}, {tmp_path / 'cifar10.csv'}, started 2026-01-01")
+    assert second.startswith(f"B  {SECOND}; {key(SECOND)}, {place}")
+    assert any(line.split() == ["accuracy,", "%", "50.00", "51.00", "+1.00", "1.020"] for line in rest)
+    assert any("less than the noise of 10,000 test images" in line for line in rest)
+    assert rest[-1] == "the same: recipe, code, data, environment"
+
+
+def test_why_ends_with_whether_the_row_is_comparable(bench: Bench) -> None:
+    ending = bench("why", key(RUN))
+    assert (ending.code, ending.err) == (0, "")
+    assert ending.out.splitlines()[-1] == "Not comparable with the paper's row: 8 things differ from DSR, Fig. 3a."

@@ -1,0 +1,187 @@
+"""`dsr-bench why`: against the published protocol as the paper and its code have it, field by field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ended_runs import CLEAN, finish
+
+from benchmarks.identity import key, parent
+from benchmarks.methods import BUILT_IN
+from benchmarks.queries.found import find
+from benchmarks.queries.protocols import protocol
+from benchmarks.queries.why import explain
+from benchmarks.spec import Run, Scale
+from benchmarks.sweeps import SWEEPS
+from reports.table import DASH, Table
+
+PAPER = Run("cifar10", "preact-resnet18", "dsr-if", 20, 0, "paper")
+LAPTOP = Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop")
+OFFICIAL = {"provenance": replace(CLEAN, data_source="official files, by torchvision")}
+
+
+def asked(tmp_path: Path, run: Run, **facts: Any) -> tuple[Table | None, str]:
+    if (origin := parent(run)) is not None:
+        finish(tmp_path, origin, **OFFICIAL)
+        facts |= {"parent_key": key(origin)}
+    return explain(find(str(finish(tmp_path, run, **OFFICIAL | facts)), tmp_path))
+
+
+def lines(table: Table | None) -> dict[str, tuple[str, ...]]:
+    assert table is not None
+    return {row[0].text: tuple(cell.text for cell in row[1:4]) for row in table.rows}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        PAPER,
+        replace(PAPER, method="dsr-lif"),
+        replace(PAPER, timesteps=5),
+        replace(PAPER, dataset="cifar100"),
+        replace(PAPER, method="dsr-if@alpha=1"),
+        replace(PAPER, network="preact-resnet56"),
+        Run("cifar10dvs", "vgg11", "dsr-lif", 20, 0, "paper"),
+        Run("imagenet", "preact-resnet18-imagenet", "dsr-if-hybrid-published", 50, 0, "paper"),
+    ],
+)
+def test_the_published_runs_differ_in_nothing_that_is_stated(run: Run, tmp_path: Path) -> None:
+    source = {"cifar10dvs": "CIFAR10-DVS, 900", "imagenet": "ImageNet, whole"}.get(run.dataset, "official files")
+    table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source=source))
+    assert said.startswith("Comparable with DSR, ")
+    assert {published for published, _, _ in lines(table).values()} <= {
+        "mean of 3", DASH, "not known", "not stated; its code prints the best",
+    }  # fmt: skip
+
+
+def test_a_laptop_run_differs_in_all_that_was_cut(tmp_path: Path) -> None:
+    # published: the released code's README for T = 5
+    table, said = asked(tmp_path, LAPTOP)
+    found = lines(table)
+    assert {what: sides[:2] for what, sides in found.items() if what not in ("seeds", "reported epoch")} == {
+        "network": ("preact-resnet18", "preact-resnet18-narrow"),
+        "epochs": ("200", "8"),
+        "batch": ("128", "64"),
+        "warm-up iterations": ("400", "78"),
+        "training images": ("all", "10,000"),
+        "held-out training images": ("0", "2,000"),
+        "V at the start": ("6", "1"),
+    }
+    assert said == "Not comparable with the paper's row: 7 things differ from DSR, Fig. 3a."
+    assert {what: sides[2] for what, sides in found.items() if sides[2] != DASH} == {
+        "reported epoch": "unknown",
+        "epochs": "down",
+        "V at the start": "up",
+    }
+
+
+def test_the_recipe_is_the_one_the_run_had(tmp_path: Path) -> None:
+    place = finish(tmp_path, PAPER, **OFFICIAL)
+    text = (place / "run.json").read_text()
+    (place / "run.json").write_text(text.replace('"weight_decay": 0.0005', '"weight_decay": 0.0001'))
+    table, said = explain(find(str(place), tmp_path))
+    assert lines(table)["weight decay"][:2] == ("0.0005", "0.0001")
+    assert said.startswith("Not comparable with the paper's row: 1 thing differs")
+
+
+def test_a_few_steps_are_no_row_of_the_figure(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, timesteps=2))[0])
+    assert found["T"] == ("5, 10, 15, 20", "2", "down")
+
+
+def test_between_5_and_20_steps_what_is_not_published_is_said(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="dsr-lif", timesteps=10))[0])
+    assert found["learning rate between T = 5 and 20"] == ("not known", "0.1", "unknown")
+    assert found["LIF's alpha there"] == ("not known", "0.4", "unknown")
+
+
+def test_the_other_gradient_is_no_row_of_the_paper(tmp_path: Path) -> None:
+    table, said = asked(tmp_path, replace(PAPER, method="dsr-if-rep"))
+    assert lines(table)["gradient"] == ("the released code's", "in representation space", "unknown")
+    assert said == "Not comparable: the paper has no such row, and 1 thing differs from DSR, Tab. 2."
+
+
+def test_a_variant_that_the_paper_has_not_is_no_row_and_its_change_is_shown(tmp_path: Path) -> None:
+    table, said = asked(tmp_path, replace(PAPER, method="dsr-if@alpha=0.7"))
+    assert lines(table)["alpha"][:2] == ("0.5", "0.7")
+    assert "no such row" in said
+    table, _ = asked(tmp_path, replace(PAPER, method="dsr-if@alpha=1", timesteps=5))
+    assert lines(table)["T"][:2] == ("20", "5")
+
+
+def test_data_that_are_not_the_authors_and_a_run_that_failed_are_differences(tmp_path: Path) -> None:
+    facts = {"status": "failed", "provenance": replace(CLEAN, data_source="a mirror")}
+    table, _ = asked(tmp_path, PAPER, **facts)
+    assert lines(table)["data"][1] == "a mirror"
+    assert lines(table)["status"][1] == "failed"
+
+
+def test_a_conversion_is_held_against_its_authors_recipe_and_its_parent_too(tmp_path: Path) -> None:
+    table, said = asked(tmp_path, replace(PAPER, method="qcfs", timesteps=8))
+    found = lines(table)
+    assert found["network"][:2] == ("resnet18 or resnet20 or vgg16", "preact-resnet18")
+    assert found["parent's epochs"][:2] == ("300", "200")
+    assert found["parent's augmentation"] == ("autoaugment-cutout", "crop-flip", "down")
+    assert said == "Not comparable: the paper has no such row, and 3 things differ from Bu et al. 2022 (QCFS)."
+    _, said = asked(tmp_path, replace(PAPER, method="qcfs-published", network="resnet18", timesteps=8))
+    assert said.startswith("The paper has no such row; comparable with Bu et al. 2022")
+
+
+def test_membranes_that_start_half_full_are_not_the_first_authors(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="threshold-balancing-half", timesteps=8))[0])
+    assert found["membrane at the start, in V"] == ("0", "0.5", "up")
+
+
+def test_what_its_authors_do_not_publish_is_not_called_theirs(tmp_path: Path) -> None:
+    run = replace(LAPTOP, method="stbp-tdbn", timesteps=6)
+    found = lines(asked(tmp_path, run)[0])
+    assert found["epochs"] == ("not known; DSR's 200", "8", "down")
+    assert found["network"] == ("resnet19", "preact-resnet18-narrow", DASH)
+    assert "T" not in found
+
+
+def test_thresholds_measured_on_training_images_are_a_difference_on_imagenet(tmp_path: Path) -> None:
+    run = Run("imagenet", "preact-resnet18-imagenet", "dsr-if-hybrid", 50, 0, "paper")
+    table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source="ImageNet, whole"))
+    assert lines(table)["thresholds see test images"] == ("yes", "no", "down")
+    assert said.endswith("1 thing differs from DSR, Tab. 2.")
+
+
+def test_training_without_the_ann_starts_from_elsewhere(tmp_path: Path) -> None:
+    run = Run("imagenet", "preact-resnet18-imagenet", "dsr-if", 50, 0, "paper")
+    table, said = asked(tmp_path, run)
+    assert lines(table)["starts from"][:2] == ("a trained dsr-ann", "random weights")
+    assert "no such row" in said
+
+
+def test_a_simulated_camera_is_another_data_set(tmp_path: Path) -> None:
+    table, said = asked(tmp_path, Run("cifar10dvs-sim", "vgg11", "dsr-if", 20, 0, "paper"))
+    assert lines(table)["data set"][:2] == ("cifar10dvs", "cifar10dvs-sim")
+    assert "no such row" in said
+
+
+def test_where_nothing_is_published_there_is_no_table(tmp_path: Path) -> None:
+    table, said = asked(tmp_path, Run("digits", "preact-resnet-tiny", "dsr-if", 4, 0, "smoke"))
+    assert table is None
+    assert said == "The paper has no such row, and no other published protocol of dsr-if on digits is known here."
+
+
+def test_smoke_runs_are_never_evidence(tmp_path: Path) -> None:
+    table, _ = asked(tmp_path, Run("cifar10", "preact-resnet-tiny", "dsr-if", 4, 0, "smoke"))
+    assert table is not None
+    assert "Never evidence" in table.warning
+
+
+def test_every_run_of_every_sweep_has_an_answer() -> None:
+    runs = [run for sweep in SWEEPS.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
+    assert {run.dataset for run in runs if protocol(run) is None} <= {"digits", "nmnist", *DVS, "imagenet", "cifar100"}
+    own = {run.method.partition("@")[0] for run in runs if (found := protocol(run)) and found.has_row}
+    assert own == {"ann", "dsr-if", "dsr-lif", "dsr-ann", "dsr-if-hybrid", "dsr-if-hybrid-published"}
+    cifar10 = [replace(PAPER, method=method) for method in BUILT_IN if "hybrid" not in method]
+    assert all(protocol(run) for run in cifar10)
+
+
+DVS = ("cifar10dvs", "cifar10dvs-sim")
