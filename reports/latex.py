@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reports.table import Cell, Column, Table
 
@@ -20,8 +21,16 @@ SPECIAL = str.maketrans(
         "‡": r"$\ddagger$",
         "²": r"$^2$",
         "–": "--",
+        "≠": r"$\neq$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        "×": r"$\times$",
+        "§": r"\S{}",
+        "…": r"\dots{}",
     }
 )
+PAGE = 45
+"""Rows that a page has room for."""
 
 
 def render(tables: Sequence[Table], origin: Mapping[str, str]) -> str:
@@ -31,10 +40,26 @@ def render(tables: Sequence[Table], origin: Mapping[str, str]) -> str:
         "% needs \\usepackage{booktabs}",
         *(f"% {label}: {' '.join(text.split())}" for label, text in origin.items()),
     ]
-    return "\n".join(head) + "\n\n" + "\n\n".join(map(_table, tables)) + "\n"
+    return "\n".join(head) + "\n\n" + "\n\n".join(part for table in tables for part in _parts(table)) + "\n"
 
 
-def _table(table: Table) -> str:
+def _parts(table: Table) -> Iterator[str]:
+    """A float per page of rows; the notes stand under the last."""
+    starts = range(0, max(1, len(table.rows)), PAGE)
+    for number, start in enumerate(starts, 1):
+        of = f" ({number} of {len(starts)})" if len(starts) > 1 else ""
+        last = number == len(starts)
+        yield _float(
+            replace(
+                table,
+                title=table.title + of,
+                rows=table.rows[start : start + PAGE],
+                notes=table.notes if last else (),
+            )
+        )
+
+
+def _float(table: Table) -> str:
     caption = f"{table.title}. {table.warning}".rstrip()
     return "\n".join(
         [
