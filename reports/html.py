@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,4 +30,10 @@ def render(
 ) -> str:
     """The whole page; `model` is that of the tables that show one energy."""
     foot = {"energy": str(model), **origin}
-    return PAGES.get_template("template.html").render(tables=tables, figures=figures, foot=foot, dash=DASH)
+    drawings = [replace(figure, svg=_inline(figure.svg)) for figure in figures]
+    return PAGES.get_template("template.html").render(tables=tables, figures=drawings, foot=foot, dash=DASH)
+
+
+def _inline(svg: str) -> str:
+    """A drawing without what only a file of its own needs: namespaces, and metadata in another one."""
+    return re.sub(r'<metadata>.*?</metadata>| xmlns(:\w+)?="[^"]*"', "", svg, flags=re.DOTALL)
