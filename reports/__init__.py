@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ from reports import (
     quantization,
     reach,
     regression,
+    run_figures,
     terminal,
     training_tables,
 )
@@ -38,12 +40,13 @@ __all__ = ["show", "write"]
 
 @dataclass(frozen=True)
 class Found:
-    """Tables of runs, where their rows come from, and their raw numbers as files."""
+    """Tables of runs, where their rows come from, their raw numbers as files, and what draws their figures."""
 
     tables: Sequence[Table] = ()
     details: Sequence[Table] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    draw: Callable[[], list[Figure]] = list
 
 
 def write(
@@ -69,7 +72,8 @@ def write(
     tables += [table for record in records for table in perf.tables_of(record)]
     tables += [table for study in studies for table in quantization.tables_of(study)]
     tables += [regression.table_of(history) for history in histories]
-    figures = [figure for record in records for figure in perf.figures_of(record)]
+    figures = found.draw()
+    figures += [figure for record in records for figure in perf.figures_of(record)]
     figures += [figure for study in studies for figure in quantization.figures_of(study)]
     figures += [figure for history in histories for figure in regression.figures_of(history)]
     texts = {
@@ -87,7 +91,7 @@ def _runs(csv_paths: Sequence[Path], optional: bool, chosen: constants.Constants
         return Found()
     frame = comparison.read(csv_paths)
     layers = beside.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT)
-    curves = beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT)
+    curves = beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
     costed = costs.with_costs(frame, chosen.headline)
     return Found(
         tables=[*comparison.compare(frame, chosen.headline), *paired.compare_twins(frame)],
@@ -101,6 +105,7 @@ def _runs(csv_paths: Sequence[Path], optional: bool, chosen: constants.Constants
             "tables.csv": _csv(comparison.aggregate(frame, chosen.headline)),
             "energy.csv": _csv(energy_lines.numbers_of(frame, layers, chosen)),
         },
+        draw=partial(run_figures.figures_of, frame, layers, curves, model=chosen.headline),
     )
 
 

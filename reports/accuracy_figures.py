@@ -46,7 +46,9 @@ def of_paper(published: pd.DataFrame | None, dataset: object, network: object, s
     if published is None or scale != "paper":
         return pd.DataFrame(columns=["method", "timesteps", "accuracy"])
     same = (published["dataset"] == dataset) & (published["network"] == network)
-    return published[same & published["timesteps"].notna() & published["accuracy"].notna() & published["method"].notna()]
+    return published[
+        same & published["timesteps"].notna() & published["accuracy"].notna() & published["method"].notna()
+    ]
 
 
 def _published_note(scale: str, points: pd.DataFrame) -> str:
@@ -80,10 +82,11 @@ def against_depth(lines: pd.DataFrame, starts: dict[str, set[str]], looks: Looks
 
 def _against_t(part: Part, looks: Looks, published: pd.DataFrame) -> Callable[[Axes], None]:
     level = part.lines["kind"] == "still"
+    heights = part.lines[level].set_index("method")["top1"]
     steps = sorted({*part.lines["timesteps"][~level], *map(int, published["timesteps"])})
 
     def paint(axes: Axes) -> None:
-        entries = [_level(axes, line, looks) for line in part.lines[level].to_dict("records")]
+        entries = [_level(axes, str(method), top1, looks) for method, top1 in heights.items()]
         entries += _curves(axes, part.lines[~level], "timesteps", looks)
         entries += _points(axes, published, looks)
         _frame(axes, part.lines, [float(value) for value in published["accuracy"]])
@@ -115,17 +118,20 @@ def _against_depth(part: Part, looks: Looks) -> Callable[[Axes], None]:
     def paint(axes: Axes) -> None:
         entries = _curves(axes, part.lines, "depth", looks)
         _frame(axes, part.lines, [])
+        axes.set_xlim(min(depths) - 6, max(depths) + 6)
         axes.set(xlabel="layers with weights", ylabel="accuracy (% of the test images)", xticks=depths)
         legend_beside(axes, entries)
 
     return paint
 
 
-def _level(axes: Axes, line: Mapping[str, object], looks: Looks) -> Line2D:
-    method = str(line["method"])
-    return axes.axhline(
-        float(str(line["top1"])), color=looks[method].colour, lw=1.2, ls=DASHES["still"], label=wrapped(method)
-    )
+def _level(axes: Axes, method: str, height: float, looks: Looks) -> Line2D:
+    look = looks[method]
+    (drawn_line,) = axes.plot(
+        [0, 1], [height, height], transform=axes.get_yaxis_transform(), color=look.colour, marker=look.marker, ms=4.5,
+        lw=1.2, ls=DASHES["still"], clip_on=False, label=wrapped(method),
+    )  # fmt: skip
+    return drawn_line
 
 
 def _curves(axes: Axes, lines: pd.DataFrame, x: str, looks: Looks) -> list[Line2D]:

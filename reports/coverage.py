@@ -17,7 +17,7 @@ from reports.lines import slug
 from reports.looks import drawn
 
 RUN = ["dataset", "network", "method", "timesteps", "seed", "scale"]
-FULL, SOME, NONE, FAILED = "#56B4E9", "#cfe6f5", "#ffffff", "#F2C14E"
+FULL, SOME, NONE, FAILED, UNPLANNED = "#56B4E9", "#cfe6f5", "#ffffff", "#F2C14E", "#e3e5e8"
 Matrix = dict[tuple[str, int], "Cell"]
 
 
@@ -83,8 +83,8 @@ def _figure(name: str, network: str, scale: str, cells: Matrix) -> Figure:
     done, planned = (sum(getattr(cell, what) for cell in cells.values()) for what in ("done", "planned"))
     dataset = SWEEPS[name].dataset
     caption = (
-        f"What has been run of sweep {name}: {network} on {dataset}, scale {scale}, {done} of {planned} runs. In a cell "
-        "seeds done / planned; F: failed or out of memory; empty: not planned; an ANN has no T and stands at 1. "
+        f"What has been run of sweep {name}: {network} on {dataset}, scale {scale}, {done} of {planned} runs. In a "
+        "cell seeds done / planned; F: failed or out of memory; grey: not planned; an ANN has no T and stands at 1. "
         "Counted are the rows this report was made of."
     )
     return drawn(slug("coverage", name, network, scale), caption, scale, _paint(cells))
@@ -98,13 +98,14 @@ def _paint(cells: Matrix) -> Callable[[Axes], None]:
         size = 7 if len(steps) < 12 else 6
         for (method, step), cell in cells.items():
             x, y = steps.index(step), methods.index(method)
-            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=cell.colour, ec="#8a8f96", lw=0.5))
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=cell.colour, ec="#8a8f96", lw=0.5, clip_on=False))
             lines = {"fontsize": size - 1.5 if cell.failed else size, "linespacing": 0.95}
             axes.text(x, y, cell.text, ha="center", va="center", **lines)  # type: ignore[arg-type]
         axes.set(xlim=(-0.5, len(steps) - 0.5), ylim=(len(methods) - 0.5, -0.5), xlabel="time steps T")
-        axes.set_xticks(range(len(steps)), [str(step) for step in steps], fontsize=size)
+        axes.set_xticks(range(len(steps)), [str(step) for step in steps], fontsize=size if len(steps) < 12 else 5.5)
         axes.set_yticks(range(len(methods)), [_broken(method) for method in methods], fontsize=6.5)
         axes.tick_params(length=0)
+        axes.set_facecolor(UNPLANNED)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from reports.figures import Figure
 from reports.lines import TABLE, slug
@@ -34,8 +35,8 @@ def of_curves(
                     continue
                 name = slug(stem, dataset, network, f"T{steps}" if steps else "", scale)
                 caption = (
-                    f"{what}: {network} on {dataset}{at_t}, scale {scale}. Thick: mean over the seeds whose curves were "
-                    "exported; thin: each of them."
+                    f"{what}: {network} on {dataset}{at_t}, scale {scale}. Thick: mean over the seeds whose curves "
+                    "were exported; thin: each of them."
                 )
                 yield drawn(name, caption, scale, _paint(shown, column, label, looks))
 
@@ -58,7 +59,7 @@ def _paint(shown: pd.DataFrame, column: str, label: str, looks: Mapping[str, Loo
             )  # fmt: skip
             entries.append(line)
         axes.set(xlabel="epoch", ylabel=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         legend_beside(axes, entries)
 
     return paint

@@ -14,7 +14,11 @@ from reports.looks import DASHES, Look, drawn, legend_beside, wrapped
 
 
 def of_layers(
-    lines: pd.DataFrame, frame: pd.DataFrame, layers: pd.DataFrame, starts: dict[str, set[str]], looks: Mapping[str, Look]
+    lines: pd.DataFrame,
+    frame: pd.DataFrame,
+    layers: pd.DataFrame,
+    starts: dict[str, set[str]],
+    looks: Mapping[str, Look],
 ) -> Iterator[Figure]:
     """One figure per dataset, network and scale; of every method the largest T whose layers are known."""
     rates = firing_rates(frame, layers).merge(lines[[*TABLE, "method", "kind", "variant"]].drop_duplicates())
@@ -25,8 +29,8 @@ def of_layers(
             if moving.empty:
                 continue
             caption = (
-                f"Spikes per neuron and step, layer by layer as an image passes them{part.title}: {network} on {dataset}, "
-                f"scale {scale}. A layer of neurons is named by the first layer that feeds it. "
+                f"Spikes per neuron and step, layer by layer as an image passes them{part.title}: {network} on "
+                f"{dataset}, scale {scale}. A layer of neurons is named by the first layer that feeds it. "
                 "Of each method the largest T whose layers are on record."
             )
             name = slug("firing-rate-per-layer", part.suffix, dataset, network, scale)
@@ -69,7 +73,14 @@ def _paint(rates: pd.DataFrame, looks: Mapping[str, Look]) -> Callable[[Axes], N
             places = [names.index(layer) for layer in found["layer"]]
             label = f"{wrapped(str(method))}, T = {found['timesteps'].iloc[0]}"
             (line,) = axes.plot(
-                places, found["rate"], color=look.colour, marker=look.marker, ms=3.8, lw=1.1, ls=DASHES[kind], label=label
+                places,
+                found["rate"],
+                color=look.colour,
+                marker=look.marker,
+                ms=3.8,
+                lw=1.1,
+                ls=DASHES[kind],
+                label=label,
             )
             entries.append(line)
         axes.set_xticks(range(len(names)), shortened(names), rotation=90, fontsize=6.5)

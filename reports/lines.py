@@ -6,7 +6,8 @@ level in a figure against T), or `trained`. Variants `method@...` seen at one T 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -73,15 +74,11 @@ def parted(lines: pd.DataFrame, starts: dict[str, set[str]]) -> Iterator[Part]:
     for suffix, kind in (("", "trained"), ("conversions", "converted")):
         shown = set(moving["method"][moving["kind"] == kind])
         level = {"ann"}.union(*(starts.get(method, set()) for method in shown))
-        yield Part(suffix, lines[lines["method"].isin(shown) | (lines["kind"].eq("still") & lines["method"].isin(level))])
+        yield Part(
+            suffix, lines[lines["method"].isin(shown) | (lines["kind"].eq("still") & lines["method"].isin(level))]
+        )
 
 
 def slug(*words: str) -> str:
-    """A file's name of words, empty ones left out."""
-    return "-".join(word for word in words if word)
-
-
-def listed(values: Sequence[object]) -> str:
-    """`1, 2 and 3`."""
-    *most, last = map(str, values)
-    return f"{', '.join(most)} and {last}" if most else last
+    """A file's name of words, empty ones left out, with nothing in it that a path or an address may not have."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(word for word in words if word))

@@ -28,11 +28,11 @@ def figures_of(
     """Accuracy against T, depth, energy and training time; firing rates, learning curves, and what has been run.
 
     `layers` and `curves` stand beside the rows (`reports.beside`) and may be empty. `published`: `dataset`, `network`,
-    `method`, `timesteps`, `accuracy` (percent) and perhaps `spread` of what others report; it stands beside runs of
+    `method`, `timesteps`, `accuracy` (percent) of what is published, methods named as here; it stands beside runs of
     scale `paper` alone.
     """
     means, starts = lines.of_rows(frame, model), lines.parents(frame)
-    stated = published["method"].dropna() if published is not None else []
+    stated: list[str] = [] if published is None else published["method"].dropna().tolist()
     look = looks([*frame["method"], *stated])
     drawn = [
         *accuracy_figures.against_t(means, starts, look, published),

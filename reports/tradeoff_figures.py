@@ -76,7 +76,7 @@ def _scatter(
         wanted = [*best, *_ends(found, first=not with_front)]
         place_labels(
             axes,
-            [_label(found.loc[i], cost, looks) for i in dict.fromkeys(wanted) if found.loc[i, "kind"] != "still"],
+            _labels(found.loc[list(dict.fromkeys(wanted))], cost, looks),
             list(zip(found[cost], found["top1"], strict=True)),
         )
 
@@ -86,9 +86,9 @@ def _scatter(
 def _method(axes: Axes, method: str, one: pd.DataFrame, cost: str, look: Look, mark_busy: bool) -> Line2D:
     kind = one["kind"].iloc[0]
     axes.plot(one[cost], one["top1"], color=look.colour, lw=0.8, ls=DASHES[kind], alpha=0.6, zorder=2)
-    for (_, point), busy in zip(one.iterrows(), one["busy"], strict=True):
+    for busy, points in one.groupby("busy"):
         fill = "white" if busy and mark_busy else look.colour
-        axes.plot(point[cost], point["top1"], color=look.colour, marker=look.marker, mfc=fill, ms=5, lw=0, zorder=3)
+        axes.plot(points[cost], points["top1"], color=look.colour, marker=look.marker, mfc=fill, ms=5, lw=0, zorder=3)
     size, lw = 5, 0 if kind == "still" else 0.8
     return Line2D([], [], color=look.colour, marker=look.marker, ms=size, lw=lw, ls=DASHES[kind], label=wrapped(method))
 
@@ -110,8 +110,10 @@ def _ends(found: pd.DataFrame, first: bool) -> list[int]:
     return [*last, *by_method.idxmin().tolist()] if first else last
 
 
-def _label(point: pd.Series, cost: str, looks: Mapping[str, Look]) -> tuple[float, float, str, str]:
-    return point[cost], point["top1"], str(point["timesteps"]), looks[point["method"]].colour
+def _labels(points: pd.DataFrame, cost: str, looks: Mapping[str, Look]) -> list[tuple[float, float, str, str]]:
+    moving = points[points["kind"] != "still"]
+    columns = moving[cost], moving["top1"], moving["timesteps"], moving["method"]
+    return [(x, y, str(steps), looks[method].colour) for x, y, steps, method in zip(*columns, strict=True)]
 
 
 def _plain_logarithms(axes: Axes, values: Sequence[float]) -> None:

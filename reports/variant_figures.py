@@ -34,7 +34,12 @@ def _dots(found: pd.DataFrame, base: str, looks: Mapping[str, Look]) -> Callable
             axes.hlines(place, line["top1_low"], line["top1_high"], look.colour, lw=1)
             axes.plot(line["top1"], place, color=look.colour, marker=look.marker, ms=6)
             axes.annotate(
-                f"{line['top1']:.1f}", (line["top1"], place), (0, 5), textcoords="offset points", ha="center", fontsize=7
+                f"{line['top1']:.1f}",
+                (line["top1"], place),
+                (0, 5),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
             )
         axes.set_yticks(range(len(names)), names, fontsize=6.5)
         axes.set(xlabel="accuracy (% of the test images)", ylim=(-0.6, len(names) - 0.4))
