@@ -48,6 +48,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "dsr-bench",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "figure.figsize": (5.4, 3.6),
 }
 

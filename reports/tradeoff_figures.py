@@ -26,11 +26,11 @@ LABELS = "Numbers: T of points on the front and of each method's last, where the
 
 def against_energy(lines: pd.DataFrame, looks: Mapping[str, Look], model: EnergyModel) -> Iterator[Figure]:
     """Accuracy against microjoules per image, one figure per dataset, network and scale."""
-    for identity, found in _tables(lines, "energy_microjoules"):
+    for identity, found, unknown in _tables(lines, "energy_microjoules"):
         dataset, network, scale = identity
         caption = (
             f"Accuracy against energy of an inference: {network} on {dataset}, scale {scale}. {model}. "
-            f"Stepped line: Pareto front. {LABELS}"
+            f"Stepped line: Pareto front. {LABELS}{unknown}"
         )
         paint = _scatter(found, "energy_microjoules", "energy (µJ per image)", looks, with_front=True)
         yield drawn(slug("accuracy-against-energy", *identity), caption, scale, paint)
@@ -38,22 +38,25 @@ def against_energy(lines: pd.DataFrame, looks: Mapping[str, Look], model: Energy
 
 def against_training(lines: pd.DataFrame, looks: Mapping[str, Look]) -> Iterator[Figure]:
     """Accuracy against seconds of training, parents' among them; hollow where the machine was busy."""
-    for identity, found in _tables(lines, "true_train_seconds"):
+    for identity, found, unknown in _tables(lines, "true_train_seconds"):
         dataset, network, scale = identity
         busy = f" Hollow: timed on a busy machine (more than {BUSY_CORES} cores)." if found["busy"].any() else ""
         caption = (
             f"Accuracy against training time, a conversion's parent included: {network} on {dataset}, scale {scale}."
-            f"{busy} Numbers: T of each method's first and last point, where there is room."
+            f"{busy} Numbers: T of each method's first and last point, where there is room.{unknown}"
         )
         paint = _scatter(found, "true_train_seconds", "training time (s)", looks, with_front=False)
         yield drawn(slug("accuracy-against-training-time", *identity), caption, scale, paint)
 
 
-def _tables(lines: pd.DataFrame, cost: str) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
-    known = lines[~lines["variant"] & (lines[cost] > 0)]
-    for (dataset, network, scale), found in known.groupby(TABLE, sort=False):
-        if len(found) >= FEWEST:
-            yield (str(dataset), str(network), str(scale)), found.reset_index(drop=True)
+def _tables(lines: pd.DataFrame, cost: str) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame, str]]:
+    """What stands in one figure, its points, and what has to be said of those that cannot stand there."""
+    for (dataset, network, scale), found in lines[~lines["variant"]].groupby(TABLE, sort=False):
+        known = found[found[cost] > 0].reset_index(drop=True)
+        if len(known) >= FEWEST:
+            left_out = len(found) - len(known)
+            unknown = f" Left out, cost not on record: {left_out} of {len(found)}." if left_out else ""
+            yield (str(dataset), str(network), str(scale)), known, unknown
 
 
 def _scatter(

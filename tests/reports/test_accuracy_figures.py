@@ -144,3 +144,12 @@ def test_trained_methods_are_solid_and_conversions_thinner_and_dashed(tmp_path: 
         trained, converted = line(axes, "dsr-if"), line(axes, "qcfs")
         assert (trained.get_linestyle(), converted.get_linestyle()) == ("-", "--")
         assert trained.get_linewidth() > converted.get_linewidth()
+
+
+def test_accuracies_without_an_interval_have_no_whiskers(tmp_path: Path) -> None:
+    with painted(
+        tmp_path, *(result(timesteps=steps, top1=10.0 * steps, test_images=None) for steps in (2, 4))
+    ) as found:
+        _, axes = found["accuracy-against-t-digits-tiny-laptop"]
+        assert points(axes, "dsr-if") == [(2.0, 20.0), (4.0, 40.0)]
+        assert axes.get_ylim()[0] < 20 < 40 < axes.get_ylim()[1]

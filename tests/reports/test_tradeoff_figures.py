@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from invented import ann, conversion, result
-from painted import legend, painted, points
+from painted import legend, line, painted, points
 
 
 def at(steps: int, top1: float, micro: float, **changes: Any) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def test_the_front_steps_up_from_point_to_point(tmp_path: Path) -> None:
     with painted(tmp_path, *rows) as found:
         caption, axes = found[ENERGY]
         assert axes.get_xscale() == "log"
+        assert line(axes, "Pareto front").get_drawstyle() == "steps-post"
         stepped = points(axes, "Pareto front")
         assert stepped[:3] == [pytest.approx(point) for point in ((1.0, 40.0), (4.0, 50.0), (16.0, 55.0))]
         assert stepped[3] == (pytest.approx(axes.get_xlim()[1]), 55.0)
@@ -81,3 +82,17 @@ def test_scales_never_share_a_figure(tmp_path: Path) -> None:
             _, axes = found[f"accuracy-against-energy-digits-tiny-{scale}"]
             assert len(points(axes, "Pareto front")) == 2
             assert sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o") == 3
+
+
+def test_what_has_no_cost_on_record_is_left_out_and_said(tmp_path: Path) -> None:
+    rows = [at(steps, 50.0, steps) for steps in (2, 4, 8)]
+    unknown = result(timesteps=16, acs=None)
+    with painted(tmp_path, *rows, unknown) as found:
+        assert found[ENERGY][0].endswith("Left out, cost not on record: 1 of 4.")
+        assert "Left out" not in found[TIME][0]
+
+
+def test_failed_runs_alone_draw_nothing(tmp_path: Path) -> None:
+    rows = [result(timesteps=steps, status="failed", top1=None) for steps in (2, 4, 8)]
+    with painted(tmp_path, *rows, result(seed=1, top1=None)) as found:
+        assert not found
