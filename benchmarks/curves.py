@@ -1,7 +1,8 @@
 """Accuracy against training time, epoch by epoch: what `reports` reads seconds to an accuracy from.
 
 `results/<sweep>-curves.csv` stands beside the sweep's rows and holds the curves of its finished runs, as far as they
-were trained where they were exported: key, epoch, seconds and joules of training so far, accuracy on the test split.
+were trained where they were exported: key, epoch, seconds and joules of training so far, accuracy on the test split,
+training loss.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from benchmarks.identity import key
 from benchmarks.record import read_csv
 from benchmarks.spec import Run
 
-COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1")
-DECIMALS = {"train_seconds": 2, "train_joules": 1, "test_top1": 3}
+COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss")
+DECIMALS = {"train_seconds": 2, "train_joules": 1, "test_top1": 3, "train_loss": 4}
 
 
 def path_of(rows: Path) -> Path:

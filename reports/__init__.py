@@ -61,7 +61,7 @@ def read(
         chosen=constants.read(energy_path),
         rows=None if optional and not csv_paths else comparison.read(csv_paths),
         layers=beside.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT),
-        curves=beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT),
+        curves=beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT, reach.LATER),
         records=perf.read(perf_paths),
         studies=quantization.read(study_paths),
         histories=regression.read(history_paths),

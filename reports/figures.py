@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-# Okabe and Ito's colours, which stay apart for colour-blind eyes; one per method in every figure.
+# Okabe and Ito's colours, then Tol's, which stay apart for colour-blind eyes; one per method in every figure.
 COLOURS = {
     "ann": "#000000",
     "dsr-if": "#0072B2",
@@ -22,8 +23,18 @@ COLOURS = {
     "dsr-lif": "#D55E00",
     "dsr-lif-rep": "#E69F00",
     "stbp-tdbn": "#009E73",
+    "stbp-tdbn-tuned": "#66A61E",
     "qcfs-ann": "#CC79A7",
     "qcfs": "#CC79A7",
+    "qcfs-l8-ann": "#AA4499",
+    "qcfs-l8": "#AA4499",
+    "threshold-balancing": "#332288",
+    "threshold-balancing-half": "#44AA99",
+    "deng-gu": "#999933",
+    "calibration": "#882255",
+    "dsr-ann": "#555555",
+    "dsr-if-hybrid": "#004B75",
+    "dsr-if-hybrid-rep": "#3A9BD9",
     "dsr-if-reference": "#777777",
     "stbp-spikingjelly": "#8FBC8F",
 }
@@ -37,6 +48,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "dsr-bench",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "figure.figsize": (5.4, 3.6),
 }
 
@@ -62,7 +74,13 @@ def draw(name: str, caption: str, paint: Callable[[Axes], None]) -> Figure:
         figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Title": caption})
         plt.close(figure)
     text = svg.getvalue()
-    return Figure(name, caption, text[text.index("<svg") :], pdf.getvalue())
+    return Figure(name, caption, _own(text[text.index("<svg") :], name), pdf.getvalue())
+
+
+def _own(svg: str, name: str) -> str:
+    """The drawing with identifiers that no other figure of a page has."""
+    mine = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{mine}-", svg)
 
 
 def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> Callable[[Axes], None]:

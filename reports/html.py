@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -38,9 +39,15 @@ def render(contents: Contents, model: EnergyModel = FP32_45NM) -> str:
         accuracies=ACCURACIES,
         latex=lambda table: latex.render([table], {}),
         csv=csv,
+        inline=inline,
         style=(HERE / "page.css").read_text(),
         script=(HERE / "page.js").read_text(),
     )
+
+
+def inline(svg: str) -> str:
+    """A drawing without what only a file of its own needs: namespaces, and metadata in another one."""
+    return re.sub(r'<metadata>.*?</metadata>| xmlns(:\w+)?="[^"]*"', "", svg, flags=re.DOTALL)
 
 
 def csv(table: Table) -> str:

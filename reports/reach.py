@@ -15,6 +15,8 @@ from benchmarks.spec import BadInput
 NEVER = math.inf
 COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1")
 TEXT = ("key",)
+LATER = ("train_loss",)
+"""Columns that older files lack."""
 
 # What a table asks for unless `--reach` says otherwise: a little below what the better methods end at.
 DEFAULT = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -25,6 +26,7 @@ from reports import (
     published,
     quantization,
     regression,
+    run_figures,
     training_tables,
 )
 from reports.figures import Figure
@@ -33,12 +35,16 @@ from reports.table import Table
 
 @dataclass(frozen=True)
 class Section:
-    """`name` is its anchor."""
+    """`name` is its anchor. Figures are drawn when they are first asked for: a terminal wants none."""
 
     name: str
     title: str
     tables: Sequence[Table] = ()
-    figures: Sequence[Figure] = ()
+    draw: Callable[[], Sequence[Figure]] = tuple
+
+    @cached_property
+    def figures(self) -> Sequence[Figure]:
+        return self.draw()
 
 
 @dataclass(frozen=True)
@@ -80,13 +86,13 @@ def of(read: Inputs) -> Contents:
         "neurons",
         "Neurons against the mapping",
         [table for study in read.studies for table in quantization.tables_of(study)],
-        [figure for study in read.studies for figure in quantization.figures_of(study)],
+        lambda: [figure for study in read.studies for figure in quantization.figures_of(study)],
     )
     history = Section(
         "history",
         "Regressions",
         [regression.table_of(found) for found in read.histories],
-        [figure for found in read.histories for figure in regression.figures_of(found)],
+        lambda: [figure for found in read.histories for figure in regression.figures_of(found)],
     )
     if read.rows is None:
         return Contents(_said([on_steps, on_neurons, history]))
@@ -101,6 +107,7 @@ def of(read: Inputs) -> Contents:
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
         Section("paper", "The paper's tables", [*properties.tables_of(frame), *beside]),
         Section("results", "Results", [*comparison.compare(frame, model), *paired.compare_twins(frame)]),
+        Section("figures", "Figures", (), lambda: _drawn(read, frame, numbers)),
         Section("energy", "Energy", energy_tables.compare_energy(frame, read.layers, read.chosen)),
         Section(
             "cost",
@@ -125,7 +132,13 @@ def of(read: Inputs) -> Contents:
 
 
 def _said(sections: Sequence[Section]) -> list[Section]:
-    return [section for section in sections if section.tables or section.figures]
+    return [section for section in sections if section.tables or section.name == "figures"]
+
+
+def _drawn(read: Inputs, frame: pd.DataFrame, numbers: pd.DataFrame) -> list[Figure]:
+    ours = numbers[numbers["method"] != ""]
+    beside = ours.assign(network=ours["our_network"], timesteps=ours["steps"])
+    return run_figures.figures_of(frame, read.layers, read.curves, beside, read.chosen.headline)
 
 
 def _steps(read: Inputs) -> Section:
@@ -133,7 +146,7 @@ def _steps(read: Inputs) -> Section:
         "steps",
         "Cost of a step",
         [table for record in read.records for table in perf.tables_of(record)],
-        [figure for record in read.records for figure in perf.figures_of(record)],
+        lambda: [figure for record in read.records for figure in perf.figures_of(record)],
     )
 
 

@@ -34,8 +34,22 @@ def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None
     finish(tmp_path, ANN, 2)
     export("quick", [ANN], "laptop", tmp_path)
     assert read_csv(tmp_path / "quick-curves.csv") == [
-        {"key": key(ANN), "epoch": "1", "train_seconds": "10.0", "train_joules": "", "test_top1": "20.0"},
-        {"key": key(ANN), "epoch": "2", "train_seconds": "20.01", "train_joules": "", "test_top1": "40.001"},
+        {
+            "key": key(ANN),
+            "epoch": "1",
+            "train_seconds": "10.0",
+            "train_joules": "",
+            "test_top1": "20.0",
+            "train_loss": "1.0",
+        },
+        {
+            "key": key(ANN),
+            "epoch": "2",
+            "train_seconds": "20.01",
+            "train_joules": "",
+            "test_top1": "40.001",
+            "train_loss": "1.0",
+        },
     ]
 
 

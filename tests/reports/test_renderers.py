@@ -97,7 +97,7 @@ def test_a_very_narrow_terminal_cuts_no_number() -> None:
     assert "1" * 60 in console.file.getvalue()
 
 
-def test_reports_never_load_torch_mlflow_or_the_rest_of_the_harness() -> None:
+def test_reports_load_of_the_harness_only_what_plans_and_records() -> None:
     code = "import sys, reports; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "mlflow", "dsr", "baselines"} & set(loaded)

@@ -1,0 +1,98 @@
+"""Accuracy against energy and against training time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invented import ann, conversion, result
+from painted import legend, line, painted, points
+
+
+def at(steps: int, top1: float, micro: float, **changes: Any) -> dict[str, Any]:
+    """A run of so many microjoules, all of them accumulates of 0.9 pJ."""
+    return result(timesteps=steps, top1=top1, analog_macs=0.0, acs=micro * 1e6 / 0.9, **changes)
+
+
+ENERGY = "accuracy-against-energy-digits-tiny-laptop"
+TIME = "accuracy-against-training-time-digits-tiny-laptop"
+
+
+def test_the_front_steps_up_from_point_to_point(tmp_path: Path) -> None:
+    rows = [
+        at(2, 40.0, 1.0),
+        at(4, 50.0, 4.0),
+        at(8, 49.0, 8.0),
+        at(2, 30.0, 2.0, method="dsr-lif"),
+        at(4, 55.0, 16.0, method="dsr-lif"),
+    ]
+    with painted(tmp_path, *rows) as found:
+        caption, axes = found[ENERGY]
+        assert axes.get_xscale() == "log"
+        assert line(axes, "Pareto front").get_drawstyle() == "steps-post"
+        stepped = points(axes, "Pareto front")
+        assert stepped[:3] == [pytest.approx(point) for point in ((1.0, 40.0), (4.0, 50.0), (16.0, 55.0))]
+        assert stepped[3] == (pytest.approx(axes.get_xlim()[1]), 55.0)
+        # the front, cheapest first, then dsr-if's last; dsr-lif's last is on the front
+        assert [text.get_text() for text in axes.texts] == ["2", "4", "4", "8"]
+        assert legend(axes) == ["dsr-if", "dsr-lif", "Pareto front"]
+        assert "0.9 pJ per AC" in caption
+
+
+def test_an_ann_is_on_the_front_without_a_t(tmp_path: Path) -> None:
+    still = ann(method="ann", key="ann", top1=99.0, dense_macs_per_step=1e9)
+    with painted(tmp_path, still, at(2, 40.0, 1.0), at(4, 50.0, 2.0)) as found:
+        _, axes = found[ENERGY]
+        assert points(axes, "Pareto front")[2] == (pytest.approx(4600.0), 99.0)
+        assert [text.get_text() for text in axes.texts] == ["2", "4"]
+
+
+def test_hollow_are_busy_timings_and_a_conversion_pays_for_its_parent(tmp_path: Path) -> None:
+    rows = [
+        ann(),
+        *(conversion(timesteps=steps, top1=50.0 + steps) for steps in (2, 4)),
+        result(timesteps=2, train_seconds=10.0, other_load_cores=1.0),
+        result(timesteps=4, train_seconds=20.0),
+    ]
+    with painted(tmp_path, *rows) as found:
+        caption, axes = found[TIME]
+        marked = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+        fills = {float(x): line.get_markerfacecolor() for line in marked for x in line.get_xdata()}
+        assert fills[10.0] == "white"
+        assert fills[20.0] != "white"
+        (bought,) = [line for line in axes.lines if line.get_marker() == "X" and len(line.get_xdata())]
+        assert list(bought.get_xdata()) == [300.0, 300.0]
+        assert legend(axes)[-1] == "busy machine"
+        assert "Hollow" in caption
+        assert "Hollow" not in found[ENERGY][0]
+
+
+def test_on_a_quiet_machine_nothing_is_hollow(tmp_path: Path) -> None:
+    with painted(tmp_path, *(result(timesteps=steps) for steps in (2, 4, 8))) as found:
+        caption, axes = found[TIME]
+        assert "Hollow" not in caption
+        assert "busy machine" not in legend(axes)
+
+
+def test_scales_never_share_a_figure(tmp_path: Path) -> None:
+    rows = [at(steps, 50.0, steps, scale=scale) for steps in (2, 4, 8) for scale in ("laptop", "smoke")]
+    with painted(tmp_path, *rows) as found:
+        for scale in ("laptop", "smoke"):
+            _, axes = found[f"accuracy-against-energy-digits-tiny-{scale}"]
+            assert len(points(axes, "Pareto front")) == 2
+            assert sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == "o") == 3
+
+
+def test_what_has_no_cost_on_record_is_left_out_and_said(tmp_path: Path) -> None:
+    rows = [at(steps, 50.0, steps) for steps in (2, 4, 8)]
+    unknown = result(timesteps=16, acs=None)
+    with painted(tmp_path, *rows, unknown) as found:
+        assert found[ENERGY][0].endswith("Left out, cost not on record: 1 of 4.")
+        assert "Left out" not in found[TIME][0]
+
+
+def test_failed_runs_alone_draw_nothing(tmp_path: Path) -> None:
+    rows = [result(timesteps=steps, status="failed", top1=None) for steps in (2, 4, 8)]
+    with painted(tmp_path, *rows, result(seed=1, top1=None)) as found:
+        assert not found
