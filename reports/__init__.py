@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks.record import write_whole
 from reports import (
     beside,
+    checklist,
     comparison,
     constants,
     costs,
@@ -55,7 +56,7 @@ def write(
     energy_path: Path | None = None,
     percent: float | None = None,
 ) -> list[Path]:
-    """Write `index.html`, `tables.md`, `tables.tex`, CSV files of raw numbers, and figures; return their paths.
+    """Write `index.html`, `tables.md`, `tables.tex`, CSV files, `checklist.md` and figures; return their paths.
 
     Beside each of `csv_paths`, files of layers and of curves are read if they are there. `perf_paths`: records of
     `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`; `history_paths`: of `dsr-bench regression`;
@@ -100,6 +101,7 @@ def _runs(csv_paths: Sequence[Path], optional: bool, chosen: constants.Constants
         texts={
             "tables.csv": _csv(comparison.aggregate(frame, chosen.headline)),
             "energy.csv": _csv(energy_lines.numbers_of(frame, layers, chosen)),
+            "checklist.md": checklist.render(frame),
         },
     )
 
