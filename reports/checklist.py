@@ -180,7 +180,7 @@ def _share(mask: pd.Series) -> str:
 def _counts(values: pd.Series) -> str:
     """`"a (3), b (1)"`, in the order in which they come."""
     counted = values.astype(object).where(values.notna(), "not recorded").value_counts(sort=False)
-    return ", ".join(f"{value} ({count})" for value, count in counted.items())
+    return ", ".join(f"{value!s} ({count})" for value, count in counted.items())
 
 
 def _sizes(values: pd.Series) -> str:

@@ -60,7 +60,8 @@ def find(name: str) -> Path:
     """A run's directory, from its path or its key. Raises BadInput where there is none."""
     if (Path(name) / store.RUN).exists():
         return Path(name)
-    found = [] if "/" in name or not name else sorted(store.results_root().glob(f"runs/*/*-{name}/{store.RUN}"))
+    runs = store.results_root().glob(f"runs/*/*/{store.RUN}")
+    found = [path for path in runs if path.parent.name.endswith(f"-{name}")]
     if not found:
         raise BadInput(f"{name} is neither the directory of a run nor the key of one under {store.results_root()}/runs")
     return found[0].parent

@@ -73,10 +73,10 @@ def of(name: str, module: nn.Module) -> Neuron:
     """What a module is. Raises BadInput for a neuron that NIR has no node for."""
     if isinstance(module, dsr.IF | dsr.LIF):
         threshold = max(module.threshold.item(), module.threshold_floor)
-        fires = {"level": module.alpha * threshold, "subtract": threshold}
+        level = module.alpha * threshold
         if isinstance(module, dsr.IF):
-            return Neuron(height=threshold, **fires)
-        return Neuron(height=threshold / module.dt, tau=module.tau, dt=module.dt, **fires)
+            return Neuron(level, threshold, subtract=threshold)
+        return Neuron(level, threshold / module.dt, module.tau, dt=module.dt, subtract=threshold)
     if isinstance(module, baselines.conversion.IF):
         theta = module.threshold.item()
         own = module.correction + module.shift * theta / module.timesteps

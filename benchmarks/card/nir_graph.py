@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmarks.card import neurons
+from benchmarks.card import neurons, nir_nodes
 from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
 from benchmarks.connections import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
@@ -87,8 +87,8 @@ class _Graph:
             return self.settled(current, node).reshaped(name, module)
         if isinstance(module, TRANSPARENT) or (node.op == "call_method" and node.target in AVERAGES):
             return current
-        if hasattr(module, "weights"):  # how a representation is read
-            self.weights = list(module.weights())
+        if callable(weights := getattr(module, "weights", None)):  # how a representation is read
+            self.weights = list(weights())
             return current
         if module is None or isinstance(module, nn.MaxPool2d):
             raise BadInput(f"{NOT}: {name} is no sum, average or linear layer")
@@ -119,47 +119,21 @@ class _Graph:
         )
 
     def emit_term(self, term: Term, bias: Tensor | None, shape: tuple[int, ...], name: str) -> tuple[str, ...]:
-        sources, size = term.sources, term.shape
+        """A term's nodes, the last of which it is."""
+        sources, size, layer = term.sources, term.shape, term.linear
         for reshaped, by in term.reshaped:
-            kind, size = _reshaping(reshaped, by, size)
-            sources = (self.add(reshaped, kind, sources),)
-        if term.linear is None:
-            if bias is None and bool((term.scale == 1).all()):
-                return sources
-            return (self.add(f"{name}.identity", self.identity(term.scale, bias, shape), sources),)
-        return (self.add(term.name, self.linear(term, bias, size), sources),)
-
-    def linear(self, term: Term, bias: Tensor | None, size: tuple[int, ...]) -> Any:
-        import nir
-
-        layer = term.linear
-        assert layer is not None
-        scale = term.scale.expand(layer.weight.shape[0])
-        weight = self.array(layer.weight.detach() * scale.view(-1, *[1] * (layer.weight.dim() - 1)))
-        constant = self.array(torch.zeros(len(scale)) if bias is None else bias.expand(len(scale)))
-        if isinstance(layer, nn.Linear):
-            return nir.Linear(weight) if bias is None else nir.Affine(weight, constant)
-        if layer.padding_mode != "zeros" or isinstance(layer.padding, str) or layer.groups != 1:
-            raise BadInput(f"{NOT}: {term.name} is a convolution in groups, or with borders that are not zeros")
-        return nir.Conv2d(size[1:], weight, layer.stride, layer.padding, layer.dilation, 1, constant)
-
-    def identity(self, scale: Tensor, bias: Tensor | None, shape: tuple[int, ...]) -> Any:
-        """Scale per channel; with a constant a diagonal matrix (NIR 1.0's types know no convolution in groups)."""
-        import nir
-
-        scale = scale.expand(shape[0])
-        if bias is None:
-            full = scale.view(-1, *[1] * (len(shape) - 1)).expand(shape)
-            return nir.Scale(self.array(full))
-        constant = self.array(bias.expand(shape[0]))
-        weight = self.array(torch.diag(scale))
-        if len(shape) == 1:
-            return nir.Affine(weight, constant)
-        return nir.Conv2d(shape[1:], weight[..., None, None], (1, 1), (0, 0), (1, 1), 1, constant)
-
-    def array(self, values: Tensor) -> np.ndarray:
-        """Folded in float64, written in the network's dtype."""
-        return np.ascontiguousarray(values.detach().cpu().numpy().astype(self.dtype))
+            if isinstance(layer, nn.Linear) and nir_nodes.copies(by, size):
+                layer = nir_nodes.of_one_pixel(layer, size[0])
+                continue
+            node, size = nir_nodes.reshaping(reshaped, by, size)
+            sources = (self.add(reshaped, node, sources),)
+        if layer is not None:
+            return (
+                self.add(term.name, nir_nodes.linear(term.name, layer, term.scale, bias, size, self.dtype), sources),
+            )
+        if bias is None and bool((term.scale == 1).all()):
+            return sources
+        return (self.add(f"{name}.identity", nir_nodes.identity(term.scale, bias, shape, self.dtype), sources),)
 
     def add(self, name: str, node: Any, sources: tuple[str, ...]) -> str:
         """Add a node; names have no dots, which other tools take for folders."""
@@ -184,23 +158,3 @@ def _is_tensor(node: fx.Node) -> bool:
 def _shape(node: fx.Node) -> tuple[int, ...]:
     """Of one image at one step."""
     return tuple(node.meta["tensor_meta"].shape[1:])
-
-
-def _reshaping(name: str, by: nn.Module, size: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
-    """A pool or a flattening as a NIR node, and the shape behind it."""
-    import nir
-
-    if isinstance(by, nn.Flatten):
-        return nir.Flatten({"input": np.array(size)}, start_dim=0), (int(np.prod(size)),)
-    behind = tuple(by(torch.zeros(1, *size)).shape[1:])
-    if isinstance(by, nn.AdaptiveAvgPool2d):
-        if any(length % parts for length, parts in zip(size[1:], behind[1:], strict=True)):
-            was, now = ("{} x {}".format(*pixels[1:]) for pixels in (size, behind))
-            raise BadInput(f"{NOT}: {name} spreads {was} pixels over {now}, which no node of NIR does")
-        kernel = stride = tuple(length // parts for length, parts in zip(size[1:], behind[1:], strict=True))
-        return nir.AvgPool2d(np.array(kernel), np.array(stride), np.array((0, 0))), behind
-    assert isinstance(by, nn.AvgPool2d)
-    if by.ceil_mode or by.divisor_override or (by.padding and not by.count_include_pad):
-        raise BadInput(f"{NOT}: {name} is an average pool that counts its borders in a way of its own")
-    sizes = (np.array(v if isinstance(v, tuple) else (v, v)) for v in (by.kernel_size, by.stride, by.padding))
-    return nir.AvgPool2d(*sizes), behind
