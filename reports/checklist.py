@@ -124,7 +124,7 @@ def _environment(rows: pd.DataFrame) -> str:
 
 def _data(rows: pd.DataFrame) -> str:
     seen = rows.dropna(subset=["data_sha256"]).groupby("data_sha256", sort=False)["data_source"]
-    digests = (f"SHA-256 {digest[:16]}... ({len(sources)}): {', '.join(sources.dropna().unique()) or 'no source'}"
+    digests = (f"SHA-256 {str(digest)[:16]}... ({len(sources)}): {', '.join(sources.dropna().unique()) or 'no source'}"
                for digest, sources in seen)  # fmt: skip
     return "; ".join([*digests, f"no checksum: {rows['data_sha256'].isna().sum()} runs"])
 
