@@ -31,7 +31,7 @@ logits = network(torch.zeros({shape}))  # {inputs}
 
 def render(
     result: Result,
-    about: Mapping[str, Any],
+    recipe: Mapping[str, Any],
     title: str,
     inputs: str,
     shape: tuple[int, ...],
@@ -40,7 +40,7 @@ def render(
 ) -> str:
     """The whole card.
 
-    `about`: what `run.json` holds; `title`: the method's; `inputs`: what the network is given, in words; `shape`: of
+    `recipe`: its fields, by name; `title`: the method's; `inputs`: what the network is given, in words; `shape`: of
     one input; `nir`: what is said of the NIR graph.
     """
     warning = warning_of(result.scale)
@@ -55,7 +55,7 @@ def render(
         "## Cost",
         _table(_cost(result)),
         "## Recipe",
-        _table(_recipe(about["recipe"])),
+        _table(_recipe(recipe)),
         "## Data",
         _table(_data(result)),
         "## Environment",
@@ -66,7 +66,7 @@ def render(
         "## NIR",
         nir,
         "## Limitations",
-        "\n".join(f"- {line}" for line in _limitations(result, about)),
+        "\n".join(f"- {line}" for line in _limitations(result, recipe)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -148,8 +148,7 @@ def _environment(result: Result) -> Iterable[tuple[str, str]]:
     yield "software", f"Python {of.python}, torch {of.torch}"
 
 
-def _limitations(result: Result, about: Mapping[str, Any]) -> Iterable[str]:
-    recipe = about["recipe"]
+def _limitations(result: Result, recipe: Mapping[str, Any]) -> Iterable[str]:
     scale = {
         "paper": "Scale `paper`: the published recipe, unchanged.",
         "smoke": "Scale `smoke` shows that the code runs. The weights are of no other use.",

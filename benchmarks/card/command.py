@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from benchmarks import store
 from benchmarks.card import neurons, nir_graph, weights
@@ -17,7 +20,7 @@ from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.methods import named
 from benchmarks.recipes import frames
 from benchmarks.record import Result, load, write_whole
-from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.spec import BadInput, Recipe, Run, one_line, require
 from reports import card as text
 
 CARD, GRAPH = "README.md", "network.nir"
@@ -42,14 +45,14 @@ def card(console: Console, name: str, to: Path | None) -> int:
     if missing := [package for package in ("safetensors", "nir") if find_spec(package) is None]:
         raise BadInput(f"a card needs {' and '.join(missing)}: pip install 'dsr-bench[export]'")
     place = find(name)
-    about, result, state = _read(place)
-    run, recipe = Run(**about["run"]), Recipe(**about["recipe"])
+    found = _read(place)
+    title = named(found.run.method).title
+    inputs, shape = described(found.run, found.recipe, weights.sizes(found.state)[1])
     target = to or store.results_root() / "cards" / place.name
     target.mkdir(parents=True, exist_ok=True)
-    weights.save(state, run, recipe, result, target)
-    inputs, shape = described(run, recipe, weights.sizes(state)[1])
-    said, written = _graph(run, recipe, result, shape, target)
-    write_whole(target / CARD, text.render(result, about, named(run.method).title, inputs, shape, said))
+    weights.save(found.state, found.run, found.recipe, found.result, target)
+    said, written = _graph(found.result, weights.load(target), shape, target)
+    write_whole(target / CARD, text.render(found.result, asdict(found.recipe), title, inputs, shape, said))
     console.print(f" card   {target}", highlight=False, soft_wrap=True)
     if not written:
         console.print(f" [yellow]nir[/]    {said}", highlight=False, soft_wrap=True)
@@ -67,9 +70,19 @@ def find(name: str) -> Path:
     return found[0].parent
 
 
-def _read(place: Path) -> tuple[dict[str, Any], Result, dict[str, torch.Tensor]]:
+class Finished(NamedTuple):
+    """What a run's directory holds."""
+
+    run: Run
+    recipe: Recipe
+    result: Result
+    state: dict[str, torch.Tensor]
+
+
+def _read(place: Path) -> Finished:
     try:
         about = json.loads((place / store.RUN).read_text())
+        run, recipe = Run(**about["run"]), Recipe(**about["recipe"])
         result = load(place / store.RESULT)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{place}: the run has not ended, or its records are of another version") from error
@@ -77,12 +90,16 @@ def _read(place: Path) -> tuple[dict[str, Any], Result, dict[str, torch.Tensor]]
         raise BadInput(f"{place}: the run has not ended well ({result.status})")
     if not (place / store.NETWORK).exists():
         raise BadInput(f"{place} holds no {store.NETWORK}: a conversion read off a longer run has that run's weights")
-    return about, result, torch.load(place / store.NETWORK, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(place / store.NETWORK, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        raise BadInput(f"{place / store.NETWORK} is damaged: {one_line(error)}") from error
+    return Finished(run, recipe, result, state)
 
 
 def described(run: Run, recipe: Recipe, channels: int) -> tuple[str, tuple[int, ...]]:
     """What the network is given, in words, and the shape of one input."""
-    inputs = DATASETS[run.dataset].inputs
+    inputs = DATASETS[require(run.dataset, DATASETS, "dataset")].inputs
     if isinstance(inputs, Counts):
         count = frames(run, recipe)
         shape = (channels, inputs.size, inputs.size)
@@ -97,7 +114,7 @@ def _listed(values: tuple[float, ...]) -> str:
     return str(values[0]) if len(values) == 1 else str(values)
 
 
-def _graph(run: Run, recipe: Recipe, result: Result, shape: tuple[int, ...], target: Path) -> tuple[str, bool]:
+def _graph(result: Result, network: nn.Module, shape: tuple[int, ...], target: Path) -> tuple[str, bool]:
     """Write the NIR graph; what is to be said of it, or why there is none, and whether there is."""
     import nir
 
@@ -106,7 +123,7 @@ def _graph(run: Run, recipe: Recipe, result: Result, shape: tuple[int, ...], tar
     about = {name: getattr(result, name) for name in ("key", "method", "network", "dataset", "scale")}
     about |= {"commit": result.provenance.commit, "input": at_steps}
     try:
-        graph = nir_graph.graph_of(weights.load(target), torch.zeros(1, *shape[-3:]), run.timesteps, about)
+        graph = nir_graph.graph_of(network, torch.zeros(1, *shape[-3:]), result.timesteps, about)
     except BadInput as error:
         return f"There is no `{GRAPH}`: {error}.", False
     nir.write(target / GRAPH, graph)
@@ -114,4 +131,4 @@ def _graph(run: Run, recipe: Recipe, result: Result, shape: tuple[int, ...], tar
     words = neurons.unsaid(layers)
     unsaid = UNSAID.format("; ".join(words)) if words else ""
     dt = layers[0].metadata["dt"]
-    return SAYS.format(steps=run.timesteps, input=at_steps, dt=dt, unsaid=unsaid), True
+    return SAYS.format(steps=result.timesteps, input=at_steps, dt=dt, unsaid=unsaid), True

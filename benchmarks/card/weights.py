@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.networks import build
 from benchmarks.record import Result
-from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.spec import BadInput, Recipe, Run, one_line
 
 WEIGHTS = "model.safetensors"
 
@@ -59,7 +59,9 @@ def load(place: Path | str) -> nn.Module:
         network = made(about)
         network.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BadInput(f"{path} holds no weights that dsr-bench card of this version wrote: {error}") from error
+        raise BadInput(
+            f"{path} holds no weights that dsr-bench card of this version wrote: {one_line(error)}"
+        ) from error
     return network.eval()
 
 

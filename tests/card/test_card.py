@@ -151,6 +151,10 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
     (place / store.NETWORK).unlink()
     with pytest.raises(BadInput, match=r"holds no network.pt: a conversion read off a longer run"):
         command.card(QUIET, str(place), None)
+    damaged = finish(tmp_path, replace(run, seed=2))  # an empty file
+    with pytest.raises(BadInput, match=r"network.pt is damaged"):
+        command.card(QUIET, str(damaged), None)
+    assert not (tmp_path / "cards").exists()
     broken = finish(tmp_path, replace(run, seed=1), status="failed")
     with pytest.raises(BadInput, match=r"has not ended well \(failed\)"):
         command.card(QUIET, str(broken), None)

@@ -26,7 +26,7 @@ def given(**changes: Any) -> Result:
 
 
 def rendered(result: Result) -> str:
-    return card.render(result, {"recipe": RECIPE}, "A title", "pixels", (1, 3, 32, 32), "No graph.")
+    return card.render(result, RECIPE, "A title", "pixels", (1, 3, 32, 32), "No graph.")
 
 
 def test_numbers_are_those_of_the_records() -> None:
