@@ -135,6 +135,17 @@ def neurobench(run: Annotated[Path, typer.Argument(help="Directory of a finished
 
 
 @app.command()
+def card(
+    run: Annotated[str, typer.Argument(help="A finished run: its directory, or its key.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/cards/<run>.")] = None,
+) -> None:
+    """Export a run: weights (safetensors), a model card, and the network as a NIR graph where NIR can say it."""
+    from benchmarks.card import command
+
+    raise typer.Exit(command.card(console, run, to))
+
+
+@app.command()
 def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
     """Hold a method to what the suite relies on: one line per clause."""
     raise typer.Exit(commands.check(console, method))

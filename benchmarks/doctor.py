@@ -14,7 +14,13 @@ from rich.console import Console
 from benchmarks.spec import BadInput
 
 NEEDED = ("torch", "torchvision", "pandas", "scikit-learn")
-OPTIONAL = {"mlflow": "runs are kept on disk only", "tonic": "no event data", "fvcore": "one cross-check is skipped"}
+OPTIONAL = {
+    "mlflow": "runs are kept on disk only",
+    "tonic": "no event data",
+    "safetensors": "no dsr-bench card",
+    "nir": "no dsr-bench card",
+    "fvcore": "one cross-check is skipped",
+}
 
 Finding = tuple[str, str, str]
 """Mark ("ok", "note" or "bad"), subject, and what there is to say."""

@@ -72,13 +72,13 @@ def read(
 
 
 def write(report: Report, target_directory: Path) -> list[Path]:
-    """Write `index.html`, `tables.md`, `tables.tex`, CSV files of raw numbers, and figures; return their paths."""
+    """Write `index.html`, `tables.md`, `tables.tex`, CSV files, `checklist.md` and figures; return their paths."""
     contents = report.contents
     texts = {
         "index.html": html.render(contents, report.headline),
         "tables.md": markdown.render(contents.tables, contents.origin),
         "tables.tex": latex.render(contents.tables, contents.origin),
-        **{name: numbers.to_csv(index=False, lineterminator="\n") for name, numbers in contents.numbers.items()},
+        **contents.texts,
     }
     return _put(texts, contents.figures, target_directory)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports import (
     cards,
+    checklist,
     claims,
     comparison,
     constants,
@@ -68,7 +69,7 @@ class Contents:
     ledger: Sequence[claims.Judged] = ()
     cards: Sequence[cards.Card] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
-    numbers: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tables(self) -> list[Table]:
@@ -124,11 +125,16 @@ def of(read: Inputs) -> Contents:
         ledger=ledger,
         cards=cards.of(costed, read.curves, read.layers),
         origin=comparison.origin(frame),
-        numbers={
-            "tables.csv": comparison.aggregate(frame, model),
-            "energy.csv": energy_lines.numbers_of(frame, read.layers, read.chosen),
+        texts={
+            "tables.csv": _csv(comparison.aggregate(frame, model)),
+            "energy.csv": _csv(energy_lines.numbers_of(frame, read.layers, read.chosen)),
+            "checklist.md": checklist.render(frame),
         },
     )
+
+
+def _csv(numbers: pd.DataFrame) -> str:
+    return numbers.to_csv(index=False, lineterminator="\n")
 
 
 def _said(sections: Sequence[Section]) -> list[Section]:

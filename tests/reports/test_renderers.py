@@ -21,7 +21,8 @@ from reports.table import Cell, Column, Table
 def test_write_leaves_a_page_markdown_latex_and_raw_numbers(tmp_path: Path) -> None:
     target = tmp_path / "new" / "report"
     written = reports.write(reports.read([write_rows(tmp_path / "rows.csv", result(top1=90.123456))]), target)
-    assert [path.name for path in written] == ["index.html", "tables.md", "tables.tex", "tables.csv", "energy.csv"]
+    tables = ["index.html", "tables.md", "tables.tex", "tables.csv", "energy.csv", "checklist.md"]
+    assert [path.name for path in written] == tables
     assert sorted(written) == sorted(target.iterdir())
     raw = pd.read_csv(target / "tables.csv").iloc[0]
     assert (raw["scale"], raw["top1"], raw["peak_memory_bytes"]) == ("laptop", 90.123456, 3 * 2**20)

@@ -1,0 +1,134 @@
+"""`dsr-bench card RUN`: a finished run as weights, a model card and a NIR graph."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from benchmarks import store
+from benchmarks.card import neurons, nir_graph, weights
+from benchmarks.data import DATASETS
+from benchmarks.data.inputs import Counts, Pixels
+from benchmarks.methods import named
+from benchmarks.recipes import frames
+from benchmarks.record import Result, load, write_whole
+from benchmarks.spec import BadInput, Recipe, Run, one_line, require
+from reports import card as text
+
+CARD, GRAPH = "README.md", "network.nir"
+PIXELS = {"digits": 8, "imagenet": 224}
+"""Edges of images, where they are not 32 and no recipe says them."""
+
+SAYS = """`network.nir` is the network in evaluation mode for the Neuromorphic Intermediate Representation (`nir.read`).
+
+- Norms, the height of spikes and constant currents are folded into weights; neurons emit ones.
+- Edges into one node add up.
+- The logits are the sum over the {steps} steps of `readout_weights` times what `output` is given; {input}.
+- A step integrates a neuron's equation exactly over dt = {dt:g}, the current being constant.
+{unsaid}
+`benchmarks.card.nir_simulation.logits(graph, images)` does all of this."""
+UNSAID = """- Beyond NIR 1.0's text, or against it: {}. Every neuron's metadata say so, and a simulator that does
+  not read them gives other spikes.
+"""
+
+
+def card(console: Console, name: str, to: Path | None) -> int:
+    """Write the folder. Raises BadInput for no such run, and where the packages are missing."""
+    if missing := [package for package in ("safetensors", "nir") if find_spec(package) is None]:
+        raise BadInput(f"a card needs {' and '.join(missing)}: pip install 'dsr-bench[export]'")
+    place = find(name)
+    found = _read(place)
+    title = named(found.run.method).title
+    inputs, shape = described(found.run, found.recipe, weights.sizes(found.state)[1])
+    target = to or store.results_root() / "cards" / place.name
+    target.mkdir(parents=True, exist_ok=True)
+    weights.save(found.state, found.run, found.recipe, found.result, target)
+    said, written = _graph(found.result, weights.load(target), shape, target)
+    write_whole(target / CARD, text.render(found.result, asdict(found.recipe), title, inputs, shape, said))
+    console.print(f" card   {target}", highlight=False, soft_wrap=True)
+    if not written:
+        console.print(f" [yellow]nir[/]    {said}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def find(name: str) -> Path:
+    """A run's directory, from its path or its key. Raises BadInput where there is none."""
+    if (Path(name) / store.RUN).exists():
+        return Path(name)
+    runs = store.results_root().glob(f"runs/*/*/{store.RUN}")
+    found = [path for path in runs if path.parent.name.endswith(f"-{name}")]
+    if not found:
+        raise BadInput(f"{name} is neither the directory of a run nor the key of one under {store.results_root()}/runs")
+    return found[0].parent
+
+
+class Finished(NamedTuple):
+    """What a run's directory holds."""
+
+    run: Run
+    recipe: Recipe
+    result: Result
+    state: dict[str, torch.Tensor]
+
+
+def _read(place: Path) -> Finished:
+    try:
+        about = json.loads((place / store.RUN).read_text())
+        run, recipe = Run(**about["run"]), Recipe(**about["recipe"])
+        result = load(place / store.RESULT)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{place}: the run has not ended, or its records are of another version") from error
+    if result.status != "done":
+        raise BadInput(f"{place}: the run has not ended well ({result.status})")
+    if not (place / store.NETWORK).exists():
+        raise BadInput(f"{place} holds no {store.NETWORK}: a conversion read off a longer run has that run's weights")
+    try:
+        state = torch.load(place / store.NETWORK, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        raise BadInput(f"{place / store.NETWORK} is damaged: {one_line(error)}") from error
+    return Finished(run, recipe, result, state)
+
+
+def described(run: Run, recipe: Recipe, channels: int) -> tuple[str, tuple[int, ...]]:
+    """What the network is given, in words, and the shape of one input."""
+    inputs = DATASETS[require(run.dataset, DATASETS, "dataset")].inputs
+    if isinstance(inputs, Counts):
+        count = frames(run, recipe)
+        shape = (channels, inputs.size, inputs.size)
+        words = f"event counts of {count} frames" if count > 1 else "mean event counts"
+        return f"{words}, {inputs.size} x {inputs.size} pixels", (count, 1, *shape) if count > 1 else (1, *shape)
+    assert isinstance(inputs, Pixels)
+    size = recipe.image_size or PIXELS.get(run.dataset, 32)
+    return f"(pixels / 255 - {_listed(inputs.mean)}) / {_listed(inputs.std)}", (1, channels, size, size)
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return str(values[0]) if len(values) == 1 else str(values)
+
+
+def _graph(result: Result, network: nn.Module, shape: tuple[int, ...], target: Path) -> tuple[str, bool]:
+    """Write the NIR graph; what is to be said of it, or why there is none, and whether there is."""
+    import nir
+
+    (target / GRAPH).unlink(missing_ok=True)
+    at_steps = "frame t is the input of step t" if len(shape) == 5 else "the input is the same at every step"
+    about = {name: getattr(result, name) for name in ("key", "method", "network", "dataset", "scale")}
+    about |= {"commit": result.provenance.commit, "input": at_steps}
+    try:
+        graph = nir_graph.graph_of(network, torch.zeros(1, *shape[-3:]), result.timesteps, about)
+    except BadInput as error:
+        return f"There is no `{GRAPH}`: {error}.", False
+    nir.write(target / GRAPH, graph)
+    layers = [node for node in graph.nodes.values() if hasattr(node, "v_threshold")]
+    words = neurons.unsaid(layers)
+    unsaid = UNSAID.format("; ".join(words)) if words else ""
+    dt = layers[0].metadata["dt"]
+    return SAYS.format(steps=result.timesteps, input=at_steps, dt=dt, unsaid=unsaid), True

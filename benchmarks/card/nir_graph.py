@@ -1,0 +1,160 @@
+"""A trained network as a graph of NIR 1.0 (Neuromorphic Intermediate Representation, Pedersen et al. 2024).
+
+Layers of neurons become nir.IF or nir.LIF, which emit ones. All between two of them is linear and becomes, for every
+way from one to the next, pools, a flattening and one of Conv2d, Affine and Scale, with norms, the height of spikes and
+constants folded in. What is added up are edges into one node. `Output` gives at every step what logits are a (weighted)
+mean of; the graph's metadata say the weights, the number of steps, and what the input is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from benchmarks.card import neurons, nir_nodes
+from benchmarks.card.currents import Current, Term
+from benchmarks.card.neurons import NOT
+from benchmarks.connections import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
+from benchmarks.networks.parts import DirectCoding
+from benchmarks.pools import POOLS
+from benchmarks.spec import BadInput
+
+AVERAGES = ("view", "mean")
+"""How a readout takes the mean over the steps; what is left to the reader of `Output`."""
+
+
+def graph_of(network: nn.Module, example: Tensor, timesteps: int, metadata: dict[str, Any]) -> Any:
+    """The network's nir.NIRGraph; parameters have the network's dtype.
+
+    `example`: one image `(1, C, H, W)`; the network has to be in evaluation mode. Raises BadInput, with the layer and
+    the reason, for what NIR cannot say.
+    """
+    import nir
+
+    traced = fx.GraphModule(network, Tracer().trace(network))
+    with torch.no_grad():
+        ShapeProp(traced).propagate(example)
+    made = _Graph(traced, example.dtype)
+    made.run(tuple(example.shape[1:]))
+    steps = {"timesteps": timesteps, "readout_weights": np.array(made.weights or [1.0 / timesteps] * timesteps)}
+    return nir.NIRGraph(made.nodes, made.edges, metadata={**metadata, **steps})
+
+
+class _Graph:
+    """Nodes and edges, as far as they are made; `weights` of the steps where the readout has its own."""
+
+    def __init__(self, traced: fx.GraphModule, dtype: torch.dtype) -> None:
+        self.traced = traced
+        self.dtype = torch.zeros(0, dtype=dtype).numpy().dtype
+        self.nodes: dict[str, Any] = {}
+        self.edges: list[tuple[str, str]] = []
+        self.weights: list[float] = []
+
+    def run(self, shape: tuple[int, ...]) -> None:
+        import nir
+
+        values: dict[fx.Node, Current] = {}
+        for node in self.traced.graph.nodes:
+            if node.op == "placeholder":
+                self.add("input", nir.Input(np.array(shape)), ())
+                values[node] = _plain(("input",), shape)
+            elif node.op == "output":
+                last = node.all_input_nodes[0]
+                sources = self.emit(values[last], _shape(last), "logits")
+                self.add("output", nir.Output(np.array(_shape(last))), sources)
+            elif node.all_input_nodes and node.all_input_nodes[0] in values and _is_tensor(node):
+                values[node] = self.value(node, [values[x] for x in node.all_input_nodes if x in values])
+
+    def value(self, node: fx.Node, given: list[Current]) -> Current:
+        """What a node of the traced network makes of what it is given."""
+        module, name, current = module_of(self.traced, node), str(node.target), given[0]
+        if is_addition(node) and len(given) == 2:
+            return given[0].plus(given[1])
+        if isinstance(module, DirectCoding):
+            module = module.layer
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            return self.settled(current, node).through(name, module)
+        if isinstance(module, _BatchNorm):
+            return current.normed(module)
+        if isinstance(module, nn.Flatten) or (is_reshape(node) and node.target != "view"):
+            return self.settled(current, node).reshaped("flatten", nn.Flatten())
+        if isinstance(module, POOLS):
+            return self.settled(current, node).reshaped(name, module)
+        if isinstance(module, TRANSPARENT) or (node.op == "call_method" and node.target in AVERAGES):
+            return current
+        if callable(weights := getattr(module, "weights", None)):  # how a representation is read
+            self.weights = list(weights())
+            return current
+        if module is None or isinstance(module, nn.MaxPool2d):
+            raise BadInput(f"{NOT}: {name} is no sum, average or linear layer")
+        return self.fires(neurons.of(name, module), name, current, node)
+
+    def fires(self, of: neurons.Neuron, name: str, current: Current, node: fx.Node) -> Current:
+        """A layer of neurons."""
+        shape = _shape(node)
+        sources = self.emit(current.shifted(of.own), shape, name)
+        made = self.add(name, of.node(shape, self.dtype), sources)
+        return _plain((made,), shape, of.height)
+
+    def settled(self, current: Current, node: fx.Node) -> Current:
+        """The same, with nodes for all that would not let a layer in front of it."""
+        if current.plain:
+            return current
+        shape = _shape(node.all_input_nodes[0])
+        return _plain(self.emit(current, shape, node.all_input_nodes[0].name), shape)
+
+    def emit(self, current: Current, shape: tuple[int, ...], name: str) -> tuple[str, ...]:
+        """Nodes whose outputs add up to the current, of that shape; the first linear layer bears the constant."""
+        linear = [i for i, term in enumerate(current.terms) if term.linear is not None]
+        bears = (linear or [0])[0]
+        return tuple(
+            made
+            for i, term in enumerate(current.terms)
+            for made in self.emit_term(term, current.bias if i == bears else None, shape, name)
+        )
+
+    def emit_term(self, term: Term, bias: Tensor | None, shape: tuple[int, ...], name: str) -> tuple[str, ...]:
+        """A term's nodes, the last of which it is."""
+        sources, size, layer = term.sources, term.shape, term.linear
+        for reshaped, by in term.reshaped:
+            if isinstance(layer, nn.Linear) and nir_nodes.copies(by, size):
+                layer = nir_nodes.of_one_pixel(layer, size[0])
+                continue
+            node, size = nir_nodes.reshaping(reshaped, by, size)
+            sources = (self.add(reshaped, node, sources),)
+        if layer is not None:
+            return (
+                self.add(term.name, nir_nodes.linear(term.name, layer, term.scale, bias, size, self.dtype), sources),
+            )
+        if bias is None and bool((term.scale == 1).all()):
+            return sources
+        return (self.add(f"{name}.identity", nir_nodes.identity(term.scale, bias, shape, self.dtype), sources),)
+
+    def add(self, name: str, node: Any, sources: tuple[str, ...]) -> str:
+        """Add a node; names have no dots, which other tools take for folders."""
+        name = unique = name.replace(".", "_")
+        count = 1
+        while unique in self.nodes:
+            count += 1
+            unique = f"{name}_{count}"
+        self.nodes[unique] = node
+        self.edges += [(source, unique) for source in sources]
+        return unique
+
+
+def _plain(sources: tuple[str, ...], shape: tuple[int, ...], height: float = 1.0) -> Current:
+    return Current((Term(sources, shape, torch.tensor(height, dtype=torch.float64)),))
+
+
+def _is_tensor(node: fx.Node) -> bool:
+    return hasattr(node.meta.get("tensor_meta"), "shape")
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    """Of one image at one step."""
+    return tuple(node.meta["tensor_meta"].shape[1:])

@@ -1,0 +1,80 @@
+"""Layers between neurons as nodes of NIR 1.0. Folded in float64, written in the network's dtype."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.card.neurons import NOT
+from benchmarks.spec import BadInput
+
+Shape = tuple[int, ...]
+
+
+def linear(name: str, layer: nn.Module, scale: Tensor, bias: Tensor | None, size: Shape, dtype: Any) -> Any:
+    """`scale` per output channel times a convolution or fully connected layer of a map of that size, plus `bias`."""
+    import nir
+
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    outputs = layer.weight.shape[0]
+    scaled = layer.weight.detach() * scale.expand(outputs).view(-1, *[1] * (layer.weight.dim() - 1))
+    weight = _array(scaled, dtype)
+    constant = _array(torch.zeros(outputs) if bias is None else bias.expand(outputs), dtype)
+    if isinstance(layer, nn.Linear):
+        return nir.Linear(weight) if bias is None else nir.Affine(weight, constant)
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str) or layer.groups != 1:
+        raise BadInput(f"{NOT}: {name} is a convolution in groups, or with borders that are not zeros")
+    return nir.Conv2d(size[1:], weight, layer.stride, layer.padding, layer.dilation, 1, constant)
+
+
+def identity(scale: Tensor, bias: Tensor | None, shape: Shape, dtype: Any) -> Any:
+    """Scale per channel; with a constant a diagonal matrix (NIR 1.0's types know no convolution in groups)."""
+    import nir
+
+    scale = scale.expand(shape[0])
+    if bias is None:
+        return nir.Scale(_array(scale.view(-1, *[1] * (len(shape) - 1)).expand(shape), dtype))
+    weight, constant = _array(torch.diag(scale), dtype), _array(bias.expand(shape[0]), dtype)
+    if len(shape) == 1:
+        return nir.Affine(weight, constant)
+    return nir.Conv2d(shape[1:], weight[..., None, None], (1, 1), (0, 0), (1, 1), 1, constant)
+
+
+def reshaping(name: str, by: nn.Module, size: Shape) -> tuple[Any, Shape]:
+    """A pool or a flattening, and the shape behind it. Raises BadInput for a pool whose windows are unlike."""
+    import nir
+
+    if isinstance(by, nn.Flatten):
+        return nir.Flatten({"input": np.array(size)}, start_dim=0), (int(np.prod(size)),)
+    behind = tuple(by(torch.zeros(1, *size)).shape[1:])
+    if isinstance(by, nn.AdaptiveAvgPool2d):
+        if any(length % parts for length, parts in zip(size[1:], behind[1:], strict=True)):
+            was, now = ("{} x {}".format(*pixels[1:]) for pixels in (size, behind))
+            raise BadInput(f"{NOT}: {name} spreads {was} pixels over {now}, which no node of NIR does")
+        kernel = np.array([length // parts for length, parts in zip(size[1:], behind[1:], strict=True)])
+        return nir.AvgPool2d(kernel, kernel, np.array((0, 0))), behind
+    assert isinstance(by, nn.AvgPool2d)
+    if by.ceil_mode or by.divisor_override or (by.padding and not by.count_include_pad):
+        raise BadInput(f"{NOT}: {name} is an average pool that counts its borders in a way of its own")
+    sizes = (np.array(v if isinstance(v, tuple) else (v, v)) for v in (by.kernel_size, by.stride, by.padding))
+    return nir.AvgPool2d(*sizes), behind
+
+
+def copies(by: nn.Module, size: Shape) -> bool:
+    """Whether a pool only copies the one pixel of its map."""
+    return isinstance(by, nn.AdaptiveAvgPool2d) and size[1:] == (1, 1)
+
+
+def of_one_pixel(layer: nn.Linear, channels: int) -> nn.Linear:
+    """The layer for one pixel of what it is for all copies of that pixel: weights add up."""
+    made = copy.deepcopy(layer)
+    made.weight = nn.Parameter(layer.weight.detach().view(len(layer.weight), channels, -1).sum(-1))
+    return made
+
+
+def _array(values: Tensor, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(values.detach().cpu().numpy().astype(dtype))

@@ -1,0 +1,94 @@
+"""A plain interpreter of the graphs that `nir_graph` makes: step by step, node by node, in torch.
+
+It reads a node's parameters and, of neurons, the metadata that say what NIR's text leaves open (`neurons`). Slow and
+short: to check a graph by, and to look up what another simulator has to do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def logits(graph: Any, x: Tensor) -> Tensor:
+    """Images `(B, C, H, W)`, the same at every step, or frames `(T, B, C, H, W)` -> logits `(B, classes)`."""
+    weights = [float(w) for w in graph.metadata["readout_weights"]]
+    steps = zip(weights, run(graph, x), strict=True)
+    return torch.stack([weight * values["output"] for weight, values in steps]).sum(0)
+
+
+def run(graph: Any, x: Tensor) -> Iterator[dict[str, Tensor]]:
+    """What every node emits, step by step."""
+    before: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for source, target in graph.edges:
+        before[target].append(source)
+    order = list(TopologicalSorter(before).static_order())
+    membranes: dict[str, Tensor] = {}
+    for step in range(int(graph.metadata["timesteps"])):
+        values: dict[str, Tensor] = {}
+        for name in order:
+            node = graph.nodes[name]
+            if type(node).__name__ == "Input":
+                values[name] = x[step] if x.dim() == 5 else x
+                continue
+            given = torch.stack([values[source] for source in before[name]]).sum(0)
+            if hasattr(node, "v_threshold"):
+                held = membranes.get(name, torch.full_like(given, float(node.metadata["v_initial"])))
+                values[name], membranes[name] = fire(node, held, given)
+            else:
+                values[name] = emitted(node, given)
+        yield values
+
+
+def fire(node: Any, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
+    """Spikes of ones, and the membranes after them."""
+    about = node.metadata
+    dt = float(about["dt"])
+    r, level, reset = (torch.as_tensor(value, dtype=v.dtype) for value in (node.r, node.v_threshold, node.v_reset))
+    if hasattr(node, "tau"):
+        leak = torch.exp(-dt / torch.as_tensor(node.tau, dtype=torch.float64)).to(v.dtype)
+        rest = torch.as_tensor(node.v_leak, dtype=v.dtype)
+        v = leak * v + (1 - leak) * (rest + r * current)
+    else:
+        v = v + dt * r * current
+    fires = v >= level if about["fires"] == "v >= v_threshold" else v > level
+    soft = about["reset"] == "subtract reset_by"
+    after = v - float(about["reset_by"]) if soft else reset.expand_as(v)
+    return fires.to(v.dtype), torch.where(fires, after, v)
+
+
+def emitted(node: Any, x: Tensor) -> Tensor:
+    """What a node without a state makes of its input."""
+    kind = type(node).__name__
+    if kind == "Output":
+        return x
+    if kind == "Conv2d":
+        stride, padding, dilation = (_pair(value) for value in (node.stride, node.padding, node.dilation))
+        weight, bias = _like(x, node.weight), _like(x, node.bias)
+        return F.conv2d(x, weight, bias, stride, padding, dilation, int(node.groups))
+    if kind in ("Affine", "Linear"):
+        return F.linear(x, _like(x, node.weight), _like(x, node.bias) if kind == "Affine" else None)
+    if kind == "Scale":
+        return x * _like(x, node.scale)
+    if kind == "Flatten":
+        return x.flatten(1)
+    if kind in ("AvgPool2d", "SumPool2d"):
+        size = _pair(node.kernel_size)
+        mean = F.avg_pool2d(x, size, _pair(node.stride), _pair(node.padding))
+        return mean * math.prod(size) if kind == "SumPool2d" else mean
+    raise ValueError(f"{kind} is no node of these graphs")
+
+
+def _like(x: Tensor, values: Any) -> Tensor:
+    return torch.as_tensor(values, dtype=x.dtype)
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    first, second = (int(value) for value in values)
+    return first, second

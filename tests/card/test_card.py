@@ -1,0 +1,184 @@
+"""`dsr-bench card`: what it writes of a real run on digits, loaded again, against the run and its network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from ended_runs import finish
+from rich.console import Console
+from torch import nn
+
+from benchmarks import store
+from benchmarks.card import command, load, nir_simulation
+from benchmarks.data import evaluation_batches
+from benchmarks.data import load as data_of
+from benchmarks.execution import execute
+from benchmarks.identity import key
+from benchmarks.networks import build
+from benchmarks.recipes import resolve
+from benchmarks.record import Result
+from benchmarks.spec import BadInput, Run
+
+safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed (extra: export)")
+nir = pytest.importorskip("nir", reason="nir is not installed (extra: export)")
+RUN = Run("digits", "preact-resnet-tiny", "dsr-lif-rep", 2, 0, "smoke")
+QUIET = Console(quiet=True)
+
+
+def network_of(run: Run, place: Path) -> nn.Module:
+    """As the run's process had it."""
+    network = build(run.network, run.method, run.timesteps, 10, 1, resolve(run))
+    network.load_state_dict(torch.load(place / store.NETWORK, weights_only=True))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Result, Path, Path]:
+    """A run, its directory, and its card's folder."""
+    results = tmp_path_factory.mktemp("results")
+    result = execute(RUN, results)
+    place, target = store.directory(results, RUN), results / "card"
+    assert command.card(QUIET, str(place), target) == 0
+    return result, place, target
+
+
+def digits() -> tuple[torch.Tensor, torch.Tensor]:
+    data = data_of("digits", resolve(RUN))
+    return next(evaluation_batches(data.test, data, 360))
+
+
+def test_the_weights_are_the_runs_bit_by_bit_and_so_are_the_logits(made):
+    _, place, target = made
+    stored = torch.load(place / store.NETWORK, weights_only=True)
+    exported = safetensors.load_file(target / "model.safetensors")
+    assert stored.keys() == exported.keys()
+    for name, value in stored.items():
+        assert exported[name].dtype == value.dtype
+        assert torch.equal(exported[name], value), name
+    x, y = digits()
+    with torch.no_grad():
+        logits = load(target)(x)
+        assert torch.equal(logits, network_of(RUN, place)(x))
+    assert 100 * (logits.argmax(1) == y).double().mean().item() == pytest.approx(made[0].top1)
+
+
+def test_metadata_say_what_the_weights_are_and_loading_moves_no_random_number(made):
+    result, _, target = made
+    with safetensors.safe_open(target / "model.safetensors", "pt") as file:
+        about = file.metadata()
+    expected = {"key": result.key, "method": "dsr-lif-rep", "network": RUN.network, "timesteps": "2", "scale": "smoke"}
+    assert expected.items() <= about.items()
+    assert (about["dataset"], about["commit"]) == ("digits", result.provenance.commit)
+    torch.manual_seed(7)
+    expected_number = torch.rand(1)
+    torch.manual_seed(7)
+    load(target)
+    assert torch.equal(torch.rand(1), expected_number)
+
+
+def test_the_graph_classifies_digits_as_the_network_does(made):
+    result, place, target = made
+    graph = nir.read(target / "network.nir")
+    assert (graph.metadata["key"], graph.metadata["method"]) == (result.key, "dsr-lif-rep")
+    assert {type(node).__name__ for node in graph.nodes.values()} >= {"LIF", "Conv2d", "AvgPool2d", "Affine", "Scale"}
+    x, _ = digits()
+    with torch.no_grad():
+        ours, theirs = network_of(RUN, place)(x), nir_simulation.logits(graph, x)
+    same = (ours - theirs).abs().amax(1) < 1e-4
+    assert same.double().mean() > 0.98, "float32 rounds folded weights otherwise: a spike may move, but few do"
+    assert ours.std() > 0.01
+
+
+def test_the_card_says_what_the_records_say(made):
+    result, _, target = made
+    card = (target / "README.md").read_text()
+    head = card.split("---\n")[1]
+    assert "model-index" not in head, "smoke is no evidence"
+    assert "Never evidence" in card
+    assert f"{result.top1:.2f} % (95 % Wilson interval" in card
+    for said in (result.key, result.provenance.commit, result.provenance.data_sha256, result.provenance.machine):
+        assert said in card
+    assert "ours: embedded digits" in card
+    (code,) = [block.removeprefix("python\n") for block in card.split("```")[1::2]]
+    done = subprocess.run([sys.executable, "-c", code + "\nprint(*logits.shape)"], cwd=target, capture_output=True,
+                          text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+    assert done.stdout.split() == ["1", "10"], done.stderr
+
+
+def recorded(results: Path, run: Run) -> Path:
+    """The directory of a run with weights, but no training."""
+    torch.manual_seed(0)
+    network = build(run.network, run.method, run.timesteps, 10, 1, resolve(run))
+    if hasattr(network.neuron, "correction"):
+        network.neuron.correction = torch.rand(16)
+    place = finish(results, run, test_images=360, train_images=1437)
+    torch.save(network.state_dict(), place / store.NETWORK)
+    return place
+
+
+def test_a_run_is_found_by_its_key_and_an_ann_has_no_graph(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
+    run = Run("digits", "resnet20", "ann", 1, 0, "laptop")
+    place = recorded(tmp_path, run)
+    target = tmp_path / "cards" / place.name
+    target.mkdir(parents=True)
+    (target / "network.nir").touch()  # of an older version, say
+    assert command.card(QUIET, key(run), None) == 0
+    assert sorted(path.name for path in target.iterdir()) == ["README.md", "model.safetensors"]
+    assert "There is no `network.nir`: not expressible in NIR: neuron (ReLU)" in (target / "README.md").read_text()
+
+
+def test_a_conversion_keeps_its_corrections(tmp_path):
+    run = Run("digits", "resnet20", "calibration", 4, 0, "laptop")
+    place = recorded(tmp_path, run)
+    command.card(QUIET, str(place), tmp_path / "card")
+    stored = torch.load(place / store.NETWORK, weights_only=True)
+    assert stored["neuron.correction"].shape == (16,)
+    assert all(torch.equal(value, stored[name]) for name, value in load(tmp_path / "card").state_dict().items())
+
+
+def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
+    run = Run("digits", "resnet20", "qcfs", 4, 0, "laptop")
+    place = finish(tmp_path, run)
+    (place / store.NETWORK).unlink()
+    with pytest.raises(BadInput, match=r"holds no network.pt: a conversion read off a longer run"):
+        command.card(QUIET, str(place), None)
+    damaged = finish(tmp_path, replace(run, seed=2))  # an empty file
+    with pytest.raises(BadInput, match=r"network.pt is damaged"):
+        command.card(QUIET, str(damaged), None)
+    assert not (tmp_path / "cards").exists()
+    broken = finish(tmp_path, replace(run, seed=1), status="failed")
+    with pytest.raises(BadInput, match=r"has not ended well \(failed\)"):
+        command.card(QUIET, str(broken), None)
+    (broken / store.RESULT).unlink()
+    with pytest.raises(BadInput, match="has not ended"):
+        command.card(QUIET, str(broken), None)
+    for name in ("no-such", "", "*"):
+        with pytest.raises(BadInput, match="neither the directory of a run nor the key"):
+            command.find(name)
+    with pytest.raises(BadInput, match="holds no weights that dsr-bench card"):
+        load(tmp_path)
+
+
+def test_without_the_packages_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    with pytest.raises(BadInput, match=r"needs safetensors and nir: pip install 'dsr-bench\[export\]'"):
+        command.card(QUIET, "anything", None)
+
+
+def test_inputs_of_event_data_are_frames_and_an_anns_their_mean():
+    run = Run("nmnist", "vgg11", "dsr-if", 10, 0, "paper")
+    assert command.described(run, resolve(run), 2) == ("event counts of 10 frames, 34 x 34 pixels", (10, 1, 2, 34, 34))
+    ann = replace(run, method="ann", timesteps=1)
+    assert command.described(ann, resolve(ann), 2) == ("mean event counts, 34 x 34 pixels", (1, 2, 34, 34))
+    tiny = Run("imagenet", "preact-resnet-imagenet-tiny", "dsr-ann", 1, 0, "laptop")
+    assert command.described(tiny, resolve(tiny), 3)[1] == (1, 3, 64, 64)
+    assert json.dumps(command.described(RUN, resolve(RUN), 1)) == '["(pixels / 255 - 0.3053) / 0.3761", [1, 1, 8, 8]]'
