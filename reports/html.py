@@ -28,7 +28,7 @@ ACCURACIES = {"accuracy": "last", "best on test": "best", "selected on validatio
 def render(contents: Contents, model: EnergyModel = FP32_45NM) -> str:
     """The whole page; `model` is that of the tables that show one energy."""
     return PAGES.get_template("template.html").render(
-        sections=contents.sections,
+        sections=[section for section in contents.sections if section.tables or section.figures],
         verdicts=claims.counts(contents.ledger),
         ledger=contents.ledger,
         slugs={verdict: verdict.replace(" ", "-") for verdict in VERDICTS},

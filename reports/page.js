@@ -107,6 +107,10 @@
     if (table.tBodies[0].rows.length > 6) filter(table, tools);
     accuracies(table, tools);
     tools.hidden = !tools.childElementCount;
+    table.tBodies[0].addEventListener("click", (event) => {
+      const link = event.target.closest("tr").querySelector("th a");
+      if (link && !event.target.closest("a") && String(getSelection()) === "") location.hash = link.hash;
+    });
     if (table.tBodies[0].rows.length > 30) table.closest(".box").classList.add("tall");
   });
 

@@ -120,6 +120,22 @@ def test_a_link_opens_the_card_behind_a_line_and_everything_has_a_name(tmp_path:
 
 
 @pytest.mark.timeout(300)
+def test_a_click_on_any_cell_opens_the_card_of_its_line(tmp_path: Path) -> None:
+    question = (
+        "() => { "
+        + RESULTS
+        + """
+      table.tBodies[0].rows[2].cells[4].click(); dispatchEvent(new HashChangeEvent("hashchange"));
+      return { want: table.tBodies[0].rows[2].querySelector("a").hash, at: location.hash,
+        open: [...document.querySelectorAll(".card[open]")].map((card) => `#${card.id}`) };
+    }"""
+    )
+    answer = asked(tmp_path, question)
+    assert answer["at"] == answer["want"]
+    assert answer["open"] == [answer["want"]]
+
+
+@pytest.mark.timeout(300)
 def test_nothing_but_tables_scrolls_sideways_on_a_phone(tmp_path: Path) -> None:
     question = """() => ({ page: document.documentElement.scrollWidth, room: document.documentElement.clientWidth })"""
     answer = asked(tmp_path, question, width=500)
