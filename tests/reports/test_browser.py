@@ -34,15 +34,22 @@ addEventListener("load", () => setTimeout(() => {
 """
 
 
-def asked(tmp_path: Path, question: str, width: int = 1200, fragment: str = "") -> Any:
-    """What a JavaScript function says of the page; any message on the console is a failure."""
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page of made-up rows."""
+    folder = tmp_path_factory.mktemp("page")
     methods = ["dsr-if", "dsr-lif", "stbp-tdbn", "dsr-if-rep"]
     rows = [result(method=m, timesteps=t, top1=50.0 + 7 * i % 4 + t, top1_best=90.0 - i, top1_validation_selected=60.0)
             for i, m in enumerate(methods) for t in (4, 10)]  # fmt: skip
     rows += [ann(), conversion(), result(dataset="cifar10", network="preact-resnet18-narrow", timesteps=5)]
-    reports.write(reports.read([write_rows(tmp_path / "rows.csv", *rows)]), tmp_path)
+    reports.write(reports.read([write_rows(folder / "rows.csv", *rows)]), folder)
+    return (folder / "index.html").read_text()
+
+
+def asked(tmp_path: Path, text: str, question: str, width: int = 1200, fragment: str = "") -> Any:
+    """What a JavaScript function says of the page; any message on the console is a failure."""
     page = tmp_path / "probe.html"
-    page.write_text((tmp_path / "index.html").read_text().replace("</body>", PROBE % question + "</body>"))
+    page.write_text(text.replace("</body>", PROBE % question + "</body>"))
     command = [CHROMIUM, *OFFLINE, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
     command += ["--virtual-time-budget=2000", "--dump-dom", f"{page.as_uri()}{fragment}"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # type: ignore[arg-type]
@@ -62,7 +69,7 @@ RESULTS = (
 
 
 @pytest.mark.timeout(300)
-def test_a_heading_sorts_by_number_and_a_second_click_turns_it_round(tmp_path: Path) -> None:
+def test_a_heading_sorts_by_number_and_a_second_click_turns_it_round(tmp_path: Path, text: str) -> None:
     question = (
         "() => { "
         + RESULTS
@@ -73,7 +80,7 @@ def test_a_heading_sorts_by_number_and_a_second_click_turns_it_round(tmp_path: P
       return { before, up, down: column(1), sorted: head("T").getAttribute("aria-sort") };
     }"""
     )
-    answer = asked(tmp_path, question)
+    answer = asked(tmp_path, text, question)
     steps = [int(text) for text in answer["up"]]
     assert steps == sorted(steps)
     assert [int(text) for text in answer["down"]] == steps[::-1]
@@ -81,7 +88,7 @@ def test_a_heading_sorts_by_number_and_a_second_click_turns_it_round(tmp_path: P
 
 
 @pytest.mark.timeout(300)
-def test_one_accuracy_is_shown_at_a_time_and_lines_are_filtered(tmp_path: Path) -> None:
+def test_one_accuracy_is_shown_at_a_time_and_lines_are_filtered(tmp_path: Path, text: str) -> None:
     question = (
         "() => { "
         + RESULTS
@@ -98,14 +105,14 @@ def test_one_accuracy_is_shown_at_a_time_and_lines_are_filtered(tmp_path: Path) 
       return { first, second, all, left, told: tools.querySelector("[role=status]").textContent };
     }"""
     )
-    answer = asked(tmp_path, question)
+    answer = asked(tmp_path, text, question)
     assert (answer["first"], answer["second"], answer["all"]) == (["last"], ["best"], ["last", "best", "selected"])
     assert answer["left"] == ["dsr-if", "dsr-if-rep"]
     assert answer["told"].startswith("2 of ")
 
 
 @pytest.mark.timeout(300)
-def test_a_link_opens_the_card_behind_a_line_and_everything_has_a_name(tmp_path: Path) -> None:
+def test_a_link_opens_the_card_behind_a_line_and_everything_has_a_name(tmp_path: Path, text: str) -> None:
     question = """() => ({
       open: [...document.querySelectorAll(".card[open]")].map((card) => card.id),
       links: [...document.querySelectorAll("a[href^='#']")].filter((a) => !document.querySelector(a.hash)).length,
@@ -115,12 +122,12 @@ def test_a_link_opens_the_card_behind_a_line_and_everything_has_a_name(tmp_path:
       doubled: [...document.querySelectorAll("[id]")].map((one) => one.id)
         .filter((id, index, all) => all.indexOf(id) !== index),
     })"""
-    answer = asked(tmp_path, question, fragment="#run-digits-tiny-laptop-dsr-lif-T10")
+    answer = asked(tmp_path, text, question, fragment="#run-digits-tiny-laptop-dsr-lif-T10")
     assert answer == {"open": ["run-digits-tiny-laptop-dsr-lif-T10"], "links": 0, "nameless": 0, "doubled": []}
 
 
 @pytest.mark.timeout(300)
-def test_a_click_on_any_cell_opens_the_card_of_its_line(tmp_path: Path) -> None:
+def test_a_click_on_any_cell_opens_the_card_of_its_line(tmp_path: Path, text: str) -> None:
     question = (
         "() => { "
         + RESULTS
@@ -130,13 +137,13 @@ def test_a_click_on_any_cell_opens_the_card_of_its_line(tmp_path: Path) -> None:
         open: [...document.querySelectorAll(".card[open]")].map((card) => `#${card.id}`) };
     }"""
     )
-    answer = asked(tmp_path, question)
+    answer = asked(tmp_path, text, question)
     assert answer["at"] == answer["want"]
     assert answer["open"] == [answer["want"]]
 
 
 @pytest.mark.timeout(300)
-def test_nothing_but_tables_scrolls_sideways_on_a_phone(tmp_path: Path) -> None:
+def test_nothing_but_tables_scrolls_sideways_on_a_phone(tmp_path: Path, text: str) -> None:
     question = """() => ({ page: document.documentElement.scrollWidth, room: document.documentElement.clientWidth })"""
-    answer = asked(tmp_path, question, width=500)
+    answer = asked(tmp_path, text, question, width=500)
     assert answer["page"] <= answer["room"]
