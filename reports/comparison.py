@@ -6,7 +6,6 @@ would be another quantity than its neighbours. Numbers stay raw up to `compare`,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,8 +16,8 @@ from reports.costs import with_costs
 from reports.energy import FP32_45NM, EnergyModel
 from reports.notes import notes
 from reports.rows import read
-from reports.statistics import interval
-from reports.table import SMOKE_WARNING, Cell, Column, Table, laid_out, numbers, warning_of
+from reports.statistics import Interval, interval
+from reports.table import SMOKE_WARNING, Cell, Column, Table, interval_cell, laid_out, numbers, warning_of
 
 __all__ = ["SMOKE_WARNING", "TABLE", "accuracy_cell", "aggregate", "compare", "marked", "origin", "read"]
 
@@ -119,14 +118,9 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
 
 def accuracy_cell(line: dict[Any, Any]) -> Cell:
     """A line's mean with its interval."""
-    mean, low, high = line["top1"], line["top1_low"], line["top1_high"]
     if line["out_of_memory"] and not line["seeds"]:
         return Cell("out of memory")
-    if math.isnan(low):
-        return numbers([mean], decimals=2)[0]
-    if line["interval"] == "wilson":
-        return Cell(f"{mean:.2f} ({low:.2f}–{high:.2f})")
-    return Cell(f"{mean:.2f} ± {(high - low) / 2:.2f}")
+    return interval_cell(Interval(line["top1"], line["top1_low"], line["top1_high"], line["interval"]))
 
 
 def marked(flags: Iterable[bool], mark: str) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.spec import SCALES
 from reports.published import stands_for
 from reports.statistics import Interval, interval
-from reports.table import DASH, Cell, Column, Table, laid_out, numbers
+from reports.table import DASH, Cell, Column, Table, interval_cell, laid_out
 
 EVIDENCE = tuple(scale for scale in SCALES if scale != "smoke")
 """Scales whose accuracies say something."""
@@ -48,7 +48,7 @@ def _table(heading: str, lines: pd.DataFrame, ours: dict[str, pd.DataFrame]) -> 
     ]
     for scale, rows in ours.items():
         found = [_found(rows, line) for line in lines.to_dict("records")]
-        columns.append((Column(f"ours, {scale}", "%, 95 %"), [_shown(one) for one, _ in found]))
+        columns.append((Column(f"ours, {scale}", "%, 95 %"), [interval_cell(one) for one, _ in found]))
         columns.append((Column("n"), [Cell(str(seeds) if seeds else DASH) for _, seeds in found]))
     headings, cells = laid_out(columns)
     return Table(heading, "beside ours", heading, headings, cells, tuple(_notes(ours)))
@@ -73,14 +73,6 @@ def _found(rows: pd.DataFrame, line: Mapping[Any, Any]) -> tuple[Interval, int]:
     same = rows[(rows["method"] == line["method"]) & (rows["timesteps"] == line["steps"])]
     same = same[same["network"].map(lambda network: stands_for(network, line["our_network"])).astype(bool)]
     return interval(same["top1"].tolist(), same["test_images"].tolist()), len(same)
-
-
-def _shown(found: Interval) -> Cell:
-    if found.kind == "student-t":
-        return Cell(f"{found.mean:.2f} ± {found.half_width:.2f}")
-    if found.kind == "wilson":
-        return Cell(f"{found.mean:.2f} ({found.low:.2f}–{found.high:.2f})")
-    return numbers([found.mean], decimals=2)[0]
 
 
 def _notes(ours: dict[str, pd.DataFrame]) -> Iterator[str]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from reports.statistics import Interval
+
 DASH = "–"
 SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 
@@ -67,6 +69,15 @@ def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimal
         Cell(DASH) if math.isnan(value) else Cell(f"{value:,.{places}f}", mark)
         for value, mark in zip(values, marks or [""] * len(values), strict=True)
     ]
+
+
+def interval_cell(found: Interval) -> Cell:
+    """A mean of percentages with its interval: of one seed both ends, of several +- half."""
+    if math.isnan(found.low):
+        return numbers([found.mean], decimals=2)[0]
+    if found.kind == "wilson":
+        return Cell(f"{found.mean:.2f} ({found.low:.2f}–{found.high:.2f})")
+    return Cell(f"{found.mean:.2f} ± {found.half_width:.2f}")
 
 
 def _decimals(values: Sequence[float]) -> int:

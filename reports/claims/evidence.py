@@ -2,8 +2,7 @@
 
 Several common seeds: Student t over the differences seed by seed. Several seeds that are not common: Welch. One seed
 on a side: two proportions of test images, which knows how few images there are and nothing of how training varies.
-Welch, "The generalization of Student's problem" (1947); Newcombe (1998) compares intervals for two proportions, of
-which this is the simplest (method 1).
+Welch, "The generalization of Student's problem" (1947).
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from statistics import fmean, variance
 from typing import Any
 
 import pandas as pd
-from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped]
+from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from benchmarks.sweeps import SWEEPS
-from reports.statistics import UPPER
+from reports import statistics
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,8 @@ def difference(one: pd.DataFrame, other: pd.DataFrame) -> Difference | None:
 
 
 def _paired(values: list[float]) -> Difference:
-    n, mean = len(values), fmean(values)
-    half = float(stdtrit(n - 1, UPPER)) * math.sqrt(variance(values) / n)
-    return Difference(mean, mean - half, mean + half, n, "paired seeds")
+    found = statistics.student(values)
+    return Difference(found.mean, found.low, found.high, len(values), "paired seeds")
 
 
 def _welch(a: list[float], b: list[float]) -> Difference:
@@ -83,15 +81,11 @@ def _welch(a: list[float], b: list[float]) -> Difference:
     if total == 0:
         return Difference(mean, mean, mean, min(len(a), len(b)), "Welch")
     freedom = total**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True))
-    half = float(stdtrit(freedom, UPPER)) * math.sqrt(total)
+    half = float(stdtrit(freedom, statistics.UPPER)) * math.sqrt(total)
     return Difference(mean, mean - half, mean + half, min(len(a), len(b)), "Welch")
 
 
 def _proportions(one: pd.DataFrame, other: pd.DataFrame) -> Difference:
-    means, spread = [], 0.0
-    for rows in (one, other):
-        p = rows["top1"].mean() / 100
-        means.append(100 * p)
-        spread += p * (1 - p) / rows["test_images"].min()
-    half, mean = 100 * float(ndtri(UPPER)) * math.sqrt(spread), means[0] - means[1]
-    return Difference(mean, mean - half, mean + half, min(len(one), len(other)), "test images only")
+    (a, images), (b, others) = ((rows["top1"].mean(), rows["test_images"].min()) for rows in (one, other))
+    found = statistics.difference(a, images, b, others)
+    return Difference(found.mean, found.low, found.high, min(len(one), len(other)), "test images only")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +44,9 @@ def test_other_seeds_are_compared_as_welch_does_it() -> None:
 def test_of_one_seed_only_the_test_images_speak() -> None:
     found = difference(seeds([60.0], images=1000), seeds([50.0], images=500))
     assert found is not None
-    half = 1.959964 * math.sqrt(0.6 * 0.4 / 1000 + 0.5 * 0.5 / 500)
-    assert (found.mean, found.high - found.mean) == pytest.approx((10, 100 * half), rel=1e-6)
+    # Newcombe from Wilson's 0.5693 to 0.6299 and 0.4563 to 0.5437:
+    # below by the root of 0.0307 and 0.0437 squared, above by that of 0.0299 and 0.0437
+    assert (found.low, found.mean, found.high) == pytest.approx((4.66, 10, 15.30), abs=0.02)
     assert difference(seeds([]), seeds(A)) is None
 
 
