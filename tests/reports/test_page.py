@@ -74,3 +74,14 @@ def test_text_from_the_csv_cannot_become_markup(tmp_path: Path) -> None:
     text = page(tmp_path, result(method="<script>x</script>"), result(status="failed", reason="<img src=y>"))
     assert (Page(text).count("script"), Page(text).count("img")) == (1, 0)
     assert "&lt;script&gt;" in text
+
+
+def test_without_the_script_nothing_is_hidden_but_empty_toolbars(tmp_path: Path) -> None:
+    text = page(tmp_path, result(), result(timesteps=8))
+    assert text.count("data-accuracy=") == 3
+    hidden = re.findall(r"<[^>]* hidden[ >][^<]*<[^>]*>", text.partition("<script>")[0])
+    assert hidden
+    assert set(hidden) == {'<div class="tools" hidden></div>'}
+    links = re.findall(r'<a href="#(run-[^"]+)"', text)
+    assert links == [f"run-digits-tiny-laptop-dsr-if-T{steps}" for steps in (4, 8)]
+    assert all(f'<details class="card" id="{link}">' in text for link in links)
