@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
 Scale = Literal["paper", "short", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -130,3 +130,12 @@ def require(value: str, allowed: Iterable[str], what: str) -> str:
     near = difflib.get_close_matches(value, allowed, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise BadInput(f"unknown {what} {value!r}{hint}; there are: {', '.join(allowed)}")
+
+
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's numbers by name, its parts' as `neuron.threshold`; where they come from is left out."""
+    stated = {name: value for name, value in asdict(recipe).items() if name != "sources"}
+    found = {name: value for name, value in stated.items() if not isinstance(value, Mapping)}
+    for part in ("neuron", "norm", "conversion"):
+        found |= {f"{part}.{name}": value for name, value in stated[part].items()}
+    return found

@@ -22,14 +22,14 @@ import csv
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from benchmarks.identity import key, parent
 from benchmarks.recipes import resolve
 from benchmarks.record import Result, load, read_csv, write_whole
-from benchmarks.spec import BadInput, Run
+from benchmarks.spec import BadInput, Recipe, Run
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
 QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
@@ -73,6 +73,27 @@ def describe(path: Path, run: Run, sweep: str | None) -> None:
         "recipe": asdict(resolve(run)),
     }
     write_whole(path / RUN, json.dumps(about, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` wrote of a run: the recipe as it was then."""
+
+    key: str
+    parent_key: str | None
+    run: Run
+    recipe: Recipe
+
+
+def described(place: Path) -> Description:
+    """What a run's directory says it is. Raises OSError, ValueError, KeyError or TypeError where it does not say."""
+    about = json.loads((place / RUN).read_text())
+    return Description(about["key"], about["parent_key"], Run(**about["run"]), Recipe(**about["recipe"]))
+
+
+def places(runs: Path) -> dict[str, Path]:
+    """Run directories by the key in their names; `runs` holds a folder per data set and scale."""
+    return {path.parent.name.rpartition("-")[2]: path.parent for path in sorted(runs.glob(f"*/*/{RUN}"))}
 
 
 def result(results: Path, run: Run) -> Result | None:

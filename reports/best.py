@@ -6,7 +6,6 @@ least its accuracy for at most its energy, and more of one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from reports import constants
 from reports.bounds import COLUMNS, Bounds
 from reports.comparison import TABLE, accuracy_cell, aggregate, marked, origin, read
 from reports.energy import EnergyModel
+from reports.front import front as unbeaten
 from reports.notes import notes
 from reports.table import Cell, Column, Table, laid_out, numbers, warning_of
 
@@ -85,12 +85,11 @@ def _chosen(lines: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 def front(lines: pd.DataFrame) -> pd.Series:
     """Which lines are on the front of accuracy (more is better) and energy (less is better); none lacks either."""
-    accuracy, energy = lines["top1"].to_numpy(), lines["energy_microjoules"].to_numpy()
-    beaten = [
-        bool(((accuracy >= a) & (energy <= e) & ((accuracy > a) | (energy < e))).any()) or math.isnan(a + e)
-        for a, e in zip(accuracy, energy, strict=True)
-    ]
-    return ~pd.Series(beaten, index=lines.index, dtype=bool)
+    known = lines[["energy_microjoules", "top1"]].dropna()
+    energies, accuracies = known["energy_microjoules"].tolist(), known["top1"].tolist()
+    best_points = {(energies[index], accuracies[index]) for index in unbeaten(energies, accuracies)}
+    points = zip(lines["energy_microjoules"], lines["top1"], strict=True)
+    return pd.Series([point in best_points for point in points], index=lines.index, dtype=bool)
 
 
 def _nearest(lines: Sequence[dict[Any, Any]], bounds: Bounds) -> str:

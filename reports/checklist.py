@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from benchmarks.identity import key
-from benchmarks.recipes import resolve
+from benchmarks.identity import unchanged
 from benchmarks.spec import BadInput, Recipe, Run
 from reports import markdown
 from reports.costs import BUSY_CORES
@@ -156,7 +155,7 @@ def _resolved(rows: pd.DataFrame) -> Iterator[Recipe | None]:
     for row in rows[[*RUN, "key"]].itertuples(index=False):
         run = Run(*row[:-1])
         try:
-            yield resolve(run) if key(run) == row[-1] else None
+            yield unchanged(run, row[-1])
         except BadInput:
             yield None
 

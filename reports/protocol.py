@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import pandas as pd
 
 from benchmarks.recipes import resolve
-from benchmarks.spec import Run
+from benchmarks.spec import Run, flat
 from reports.paper_tables import EVIDENCE, NAMES
 from reports.table import DASH, Cell, Column, Table, laid_out
 
@@ -27,10 +24,8 @@ def tables_of(frame: pd.DataFrame) -> list[Table]:
 
 def settings(run: Run) -> dict[str, str]:
     """Every setting of a run's recipe as text, nested ones with a dot: `neuron.threshold`."""
-    flat: dict[str, Any] = {"T": run.timesteps, "network": run.network}
-    for name, value in asdict(resolve(run)).items():
-        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
-    return {name: DASH if value is None else str(value) for name, value in flat.items() if name != "sources"}
+    found = {"T": run.timesteps, "network": run.network, **flat(resolve(run))}
+    return {name: DASH if value is None else str(value) for name, value in found.items()}
 
 
 def _table(dataset: str, network: str, scale: str, rows: pd.DataFrame) -> Table:

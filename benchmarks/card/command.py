@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,11 +62,10 @@ def find(name: str) -> Path:
     """A run's directory, from its path or its key. Raises BadInput where there is none."""
     if (Path(name) / store.RUN).exists():
         return Path(name)
-    runs = store.results_root().glob(f"runs/*/*/{store.RUN}")
-    found = [path for path in runs if path.parent.name.endswith(f"-{name}")]
-    if not found:
+    runs = store.places(store.results_root() / "runs")
+    if name not in runs:
         raise BadInput(f"{name} is neither the directory of a run nor the key of one under {store.results_root()}/runs")
-    return found[0].parent
+    return runs[name]
 
 
 class Finished(NamedTuple):
@@ -81,8 +79,7 @@ class Finished(NamedTuple):
 
 def _read(place: Path) -> Finished:
     try:
-        about = json.loads((place / store.RUN).read_text())
-        run, recipe = Run(**about["run"]), Recipe(**about["recipe"])
+        about = store.described(place)
         result = load(place / store.RESULT)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{place}: the run has not ended, or its records are of another version") from error
@@ -94,7 +91,7 @@ def _read(place: Path) -> Finished:
         state = torch.load(place / store.NETWORK, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
         raise BadInput(f"{place / store.NETWORK} is damaged: {one_line(error)}") from error
-    return Finished(run, recipe, result, state)
+    return Finished(about.run, about.recipe, result, state)
 
 
 def described(run: Run, recipe: Recipe, channels: int) -> tuple[str, tuple[int, ...]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.queries.found import Known
 from benchmarks.queries.results import changed
-from benchmarks.spec import Recipe
+from benchmarks.spec import flat
 from reports.table import DASH, Cell, Column, Table, laid_out
 
 CODE = ("commit", "dirty")
@@ -35,15 +35,6 @@ def the_same(shown: list[Table]) -> str:
     """The sections in which nothing differs, in one line."""
     there = {table.heading for table in shown}
     return ", ".join(section for section in (*SECTIONS, "Results") if section not in there).lower()
-
-
-def flat(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's numbers by name, its parts' as `neuron.threshold`; where they come from is left out."""
-    stated = {name: value for name, value in asdict(recipe).items() if name != "sources"}
-    found = {name: value for name, value in stated.items() if not isinstance(value, Mapping)}
-    for part in ("neuron", "norm", "conversion"):
-        found |= {f"{part}.{name}": value for name, value in stated[part].items()}
-    return found
 
 
 def written(name: str, value: Any) -> str:

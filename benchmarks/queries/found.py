@@ -6,7 +6,6 @@ and is not known where that gives another key.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import record, store
-from benchmarks.identity import key as key_of
-from benchmarks.recipes import resolve
+from benchmarks.identity import unchanged
 from benchmarks.spec import BadInput, Recipe, Run
 from reports.rows import NUMERIC, RUN
 
@@ -51,7 +49,7 @@ def find(word: str, results: Path) -> Known:
         return _of_directory(path, results)
     if path.is_dir():
         raise BadInput(f"{path} is no directory of a run: it has no {store.RUN}")
-    rows, places = _rows(results), _places(results / "runs")
+    rows, places = _rows(results), store.places(results / "runs")
     keys = sorted({key for key in [*rows, *places] if key.startswith(word)}) if re.fullmatch("[0-9a-f]+", word) else []
     if not keys:
         raise BadInput(
@@ -67,16 +65,15 @@ def find(word: str, results: Path) -> Known:
 def _of_directory(place: Path, results: Path) -> Known:
     rows = _rows(results)
     try:
-        about = json.loads((place / store.RUN).read_text())
-        run, key, recipe = Run(**about["run"]), about["key"], Recipe(**about["recipe"])
-        parent_key = about["parent_key"]
+        about = store.described(place)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{place / store.RUN} cannot be read: {error}") from error
-    beside = {**_places(results / "runs"), **_places(place.parent.parent)}
-    row = _row_of(key, beside | {key: place}, rows)
-    parents = _ancestors(parent_key, beside, rows)
-    before = _recipe_of(beside[parent_key]) if parent_key in beside else _resolved(parent_key, rows)
-    return Known(run, key, str(place), recipe, before, row, parents)
+    beside = {**store.places(results / "runs"), **store.places(place.parent.parent)}
+    row = _row_of(about.key, beside | {about.key: place}, rows)
+    parents = _ancestors(about.parent_key, beside, rows)
+    origin = beside.get(about.parent_key or "")
+    before = _recipe_of(origin) if origin else _resolved(about.parent_key, rows)
+    return Known(about.run, about.key, str(place), about.recipe, before, row, parents)
 
 
 def _of_row(key: str, rows: Mapping[str, tuple[Row, str]]) -> Known:
@@ -88,7 +85,7 @@ def _of_row(key: str, rows: Mapping[str, tuple[Row, str]]) -> Known:
 
 def _recipe_of(place: Path) -> Recipe | None:
     try:
-        return Recipe(**json.loads((place / store.RUN).read_text())["recipe"])
+        return store.described(place).recipe
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -97,8 +94,7 @@ def _resolved(key: str | None, rows: Mapping[str, tuple[Row, str]]) -> Recipe | 
     """The recipe of a committed row, if it is still the one that the key is made of."""
     if key is None or key not in rows:
         return None
-    run = _run(rows[key][0])
-    return resolve(run) if key_of(run) == key else None
+    return unchanged(_run(rows[key][0]), key)
 
 
 def _run(row: Row) -> Run:
@@ -116,11 +112,6 @@ def _row_of(key: str, places: Mapping[str, Path], rows: Mapping[str, tuple[Row, 
         return record.row(record.load(places[key] / store.RESULT))
     except (OSError, ValueError, TypeError, KeyError):
         return rows[key][0] if key in rows else {}
-
-
-def _places(runs: Path) -> dict[str, Path]:
-    """Run directories by the key in their names."""
-    return {path.parent.name.rpartition("-")[2]: path.parent for path in sorted(runs.glob(f"*/*/{store.RUN}"))}
 
 
 def _rows(results: Path) -> dict[str, tuple[Row, str]]:

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.queries.differing import flat, written
+from benchmarks.queries.differing import written
 from benchmarks.queries.directions import direction
 from benchmarks.queries.found import Known
 from benchmarks.queries.protocols import LONG, MEASURED_ON, SCHEDULE, Protocol, parent_of, protocol
 from benchmarks.recipes import resolve
-from benchmarks.spec import Recipe, Run, variant
+from benchmarks.spec import Recipe, Run, flat, variant
 from reports.table import DASH, Cell, Column, Table, laid_out, warning_of
 
 LAST = "last; the best stands beside it"

@@ -62,7 +62,7 @@ def asked(tmp_path: Path, text: str, question: str, width: int = 1200, fragment:
 
 
 RESULTS = (
-    'const table = document.querySelector("#results table"); const head = (name) => '
+    '() => { const table = document.querySelector("#results table"); const head = (name) => '
     "[...table.tHead.rows[0].cells].find((cell) => cell.textContent.startsWith(name));"
     "const column = (index) => [...table.tBodies[0].rows].map((row) => row.cells[index].textContent);"
 )
@@ -71,8 +71,7 @@ RESULTS = (
 @pytest.mark.timeout(300)
 def test_a_heading_sorts_by_number_and_a_second_click_turns_it_round(tmp_path: Path, text: str) -> None:
     question = (
-        "() => { "
-        + RESULTS
+        RESULTS
         + """
       const before = table.tBodies[0].rows.length;
       head("T").querySelector("button").click(); const up = column(1);
@@ -90,8 +89,7 @@ def test_a_heading_sorts_by_number_and_a_second_click_turns_it_round(tmp_path: P
 @pytest.mark.timeout(300)
 def test_one_accuracy_is_shown_at_a_time_and_lines_are_filtered(tmp_path: Path, text: str) -> None:
     question = (
-        "() => { "
-        + RESULTS
+        RESULTS
         + """
       const tools = document.querySelector("#results .tools");
       const seen = () => [...table.tHead.rows[0].cells].filter((cell) => !cell.hidden && cell.dataset.accuracy)
@@ -129,8 +127,7 @@ def test_a_link_opens_the_card_behind_a_line_and_everything_has_a_name(tmp_path:
 @pytest.mark.timeout(300)
 def test_a_click_on_any_cell_opens_the_card_of_its_line(tmp_path: Path, text: str) -> None:
     question = (
-        "() => { "
-        + RESULTS
+        RESULTS
         + """
       table.tBodies[0].rows[2].cells[4].click(); dispatchEvent(new HashChangeEvent("hashchange"));
       return { want: table.tBodies[0].rows[2].querySelector("a").hash, at: location.hash,
