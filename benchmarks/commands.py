@@ -52,7 +52,7 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
         return assist(work.missing, results)
     _describe(console, name, title, work, scale)
     if work.missing:
-        _check_data(console, work.missing)
+        _check_data(console, work.missing, only_plan)
         if only_plan or scale != "smoke":
             _estimate(console, work.missing)
     if only_plan:
@@ -86,16 +86,23 @@ def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale)
     console.print(" plan   " + " · ".join(parts), highlight=False)
 
 
-def _check_data(console: Console, missing: Iterable[Run]) -> None:
+def _check_data(console: Console, missing: Iterable[Run], only_plan: bool) -> None:
     """Everything a run could trip over later is looked at before the first one starts; event data are packed."""
-    from benchmarks.data import load
+    from benchmarks.data import load, sizes, unpacked
     from benchmarks.display import packing
     from benchmarks.recipes import frames, resolve
 
     wanted = {(run.dataset, frames(run, recipe)): recipe for run in missing for recipe in [resolve(run)]}
     for (dataset, count), recipe in wanted.items():
-        with packing(console, f"{dataset}, {count} frames") as on_recording:
-            load(dataset, recipe, frames=count, on_recording=on_recording)
+        if not only_plan:
+            with packing(console, f"{dataset}, {count} frames") as on_recording:
+                load(dataset, recipe, frames=count, on_recording=on_recording)
+            continue
+        sizes(dataset, recipe)
+        if unpacked(dataset, count):
+            console.print(
+                f" data   {dataset}, {count} frames: packed before the first run, a time that is not estimated"
+            )
 
 
 def _estimate(console: Console, missing: list[Run]) -> None:

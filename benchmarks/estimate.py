@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.data import Dataset, load
+from benchmarks.data import Sizes, sizes
 from benchmarks.methods import named
 from benchmarks.networks import build
-from benchmarks.recipes import frames, resolve
+from benchmarks.recipes import resolve
 from benchmarks.spec import Recipe, Run
 from benchmarks.stops import passed_through
 
@@ -30,34 +30,22 @@ def seconds(runs: Iterable[Run]) -> Mapping[Run, float]:
 
 def _duration(run: Run) -> float:
     recipe = resolve(run)
-    data = _load(run, recipe, frames(run, recipe))
-    train, test = _per_image(run.network, run.method, run.timesteps, data.channels, data.example.shape[-1])
-    held_out = len(data.validation.labels) if data.validation else 0
-    trained = recipe.epochs * len(data.train.labels)
+    limits = (recipe.train_images, recipe.validation_images, recipe.test_images)
+    data = _sizes(run.dataset, *limits, recipe.classes, recipe.image_size)
+    train, test = _per_image(run.network, run.method, run.timesteps, data.channels, data.edge)
+    trained = recipe.epochs * data.train
     # after training, accuracy and operations are measured one after the other; a conversion counts as it goes
     measured = 2 if recipe.epochs else 1
-    evaluated = (recipe.epochs + measured) * len(data.test.labels) + recipe.epochs * held_out
+    evaluated = (recipe.epochs + measured) * data.test + recipe.epochs * data.validation
     return START_SECONDS + trained * train + evaluated * test
 
 
-def _load(run: Run, recipe: Recipe, frames: int) -> Dataset:
-    sizes = (recipe.train_images, recipe.validation_images, recipe.test_images, recipe.classes, recipe.image_size)
-    return _load_once(run.dataset, *sizes, frames)
-
-
 @cache
-def _load_once(
-    name: str,
-    train: int | None,
-    validation: int,
-    test: int | None,
-    classes: int | None,
-    image_size: int | None,
-    frames: int,
-) -> Dataset:
-    sizes = {"train_images": train, "validation_images": validation, "test_images": test}
-    recipe = Recipe(0, 1, 0.0, classes=classes, image_size=image_size, **sizes)  # type: ignore[arg-type]
-    return load(name, recipe, frames=frames)
+def _sizes(
+    name: str, train: int | None, validation: int, test: int | None, classes: int | None, image_size: int | None
+) -> Sizes:
+    images = {"train_images": train, "validation_images": validation, "test_images": test}
+    return sizes(name, Recipe(0, 1, 0.0, classes=classes, image_size=image_size, **images))  # type: ignore[arg-type]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from recorded import SOME, write_aedat4, write_bin
 from torch.nn import functional as F
 
-from benchmarks.data import camera, evaluation_batches, frames, load, recordings, training_batches
+from benchmarks.data import camera, evaluation_batches, frames, load, recordings, sizes, training_batches, unpacked
 from benchmarks.data.inputs import Counts
 from benchmarks.data.recordings import Events
 from benchmarks.execution import execute
@@ -105,6 +106,30 @@ def test_frames_are_packed_once_and_mapped(nmnist, monkeypatch):
     assert labels.tolist() == list(range(10))
     assert x.sum((0, 2, 3, 4)).tolist() == [20 + d for d in range(10)]
     assert torch.equal(data.example, x[:, :1])
+
+
+def test_sizes_are_known_before_anything_is_packed(nmnist):
+    recipe = replace(RECIPE, train_images=20, validation_images=5)
+    known = sizes("nmnist", recipe)
+    assert unpacked("nmnist", 3)
+    data = load("nmnist", recipe, frames=3)
+    assert not unpacked("nmnist", 3)
+    splits = (data.train, data.validation, data.test)
+    assert known == (data.channels, 34, *(len(split.labels) for split in splits))
+    with pytest.raises(BadInput, match=r"nmnist: the recipe needs 26 \+ 5 training and validation images"):
+        sizes("nmnist", replace(recipe, train_images=26))
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_who_reads_the_recordings_moves_no_frame(nmnist, monkeypatch, count):
+    write_bin(nmnist / "Train" / "4" / "9.bin", [(k, 3, 3, 1) for k in range(700)])
+    monkeypatch.setenv("DSR_WORKERS", "0")
+    alone = load("nmnist", RECIPE, frames=2)
+    shutil.rmtree(nmnist.parent / "frames")
+    monkeypatch.setenv("DSR_WORKERS", count)
+    together = load("nmnist", RECIPE, frames=2)
+    assert torch.equal(alone.train.images, together.train.images)
+    assert alone.sha256 == together.sha256
 
 
 def test_one_frame_is_the_mean_of_ten(nmnist):

@@ -16,7 +16,8 @@ from torch import Tensor
 from benchmarks.data import Dataset, evaluation_batches, load, training_batches
 from benchmarks.data.imagenet import TEN, _source
 from benchmarks.data.inputs import Pixels
-from benchmarks.data.streamed import Streamed, workers
+from benchmarks.data.streamed import Streamed
+from benchmarks.data.workers import workers
 from benchmarks.spec import BadInput, Recipe
 
 RECIPE = Recipe(1, 7, 0.1, augmentation="resized-crop-flip", classes=10, image_size=32)

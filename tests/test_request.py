@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pytest
 import torch
+from recorded import write_bin
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
@@ -149,6 +151,17 @@ def test_a_plan_times_small_steps(bench: Bench, tmp_path: Path) -> None:
     assert "2 runs · 0 cached · 2 missing" in ending.out
     assert " time   about " in ending.out
     assert not list((tmp_path / "results").iterdir())
+
+
+def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    for split, count in (("Train", 39), ("Test", 10)):
+        for digit, number in product(range(10), range(count)):
+            write_bin(tmp_path / "data" / "nmnist" / "NMNIST" / split / str(digit) / f"{number}.bin", [(0, 1, 2, 1)])
+    ending = bench("sweep nmnist --scale smoke --methods dsr-if --timesteps 3 --seeds 0 --plan")
+    assert (ending.code, ending.err) == (0, "")
+    assert " data   nmnist, 3 frames: packed before the first run" in ending.out
+    assert not (tmp_path / "data" / "nmnist" / "frames").exists()
 
 
 @pytest.mark.parametrize(("gpu", "said"), [(True, "paper, because there is a"), (False, "laptop, because there is no")])

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from benchmarks.data import camera, digits, imagenet, packed, recordings
 from benchmarks.data.batches import evaluation_batches, training_batches
-from benchmarks.data.frames import OnRecording
+from benchmarks.data.frames import OnRecording, is_packed
 from benchmarks.data.frames import packed as packed_frames
 from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
@@ -24,13 +25,26 @@ __all__ = [
     "Dataset",
     "EventData",
     "ImageFiles",
+    "Sizes",
     "Split",
     "Streamed",
     "evaluation_batches",
     "load",
     "packed",
+    "sizes",
     "training_batches",
+    "unpacked",
 ]
+
+
+class Sizes(NamedTuple):
+    """Channels and edge of what a network sees, and the images of each split."""
+
+    channels: int
+    edge: int
+    train: int
+    validation: int
+    test: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,12 @@ class EventData:
     title: str
     find: Callable[[Path], recordings.Recordings]
     inputs: Counts
+
+    def sizes(self, recipe: Recipe, name: str) -> Sizes:
+        """Without packing anything."""
+        found = self.find(packed.root())
+        train, test = _wanted(len(found.train), name, recipe), _tested(len(found.test), name, recipe)
+        return Sizes(2, self.inputs.size, train, recipe.validation_images, test)
 
     def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording) -> tuple[Arrays, Counts]:
         found = packed_frames(self.find(packed.root()), frames, 10, on_recording)
@@ -112,24 +132,34 @@ def load(
         classes=arrays.classes,
         train=train.to(device),
         validation=validation.to(device) if validation else None,
-        test=_first(arrays.test, recipe.test_images, name).to(device),
+        test=_first(arrays.test, name, recipe).to(device),
         inputs=inputs,
         sha256=arrays.sha256,
         source=arrays.source,
     )
 
 
+def sizes(name: str, recipe: Recipe) -> Sizes:
+    """What `load` would give, for a plan: event data are not packed for it. Raises BadInput as `load` does."""
+    dataset = DATASETS[require(name, DATASETS, "dataset")]
+    if isinstance(dataset, EventData):
+        return dataset.sizes(recipe, name)
+    data = load(name, recipe)
+    held_out = len(data.validation.labels) if data.validation else 0
+    return Sizes(data.channels, data.example.shape[-1], len(data.train.labels), held_out, len(data.test.labels))
+
+
+def unpacked(name: str, frames: int) -> bool:
+    """Whether `load` would first pack so many frames per recording, which takes minutes."""
+    dataset = DATASETS[name]
+    return isinstance(dataset, EventData) and not is_packed(dataset.find(packed.root()), frames)
+
+
 def _train_and_validation(
     arrays: Arrays, name: str, recipe: Recipe
 ) -> tuple[Split | Streamed, Split | Streamed | None]:
     """A subset is the head of one fixed shuffle, the same for every method and seed; validation images follow it."""
-    count = recipe.train_images or len(arrays.train.labels)
-    held_out = recipe.validation_images
-    if count + held_out > len(arrays.train.labels):
-        raise BadInput(
-            f"{name}: the recipe needs {count} + {held_out} training and validation images, "
-            f"the training split has {len(arrays.train.labels)}"
-        )
+    count, held_out = _wanted(len(arrays.train.labels), name, recipe), recipe.validation_images
     if recipe.train_images is None and not held_out:
         return arrays.train, None
     order = _fixed_order(len(arrays.train.labels))
@@ -137,10 +167,27 @@ def _train_and_validation(
     return train, arrays.train.take(order[count : count + held_out]) if held_out else None
 
 
-def _first(split: Split | Streamed, count: int | None, name: str) -> Split | Streamed:
-    if count and count > len(split.labels):
-        raise BadInput(f"{name}: the recipe needs {count} test images, the test split has {len(split.labels)}")
-    return split if count is None else split.take(_fixed_order(len(split.labels))[:count])
+def _wanted(available: int, name: str, recipe: Recipe) -> int:
+    """Training images, if there are so many and those held out besides."""
+    count, held_out = recipe.train_images or available, recipe.validation_images
+    if count + held_out > available:
+        raise BadInput(
+            f"{name}: the recipe needs {count} + {held_out} training and validation images, "
+            f"the training split has {available}"
+        )
+    return count
+
+
+def _tested(available: int, name: str, recipe: Recipe) -> int:
+    count = recipe.test_images or available
+    if count > available:
+        raise BadInput(f"{name}: the recipe needs {count} test images, the test split has {available}")
+    return count
+
+
+def _first(split: Split | Streamed, name: str, recipe: Recipe) -> Split | Streamed:
+    count = _tested(len(split.labels), name, recipe)
+    return split if recipe.test_images is None else split.take(_fixed_order(len(split.labels))[:count])
 
 
 def _fixed_order(count: int) -> torch.Tensor:

@@ -53,24 +53,24 @@ def _of(split: Split, label: int, count: int) -> list[int]:
 def record(image: np.ndarray, rng: np.random.Generator) -> Events:
     """The events of one image, `(3, 32, 32)` uint8, moving along the path."""
     scene = _scene(image)
-    thresholds = np.maximum(0.05, rng.normal(THRESHOLD, SPREAD, (2, SIZE, SIZE))).astype(np.float32)
-    memory = _seen(scene, 0)
-    seen = [_step(scene, step, memory, thresholds, rng) for step in range(1, STEPS + 1)]
-    p, y, x = np.concatenate(seen, axis=1)
+    off, on = np.maximum(0.05, rng.normal(THRESHOLD, SPREAD, (2, SIZE, SIZE))).astype(np.float32)
+    memory, fires, seen = _seen(scene, 0), np.empty((2, SIZE, SIZE), bool), []
+    for step in range(1, STEPS + 1):
+        change = _seen(scene, step) - memory
+        np.less_equal(change, -off, out=fires[0])
+        np.greater_equal(change, on, out=fires[1])
+        memory += fires[1] * on - fires[0] * off
+        seen.append(_events(fires.reshape(-1), rng))
+    p, y, x = np.unravel_index(np.concatenate(seen), fires.shape)
     return Events(x, y, p)
 
 
-def _step(
-    scene: np.ndarray, step: int, memory: np.ndarray, thresholds: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Events (p, y, x) of one step, in random order; `memory` follows them."""
-    change = _seen(scene, step) - memory
-    fires = np.stack([change <= -thresholds[0], change >= thresholds[1]])
-    memory += fires[1] * thresholds[1] - fires[0] * thresholds[0]
-    fires.reshape(-1)[rng.integers(fires.size, size=rng.binomial(fires.size, NOISE))] = True  # without a reason
+def _events(fires: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Where one step's events are, in random order, those without a reason among them."""
+    fires[rng.integers(fires.size, size=rng.binomial(fires.size, NOISE))] = True
     events = np.flatnonzero(fires)
     rng.shuffle(events)
-    return np.stack(np.unravel_index(events, fires.shape))
+    return events
 
 
 def _scene(image: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ def _scene(image: np.ndarray) -> np.ndarray:
     part = (at - low).astype(np.float32)
     rows = brightness[low] * (1 - part)[:, None] + brightness[low + 1] * part[:, None]
     large = rows[:, low] * (1 - part) + rows[:, low + 1] * part
-    return np.pad(large, int(REACH) + 1, mode="edge")
+    return np.ascontiguousarray(np.pad(large, int(REACH) + 1, mode="edge"))  # its rows in memory order: twice as fast
 
 
 def _seen(scene: np.ndarray, step: int) -> np.ndarray:
@@ -101,6 +101,7 @@ def _shifted(scene: np.ndarray, by: float, axis: int) -> np.ndarray:
     first = (scene.shape[axis] - SIZE) / 2 + by
     low = int(np.floor(first))
     part = np.float32(first - low)
-    along = scene if axis == 0 else scene.T
-    mixed = along[low : low + SIZE] * (1 - part) + along[low + 1 : low + 1 + SIZE] * part
-    return mixed if axis == 0 else mixed.T
+    one, next_one = (slice(start, start + SIZE) for start in (low, low + 1))
+    if axis == 1:
+        return scene[:, one] * (1 - part) + scene[:, next_one] * part
+    return scene[one] * (1 - part) + scene[next_one] * part

@@ -23,9 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from benchmarks.data.recordings import Events, Recordings
 from benchmarks.data.splits import Arrays, Split, both, digest
+from benchmarks.data.workers import shared_out
 from benchmarks.spec import BadInput
 
 RULE = 1
@@ -52,13 +55,18 @@ def packed(
 ) -> Arrays:
     """Both splits, images `(N, T, 2, H, W)`, packed if they have not been. Raises BadInput with one line."""
     place = place_of(recordings, timesteps)
-    if not (place / "manifest.json").is_file():
+    if not is_packed(recordings, timesteps):
         _pack(recordings, timesteps, place, on_recording)
     manifest = json.loads((place / "manifest.json").read_text())
     train, test = (_mapped(place, split) for split in ("train", "test"))
     how = f"{timesteps} frames of equal event count" if timesteps > 1 else "all events in one frame"
     source = f"{recordings.title}; {how}"
     return Arrays(classes, train, test, both(manifest["sha256"]["train"], manifest["sha256"]["test"]), source)
+
+
+def is_packed(recordings: Recordings, timesteps: int) -> bool:
+    """Whether these frames are there, all of them."""
+    return (place_of(recordings, timesteps) / "manifest.json").is_file()
 
 
 def place_of(recordings: Recordings, timesteps: int) -> Path:
@@ -126,17 +134,35 @@ def _count(
     before, total = progress
     shape = (len(files), timesteps, 2, *recordings.size)
     out: np.memmap = open_memmap(to, "w+", np.uint8, shape)
-    for at, (_, name) in enumerate(files):
-        try:
-            counts = frames(recordings.read(name), timesteps, recordings.size)
-        except ValueError as error:
-            raise error if isinstance(error, BadInput) else BadInput(f"{recordings.title}, {name}: {error}") from error
+    for at, counts in enumerate(shared_out(_Counts(recordings, files, timesteps), batch_size=None)):
+        if isinstance(counts, str):
+            raise BadInput(counts)
         if counts.max() > np.iinfo(out.dtype).max:
             out = _wider(out, to)
-        out[at] = np.minimum(counts, np.iinfo(np.int16).max)
+        out[at] = counts
         on_recording(before + at + 1, total)
     out.flush()
     return out
+
+
+class _Counts(Dataset[Tensor | str]):
+    """A split's frames, int16, or what is wrong with a recording: an exception from a worker would be a page long."""
+
+    def __init__(self, recordings: Recordings, files: list[tuple[int, str]], timesteps: int) -> None:
+        self.recordings, self.files, self.timesteps = recordings, files, timesteps
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Tensor | str:
+        name = self.files[index][1]
+        try:
+            counts = frames(self.recordings.read(name), self.timesteps, self.recordings.size)
+        except BadInput as error:
+            return str(error)
+        except ValueError as error:
+            return f"{self.recordings.title}, {name}: {error}"
+        return torch.from_numpy(np.minimum(counts, np.iinfo(np.int16).max).astype(np.int16))
 
 
 def _wider(narrow: np.memmap, to: Path) -> np.memmap:

@@ -8,18 +8,16 @@ cuts the centre out. What is drawn for an image depends on (seed, epoch, its ind
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from benchmarks.data.workers import shared_out
 from benchmarks.spec import BadInput, one_line
 
 
@@ -61,12 +59,7 @@ class Streamed:
     def _load(self, views: _Views, batches: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Raises BadInput for a file that is no image."""
         cuda, wanted = self.device.type == "cuda", [index.tolist() for index in batches]
-        several: dict[str, Any] = {"num_workers": workers(), "generator": torch.Generator()}
-        if several["num_workers"] and sys.platform == "linux":
-            several["multiprocessing_context"] = "fork"  # in a run's own process a fork server fails
-        loader: DataLoader[Any] = DataLoader(
-            views, batch_sampler=wanted, pin_memory=cuda, collate_fn=_together, **several
-        )
+        loader = shared_out(views, batch_sampler=wanted, pin_memory=cuda, collate_fn=_together)
         for index, images in zip(batches, loader, strict=True):
             if isinstance(images, str):
                 raise BadInput(images)
@@ -105,17 +98,6 @@ class _Views(Dataset[Tensor | str]):
             torch.default_generator.manual_seed(seed_of(f"view {self.drawn_by} {index}"))
             seen = self.view(image)
         return torch.from_numpy(np.array(seen)).permute(2, 0, 1).contiguous()
-
-
-def workers() -> int:
-    """Processes that decode: `DSR_WORKERS`, else one per core, at most 12; 0: the run's own. It moves no result."""
-    stated = os.environ.get("DSR_WORKERS")
-    if stated is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(12, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))  # torchrun's processes share them
-    if not stated.isdigit():
-        raise BadInput(f"DSR_WORKERS must be a whole number, not {stated!r}")
-    return int(stated)
 
 
 def seed_of(text: str) -> int:
