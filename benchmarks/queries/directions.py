@@ -7,7 +7,7 @@ from reports.table import DASH
 
 SILENT = (DASH, "")
 STARTS = ("calibration", "threshold-balancing-half")
-RESULTS = "README, Results"
+RESULTS = "docs/results.md"
 
 
 def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]:
