@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks import export as exporting
-from benchmarks import store
+from benchmarks import preparation, store
 from benchmarks.plan import Plan, plan
 from benchmarks.record import Status
 from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, only_assists, words
@@ -52,9 +51,9 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
         return assist(work.missing, results)
     _describe(console, name, title, work, scale)
     if work.missing:
-        _check_data(console, work.missing, only_plan)
+        preparation.check_data(console, work.missing, only_plan)
         if only_plan or scale != "smoke":
-            _estimate(console, work.missing)
+            preparation.estimate(console, work.missing)
     if only_plan:
         return 0
     try:
@@ -84,36 +83,6 @@ def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale)
         parts.append(f"{len(work.resumable)} of them half done")
     console.print(f"[bold]dsr-bench {benchmarks.__version__}[/] · {name} · scale [bold]{scale}[/] · {title}")
     console.print(" plan   " + " · ".join(parts), highlight=False)
-
-
-def _check_data(console: Console, missing: Iterable[Run], only_plan: bool) -> None:
-    """Everything a run could trip over later is looked at before the first one starts; event data are packed."""
-    from benchmarks.data import load, sizes, unpacked
-    from benchmarks.display import packing
-    from benchmarks.recipes import frames, resolve
-
-    wanted = {(run.dataset, frames(run, recipe)): recipe for run in missing for recipe in [resolve(run)]}
-    for (dataset, count), recipe in wanted.items():
-        if not only_plan:
-            with packing(console, f"{dataset}, {count} frames") as on_recording:
-                load(dataset, recipe, frames=count, on_recording=on_recording)
-            continue
-        sizes(dataset, recipe)
-        if unpacked(dataset, count):
-            console.print(
-                f" data   {dataset}, {count} frames: packed before the first run, a time that is not estimated"
-            )
-
-
-def _estimate(console: Console, missing: list[Run]) -> None:
-    from benchmarks.display import duration
-    from benchmarks.estimate import seconds
-    from benchmarks.provenance import code
-
-    times = seconds(missing)
-    console.print(f" time   about {duration(sum(times.values()))} on this machine (from timing small steps)")
-    if code().dirty is not False:
-        console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")
 
 
 def _run(console: Console, work: Plan, results: Path, name: str) -> dict[Run, Status]:
