@@ -11,21 +11,20 @@ from benchmarks.spec import Run
 
 def check_data(console: Console, missing: Iterable[Run], only_plan: bool) -> None:
     """Everything a run could trip over later; event data are packed, unless this is a plan. Raises BadInput."""
-    from benchmarks.data import load, sizes, unpacked
+    from benchmarks.data import load, needs_packing, sizes
     from benchmarks.display import packing
     from benchmarks.recipes import frames, resolve
 
     wanted = {(run.dataset, frames(run, recipe)): recipe for run in missing for recipe in [resolve(run)]}
     for (dataset, count), recipe in wanted.items():
-        if not only_plan:
-            with packing(console, f"{dataset}, {count} frames") as on_recording:
+        what = f"{dataset}, {count} frames"
+        if only_plan:
+            sizes(dataset, recipe)
+            if needs_packing(dataset, count):
+                console.print(f" data   {what}: packed before the first run, a time that is not estimated")
+        else:
+            with packing(console, what) as on_recording:
                 load(dataset, recipe, frames=count, on_recording=on_recording)
-            continue
-        sizes(dataset, recipe)
-        if unpacked(dataset, count):
-            console.print(
-                f" data   {dataset}, {count} frames: packed before the first run, a time that is not estimated"
-            )
 
 
 def estimate(console: Console, missing: list[Run]) -> None:

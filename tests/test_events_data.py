@@ -13,7 +13,7 @@ import torch
 from recorded import SOME, write_aedat4, write_bin
 from torch.nn import functional as F
 
-from benchmarks.data import camera, evaluation_batches, frames, load, recordings, sizes, training_batches, unpacked
+from benchmarks.data import camera, evaluation_batches, frames, load, needs_packing, recordings, sizes, training_batches
 from benchmarks.data.inputs import Counts
 from benchmarks.data.recordings import Events
 from benchmarks.execution import execute
@@ -111,9 +111,9 @@ def test_frames_are_packed_once_and_mapped(nmnist, monkeypatch):
 def test_sizes_are_known_before_anything_is_packed(nmnist):
     recipe = replace(RECIPE, train_images=20, validation_images=5)
     known = sizes("nmnist", recipe)
-    assert unpacked("nmnist", 3)
+    assert needs_packing("nmnist", 3)
     data = load("nmnist", recipe, frames=3)
-    assert not unpacked("nmnist", 3)
+    assert not needs_packing("nmnist", 3)
     splits = (data.train, data.validation, data.test)
     assert known == (data.channels, 34, *(len(split.labels) for split in splits))
     with pytest.raises(BadInput, match=r"nmnist: the recipe needs 26 \+ 5 training and validation images"):

@@ -30,10 +30,10 @@ __all__ = [
     "Streamed",
     "evaluation_batches",
     "load",
+    "needs_packing",
     "packed",
     "sizes",
     "training_batches",
-    "unpacked",
 ]
 
 
@@ -149,7 +149,7 @@ def sizes(name: str, recipe: Recipe) -> Sizes:
     return Sizes(data.channels, data.example.shape[-1], len(data.train.labels), held_out, len(data.test.labels))
 
 
-def unpacked(name: str, frames: int) -> bool:
+def needs_packing(name: str, frames: int) -> bool:
     """Whether `load` would first pack so many frames per recording, which takes minutes."""
     dataset = DATASETS[name]
     return isinstance(dataset, EventData) and not is_packed(dataset.find(packed.root()), frames)

@@ -135,8 +135,6 @@ def _count(
     shape = (len(files), timesteps, 2, *recordings.size)
     out: np.memmap = open_memmap(to, "w+", np.uint8, shape)
     for at, counts in enumerate(shared_out(_Counts(recordings, files, timesteps), batch_size=None)):
-        if isinstance(counts, str):
-            raise BadInput(counts)
         if counts.max() > np.iinfo(out.dtype).max:
             out = _wider(out, to)
         out[at] = counts
@@ -146,7 +144,7 @@ def _count(
 
 
 class _Counts(Dataset[Tensor | str]):
-    """A split's frames, int16, or what is wrong with a recording: an exception from a worker would be a page long."""
+    """A split's frames, int16, or what is wrong with a recording."""
 
     def __init__(self, recordings: Recordings, files: list[tuple[int, str]], timesteps: int) -> None:
         self.recordings, self.files, self.timesteps = recordings, files, timesteps

@@ -61,13 +61,11 @@ class Streamed:
         cuda, wanted = self.device.type == "cuda", [index.tolist() for index in batches]
         loader = shared_out(views, batch_sampler=wanted, pin_memory=cuda, collate_fn=_together)
         for index, images in zip(batches, loader, strict=True):
-            if isinstance(images, str):
-                raise BadInput(images)
             yield images.to(self.device, non_blocking=cuda), self.labels[index.to(self.device)]
 
 
 def _together(views: list[Tensor | str]) -> Tensor | str:
-    """A batch, or what is wrong with one of its images: an exception from a worker would be a page long."""
+    """A batch, or what is wrong with one of its images."""
     wrong = [view for view in views if isinstance(view, str)]
     return wrong[0] if wrong else torch.stack([view for view in views if isinstance(view, Tensor)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,9 +24,16 @@ def workers() -> int:
     return int(stated)
 
 
-def shared_out(items: Dataset[Any], **how: Any) -> DataLoader[Any]:
-    """A loader of these items by so many processes; `how`: its further settings."""
+def shared_out(items: Dataset[Any], **how: Any) -> Iterator[Any]:
+    """These items, loaded by so many processes; `how`: the loader's further settings.
+
+    A text in place of an item says what is wrong with it and is raised as BadInput here: an exception from a worker
+    would be a page long.
+    """
     several: dict[str, Any] = {"num_workers": workers(), "generator": torch.Generator()}
     if several["num_workers"] and sys.platform == "linux":
         several["multiprocessing_context"] = "fork"  # in a run's own process a fork server fails
-    return DataLoader(items, **several, **how)
+    for item in DataLoader(items, **several, **how):
+        if isinstance(item, str):
+            raise BadInput(item)
+        yield item
