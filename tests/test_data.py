@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.data import DATASETS, Dataset, Split, evaluation_batches, load, training_batches
+from benchmarks.data import DATASETS, Dataset, Split, evaluation_batches, load, sizes, training_batches
 from benchmarks.data.batches import Shifts, crop_and_flip
 from benchmarks.data.inputs import Pixels
+from benchmarks.recipes import resolve
 from benchmarks.spec import BadInput, Recipe
+from benchmarks.sweeps import SWEEPS
 
 RECIPE = Recipe(epochs=1, batch_size=7, learning_rate=0.1)
-REAL = Path(os.environ.get("DSR_DATA", "/nowhere")) / "cifar10"
+ROOT = Path(os.environ.get("DSR_DATA", "/nowhere"))
+REAL = ROOT / "cifar10"
 
 
 @pytest.fixture
@@ -175,3 +178,11 @@ def test_real_cifar10_is_whole() -> None:
     pixel_mean = data.train.images.numpy().mean((0, 2, 3), dtype=np.float64) / 255
     assert pixel_mean == pytest.approx(DATASETS["cifar10"].inputs.mean, abs=0.002)
     assert json.loads((REAL / "manifest.json").read_text())["sha256"].keys() == {"train", "test"}  # which load compared
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet", "nmnist"])
+def test_the_usual_parts_of_a_set_are_enough_for_a_sweep_at_laptop_scale(name: str) -> None:
+    if not (ROOT / name).is_dir():
+        pytest.skip(f"no {name}: DSR_DATA names no folder that holds it")
+    recipe = resolve(SWEEPS[name].runs("laptop")[0])
+    assert sizes(name, recipe).train == recipe.train_images
