@@ -1,0 +1,71 @@
+"""Numbers in docs/ are those of the committed rows: a copied line is one of the report, a mean is worked out again."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from benchmarks.record import read_csv
+from benchmarks.store import STUDIES, holds_rows
+from reports import markdown
+from reports.comparison import compare
+from reports.paired import compare_twins
+from reports.rows import read
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "results.md"
+COMMITTED = [path for path in sorted((ROOT / "results").glob("*.csv")) if holds_rows(path) and path.name not in STUDIES]
+
+
+def tables(page: Path) -> list[list[str]]:
+    """Of a Markdown page: every table as its lines."""
+    found: list[list[str]] = [[]]
+    for line in page.read_text().splitlines():
+        if line.startswith("|"):
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+@cache
+def reported() -> frozenset[str]:
+    frame = read(COMMITTED)
+    return frozenset(markdown.render([*compare(frame), *compare_twins(frame)], {}).splitlines())
+
+
+COPIED = [table for table in tables(PAGE) if table[0] in reported()]
+
+
+def test_both_kinds_of_tables_are_recognised() -> None:
+    assert [table[0].split(" | ")[:3] for table in COPIED][:2] == [["| method", "T", "n"], ["| method", "T", "pairs"]]
+
+
+@pytest.mark.parametrize("table", COPIED, ids=lambda table: f"{len(table) - 2} lines")
+def test_a_copied_line_is_a_line_of_the_report(table: list[str]) -> None:
+    assert [line for line in table if line not in reported()] == []
+
+
+def test_conversions_at_every_t_are_means_of_committed_rows() -> None:
+    accuracies: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for row in (row for path in COMMITTED for row in read_csv(path)):
+        if row["status"] == "done" and (row["scale"], row["network"]) == ("laptop", "preact-resnet18-narrow"):
+            accuracies[row["method"], row["timesteps"]][row["key"]] = float(row["top1"])
+    ((heading, _, *lines),) = [table for table in tables(PAGE) if table[0].startswith("| conversion, T = |")]
+    steps, checked = [cell.strip() for cell in heading.split("|")[2:-1]], 0
+    for line in lines:
+        name, *cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        method = name.split("`")[1]
+        for at, cell in zip(steps, cells, strict=True):
+            found = list(accuracies[method, at].values())
+            if cell == "–":
+                assert found == [], f"{method} at T = {at} has rows"
+                continue
+            assert float(cell.strip("*")) == pytest.approx(statistics.mean(found), abs=0.0501), (method, at, found)
+            assert cell.startswith("*") == (len(found) == 1 and int(at) <= 64), (method, at, found)
+            checked += 1
+    assert checked >= 50
