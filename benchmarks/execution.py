@@ -20,7 +20,7 @@ from benchmarks.processes import ALONE, Team
 from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import frames, resolve
 from benchmarks.record import Result, save
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import OF_WHOLE_SETS, Recipe, Run
 from benchmarks.synops import Counter, counting
 from benchmarks.training import Epoch, Trainer, Training
 
@@ -79,7 +79,7 @@ def _prepare(run: Run, recipe: Recipe, results: Path) -> tuple[Dataset, nn.Modul
     """The data, the network as it is before training, and the memory in use before there was one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
-    data = load(run.dataset, recipe, device, frames(run, recipe))
+    data = load(run.dataset, recipe, device, frames(run, recipe), whole=run.scale in OF_WHOLE_SETS)
     memory = idle_memory(device)
     torch.manual_seed(run.seed)
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(device)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from benchmarks.data import DATASETS, EventData, ImageFiles, Streamed, frames, load, packed
 from benchmarks.data.download import OFFICIAL, by_hand, fetch
+from benchmarks.data.whole import counted, part_of
 from benchmarks.display import packing
 from benchmarks.spec import BadInput, Recipe, require
 
@@ -19,40 +20,48 @@ EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
 
 
 def show(console: Console) -> None:
-    """One line per data set: is it there, and what is it."""
+    """One line per data set: is it there, is it whole, its digest, and what it is."""
     root = packed.root()
     table = Table(title=f"Data root: {root}", title_justify="left", box=None, header_style="dim", pad_edge=False)
-    for head in ("name", "state", "what"):
+    table.add_column("name", no_wrap=True)
+    for head in ("state", "SHA-256", "what"):
         table.add_column(head, overflow="fold")
     for name, source in DATASETS.items():
-        table.add_row(name, _state(name, root), source.title)
+        table.add_row(name, *_state(name, root), source.title)
     console.print(table)
 
 
 def get(console: Console, name: str) -> int:
-    """Fetch a data set into the data root, unless it is there. Raises BadInput where it cannot be had."""
+    """Fetch a data set, or what it is made of, unless it is there. Raises BadInput where it cannot be had."""
     require(name, DATASETS, "dataset")
-    folder = packed.root() / name
-    if isinstance(DATASETS[name], ImageFiles) and not folder.is_dir():
-        raise BadInput(f"{name} cannot be downloaded: its licence wants you to. {by_hand(name)}")
+    root = packed.root()
+    if needs := missing(name, root):
+        return _fetched(console, needs, root)
+    try:
+        _found(name, root)
+    except BadInput as error:
+        again = f"; or remove {root / name} and call this again" if name in OFFICIAL else ""
+        raise BadInput(f"{error}; {by_hand(name)}{again}") from None
+    where = f"is there: {root / name}" if (root / name).is_dir() else f"needs no download: {DATASETS[name].title}"
+    console.print(f" {name} {where}; `dsr-bench data verify {name}` checks it", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _fetched(console: Console, name: str, root: Path) -> int:
     if name not in OFFICIAL:
-        console.print(f" {name} needs no download: {DATASETS[name].title}", highlight=False)
-        return 0
-    if folder.is_dir():
-        console.print(f" {name} is there: {folder}; `dsr-bench data verify {name}` checks it", highlight=False)
-        return 0
-    console.print(f" fetching {name} into {folder}; or {by_hand(name)}", highlight=False)
+        raise BadInput(f"{name} cannot be downloaded: its licence wants you to. {by_hand(name)}")
+    console.print(f" fetching {name} into {root / name}; or {by_hand(name)}", highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(name, total=None)
-        fetch(name, folder, lambda done, of: bar.update(task, completed=done, total=of))
+        fetch(name, root / name, lambda done, of: bar.update(task, completed=done, total=of))
     return verify(console, name)
 
 
 def verify(console: Console, name: str | None) -> int:
     """Read all there is of a data set, or of every one that is there, and hold it to its checksums."""
     root = packed.root()
-    names = [require(name, DATASETS, "dataset")] if name else [n for n in DATASETS if not _missing(n, root)]
+    names = [require(name, DATASETS, "dataset")] if name else [n for n in DATASETS if not missing(n, root)]
     code = 0
     for each in names:
         try:
@@ -63,37 +72,48 @@ def verify(console: Console, name: str | None) -> int:
     return code
 
 
-def _missing(name: str, root: Path) -> str:
+def missing(name: str, root: Path) -> str:
     """What would have to be fetched for it; nothing for what is there or embedded."""
     needs = MADE_OF.get(name, name)
     fetched = needs in OFFICIAL or isinstance(DATASETS[needs], ImageFiles)
     return needs if fetched and not (root / needs).is_dir() else ""
 
 
-def _state(name: str, root: Path) -> str:
-    if needs := _missing(name, root):
-        return f"not there: `dsr-bench data get {needs}`"
-    source = DATASETS[name]
+def _state(name: str, root: Path) -> tuple[str, str]:
+    if needs := missing(name, root):
+        return f"not there: `dsr-bench data get {needs}`", ""
     try:
-        if isinstance(source, EventData):
-            found = source.find(root)
-            packs = ", ".join(frames.of_steps(place) for place in frames.places(root / name))
-            return f"{len(found.train):,} + {len(found.test):,} recordings" + (f"; packed: {packs}" if packs else "")
-        data = load(name, EVERYTHING)
-        return f"{len(data.train.labels):,} + {len(data.test.labels):,} images"
+        return _found(name, root)
     except BadInput as error:
-        return f"[red]{error}[/]"
+        return f"[red]{error}[/]", ""
+
+
+def _found(name: str, root: Path) -> tuple[str, str]:
+    """What there is and how much of the whole, and its digest. Raises BadInput where that cannot be used."""
+    source = DATASETS[name]
+    if isinstance(source, EventData):
+        recordings = source.find(root)
+        counts, what, digest = (len(recordings.train), len(recordings.test)), "recordings", ""
+        packs = ", ".join(frames.of_steps(place) for place in frames.places(root / name))
+    else:
+        data = load(name, EVERYTHING)
+        counts, what, digest, packs = (len(data.train.labels), len(data.test.labels)), "images", data.sha256[:12], ""
+    of = part_of(name, *counts)
+    how_much = f", a part of {of}" if of else ", whole"
+    return f"{counted(*counts)} {what}{how_much}" + (f"; packed: {packs}" if packs else ""), digest
 
 
 def _checked(console: Console, name: str, root: Path) -> str:
+    if needs := missing(name, root):
+        raise BadInput(f"{name} is not there: `dsr-bench data get {needs}`")
     source = DATASETS[name]
     if not isinstance(source, EventData):
         data = load(name, EVERYTHING)
         for split in (data.train, data.test):
             if isinstance(split, Streamed):
                 _decode(console, name, split)
-        count = f"{len(data.train.labels):,} + {len(data.test.labels):,} images"
-        return f"{count}, {data.source}, SHA-256 {data.sha256[:12]}"
+        count = counted(len(data.train.labels), len(data.test.labels))
+        return f"{count} images, {data.source}, SHA-256 {data.sha256[:12]}"
     found = source.find(root)
     everything = (*found.train, *found.test) if name in OFFICIAL else ()  # what is simulated has no files
     with packing(console, f"{name}: reading") as on_recording:

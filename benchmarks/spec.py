@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args
 
 Scale = Literal["paper", "short", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
+OF_WHOLE_SETS: tuple[Scale, ...] = ("paper", "short")
+"""Scales at which a part of a data set is refused."""
 
 Augmentation = Literal["none", "crop", "crop-flip", "autoaugment-cutout", "resized-crop-flip"]
 Optimizer = Literal["sgd", "adam"]

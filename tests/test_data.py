@@ -16,8 +16,10 @@ import torch
 from benchmarks.data import DATASETS, Dataset, Split, evaluation_batches, load, sizes, training_batches
 from benchmarks.data.batches import Shifts, crop_and_flip
 from benchmarks.data.inputs import Pixels
+from benchmarks.data.whole import WHOLE
+from benchmarks.execution import execute
 from benchmarks.recipes import resolve
-from benchmarks.spec import BadInput, Recipe
+from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.sweeps import SWEEPS
 
 RECIPE = Recipe(epochs=1, batch_size=7, learning_rate=0.1)
@@ -167,6 +169,27 @@ def test_images_are_normalised_per_channel() -> None:
     assert images[2, :, 4, 6].tolist() == pytest.approx([(5 / 255 - 0.5) / 0.5, (7 / 255 - 0.25) / 0.1, 3 / 255])
     ((plain, order),) = training_batches(data, replace(RECIPE, augmentation="none"), 0, 1)
     assert torch.equal(plain, images[order])
+
+
+def test_a_part_of_a_set_is_refused_where_the_whole_one_is_meant(folder: Path) -> None:
+    said = r"cifar10: scales paper and short are of the whole set, 50,000 \+ 10,000, and there are 40 \+ 20"
+    for does in (load, sizes):
+        with pytest.raises(BadInput, match=said):
+            does("cifar10", RECIPE, whole=True)
+    with pytest.raises(BadInput, match=said):
+        execute(Run("cifar10", "preact-resnet-tiny", "ann", 1, 0, "short"), folder)
+
+
+def test_the_whole_sizes_of_sets_are_their_authors() -> None:
+    assert WHOLE.keys() == DATASETS.keys() - {"digits"}
+    assert sum(map(sum, WHOLE.values())) == 2 * 60_000 + 1_331_167 + 70_000 + 2 * 10_000
+
+
+def test_training_images_are_no_test_split(folder: Path) -> None:
+    for what in ("images", "labels"):
+        np.save(folder / f"test-{what}.npy", np.load(folder / f"train-{what}.npy"))
+    (folder / "manifest.json").unlink()
+    assert refusal() == f"{folder}: the test split is the training split"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no CIFAR-10: DSR_DATA names no folder that holds cifar10")

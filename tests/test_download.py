@@ -21,7 +21,8 @@ from benchmarks import inventory
 from benchmarks.data import load
 from benchmarks.data.torchvision_import import torchvision
 from benchmarks.data.transfer import download
-from benchmarks.spec import BadInput, Recipe
+from benchmarks.preparation import check_data
+from benchmarks.spec import BadInput, Recipe, Run
 
 BODY = bytes(range(256)) * 5000
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -175,7 +176,7 @@ def test_data_are_listed_fetched_and_verified(official):
     code, text = said(lambda console: inventory.get(console, "cifar10"))
     assert code == 0
     assert "ok   cifar10: 15 + 3 images, official files, by torchvision, SHA-256" in text
-    assert "15 + 3 images" in said(inventory.show)[1]
+    assert "15 + 3 images, a part of 50,000 + 10,000" in " ".join(said(inventory.show)[1].split())
     assert "is there" in said(lambda console: inventory.get(console, "cifar10"))[1]
     with pytest.raises(BadInput, match=r"imagenet cannot be downloaded.*imagenet/\{train,val\}/<wnid>"):
         inventory.get(Console(), "imagenet")
@@ -188,6 +189,30 @@ def test_data_are_listed_fetched_and_verified(official):
     assert "the test split is damaged" in text
     with pytest.raises(BadInput, match="did you mean 'cifar10'"):
         inventory.get(Console(), "cifar1")
+
+
+def test_what_is_half_there_is_said_by_every_command_and_how_to_mend_it(official):
+    (official / "cifar10").mkdir()
+    with pytest.raises(
+        BadInput, match=r"train-images\.npy is missing; set DSR_DATA to .*; or remove \S*cifar10 and call this again"
+    ):
+        inventory.get(Console(), "cifar10")
+    (official / "imagenet").mkdir()
+    with pytest.raises(BadInput, match=r"imagenet.train is missing.*imagenet/\{train,val\}/<wnid>/\*.JPEG"):
+        inventory.get(Console(), "imagenet")
+
+
+def test_neither_verify_nor_a_plan_downloads(official, server):
+    code, text = said(lambda console: inventory.verify(console, "cifar10"))
+    assert (code, "cifar10 is not there: `dsr-bench data get cifar10`" in text) == (1, True)
+    runs = [Run("cifar10dvs-sim", "preact-resnet-tiny", "ann", 1, 0, "laptop")]
+    with pytest.raises(BadInput, match=r"cifar10 is not there: .*\(a plan downloads nothing\)"):
+        check_data(Console(), runs, only_plan=True)
+    assert server.asked == []
+    runs = [Run("cifar10", "preact-resnet-tiny", "ann", 1, 0, "smoke")]
+    with pytest.raises(BadInput, match="the recipe needs 320"):  # of the 15 images that were fetched
+        said(lambda console: check_data(console, runs, only_plan=False))
+    assert server.asked == [None]
 
 
 def zipped(folder: Path) -> bytes:
@@ -211,7 +236,7 @@ def test_recordings_are_fetched_unpacked_and_their_frames_verified(server, tmp_p
     assert said(lambda console: inventory.get(console, "nmnist"))[0] == 0
     assert (root / "nmnist" / "NMNIST" / "Test" / "9" / "00001.bin").is_file()
     load("nmnist", RECIPE, frames=2)
-    assert "10 + 10 recordings; packed: T2" in said(inventory.show)[1]
+    assert "10 + 10 recordings, a part of 60,000 + 10,000; packed: T2" in said(inventory.show)[1]
     assert said(lambda console: inventory.verify(console, "nmnist"))[0] == 0
     (images,) = root.glob("nmnist/frames/*/test-images.npy")
     images.write_bytes(images.read_bytes()[:-1] + b"\1")

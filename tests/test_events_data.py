@@ -13,11 +13,13 @@ import torch
 from recorded import SOME, write_aedat4, write_bin
 from torch.nn import functional as F
 
-from benchmarks.data import camera, evaluation_batches, frames, load, needs_packing, recordings, sizes, training_batches
+from benchmarks import store
+from benchmarks.data import camera, evaluation_batches, frames, load, recordings, sizes, to_pack, training_batches
 from benchmarks.data.inputs import Counts
 from benchmarks.data.recordings import Events
 from benchmarks.execution import execute
 from benchmarks.networks import build
+from benchmarks.quantization.command import of_run
 from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.synops import counting
 
@@ -111,9 +113,9 @@ def test_frames_are_packed_once_and_mapped(nmnist, monkeypatch):
 def test_sizes_are_known_before_anything_is_packed(nmnist):
     recipe = replace(RECIPE, train_images=20, validation_images=5)
     known = sizes("nmnist", recipe)
-    assert needs_packing("nmnist", 3)
+    assert to_pack("nmnist", 3) == 40 * 3 * 2 * 34 * 34
     data = load("nmnist", recipe, frames=3)
-    assert not needs_packing("nmnist", 3)
+    assert to_pack("nmnist", 3) == 0
     splits = (data.train, data.validation, data.test)
     assert known == (data.channels, 34, *(len(split.labels) for split in splits))
     with pytest.raises(BadInput, match=r"nmnist: the recipe needs 26 \+ 5 training and validation images"):
@@ -160,6 +162,27 @@ def test_packing_that_fails_leaves_nothing(nmnist):
     write_bin(nmnist / "Train" / "4" / "10.bin", [(1, 40, 0, 1)])
     with pytest.raises(BadInput, match=r"Train/4/10\.bin: 1 events lie outside a camera of 34 x 34 pixels"):
         load("nmnist", RECIPE, frames=2)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot take a file's room beforehand")
+def test_a_disk_without_room_for_the_frames_is_said_before_they_are_written(nmnist, monkeypatch):
+    def full(descriptor: int, start: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(BadInput, match=r"frames could not be written to .*No space left on device"):
+        load("nmnist", RECIPE, frames=2)
+    assert not list((nmnist.parent / "frames").iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"sha256": {"train": "0"}}'])
+def test_a_damaged_manifest_of_frames_is_named(nmnist, text):
+    load("nmnist", RECIPE, frames=2)
+    (manifest,) = nmnist.parent.glob("frames/*/manifest.json")
+    manifest.write_text(text)
+    for does in (lambda: load("nmnist", RECIPE, frames=2), lambda: frames.verify(manifest.parent)):
+        with pytest.raises(BadInput, match=r"T2-\w+: its manifest.json is damaged; delete the folder"):
+            does()
 
 
 def test_more_than_255_events_in_a_pixel_are_counted(nmnist):
@@ -248,6 +271,9 @@ def test_a_run_on_frames_counts_the_first_layer_at_every_step(nmnist):
 
 @pytest.mark.skipif(not (REAL / "nmnist").is_dir(), reason="no N-MNIST: DSR_DATA names no folder that holds nmnist")
 def test_real_recordings_are_learned(tmp_path):
-    result = execute(Run("nmnist", "preact-resnet-tiny", "dsr-if", 4, 0, "laptop"), tmp_path)
+    run = Run("nmnist", "preact-resnet-tiny", "dsr-if", 4, 0, "laptop")
+    result = execute(run, tmp_path)
     assert result.top1 > 40  # 71 when this was written; 20 epochs of 800 recordings
+    _, _, layers = of_run(store.directory(tmp_path, run))
+    assert layers[0]["deviation_error"] > 0  # frames differ, so the first neurons' currents do
     assert result.test_images == 100

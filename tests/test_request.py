@@ -116,7 +116,7 @@ def test_a_mistake_is_one_line(words: str, said: str, bench: Bench, tmp_path: Pa
 def test_bad_data_are_one_line(words: str, trouble: str, said: str, bench: Bench, tmp_path: Path) -> None:
     (folder := tmp_path / "data" / "cifar10").mkdir()
     for split in ("train", "test"):
-        np.save(folder / f"{split}-images.npy", np.zeros((40, 8, 8, 3), np.uint8))
+        np.save(folder / f"{split}-images.npy", np.full((40, 8, 8, 3), len(split), np.uint8))
         np.save(folder / f"{split}-labels.npy", np.zeros(40, np.int64))
     if trouble == "no root":
         (tmp_path / "data").rename(tmp_path / "moved")
@@ -160,7 +160,7 @@ def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: p
             write_bin(tmp_path / "data" / "nmnist" / "NMNIST" / split / str(digit) / f"{number}.bin", [(0, 1, 2, 1)])
     ending = bench("sweep nmnist --scale smoke --methods dsr-if --timesteps 3 --seeds 0 --plan")
     assert (ending.code, ending.err) == (0, "")
-    assert " data   nmnist, 3 frames: packed before the first run" in ending.out
+    assert " data   nmnist, 3 frames: packed before the first run (3.4 MB), a time" in ending.out
     assert not (tmp_path / "data" / "nmnist" / "frames").exists()
 
 

@@ -13,11 +13,12 @@ import torch
 
 from benchmarks.data import camera, digits, imagenet, packed, recordings
 from benchmarks.data.batches import evaluation_batches, training_batches
-from benchmarks.data.frames import OnRecording, is_packed
+from benchmarks.data.frames import OnRecording, bytes_to_pack
 from benchmarks.data.frames import packed as packed_frames
 from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
 from benchmarks.data.streamed import Streamed
+from benchmarks.data.whole import demand
 from benchmarks.spec import BadInput, Recipe, require
 
 __all__ = [
@@ -30,9 +31,9 @@ __all__ = [
     "Streamed",
     "evaluation_batches",
     "load",
-    "needs_packing",
     "packed",
     "sizes",
+    "to_pack",
     "training_batches",
 ]
 
@@ -67,9 +68,11 @@ class EventData:
     find: Callable[[Path], recordings.Recordings]
     inputs: Counts
 
-    def sizes(self, recipe: Recipe, name: str) -> Sizes:
+    def sizes(self, recipe: Recipe, name: str, whole: bool) -> Sizes:
         """Without packing anything."""
         found = self.find(packed.root())
+        if whole:
+            demand(name, len(found.train), len(found.test))
         train, test = _wanted(len(found.train), name, recipe), _tested(len(found.test), name, recipe)
         return Sizes(2, self.inputs.size, train, recipe.validation_images, test)
 
@@ -120,12 +123,19 @@ def load(
     device: torch.device | str = "cpu",
     frames: int = 1,
     on_recording: OnRecording = lambda done, of: None,
+    whole: bool = False,
 ) -> Dataset:
     """The splits a recipe asks for. Raises BadInput when the data are missing, damaged or too few.
 
     `frames`: of event data, T frames per recording, or one; `on_recording` is told how far packing them is.
+    `whole`: a part of the set is refused.
     """
-    arrays, inputs = DATASETS[require(name, DATASETS, "dataset")].arrays(recipe, frames, on_recording)
+    dataset = DATASETS[require(name, DATASETS, "dataset")]
+    if isinstance(dataset, EventData):
+        dataset.sizes(recipe, name, whole)  # refuses before anything is packed
+    arrays, inputs = dataset.arrays(recipe, frames, on_recording)
+    if whole:
+        demand(name, len(arrays.train.labels), len(arrays.test.labels))
     train, validation = _train_and_validation(arrays, name, recipe)
     return Dataset(
         name=name,
@@ -139,20 +149,20 @@ def load(
     )
 
 
-def sizes(name: str, recipe: Recipe) -> Sizes:
+def sizes(name: str, recipe: Recipe, whole: bool = False) -> Sizes:
     """What `load` would give, for a plan: event data are not packed for it. Raises BadInput as `load` does."""
     dataset = DATASETS[require(name, DATASETS, "dataset")]
     if isinstance(dataset, EventData):
-        return dataset.sizes(recipe, name)
-    data = load(name, recipe)
+        return dataset.sizes(recipe, name, whole)
+    data = load(name, recipe, whole=whole)
     held_out = len(data.validation.labels) if data.validation else 0
     return Sizes(data.channels, data.example.shape[-1], len(data.train.labels), held_out, len(data.test.labels))
 
 
-def needs_packing(name: str, frames: int) -> bool:
-    """Whether `load` would first pack so many frames per recording, which takes minutes."""
+def to_pack(name: str, frames: int) -> int:
+    """Bytes that `load` would first write, to pack so many frames per recording; 0 once they are there."""
     dataset = DATASETS[name]
-    return isinstance(dataset, EventData) and not is_packed(dataset.find(packed.root()), frames)
+    return bytes_to_pack(dataset.find(packed.root()), frames) if isinstance(dataset, EventData) else 0
 
 
 def _train_and_validation(

@@ -19,11 +19,14 @@ import numpy as np
 from benchmarks.data import packed
 from benchmarks.data.recordings import CIFAR10_CLASSES, PER_CLASS, TRAIN_PER_CLASS, Events, Recordings
 from benchmarks.data.splits import Split
+from benchmarks.data.whole import counted, part_of
 
 SIZE, SCALE, REACH = 128, 4, 6.0
 STEPS, LOOPS = 96, 2
 THRESHOLD, SPREAD, NOISE, DARK = 0.2, 0.03, 1e-4, 0.05
 VERSION = 1
+CAMERA = (VERSION, SIZE, SCALE, REACH, STEPS, LOOPS, THRESHOLD, SPREAD, NOISE, DARK)
+"""What shapes a recording; `VERSION` is to be raised when something else does."""
 
 
 def recordings(root: Path) -> Recordings:
@@ -40,8 +43,10 @@ def recordings(root: Path) -> Recordings:
         image = splits[split].images[int(index)].numpy()
         return record(image, np.random.default_rng([VERSION, split == "test", int(index)]))
 
-    made_of = f"{VERSION} {arrays.sha256}"
+    made_of = repr((*CAMERA, arrays.sha256))
     title = "simulated event camera on CIFAR-10"
+    if of := part_of("cifar10dvs-sim", len(train), len(test)):
+        title = f"{title}, {counted(len(train), len(test))} of {of} images"
     return Recordings(root / "cifar10dvs-sim", (SIZE, SIZE), train, test, read, title, made_of)
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -57,16 +59,22 @@ def packed(
     place = place_of(recordings, timesteps)
     if not is_packed(recordings, timesteps):
         _pack(recordings, timesteps, place, on_recording)
-    manifest = json.loads((place / "manifest.json").read_text())
+    sha256 = _sha256(place)
     train, test = (_mapped(place, split) for split in ("train", "test"))
     how = f"{timesteps} frames of equal event count" if timesteps > 1 else "all events in one frame"
     source = f"{recordings.title}; {how}"
-    return Arrays(classes, train, test, both(manifest["sha256"]["train"], manifest["sha256"]["test"]), source)
+    return Arrays(classes, train, test, both(sha256["train"], sha256["test"]), source)
 
 
 def is_packed(recordings: Recordings, timesteps: int) -> bool:
     """Whether these frames are there, all of them."""
     return (place_of(recordings, timesteps) / "manifest.json").is_file()
+
+
+def bytes_to_pack(recordings: Recordings, timesteps: int) -> int:
+    """What these frames will take on the disk, a byte per count; 0 if they are there."""
+    count = len(recordings.train) + len(recordings.test)
+    return 0 if is_packed(recordings, timesteps) else count * timesteps * 2 * math.prod(recordings.size)
 
 
 def place_of(recordings: Recordings, timesteps: int) -> Path:
@@ -90,7 +98,7 @@ def of_steps(place: Path) -> str:
 
 def verify(place: Path) -> None:
     """Hold packed frames to their checksums. Raises BadInput for damaged ones."""
-    wanted = json.loads((place / "manifest.json").read_text())["sha256"]
+    wanted = _sha256(place)
     for name in ("train", "test"):
         split = _mapped(place, name)
         if digest(split.images.numpy(), split.labels.numpy()) != wanted[name]:
@@ -133,7 +141,7 @@ def _count(
     """Count one split's frames into a file: bytes, or, where a pixel sees more than 255 events in a frame, int16."""
     before, total = progress
     shape = (len(files), timesteps, 2, *recordings.size)
-    out: np.memmap = open_memmap(to, "w+", np.uint8, shape)
+    out = _mapped_anew(to, np.uint8, shape)
     for at, counts in enumerate(shared_out(_Counts(recordings, files, timesteps), batch_size=None)):
         if counts.max() > np.iinfo(out.dtype).max:
             out = _wider(out, to)
@@ -167,11 +175,29 @@ def _wider(narrow: np.memmap, to: Path) -> np.memmap:
     if narrow.dtype == np.int16:
         return narrow  # beyond 32,767 events in one pixel and frame the count saturates
     partial = to.with_suffix(".wide.npy")
-    wide: np.memmap = open_memmap(partial, "w+", np.int16, narrow.shape)
+    wide = _mapped_anew(partial, np.int16, narrow.shape)
     for at, counts in enumerate(narrow):
         wide[at] = counts
     partial.replace(to)
     return wide
+
+
+def _mapped_anew(to: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
+    """A file for so many values. Its room is taken first: a disk that fills up later ends the process by a signal."""
+    out: np.memmap = open_memmap(to, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with to.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, to.stat().st_size)
+    return out
+
+
+def _sha256(place: Path) -> dict[str, str]:
+    """Digests by split, as they were when the frames were packed."""
+    try:
+        found = json.loads((place / "manifest.json").read_text())["sha256"]
+        return {split: str(found[split]) for split in ("train", "test")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{place}: its manifest.json is damaged; delete the folder, it is made again") from error
 
 
 def _mapped(place: Path, split: str) -> Split:

@@ -40,7 +40,9 @@ def read(name: str, classes: int) -> Arrays:
     manifest = _manifest(folder)
     train_digest, train = _split(folder, "train", classes, manifest)
     test_digest, test = _split(folder, "test", classes, manifest)
-    source = manifest.get("source", "packed arrays without a manifest")
+    if train_digest == test_digest:
+        raise BadInput(f"{folder}: the test split is the training split")
+    source = manifest.get("source", "packed arrays without a manifest, not compared")
     return Arrays(classes, train, test, both(train_digest, test_digest), source)
 
 

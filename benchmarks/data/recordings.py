@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.data.whole import counted, part_of
 from benchmarks.spec import BadInput, one_line
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -52,8 +53,8 @@ def nmnist(root: Path) -> Recordings:
         [(digit, path) for digit in range(10) for path in _numbered(folder / split / str(digit), "*.bin")]
         for split in ("Train", "Test")
     )
-    official = (len(train), len(test)) == (60_000, 10_000)
-    title = "N-MNIST" if official else f"N-MNIST, {len(train):,} + {len(test):,} of its recordings"
+    part = part_of("nmnist", len(train), len(test))
+    title = f"N-MNIST, {counted(len(train), len(test))} of its recordings" if part else "N-MNIST"
     return _of_files(folder, (34, 34), train, test, _read_bin, title)
 
 
@@ -90,7 +91,7 @@ def _numbered(folder: Path, pattern: str) -> list[Path]:
     """A folder's recordings in the order of their numbers. Raises BadInput if there is none."""
     files = sorted(folder.glob(pattern), key=lambda path: (_number(path), path.name))
     if not files:
-        raise BadInput(f"{folder} holds no {pattern}; `dsr-bench data get` says how to place the files")
+        raise BadInput(f"{folder} holds no {pattern}; README, Data, says how recordings are placed")
     return files
 
 

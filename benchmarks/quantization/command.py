@@ -20,7 +20,7 @@ from benchmarks.identity import key
 from benchmarks.networks import build
 from benchmarks.quantization.split import LayerErrors, layer_errors
 from benchmarks.quantization.studies import studies
-from benchmarks.recipes import resolve
+from benchmarks.recipes import frames, resolve
 from benchmarks.record import Result, read_csv, write_whole
 from benchmarks.record import load as load_result
 from benchmarks.spec import BadInput, Run
@@ -74,7 +74,7 @@ def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
 
 def _layers(run: Run, place: Path) -> list[LayerErrors]:
     recipe = resolve(run)
-    data = load(run.dataset, recipe)
+    data = load(run.dataset, recipe, frames=frames(run, recipe))
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe)
     network.load_state_dict(torch.load(place / store.NETWORK, map_location="cpu", weights_only=True))
     some = data.test.take(torch.arange(min(IMAGES, len(data.test.labels))))
