@@ -50,6 +50,8 @@ def assist(runs: Iterable[Run], results: Path) -> int:
     """Train along in these runs: what those of torchrun's processes do that are not the first. Exit code 0."""
     context = _context()
     for run in runs:
+        if _orphaned(run, results):
+            continue  # the first process records that, and begins nothing
         process = context.Process(target=_assist, args=(run, results), name=str(run))  # type: ignore[attr-defined]
         process.start()
         try:
@@ -124,7 +126,8 @@ def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: C
     from benchmarks.processes import joined
 
     try:
-        with FileLock(store.directory(results, run) / ".lock", timeout=0), joined(key(run)) as team:
+        # joined first: the others wait for this process to begin and to end, whatever happens in between
+        with joined(key(run)) as team, FileLock(store.directory(results, run) / ".lock", timeout=0):
             execute(run, results, progress.send, sweep, running, lambda *images: progress.send(images), team)
     except BrokenPipeError:
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
@@ -146,11 +149,15 @@ def _redirect(log: Path) -> None:
     os.dup2(descriptor, 2)
 
 
-def _parent_failed(run: Run, results: Path) -> Result | None:
+def _orphaned(run: Run, results: Path) -> Run | None:
+    """The parent of a run, where it left no weights."""
     origin = parent(run)
-    if origin is None or (store.directory(results, origin) / store.NETWORK).exists():
-        return None
-    return _failure(run, results, "failed", f"its parent did not finish: {origin}")
+    return origin if origin and not (store.directory(results, origin) / store.NETWORK).exists() else None
+
+
+def _parent_failed(run: Run, results: Path) -> Result | None:
+    origin = _orphaned(run, results)
+    return _failure(run, results, "failed", f"its parent did not finish: {origin}") if origin else None
 
 
 def _failure(run: Run, results: Path, status: Status, reason: str) -> Result:

@@ -104,21 +104,27 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
         trained("dsr-ann", Team(0, 7))
 
 
+SEVERAL = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def bench(start: list[str], words: str, data: Path, results: Path) -> subprocess.CompletedProcess[str]:
+    settings = {"DSR_DATA": str(data), "DSR_TRACKING": "off", "DSR_WORKERS": "0", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *start, "-m", "benchmarks", *words.split()],
+        env=os.environ | settings | {"DSR_RESULTS": str(results)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
 def test_torchrun_carries_a_run_and_its_parent_out_as_one_process_does(tmp_path: Path) -> None:
     make(tmp_path)
     child = Run("imagenet", NETWORK, "dsr-if-hybrid", 2, 0, "smoke")
-    words = ["-m", "benchmarks", "run", "--dataset", "imagenet", "--network", NETWORK, "--method", child.method]
-    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    settings = {"DSR_DATA": str(tmp_path), "DSR_TRACKING": "off", "DSR_WORKERS": "0", "OMP_NUM_THREADS": "1"}
+    words = f"run --dataset imagenet --network {NETWORK} --method {child.method} --timesteps 2 --scale smoke"
     rows = {}
-    for name, start in {"one": [], "two": several}.items():
-        done = subprocess.run(
-            [sys.executable, *start, *words, "--timesteps", "2", "--scale", "smoke"],
-            env=os.environ | settings | {"DSR_RESULTS": str(tmp_path / name)},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-        )
+    for name, start in {"one": [], "two": SEVERAL}.items():
+        done = bench(start, words, tmp_path, tmp_path / name)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count(" page ") == 1  # the second process is silent
         for run in (parent(child), child):
@@ -134,3 +140,22 @@ def test_torchrun_carries_a_run_and_its_parent_out_as_one_process_does(tmp_path:
         # float32, summed in another order; a spike that moves moves others
         assert two.train_loss == pytest.approx(one.train_loss, rel=1e-4 if method == "dsr-ann" else 0.05)
     assert (store.directory(tmp_path / "two", child) / "log-1.txt").exists()
+
+
+def test_a_parent_that_fails_in_two_processes_costs_its_children_and_no_other_run(tmp_path: Path) -> None:
+    make(tmp_path)
+    child, other = (
+        Run("imagenet", NETWORK, method, steps, 0, "smoke") for method, steps in (("dsr-if-hybrid", 2), ("ann", 1))
+    )
+    origin = parent(child)
+    assert origin is not None
+    place = store.directory(tmp_path / "results", origin)
+    place.mkdir(parents=True)
+    (place / store.CHECKPOINT).write_text("no checkpoint")
+    words = "sweep imagenet --scale smoke --methods dsr-if-hybrid,ann --timesteps 2 --seeds 0"
+    done = bench(SEVERAL, words, tmp_path, tmp_path / "results")
+    assert done.returncode == 1, done.stdout + done.stderr
+    results = [store.result(tmp_path / "results", run) for run in (origin, child, other)]
+    assert [found and found.status for found in results] == ["failed", "failed", "done"]
+    assert results[1] is not None
+    assert results[1].reason == f"its parent did not finish: {origin}"
