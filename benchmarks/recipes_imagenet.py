@@ -44,7 +44,8 @@ def _published(recipe: Recipe) -> Recipe:
     recipe = recipe if recipe.epochs == 0 else replace(recipe, epochs=90)
     if recipe.optimizer == "adam":
         return replace(recipe, batch_size=144, neuron={**recipe.neuron, "threshold_gain": 0.001})
-    return replace(recipe, batch_size=256, weight_decay=1e-4)
+    sources = f"{recipe.sources}; schedule of DSR's ImageNet ANN"
+    return replace(recipe, batch_size=256, weight_decay=1e-4, sources=sources)
 
 
 def _cut(

@@ -100,6 +100,23 @@ def test_a_variant_is_its_method_with_other_parameters_of_its_neurons() -> None:
     assert key(varied) != key(PAPER)
 
 
+@pytest.mark.parametrize("method", ["dsr-if", "dsr-lif-rep"])
+def test_sources_say_which_settings_nobody_has_published(method: str) -> None:
+    def sources(timesteps: int, dataset: str = "cifar10") -> str:
+        return resolve(Run(dataset, "x", method, timesteps, 0, "paper")).sources
+
+    assert sources(20) == sources(5) == "DSR released code, CIFAR defaults"
+    assert sources(2).endswith("; those of T = 5, at T = 2 by us")
+    assert sources(10).endswith("; those of T = 20, at T = 10 by us")
+    assert sources(20, "cifar10dvs").endswith("; schedule of DSR's DVS-CIFAR10")
+    assert sources(20, "nmnist").endswith("; schedule of DSR's DVS-CIFAR10, taken over by us")
+
+
+def test_event_data_leave_adam_its_learning_rate() -> None:
+    rates = {m: resolve(Run("nmnist", "x", m, 5, 0, "paper")).learning_rate for m in ("dsr-if", "ann", "dsr-if-hybrid")}
+    assert rates == {"dsr-if": 0.05, "ann": 0.05, "dsr-if-hybrid": 0.001}
+
+
 def test_a_parents_recipe_changes_its_childrens_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     before, changed = key(CHILD), replace(resolve(PARENT), sources="another page")
     monkeypatch.setattr(identity, "resolve", lambda run: changed if run == PARENT else resolve(run))
