@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports.claims.accuracy import CONVERSIONS, LOW, NEURONS, SURROGATE
+from reports.claims.evidence import network_of
 from reports.paper_tables import EVIDENCE
 from reports.table import DASH, Cell, Column, Table, laid_out
 
@@ -32,18 +33,16 @@ class Best(NamedTuple):
 
 
 def tables_of(frame: pd.DataFrame) -> list[Table]:
-    """One table per scale at which CIFAR-10 has been run; event data of the same scale stand in it."""
+    """One table per scale at which CIFAR-10 has been run in its sweep's network; event data stand in it, too."""
     done = frame[frame["status"] == "done"]
-    return [
-        _table(done[done["scale"] == scale], scale)
-        for scale in EVIDENCE
-        if ((done["scale"] == scale) & (done["dataset"] == "cifar10")).any()
-    ]
+    found = [_table(done[done["scale"] == scale], scale) for scale in EVIDENCE]
+    return [table for table in found if table]
 
 
-def _table(rows: pd.DataFrame, scale: str) -> Table:
-    static = rows[(rows["dataset"] == "cifar10") & ~rows["network"].str.contains(r"resnet\d+$", regex=True)]
-    static = static if len(static) else rows[rows["dataset"] == "cifar10"]
+def _table(rows: pd.DataFrame, scale: str) -> Table | None:
+    static = rows[(rows["dataset"] == "cifar10") & (rows["network"] == network_of("cifar10", scale))]
+    if static.empty:
+        return None
     lines = list(_lines(static, rows))
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("property", numeric=False), [Cell(name) for name, _, _ in lines])

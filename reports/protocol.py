@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 
-from benchmarks.recipes import resolve
+from benchmarks.recipes import resolve, timeless
 from benchmarks.spec import Run, flat
 from reports.paper_tables import EVIDENCE, NAMES
 from reports.table import DASH, Cell, Column, Table, laid_out
@@ -24,26 +26,46 @@ def tables_of(frame: pd.DataFrame) -> list[Table]:
 
 def settings(run: Run) -> dict[str, str]:
     """Every setting of a run's recipe as text, nested ones with a dot: `neuron.threshold`."""
-    found = {"T": run.timesteps, "network": run.network, **flat(resolve(run))}
+    found = {"network": run.network, **flat(resolve(run))}
     return {name: DASH if value is None else str(value) for name, value in found.items()}
 
 
-def _table(dataset: str, network: str, scale: str, rows: pd.DataFrame) -> Table:
-    methods = [method for method in SHOWN if method in set(rows["method"])]
-    most = {method: int(rows.loc[rows["method"] == method, "timesteps"].max()) for method in methods}
-    ran = {m: settings(Run(dataset, network, m, most[m], 0, scale)) for m in methods}  # type: ignore[arg-type]
+class Protocol(NamedTuple):
+    """A method's settings at the T that share them: as published, and as run."""
+
+    method: str
+    timesteps: list[int]
+    printed: dict[str, str]
+    ran: dict[str, str]
+
+
+def _protocols(dataset: str, network: str, scale: str, rows: pd.DataFrame) -> list[Protocol]:
+    found: list[Protocol] = []
     full = network.removesuffix("-narrow")
-    printed = {m: settings(Run(dataset, full, m, most[m], 0, "paper")) for m in methods}
-    names = list(dict.fromkeys(name for found in (*printed.values(), *ran.values()) for name in found))
-    names = [
-        name for name in names if any(found.get(name, DASH) != DASH for found in (*printed.values(), *ran.values()))
-    ]
+    for method in (method for method in SHOWN if method in set(rows["method"])):
+        for steps in sorted(map(int, set(rows.loc[rows["method"] == method, "timesteps"]))):
+            printed, ran = (
+                settings(Run(dataset, net, method, steps, 0, at))  # type: ignore[arg-type]
+                for net, at in ((full, "paper"), (network, scale))
+            )
+            if found and found[-1][0::2] == (method, printed) and found[-1].ran == ran:
+                found[-1].timesteps.append(steps)
+            else:
+                found.append(Protocol(method, [steps], printed, ran))
+    return found
+
+
+def _table(dataset: str, network: str, scale: str, rows: pd.DataFrame) -> Table:
+    protocols = _protocols(dataset, network, scale, rows)
+    every = [settings for protocol in protocols for settings in (protocol.printed, protocol.ran)]
+    names = list(dict.fromkeys(name for settings in every for name in settings))
+    names = [name for name in names if any(settings.get(name, DASH) != DASH for settings in every)]
     columns: list[tuple[Column, list[Cell]]] = [(Column("setting", numeric=False), [Cell(name) for name in names])]
-    for method in methods:
-        before = [printed[method].get(name, DASH) for name in names]
-        now = [ran[method].get(name, DASH) for name in names]
+    for method, timesteps, printed, ran in protocols:
+        before, now = ([settings.get(name, DASH) for name in names] for settings in (printed, ran))
         marks = [DIFFERS if a != b else "" for a, b in zip(before, now, strict=True)]
-        columns.append((Column(method, "scale paper"), [Cell(text) for text in before]))
+        at = f" at T = {', '.join(map(str, timesteps))}" if not timeless(method) else ""
+        columns.append((Column(f"{method}{at}", "scale paper"), [Cell(text) for text in before]))
         columns.append((Column("as run", f"scale {scale}"), list(map(Cell, now, marks))))
     headings, cells = laid_out(columns)
     heading = f"Protocol, {network} on {dataset}"
@@ -51,6 +73,6 @@ def _table(dataset: str, network: str, scale: str, rows: pd.DataFrame) -> Table:
 
 
 NOTES = (
-    f"{DIFFERS} differs from the published recipe (scale paper), whose sources stand in benchmarks/recipes.py. Of "
-    "several T the longest that was run. A dash: does not apply; of images: all there are.",
+    f"{DIFFERS} differs from the recipe of scale paper; benchmarks/recipes.py says of each setting who has published "
+    "it. A dash: does not apply; of images: all there are.",
 )

@@ -85,7 +85,7 @@ def _as_the_ann(method: str, neuron: str, dataset: str) -> Claim:
         found = difference(evidence.of(scale, dataset, method, 20), evidence.of(scale, dataset, "ann"))
         return above(found, -NEAR, f"{method} at T = 20, or of ann")
 
-    statement = f"DSR, {neuron}, T = 20: at most {NEAR:g} point below the ANN of the same layers on {NAMES[dataset]}"
+    statement = f"DSR, {neuron}, T = 20: at most {NEAR:g} point below the ANN of the same body on {NAMES[dataset]}"
     return Claim(f"{dataset}-{method}-ann", "Sec. 5, Tab. 2", statement, judge)
 
 

@@ -1,7 +1,8 @@
 """What claims are judged by: finished runs, and differences of accuracies with their 95 % intervals.
 
 Several common seeds: Student t over the differences seed by seed. Several seeds that are not common: Welch. One seed
-on a side: two proportions of test images, which knows how few images there are and nothing of how training varies.
+against several: it varies as they do. One seed on either side: two proportions of test images, which knows how few
+images there are and nothing of how training varies; no verdict rests on it.
 Welch, "The generalization of Student's problem" (1947).
 """
 
@@ -18,6 +19,8 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from benchmarks.sweeps import SWEEPS
 from reports import statistics
+
+IMAGES_ONLY = "test images only"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def difference(one: pd.DataFrame, other: pd.DataFrame) -> Difference | None:
         return _paired([a[seed] - b[seed] for seed in common])
     if len(a) > 1 and len(b) > 1:
         return _welch(list(a.values()), list(b.values()))
+    if len(a) + len(b) > 2:
+        return _one_against_several(list(a.values()), list(b.values()))
     return _proportions(one, other)
 
 
@@ -85,7 +90,15 @@ def _welch(a: list[float], b: list[float]) -> Difference:
     return Difference(mean, mean - half, mean + half, min(len(a), len(b)), "Welch")
 
 
+def _one_against_several(a: list[float], b: list[float]) -> Difference:
+    """Student t with the spread of the side that has one."""
+    several = max(a, b, key=len)
+    half = float(stdtrit(len(several) - 1, statistics.UPPER)) * math.sqrt(variance(several) * (1 + 1 / len(several)))
+    mean = fmean(a) - fmean(b)
+    return Difference(mean, mean - half, mean + half, 1, "one seed against several")
+
+
 def _proportions(one: pd.DataFrame, other: pd.DataFrame) -> Difference:
     (a, images), (b, others) = ((rows["top1"].mean(), rows["test_images"].min()) for rows in (one, other))
     found = statistics.difference(a, images, b, others)
-    return Difference(found.mean, found.low, found.high, min(len(one), len(other)), "test images only")
+    return Difference(found.mean, found.low, found.high, 1, IMAGES_ONLY)

@@ -1,7 +1,8 @@
 """A claim of the paper as something that can turn out false, and the verdicts that there are.
 
 reproduced       the 95 % interval lies wholly on the claim's side
-close            the runs neither confirm nor exclude it: the interval reaches over the boundary
+close            the runs neither confirm nor exclude it: the interval reaches over the boundary, each side has one
+                 seed, or a part of the claim has not been run
 not reproduced   the interval lies wholly on the other side
 not comparable   the claim is about something else than what was run; the reason stands beside it
 not run          runs are missing; which ones stands beside it
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.claims.evidence import Difference, Evidence
+from reports.claims.evidence import IMAGES_ONLY, Difference, Evidence
 
 Verdict = Literal["reproduced", "close", "not reproduced", "not comparable", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("reproduced", "close", "not reproduced", "not comparable", "not run")
@@ -50,6 +51,8 @@ def above(found: Difference | None, margin: float, missing: str) -> Outcome:
     if found is None:
         return not_run(missing)
     text = f"{found}, claimed above {margin:+g}" if margin else f"{found}, claimed above 0"
+    if found.kind == IMAGES_ONLY:
+        return Outcome("close", text)  # it knows nothing of how trainings vary
     if found.low > margin:
         return Outcome("reproduced", text)
     return Outcome("not reproduced" if found.high < margin else "close", text)
@@ -64,8 +67,9 @@ def within(mean: float, half_90: float, margin: float, text: str) -> Outcome:
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:
-    """Of a claim with parts: it holds as far as its weakest part. Parts that were not run are named."""
-    judged = [outcome for outcome in outcomes if outcome.verdict in VERDICTS[:3]]
-    chosen = judged or outcomes
-    verdict = max((outcome.verdict for outcome in chosen), key=VERDICTS.index)
+    """Of a claim with parts: it holds as far as its weakest part, and not wholly while a part has not been run."""
+    judged = [outcome.verdict for outcome in outcomes if outcome.verdict in VERDICTS[:3]]
+    verdict = max(judged or [outcome.verdict for outcome in outcomes], key=VERDICTS.index)
+    if verdict == "reproduced" and len(judged) < len(outcomes):
+        verdict = "close"
     return Outcome(verdict, "; ".join(outcome.statistic for outcome in outcomes))

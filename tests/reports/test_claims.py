@@ -41,12 +41,21 @@ def test_other_seeds_are_compared_as_welch_does_it() -> None:
     assert found.kind == "Welch"
 
 
+def test_one_seed_varies_as_several_of_the_other_side() -> None:
+    # mean 52.333, s = 2.5166, t(0.975, 2) = 4.3027: half = 4.3027 x 2.5166 x sqrt(1 + 1 / 3) = 12.503
+    for found, sign in ((difference(seeds(A), seeds([49.0])), 1), (difference(seeds([49.0]), seeds(A)), -1)):
+        assert found is not None
+        assert (found.mean, found.high - found.mean) == pytest.approx((sign * 3.3333, 12.503), abs=1e-3)
+        assert (found.n, found.kind) == (1, "one seed against several")
+
+
 def test_of_one_seed_only_the_test_images_speak() -> None:
     found = difference(seeds([60.0], images=1000), seeds([50.0], images=500))
     assert found is not None
     # Newcombe from Wilson's 0.5693 to 0.6299 and 0.4563 to 0.5437:
     # below by the root of 0.0307 and 0.0437 squared, above by that of 0.0299 and 0.0437
     assert (found.low, found.mean, found.high) == pytest.approx((4.66, 10, 15.30), abs=0.02)
+    assert [above(found, margin, "").verdict for margin in (0, 20)] == ["close", "close"]  # trainings vary, too
     assert difference(seeds([]), seeds(A)) is None
 
 
@@ -68,6 +77,8 @@ def test_equality_wants_the_interval_inside_the_margin(mean: float, half: float,
 def test_a_claim_is_as_good_as_its_weakest_part_that_was_run() -> None:
     good, open_, absent = Outcome("reproduced", "a"), Outcome("close", "b"), Outcome("not run", "c")
     assert worst([good, open_, absent]) == Outcome("close", "a; b; c")
+    assert worst([good, absent]).verdict == "close"
+    assert worst([good, good]).verdict == "reproduced"
     assert worst([absent, absent]).verdict == "not run"
 
 
@@ -105,8 +116,8 @@ def test_latency_depth_and_families_are_read_off_rows_of_one_scale(tmp_path: Pat
         *cifar("stbp-tdbn", 5, 55.0, 55.1, 55.2),
         *cifar("qcfs", 5, 70.0, 70.1, 70.2, parent_key="parent"),
         *cifar("qcfs-ann", 1, 71.0, key="parent"),
-        *cifar("dsr-if", 5, 30.0, **deep[110]),
-        *cifar("dsr-if", 5, 50.0, **deep[20]),
+        *cifar("dsr-if", 5, 30.0, 30.5, **deep[110]),
+        *cifar("dsr-if", 5, 50.0, 50.4, **deep[20]),
         *cifar("dsr-if", 5, 95.0, scale="paper"),
     ]
     found = ledger(tmp_path, *rows)

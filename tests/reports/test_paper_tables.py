@@ -85,6 +85,7 @@ def test_properties_are_measured_per_family(tmp_path: Path) -> None:
         cifar(method="dsr-lif", timesteps=5, top1=59.2),
         cifar(method="dsr-if", timesteps=5, top1=55.0),
         cifar(method="dsr-if", dataset="nmnist", top1=77.0, timesteps=5),
+        *(cifar(method="dsr-if", timesteps=5, top1=99.0, network=n) for n in ("vgg16", "resnet19", "preact-resnet20")),
     ]
     (table,) = properties.tables_of(frame(tmp_path, *rows))
     texts = [[cell.text for cell in row] for row in table.rows]
@@ -103,6 +104,15 @@ def test_the_protocol_marks_what_differs_from_the_published_recipe(tmp_path: Pat
     assert found["epochs"][1].marks == protocol.DIFFERS
     assert found["momentum"][1].marks == ""
     assert [cell.text for cell in found["neuron.threshold"]] == ["6.0", "1.0"]
+
+
+def test_the_protocol_has_a_column_for_every_recipe_of_a_method(tmp_path: Path) -> None:
+    facts = {"scale": "laptop", "network": "preact-resnet18-narrow"}
+    rows = [cifar(timesteps=steps, **facts) for steps in (20, 2, 10, 5)]
+    (table,) = protocol.tables_of(frame(tmp_path, *rows, cifar(method="ann", timesteps=1, **facts)))
+    assert [column.label for column in table.columns[1::2]] == ["dsr-if at T = 2, 5", "dsr-if at T = 10, 20", "ann"]
+    rates = next(row for row in table.rows if row[0].text == "learning_rate")
+    assert [cell.text for cell in rates[2::2]] == ["0.05", "0.1", "0.1"]
 
 
 def test_environment_and_data_are_listed_with_their_runs(tmp_path: Path) -> None:
