@@ -156,7 +156,11 @@ class OtherLoad:
         if busy is None or self.busy is None:
             return None
         own = _own_seconds() - self.own
-        return max(0.0, (busy - self.busy - own) / (time.perf_counter() - self.wall))
+        return max(0.0, (busy - self.busy - own) / self.seconds())
+
+    def seconds(self) -> float:
+        """How long the measurement has gone on."""
+        return time.perf_counter() - self.wall
 
 
 def _own_seconds() -> float:

@@ -82,16 +82,19 @@ def test_a_setting_that_left_no_benchmark_has_a_row_without_numbers():
         "peak_step_bytes": 7,
         "rate": None,
         "reference_seconds": [0.25, 0.25],
+        "other_load_cores": 0.5,
+        "watched_seconds": 3.0,
     }
     one = {"extra_info": info, "group": "train T=1", "stats": {"min": 0.5, "median": 0.75, "data": [0.5, 1.0]}}
     rates = Rates(10.0, 6.0, None, copied_bytes_per_second=1e9, neurons=1)
-    made = boiled_down([one], "tiny", 4, rates, [("ann", 1), ("stbp-tdbn", 20)], 0.5)
+    more = {**one, "group": "inference T=1", "extra_info": info | {"other_load_cores": 0.1, "watched_seconds": 1.0}}
+    made = boiled_down([one, more], "tiny", 4, rates, [("ann", 1), ("stbp-tdbn", 20)])
     there, lost = made["rows"]
     assert (there["train_ms"], there["train_ms_median"], there["peak_step_bytes"]) == (500.0, 750.0, 7)
     assert lost.pop("subject") == "stbp-tdbn"
     assert lost.pop("T") == 20
     assert set(lost.values()) == {None}
-    assert made["other_load_cores"] == 0.5
+    assert made["other_load_cores"] == pytest.approx(0.4)  # 0.5 for three seconds, 0.1 for one
 
 
 def test_a_measuring_process_that_runs_out_of_memory_says_so():

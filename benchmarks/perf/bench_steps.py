@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import exhaustion
+from benchmarks.metering import OtherLoad
 from benchmarks.perf.memory import peak_step_bytes
 from benchmarks.perf.reference import InTurn, kernel
 from benchmarks.perf.subjects import Setting, firing_rate, inference_step, training_step
@@ -48,7 +49,8 @@ def test_inference_step(benchmark: Any, setting: Setting, pytestconfig: pytest.C
 
 
 def _time(benchmark: Any, step: Callable[[], None], rounds: int) -> None:
-    """In turn with the reference kernel."""
-    turns = InTurn(kernel())
+    """In turn with the reference kernel. Other processes are watched here alone: the one that weighs is one of them."""
+    turns, load = InTurn(kernel()), OtherLoad()
     benchmark.pedantic(step, setup=turns.before_round, rounds=rounds, warmup_rounds=WARM_UP)
+    benchmark.extra_info.update(other_load_cores=load.cores(), watched_seconds=load.seconds())
     benchmark.extra_info["reference_seconds"] = turns.around(rounds)

@@ -15,7 +15,6 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.metering import OtherLoad
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
 from benchmarks.perf.session import Failed, benchmarked
@@ -80,12 +79,9 @@ def measured(
     """Run the benchmarks, and measure the machine's rates where they are not given. Raises Failed."""
     options = ["-s", f"--perf-network={network}", f"--perf-batch={batch}", f"--perf-rounds={rounds}"]
     options += [f"--perf-timesteps={','.join(map(str, timesteps))}", f"--perf-subjects={','.join(chosen)}"]
-    load = OtherLoad()
     entries = benchmarked("bench_steps.py", options)
-    busy = load.cores()
-    return boiled_down(
-        entries, network, batch, rates or measure(network, batch), grid(tuple(chosen), tuple(timesteps)), busy
-    )
+    settings = grid(tuple(chosen), tuple(timesteps))
+    return boiled_down(entries, network, batch, rates or measure(network, batch), settings)
 
 
 def boiled_down(
@@ -94,7 +90,6 @@ def boiled_down(
     batch: int,
     rates: Rates,
     settings: Sequence[tuple[str, int]],
-    other_load_cores: float | None,
 ) -> dict[str, Any]:
     """pytest-benchmark's entries without what nobody reads: one row per subject and T, None where memory ran out.
 
@@ -121,10 +116,18 @@ def boiled_down(
         **{k: origin[k] for k in wanted},
         "network": network,
         "batch": batch,
-        "other_load_cores": other_load_cores,
+        "other_load_cores": _other_load(entries),
         "rates": asdict(rates),
         "rows": [*rows.values()],
     }
+
+
+def _other_load(entries: Sequence[Mapping[str, Any]]) -> float | None:
+    """The mean over all timed steps of the cores that other processes kept busy; None where one was not watched."""
+    watched = [(one["extra_info"]["other_load_cores"], one["extra_info"]["watched_seconds"]) for one in entries]
+    if not watched or any(cores is None for cores, _ in watched):
+        return None
+    return float(sum(cores * seconds for cores, seconds in watched) / sum(seconds for _, seconds in watched))
 
 
 def path_of(results: Path, record: Mapping[str, Any]) -> Path:

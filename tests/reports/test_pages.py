@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import statistics
 from collections import defaultdict
 from functools import cache
@@ -17,7 +19,7 @@ from reports.paired import compare_twins
 from reports.rows import read
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "results.md"
+PAGE, COST = ROOT / "docs" / "results.md", ROOT / "docs" / "cost.md"
 COMMITTED = [path for path in sorted((ROOT / "results").glob("*.csv")) if holds_rows(path) and path.name not in STUDIES]
 
 
@@ -69,3 +71,20 @@ def test_conversions_at_every_t_are_means_of_committed_rows() -> None:
             assert cell.startswith("*") == (len(found) == 1 and int(at) <= 64), (method, at, found)
             checked += 1
     assert checked >= 50
+
+
+def test_costs_of_steps_are_those_of_the_record_that_is_named() -> None:
+    found = re.search(r"\((\.\./results/perf/[^)]+\.json)\)", COST.read_text())
+    assert found
+    rows = {(row["subject"], str(row["T"])): row for row in json.loads((COST.parent / found[1]).read_text())["rows"]}
+    (_, _, *lines), *_ = tables(COST)
+    for line in lines:
+        subject, steps, *cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        row, ann, yardstick = rows[subject, steps], rows["ann", "1"], rows.get(("dsr-if-reference", steps))
+        assert cells == [
+            f"{row['train_ms']:,.0f}",
+            f"{yardstick['train_ms'] / row['train_ms']:.1f}" if yardstick else "–",
+            f"{row['train_ms'] / ann['train_ms']:.1f}",
+            f"{row['peak_step_bytes'] / 2**20:,.0f}",
+            f"{row['inference_ms']:,.0f}",
+        ], (subject, steps)
