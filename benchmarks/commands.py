@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from benchmarks import export as exporting
 from benchmarks import preparation, store
@@ -50,6 +51,7 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
 
         return assist(work.missing, results)
     _describe(console, name, title, work, scale)
+    preparation.mention_other_data(console, _data_of(work, results))
     if work.missing:
         preparation.check_data(console, work.missing, only_plan)
         if only_plan or scale != "smoke":
@@ -68,8 +70,15 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
     _tabulate(console, name, scale, results)
     for run, status in failed.items():
         log = store.directory(results, run) / store.LOG
-        console.print(f"[red]{status}[/]: {run}; log: {log}", highlight=False, soft_wrap=True)
+        console.print(f"[red]{status}[/]: {escape(f'{run}; log: {log}')}", highlight=False, soft_wrap=True)
     return 1 if failed or left_out else 0
+
+
+def _data_of(work: Plan, results: Path) -> list[tuple[str, str]]:
+    """Name and digest of what every cached run has seen."""
+    here = [(run, store.result(results, run)) for run in work.runs if run not in work.missing]
+    done = [(run.dataset, found.provenance.data_sha256) for run, found in here if found]
+    return [*done, *((row["dataset"], row["data_sha256"]) for row in work.committed.values())]
 
 
 def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale) -> None:

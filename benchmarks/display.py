@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from benchmarks.recipes import resolve
@@ -67,13 +68,19 @@ class Display:
         self.progress.update(self.run, completed=images, total=of, note="images simulated")
         self._mention(f"   {_short(run)}, {images}/{of} images simulated")
 
+    def waiting(self, run: Run) -> None:
+        self.progress.update(self.run, note="another process works on this run: waiting for it")
+        if not self.console.is_terminal:
+            self._say(f"   {_short(run)}: another process works on this run, waiting for it")
+
     def ended(self, run: Run, result: Result) -> None:
         self.done += 1
         self.progress.update(self.sweep, completed=self.done)
         self.progress.update(self.run, visible=False)
         seconds = time.perf_counter() - self.began
         mark = "[green]✓[/]" if result.status == "done" else "[red]✗[/]"
-        text = f"{result.top1:6.2f} %" if result.top1 is not None else f"[red]{result.status}[/]: {result.reason}"
+        why = escape(result.reason or "")  # whatever an exception says: brackets are no mark-up
+        text = f"{result.top1:6.2f} %" if result.top1 is not None else f"[red]{result.status}[/]: {why}"
         count = f"{self.done:>{len(str(self.total))}}/{self.total}"
         self._say(f" {mark} {count}  {_short(run):<24} {text}  [dim]{duration(seconds)}[/]")
 

@@ -14,7 +14,7 @@ from benchmarks.data import Sizes, sizes
 from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.stops import passed_through
 
 BATCH, SMALL_BATCH = 64, 8
@@ -22,10 +22,25 @@ BRIEF_SECONDS = 0.1
 START_SECONDS = 0.5  # a process of its own, data in memory
 
 
-def seconds(runs: Iterable[Run]) -> Mapping[Run, float]:
-    """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5."""
+def seconds(runs: Iterable[Run]) -> Mapping[Run, float | None]:
+    """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5.
+
+    None where a step fails: that costs a row later, and not the sweep now.
+    """
     runs = list(runs)
-    return {run: 0.0 if passed_through(run, runs) else _duration(run) for run in runs}
+    found = {run: 0.0 if passed_through(run, runs) else _duration_or_none(run) for run in runs}
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # the runs are processes of their own, and want the memory
+    return found
+
+
+def _duration_or_none(run: Run) -> float | None:
+    try:
+        return _duration(run)
+    except BadInput:
+        raise
+    except Exception:  # whatever a method of another package raises, and torch for want of memory
+        return None
 
 
 def _duration(run: Run) -> float:

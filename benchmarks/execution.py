@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from benchmarks.processes import ALONE, Team
 from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import frames, resolve
 from benchmarks.record import Result, save
-from benchmarks.spec import OF_WHOLE_SETS, Recipe, Run
+from benchmarks.spec import OF_WHOLE_SETS, BadInput, Recipe, Run, one_line
 from benchmarks.synops import Counter, counting
 from benchmarks.training import Epoch, Trainer, Training
 
@@ -52,7 +54,8 @@ def execute(
     data, network, memory = _prepare(run, recipe, results)
     source = provenance(data, code, team.size)
 
-    training = train(run, recipe, network, data, place, Training(memory), on_epoch, team)
+    training = train(run, recipe, network, data, place, Training(memory, dirty=source.dirty), on_epoch, team)
+    source = replace(source, dirty=training.dirty)
     network.eval()
     final, counter = _measure(run, network, data, place, on_images)
 
@@ -84,8 +87,23 @@ def _prepare(run: Run, recipe: Recipe, results: Path) -> tuple[Dataset, nn.Modul
     torch.manual_seed(run.seed)
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(device)
     if origin := parent(run):
+        _same_data(run, origin, data, results)
         _hand_over(run, origin, recipe, network, data, store.directory(results, origin))
     return data, network, memory
+
+
+def _same_data(run: Run, origin: Run, data: Dataset, results: Path) -> None:
+    """Raise BadInput where the parent was trained on other data. Frames of event data are as many, or not compared."""
+    trained = store.result(results, origin)
+    seen = trained.provenance.data_sha256 if trained else ""
+    comparable = frames(run, resolve(run)) == frames(origin, resolve(origin))
+    if seen and comparable and seen != data.sha256:
+        raise BadInput(f"{origin} was trained on {_others(seen, data, store.directory(results, origin))}")
+
+
+def _others(seen: str, data: Dataset, place: Path) -> str:
+    there = f"other {data.name} than there is (SHA-256 {seen[:12]}... and {data.sha256[:12]}...)"
+    return f"{there}: remove {place}, or let DSR_DATA name those data"
 
 
 def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: Dataset, trained: Path) -> None:
@@ -107,10 +125,10 @@ def _trainer(
 ) -> tuple[Trainer, Training]:
     """A trainer at the checkpoint, if there is one."""
     trainer = Trainer(network, data, recipe, run.seed, run.timesteps, team)
-    if (place / store.CHECKPOINT).exists():
-        idle = training.memory.idle
-        training = trainer.restore(_weights(place / store.CHECKPOINT, data.train.device))
-        training.memory.idle = idle
+    if saved := _half_done(place, data, data.train.device):
+        idle, dirty = training.memory.idle, training.dirty
+        training = trainer.restore(saved)
+        training.memory.idle, training.dirty = idle, training.dirty or dirty
     return trainer, training
 
 
@@ -130,7 +148,7 @@ def train(
     trainer, training = _trainer(run, recipe, network, data, place, training, team)
 
     def after_epoch(training: Training) -> None:
-        _save(trainer.state(training), place / store.CHECKPOINT)
+        _save({**trainer.state(training), "data_sha256": data.sha256}, place / store.CHECKPOINT)
         store.write_table(place / store.CURVES, training.epochs)
         on_epoch(training.epochs[-1])
 
@@ -161,16 +179,34 @@ def _simulate(
     run: Run, network: nn.Module, data: Dataset, place: Path, on_images: OnImages
 ) -> tuple[Evaluation, Counter]:
     """The same for a network that is simulated step by step, with a stop at every step count that it passes."""
-    half_done = place / store.CHECKPOINT
-    saved = _weights(half_done, torch.device("cpu")) if half_done.exists() else None
+    saved = _half_done(place, data, torch.device("cpu"))
 
     def keep(sums: dict[str, Any]) -> None:
-        _save(sums, half_done)
+        _save({**sums, "data_sha256": data.sha256}, place / store.CHECKPOINT)
         on_images(sums["images"], len(data.test.labels))
 
     found = stops.simulate(network, data, stops.stops_of(run), saved, keep)
     stops.write(found, place)
     return stops.evaluation(found[-1]), found[-1].counter
+
+
+def _half_done(place: Path, data: Dataset, device: torch.device) -> dict[str, Any] | None:
+    """The checkpoint, None where there is none. A damaged one is none: the log says so, and the run begins anew.
+
+    Raises BadInput for one of other data.
+    """
+    path = place / store.CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        saved: dict[str, Any] = _weights(path, device)
+    except Exception as error:  # torch raises half a dozen kinds for a file that is damaged or cut short
+        print(f"{path} cannot be read ({one_line(error)}): the run begins anew", flush=True)
+        return None
+    seen = saved.pop("data_sha256", data.sha256)  # older ones do not say
+    if seen != data.sha256:
+        raise BadInput(f"half done on {_others(seen, data, place)}")
+    return saved
 
 
 def _weights(path: Path, device: torch.device) -> Any:
@@ -179,5 +215,8 @@ def _weights(path: Path, device: torch.device) -> Any:
 
 def _save(state: Any, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    torch.save(state, partial)
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut can leave the new name with nothing behind it
     partial.replace(path)

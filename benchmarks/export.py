@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks import curves, layers, store
-from benchmarks.identity import in_order, key
+from benchmarks.identity import in_order, key, parent
 from benchmarks.record import read_csv, row, write_csv
 from benchmarks.spec import Run, Scale
 from benchmarks.sweeps import SWEEPS
@@ -30,16 +30,21 @@ def path_of(sweep: str, scale: Scale, results: Path) -> Path:
 
 
 def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Exported:
-    """Merge these runs' results into the sweep's CSVs. Rows from a dirty tree stay out, unless they are smoke."""
+    """Merge these runs' results into the sweep's CSVs, and rows of theirs that another sweep's CSV has.
+
+    Rows from a dirty tree stay out, unless they are smoke.
+    """
     path = path_of(sweep, scale, results)
     old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
     kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
     dirty, measured, fresh = 0, dict[str, list[layers.LayerRow]](), []
+    elsewhere = store.committed(results)
     for run in in_order(runs):
         result = store.result(results, run)
         if result is None:
+            kept |= {k: found for k, found in [(key(run), elsewhere.get(key(run)))] if found and k not in kept}
             continue
-        if scale != "smoke" and (result.provenance.dirty or result.provenance.commit == "unknown"):
+        if scale != "smoke" and _is_dirty(run, results):
             dirty += 1
         elif result.status == "done" or result.key not in kept or kept[result.key]["status"] != "done":
             kept[result.key] = row(result)
@@ -53,6 +58,13 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
         layers.write(layers.path_of(path), (found["key"] for found in rows), measured)
         curves.export(path, fresh, [found["key"] for found in rows if found["status"] == "done"], results)
     return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
+
+
+def _is_dirty(run: Run, results: Path) -> bool:
+    """Whether code that was not committed has made the result, or that of a parent which is here."""
+    found, origin = store.result(results, run), parent(run)
+    made = found.provenance if found else None
+    return bool(made and (made.dirty or made.commit == "unknown")) or bool(origin and _is_dirty(origin, results))
 
 
 def _is_current(found: dict[str, str]) -> bool:

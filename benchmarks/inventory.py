@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -65,9 +66,11 @@ def verify(console: Console, name: str | None) -> int:
     code = 0
     for each in names:
         try:
-            console.print(f" [green]ok[/]   {each}: {_checked(console, each, root)}", highlight=False, soft_wrap=True)
+            console.print(
+                f" [green]ok[/]   {each}: {escape(_checked(console, each, root))}", highlight=False, soft_wrap=True
+            )
         except BadInput as error:
-            console.print(f" [red]bad[/]  {error}", highlight=False, soft_wrap=True)
+            console.print(f" [red]bad[/]  {escape(str(error))}", highlight=False, soft_wrap=True)
             code = 1
     return code
 
@@ -85,7 +88,7 @@ def _state(name: str, root: Path) -> tuple[str, str]:
     try:
         return _found(name, root)
     except BadInput as error:
-        return f"[red]{error}[/]", ""
+        return f"[red]{escape(str(error))}[/]", ""
 
 
 def _found(name: str, root: Path) -> tuple[str, str]:

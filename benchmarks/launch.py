@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks import exhaustion, store
 from benchmarks.identity import key, parent
+from benchmarks.locking import alone
 from benchmarks.provenance import Code, code, provenance
 from benchmarks.record import Result, Status, save
 from benchmarks.spec import BadInput, Run
@@ -25,22 +26,31 @@ if TYPE_CHECKING:
     from benchmarks.training import Epoch
 
 
+WAITING = "waiting"
+
+
 class Observer(Protocol):
     """Is told what happens, in the launching process."""
 
     def started(self, run: Run) -> None: ...
+    def waiting(self, run: Run) -> None: ...
     def epoch(self, run: Run, epoch: Epoch) -> None: ...
     def simulated(self, run: Run, images: int, of: int) -> None: ...
     def ended(self, run: Run, result: Result) -> None: ...
 
 
 def local(runs: Iterable[Run], results: Path, sweep: str | None, observer: Observer) -> list[Result]:
-    """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all."""
+    """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all.
+
+    A run that another process works on, on the same results, is waited for: its result is this launch's, too.
+    """
     context, running, ended = _context(), code(), []
     for run in runs:
         store.describe(store.directory(results, run), run, sweep)
         observer.started(run)
-        result = _parent_failed(run, results) or _in_own_process(context, run, results, sweep, running, observer)
+        result = _parent_failed(run, results, running) or _in_own_process(
+            context, run, results, sweep, running, observer
+        )
         observer.ended(run, result)
         ended.append(result)
     return ended
@@ -92,7 +102,6 @@ def _in_own_process(
 ) -> Result:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(run, results, sweep, running, sender), name=str(run))  # type: ignore[attr-defined]
-    (store.directory(results, run) / store.RESULT).unlink(missing_ok=True)
     kills = exhaustion.kills()
     process.start()
     sender.close()
@@ -105,12 +114,23 @@ def _in_own_process(
         process.terminate()
         process.join()
         raise
-    return store.result(results, run) or _failure(run, results, *exhaustion.ending(process.exitcode, kills))
+    _let_the_others_go_on(run)
+    return store.result(results, run) or _failure(run, results, running, *exhaustion.ending(process.exitcode, kills))
+
+
+def _let_the_others_go_on(run: Run) -> None:
+    """Among torchrun's processes: a process that was killed cannot say that it has ended."""
+    if "WORLD_SIZE" in os.environ:
+        from benchmarks.processes import release
+
+        release(key(run))
 
 
 def _pass_on(message: Any, run: Run, observer: Observer) -> None:
-    """What a run says of itself: an epoch, or how many images have been simulated."""
-    if isinstance(message, tuple):
+    """What a run says of itself: that it waits, an epoch, or how many images have been simulated."""
+    if message == WAITING:
+        observer.waiting(run)
+    elif isinstance(message, tuple):
         observer.simulated(run, *message)
     else:
         observer.epoch(run, message)
@@ -120,27 +140,27 @@ def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: C
     """In the run's process: everything it prints goes to its log, every ending into its record."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
     _redirect(store.directory(results, run) / store.LOG)
-    from filelock import FileLock, Timeout
-
     from benchmarks.execution import execute
     from benchmarks.processes import joined
 
+    place = store.directory(results, run)
     try:
         # joined first: the others wait for this process to begin and to end, whatever happens in between
-        with joined(key(run)) as team, FileLock(store.directory(results, run) / ".lock", timeout=0):
+        with joined(key(run)) as team, alone(place, lambda: progress.send(WAITING)):
+            if store.is_done(results, run):
+                return  # by the process that was waited for
+            (place / store.RESULT).unlink(missing_ok=True)
             execute(run, results, progress.send, sweep, running, lambda *images: progress.send(images), team)
     except BrokenPipeError:
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
-    except Timeout:
-        _failure(run, results, "failed", "another process is working on this run")
     except BadInput as error:
-        _failure(run, results, "failed", str(error))
+        _failure(run, results, running, "failed", str(error))
     except Exception as error:
         traceback.print_exc()
         ran_out = exhaustion.means(error)
         error.__traceback__ = None  # its frames hold what there is no room for
         said = f"{type(error).__name__}: {_first_line(error)}"
-        _failure(run, results, "out-of-memory" if ran_out else "failed", said)
+        _failure(run, results, running, "out-of-memory" if ran_out else "failed", said)
 
 
 def _redirect(log: Path) -> None:
@@ -155,12 +175,12 @@ def _orphaned(run: Run, results: Path) -> Run | None:
     return origin if origin and not (store.directory(results, origin) / store.NETWORK).exists() else None
 
 
-def _parent_failed(run: Run, results: Path) -> Result | None:
+def _parent_failed(run: Run, results: Path, running: Code) -> Result | None:
     origin = _orphaned(run, results)
-    return _failure(run, results, "failed", f"its parent did not finish: {origin}") if origin else None
+    return _failure(run, results, running, "failed", f"its parent did not finish: {origin}") if origin else None
 
 
-def _failure(run: Run, results: Path, status: Status, reason: str) -> Result:
+def _failure(run: Run, results: Path, running: Code, status: Status, reason: str) -> Result:
     origin = parent(run)
     result = Result(
         key=key(run),
@@ -168,7 +188,7 @@ def _failure(run: Run, results: Path, status: Status, reason: str) -> Result:
         **vars(run),
         status=status,
         reason=reason,
-        provenance=provenance(),
+        provenance=provenance(running=running),
     )
     save(result, store.directory(results, run) / store.RESULT)
     return result

@@ -43,6 +43,9 @@ class Mirroring:
     def simulated(self, run: Run, images: int, of: int) -> None:
         self.inner.simulated(run, images, of)
 
+    def waiting(self, run: Run) -> None:
+        self.inner.waiting(run)
+
     def epoch(self, run: Run, epoch: Epoch) -> None:
         self.inner.epoch(run, epoch)
         if time.monotonic() - self.last > SECONDS_BETWEEN:

@@ -25,18 +25,13 @@ def plan(wanted: Iterable[Run], results: Path) -> Plan:
     """Look at the run directories and the committed rows. A parent whose weights are needed and not here runs again."""
     runs = in_order(wanted)
     rows = store.committed(results)
-    missing = {run: None for run in runs if not _done_here(results, run) and key(run) not in rows}
+    missing = {run: None for run in runs if not store.is_done(results, run) and key(run) not in rows}
     for run in list(missing):
         origin = parent(run)
         if origin and not (store.directory(results, origin) / store.NETWORK).exists():
             missing[origin] = None
     ordered = [run for run in runs if run in missing]
     resumable = [run for run in ordered if (store.directory(results, run) / store.CHECKPOINT).exists()]
-    settled = [run for run in runs if run not in missing and not _done_here(results, run)]
+    settled = [run for run in runs if run not in missing and not store.is_done(results, run)]
     committed = {key(run): rows[key(run)] for run in settled}
     return Plan(runs, committed, ordered, resumable)
-
-
-def _done_here(results: Path, run: Run) -> bool:
-    result = store.result(results, run)
-    return result is not None and result.status == "done"

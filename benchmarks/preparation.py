@@ -33,6 +33,34 @@ def check_data(console: Console, missing: Iterable[Run], only_plan: bool) -> Non
                 load(dataset, recipe, frames=count, on_recording=on_recording, whole=whole)
 
 
+def mention_other_data(console: Console, seen: Iterable[tuple[str, str]]) -> None:
+    """Say how many cached runs are of other images than those here. `seen`: name and SHA-256 of each one's data.
+
+    Sets that do not fit in memory are not looked at, and neither are those that are missing or damaged.
+    """
+    from benchmarks import inventory
+    from benchmarks.data import DATASETS, Images, packed
+
+    for name, digests in _by_name(seen).items():
+        dataset = DATASETS[name]
+        try:
+            if not isinstance(dataset, Images) or inventory.missing(name, packed.root()):
+                continue
+            here = dataset.read().sha256
+        except BadInput:
+            continue
+        if other := sum(digest != here for digest in digests):
+            what = f"{other} cached runs are of other {name} images than those here; their rows say which"
+            console.print(f" [yellow]note[/]   {what}", highlight=False)
+
+
+def _by_name(seen: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, digest in seen:
+        found.setdefault(name, []).append(digest)
+    return found
+
+
 def _fetch(console: Console, datasets: Iterable[str], only_plan: bool) -> None:
     from benchmarks import inventory
     from benchmarks.data import packed
@@ -49,6 +77,10 @@ def estimate(console: Console, missing: list[Run]) -> None:
     from benchmarks.provenance import code
 
     times = seconds(missing)
-    console.print(f" time   about {duration(sum(times.values()))} on this machine (from timing small steps)")
+    known = [time for time in times.values() if time is not None]
+    lost = f"; {len(times) - len(known)} runs not among them, whose steps fail here" if len(known) < len(times) else ""
+    console.print(
+        f" time   about {duration(sum(known))} on this machine (from timing small steps{lost})", highlight=False
+    )
     if code().dirty is not False:
         console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")

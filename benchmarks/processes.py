@@ -83,15 +83,11 @@ def joined(name: str) -> Iterator[Team]:
     The others begin when the first does, and end when it has ended. They meet at the store that torchrun itself hosts.
     Raises BadInput where something else has set torchrun's variables.
     """
-    size, rank = int(os.environ.get("WORLD_SIZE", "1")), rank_here()
+    size, rank = _size(), rank_here()
     if size == 1:
         yield ALONE
         return
-    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        raise BadInput("WORLD_SIZE is set, and this is no process of torchrun's: only torchrun starts several")
-    tcp = distributed.TCPStore(address, port, size)  # type: ignore[attr-defined]
-    store = distributed.PrefixStore(name, tcp)  # type: ignore[attr-defined]
+    store = _store(name)
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -107,6 +103,31 @@ def joined(name: str) -> Iterator[Team]:
         if rank == 0:
             store.set("ended", "")
         distributed.destroy_process_group()
+
+
+def release(name: str) -> None:
+    """Let the others end the run called `name`, however the first process's part of it has ended."""
+    if _size() > 1 and rank_here() == 0 and _is_torchruns():
+        store = _store(name)
+        store.set("begun", "")
+        store.set("ended", "")
+
+
+def _size() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _is_torchruns() -> bool:
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def _store(name: str) -> Any:
+    """Where torchrun's processes meet. Raises BadInput where something else has set torchrun's variables."""
+    if not _is_torchruns():
+        raise BadInput("WORLD_SIZE is set, and this is no process of torchrun's: only torchrun starts several")
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    tcp = distributed.TCPStore(address, port, _size())  # type: ignore[attr-defined]
+    return distributed.PrefixStore(name, tcp)  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -29,6 +29,8 @@ class Code(NamedTuple):
 def code() -> Code:
     """The running code's commit, as it was when first asked. Without git: `DSR_COMMIT`, or "unknown"."""
     try:
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:  # installed inside somebody else's checkout
+            return Code(os.environ.get("DSR_COMMIT", "unknown"), None)
         head = _git("rev-parse", "HEAD")
         # what a sweep writes is no code: its rows must not make the next sweep's unfit for export
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")

@@ -104,6 +104,12 @@ def result(results: Path, run: Run) -> Result | None:
         return None
 
 
+def is_done(results: Path, run: Run) -> bool:
+    """Whether the run has ended well, here."""
+    found = result(results, run)
+    return found is not None and found.status == "done"
+
+
 def holds_rows(path: Path) -> bool:
     """Whether a CSV file holds rows of runs or of a study, and not of a run's layers or epochs or of a paper."""
     return path.name in STUDIES or not path.name.endswith((*BESIDE, "published.csv"))

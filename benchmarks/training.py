@@ -57,12 +57,16 @@ class Epoch:
 
 @dataclass
 class Training:
-    """What has happened so far: epochs done, and the meters that survive an interruption."""
+    """What has happened so far: epochs done, and the meters that survive an interruption.
+
+    `dirty`: whether any epoch was trained by code that was not committed; None where git does not tell.
+    """
 
     memory: Memory
     epochs: list[Epoch] = field(default_factory=list)
     other_load_cores: float | None = None
     joules_source: str | None = None
+    dirty: bool | None = None
 
     def joules(self, spent: float | None, source: str | None) -> float | None:
         """Joules up to and with an epoch that took `spent`; None where any epoch's are unknown or counted otherwise."""
@@ -97,7 +101,8 @@ class Trainer:
         load = OtherLoad()
         for number in range(len(training.epochs) + 1, self.recipe.epochs + 1):
             training.epochs.append(self._epoch(number, training))
-            training.other_load_cores = _larger(training.other_load_cores, load.cores())
+            if self.team.size == 1:  # the others' work is no other load, and cannot be told from it here
+                training.other_load_cores = _larger(training.other_load_cores, load.cores())
             after_epoch(training)
 
     def _epoch(self, number: int, training: Training) -> Epoch:
@@ -202,7 +207,7 @@ class Trainer:
         stored = state["training"]
         epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
         source = stored.get("joules_source")  # a checkpoint from before joules were counted has none
-        return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"], source)
+        return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"], source, stored.get("dirty"))
 
 
 def _larger(a: float | None, b: float | None) -> float | None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import store
+from benchmarks.__main__ import app
+from benchmarks.data import DATASETS, Split
 from benchmarks.execution import execute
 from benchmarks.identity import key, parent
+from benchmarks.provenance import Code
 from benchmarks.record import read_csv
-from benchmarks.spec import Run
+from benchmarks.spec import BadInput, Run
+from benchmarks.training import Epoch
 
 RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 16, 0, "smoke")
 PATIENCE_SECONDS = 120
@@ -130,6 +136,68 @@ def test_a_run_that_is_cut_goes_on_to_the_result_it_would_have_had(blow, tmp_pat
     ours, theirs = (torch.load(folder / store.NETWORK, weights_only=True) for folder in (place, finished))
     for name in theirs:
         assert torch.equal(ours[name], theirs[name]), name
+
+
+class Cut(RuntimeError): ...
+
+
+def cut_after_two_epochs(results: Path, run: Run = RUN, code: Code | None = None) -> Path:
+    def cut(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise Cut
+
+    with pytest.raises(Cut):
+        execute(run, results, cut, code=code)
+    return store.directory(results, run)
+
+
+def test_a_damaged_checkpoint_costs_what_was_done_and_no_more(tmp_path, uninterrupted, capsys):
+    expected, _ = uninterrupted
+    path = cut_after_two_epochs(tmp_path) / store.CHECKPOINT
+    for damaged in (path.read_bytes()[:-100], b""):
+        path.write_bytes(damaged)
+        assert execute(RUN, tmp_path).top1 == expected.top1
+        assert "checkpoint.pt cannot be read" in capsys.readouterr().out
+        cut_after_two_epochs(tmp_path)
+
+
+def test_epochs_of_uncommitted_code_mark_the_whole_run(tmp_path):
+    cut_after_two_epochs(tmp_path, code=Code("a" * 40, True))
+    assert execute(RUN, tmp_path, code=Code("b" * 40, False)).provenance.dirty is True
+
+
+@pytest.fixture
+def other_digits(monkeypatch):
+    """Another set of the same name: its labels are moved by one."""
+    whole = DATASETS["digits"].read()
+    moved = Split(whole.train.images, (whole.train.labels + 1) % 10)
+    other = replace(DATASETS["digits"], read=lambda: replace(whole, train=moved, sha256="0" * 64))
+    return lambda: monkeypatch.setitem(DATASETS, "digits", other)
+
+
+def test_what_is_half_done_or_inherited_of_other_data_is_refused(tmp_path, other_digits):
+    child = Run("digits", "preact-resnet-tiny", "threshold-balancing", 4, 0, "smoke")
+    origin = parent(child)
+    execute(origin, tmp_path)
+    place = cut_after_two_epochs(tmp_path)
+    other_digits()
+    said = r"other digits than there is \(SHA-256 \w{12}\.\.\. and 000000000000\.\.\.\): remove"
+    with pytest.raises(BadInput, match=f"half done on {said} {re.escape(str(place))}"):
+        execute(RUN, tmp_path)
+    with pytest.raises(BadInput, match=f"{re.escape(str(origin))} was trained on {said}"):
+        execute(child, tmp_path)
+
+
+def test_a_plan_says_of_how_many_cached_runs_the_data_are_other_ones(tmp_path, other_digits, monkeypatch, capsys):
+    monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
+    run = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
+    execute(run, tmp_path)
+    words = ["sweep", "quick", "--methods", "ann", "--seeds", "0", "--scale", "smoke", "--plan"]
+    assert app(words, standalone_mode=False) == 0
+    assert "other digits" not in capsys.readouterr().out
+    other_digits()
+    assert app(words, standalone_mode=False) == 0
+    assert "1 cached runs are of other digits images than those here" in capsys.readouterr().out
 
 
 def test_a_failed_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path):

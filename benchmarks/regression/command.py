@@ -90,8 +90,12 @@ def say(console: Console, part: str, findings: Sequence[Finding]) -> None:
 def _conclude(console: Console, results: Path, findings: Sequence[Finding]) -> None:
     path = history.append(findings, results)
     bad, better = sum(is_bad([found]) for found in findings), sum(found.verdict == "better" for found in findings)
-    verdict = f"[red]regression[/]: {bad} of {len(findings)}" if bad else f"no regression in {len(findings)}"
-    console.print(f" {verdict} comparisons{f', {better} better' if better else ''}", highlight=False)
+    compared = sum(found.verdict not in ("new", "not compared") for found in findings)
+    verdict = f"[red]regression[/]: {bad} of {compared}" if bad else f"no regression in {compared}"
+    others = [f"{better} better"] * bool(better) + [f"{len(findings) - compared} not compared"] * (
+        compared < len(findings)
+    )
+    console.print(f" {verdict} comparisons{''.join(f', {other}' for other in others)}", highlight=False)
     if path is not None:
         page, *_ = reports.write(reports.read([], history_paths=[path]), results / "reports" / "regression")
         console.print(f" history {path}\n page    {page}", highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ but for the seed. It is a regression if
     accumulates     their median rises by more than 10 %
     step, memory    the same, between rows of one machine, device and number of threads, timed while nothing else ran
     parameters, dense multiply-accumulates: they differ at all
-    a group of rows is gone, or a run that was done has failed
+    a row is gone, or a run that was done has failed
 """
 
 from __future__ import annotations
@@ -84,7 +84,14 @@ def _of_group(group: Group, before: list[Row], now: list[Row], partial: bool) ->
     if any(row["key"] != keys.get(row["seed"], row["key"]) for row in done):
         note = "its recipe has changed"
         return [Finding(part=PART, group=label, verdict="not compared", since=since, note=note)]
-    return [*_accuracy(label, earlier, done), *_costs(label, earlier, done), *_exact(label, earlier, done)]
+    if lost := sorted(keys.keys() - {row["seed"] for row in done}, key=int):
+        gone = [_missing(f"{label}, seed {', '.join(lost)}", [since], partial)]
+    else:
+        gone = []
+    if {row.get("data_sha256") for row in done} - {row.get("data_sha256") for row in earlier}:
+        note = "of other data"
+        return [*gone, Finding(part=PART, group=label, verdict="not compared", since=since, note=note)]
+    return [*gone, *_accuracy(label, earlier, done), *_costs(label, earlier, done), *_exact(label, earlier, done)]
 
 
 def _missing(label: str, commits: Sequence[str], partial: bool) -> Finding:

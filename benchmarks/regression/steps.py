@@ -89,7 +89,7 @@ def _time(row: Row, old: Row | None, kind: str) -> Finding:
 def _memory(row: Row, old: Row | None, known: Row) -> Finding:
     label: dict[str, Any] = {"part": PART, "group": _name(row), "quantity": "peak memory", "unit": "MiB"}
     value = row["peak_step_bytes"] / 2**20
-    if old is None:
+    if old is None or old["peak_step_bytes"] is None:
         return Finding(**label, verdict="new", value=value, note="saved as the baseline")
     origin = {**known, **{name: old[name] for name in records.ORIGIN if name in old}}
     if why := _unlike(row["ratios"], origin):
@@ -134,6 +134,8 @@ def _extended(known: Row, fresh: Row, save: bool) -> dict[str, Any]:
         if old is None or save:
             rows[_name(row)] = new
         else:
+            fits_now = old["peak_step_bytes"] is None and row["peak_step_bytes"] is not None
+            rows[_name(row)] = new if fits_now else old
             old |= {"ratios": row["ratios"]} if "ratios" in row and "ratios" not in old else {}
     return {**known, "rows": [*rows.values()]}
 

@@ -74,13 +74,23 @@ def test_without_points_nothing_is_trained_and_the_way_to_make_some_is_said():
     assert "--save" in found.note
 
 
-def test_a_training_that_raises_is_a_failure():
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, KeyError])
+def test_a_training_that_raises_is_a_failure(error: type[Exception]):
     def diverge(run: Run, epochs: int) -> Point:
-        raise RuntimeError("the training loss is nan in epoch 1")
+        raise error("the training loss is nan in epoch 1")
 
     (found,) = convergence.check(convergence.runs("digits", ["dsr-if"], range(2)), POINTS, by=diverge)
     assert found.verdict == "failed"
-    assert found.note == "RuntimeError: the training loss is nan in epoch 1"
+    assert found.note.startswith(f"{error.__name__}: ")
+    assert "the training loss is nan in epoch 1" in found.note
+
+
+def test_points_of_other_data_are_no_reference():
+    def of_others(run: Run, epochs: int) -> Point:
+        return replace(point(run.seed, 0.5, 92.0), data_sha256="other")
+
+    (found,) = convergence.check(convergence.runs("digits", ["dsr-if"], range(2)), POINTS, by=of_others)
+    assert (found.verdict, "of other data" in found.note) == ("not compared", True)
 
 
 def test_all_that_trains_is_checked_but_for_what_only_a_recipe_tells_apart():

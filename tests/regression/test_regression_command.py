@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.perf import harness
+from benchmarks.perf import record as records
 from benchmarks.provenance import Code, provenance
 from benchmarks.record import write_csv
 from benchmarks.regression import command, history, overhead, rows
@@ -43,8 +44,10 @@ def test_a_regression_is_said_with_its_size_and_commit_and_ends_in_1(monkeypatch
 def test_what_is_no_worse_ends_in_0(kind, monkeypatch, tmp_path):
     code, said = regression(monkeypatch, tmp_path, [finding(kind, 2.0)])
     assert code == 0
-    assert "no regression in 1 comparisons" in said
+    compared = kind in ("same", "better")
+    assert f"no regression in {int(compared)} comparisons" in said
     assert ("1 better" in said) == (kind == "better")
+    assert (", 1 not compared" in said) != compared
 
 
 @pytest.mark.parametrize("kind", ["changed", "missing", "failed"])
@@ -144,3 +147,14 @@ def test_the_plain_loop_trains_the_same_network_on_as_many_images():
     evaluated = sum(count for training, count in seen if not training)
     assert (trained, evaluated) == (10_000, 2_000 + 10_000)
     assert all((a != b).any() for a, b in zip(before, network.parameters(), strict=True))
+
+
+def test_what_is_over_the_budget_never_becomes_the_baseline_and_each_kind_has_its_smaller_value(tmp_path):
+    path = records.path_of(tmp_path, {**vars(provenance()), "network": overhead.NETWORK, "batch": overhead.BATCH})
+    records.write(path, {"rows": [{}]})
+    for _ in range(2):
+        assert [found.verdict for found in overhead.check(tmp_path, measure=lambda: shares(0.05))] == ["worse"]
+    assert records.read(path) == {"rows": [{}]}
+    series = iter([shares(0.001) | {"overhead_with_mlflow": 0.025}, shares(0.002) | {"overhead_with_mlflow": 0.012}])
+    values = [found.value for found in overhead.check(tmp_path, measure=lambda: next(series))]
+    assert values == pytest.approx([0.1, 1.2])

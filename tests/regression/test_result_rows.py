@@ -97,6 +97,15 @@ def test_what_is_missing_or_failed_is_a_failure_and_no_silence():
     assert found.verdict == "not compared"
 
 
+def test_a_seed_that_is_gone_is_missing_and_rows_of_other_data_are_not_compared():
+    found = rows.compare({"x.csv": [row(0), row(1)]}, {"x.csv": [row(0), row(1), row(2), row(10)]})
+    assert [each.group[-12:] for each in found if each.verdict == "missing"] == [", seed 2, 10"]
+    found = rows.compare({"x.csv": [row(0)]}, {"x.csv": [row(0), row(1)]}, partial=True)
+    assert "missing" not in {each.verdict for each in found}
+    (other,) = compare([row(data_sha256="a")], [row(data_sha256="b", top1=10.0)]).values()
+    assert (other.verdict, other.note) == ("not compared", "of other data")
+
+
 def test_another_recipe_is_not_compared_and_a_new_method_is_new():
     (found,) = compare([row()], [row(key="other", top1=10.0)]).values()
     assert (found.verdict, found.note) == ("not compared", "its recipe has changed")

@@ -148,3 +148,14 @@ def test_a_method_that_the_record_lacks_is_added_with_its_origin(tmp_path):
         ("dsr-if", "c"),
         ("dsr-lif", "d"),
     ]
+
+
+def test_a_setting_that_fits_now_gets_its_baseline(tmp_path):
+    check(tmp_path, record(STEADY))
+    (path,) = tmp_path.glob("perf/*.json")
+    known = json.loads(path.read_text())
+    known["rows"][0] = {**dict.fromkeys(known["rows"][0]), "subject": "dsr-if", "T": 5}
+    del known["rows"][0]["ratios"]
+    path.write_text(json.dumps(known))
+    assert {each.verdict for each in check(tmp_path, record(STEADY)).values()} == {"new"}
+    assert {each.verdict for each in check(tmp_path, record(STEADY)).values()} == {"same"}
