@@ -120,7 +120,7 @@ def has_gradients(method: str) -> None:
 
 
 def learns(method: str) -> None:
-    """Forty steps on 64 digits lower its loss."""
+    """Forty steps on 64 digits lower its loss and move its convolutions, the first one too."""
     if not _trains(method):
         return
     split = digits.read().train
@@ -130,6 +130,7 @@ def learns(method: str) -> None:
     recipe = resolve(Run("digits", NETWORK, method, steps, 0, "smoke"))
     network = build(NETWORK, method, steps, 10, 1, recipe).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
+    before = {name: value.clone() for name, value in network.state_dict().items() if name.endswith("conv1.weight")}
     losses = []
     for _ in range(40):
         optimizer.zero_grad()
@@ -138,6 +139,10 @@ def learns(method: str) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0], f"the loss goes from {losses[0]:.3f} to {losses[-1]:.3f}"
+    still = [
+        name for name, value in network.state_dict().items() if name in before and torch.equal(value, before[name])
+    ]
+    assert not still, f"no gradient reaches {', '.join(still)}"
 
 
 def is_saved_and_loaded(method: str) -> None:
@@ -154,15 +159,28 @@ def books_its_operations(method: str) -> None:
     with counting(network, x[:1], steps) as counter, torch.no_grad():
         network(x)
     counted = counter.per_image()
-    first = structure(network, x[:1]).layers[0].dense_macs
-    if not hasattr(parts(method, steps, resolve(_run(method))).neuron(), "spike_amplitude"):
+    first, neuron = structure(network, x[:1]).layers[0].dense_macs, parts(method, steps, resolve(_run(method))).neuron()
+    if not hasattr(neuron, "spike_amplitude"):
         assert counted.acs == 0, "it has no spiking neuron, and accumulates"
-        assert first < counted.analog_macs <= counted.dense_macs_per_step
+        most = steps * counted.dense_macs_per_step
+        assert first < counted.analog_macs <= most, f"{counted.analog_macs:,.0f} multiplications of at most {most:,}"
         return
+    _spikes_are_of_one_height(neuron, steps)
     assert counted.analog_macs == first, "something behind the first layer multiplies"
     assert counted.firing_rate is not None
     assert 0 <= counted.firing_rate <= 1, f"its firing rate is {counted.firing_rate}"
     assert counted.acs <= steps * (counted.dense_macs_per_step + counted.neuron_updates * 10)
+
+
+def _spikes_are_of_one_height(neuron: nn.Module, steps: int) -> None:
+    """What is emitted is 0 or the height that the neuron states: anything else is no accumulate."""
+    with torch.no_grad():
+        emitted = neuron.eval()(3 * torch.randn(steps * 4, 5, generator=torch.Generator().manual_seed(0)))
+        height = torch.as_tensor(neuron.spike_amplitude()).expand_as(emitted)  # type: ignore[operator]
+    other = emitted[(emitted != 0) & ~emitted.isclose(height)]
+    assert not len(other), (
+        f"a spike of {other[0].item() if len(other) else 0:.4g}, and its height is {height[0, 0]:.4g}"
+    )
 
 
 CLAUSES: tuple[Clause, ...] = (

@@ -28,6 +28,7 @@ import baselines.tdbn
 import dsr
 from benchmarks.method import HandOver, MakeNeuron, MakeReadout, Method, Wrap, mean_current, parents_weights
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
+from benchmarks.recipes import PARENT
 from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
 
 
@@ -178,6 +179,8 @@ def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
     """Raise BadInput unless the method exists and its neuron takes these parameters."""
     neuron = named(base).neuron
     allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
+    if "threshold" in changes and base in PARENT:
+        raise BadInput(f"the thresholds of {base} come from its parent ({PARENT[base]}): they cannot be varied")
     for name in changes:
         if not allowed:
             raise BadInput(f"the neurons of {base} have no parameters to vary")

@@ -48,8 +48,12 @@ ANYTIME = ("threshold-balancing", "threshold-balancing-half", "qcfs", "qcfs-l8",
 
 
 def anytime(method: str) -> bool:
-    """Whether nothing in a converted network depends on T, so that a run passes through all shorter ones."""
-    return variant(method)[0] in ANYTIME
+    """Whether nothing in a converted network depends on T, so that a run passes through all shorter ones.
+
+    A shift does: it is spread over the T steps.
+    """
+    base, changes = variant(method)
+    return base in ANYTIME and not changes.get("shift")
 
 
 GRID = (1, 2, 3, 4, 5, 8, 10, 15, 16, 20, 32, 64, 128, 256, 512, 1024, 2048)
@@ -65,7 +69,10 @@ def resolve(run: Run) -> Recipe:
     base, changes = variant(run.method)
     if changes:
         recipe = resolve(replace(run, method=base))
-        return replace(recipe, neuron={**recipe.neuron, **changes}, sources=f"{recipe.sources}; varied by {run.method}")
+        # tdBN scales to its neuron's threshold
+        norm = {name: changes.get(name, value) for name, value in recipe.norm.items()}
+        sources = f"{recipe.sources}; varied by {run.method}"
+        return replace(recipe, neuron={**recipe.neuron, **changes}, norm=norm, sources=sources)  # type: ignore[arg-type]
     recipe = replace(_published(run), parent=PARENT.get(run.method))
     if run.dataset in EVENT_DATA:
         recipe = _event_data(recipe, run)

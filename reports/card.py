@@ -105,7 +105,11 @@ def _results(result: Result, model: EnergyModel) -> Iterable[tuple[str, str]]:
         _number(energy.second_count(line, model).item(), 3, " µJ"),
     )
     yield "accumulates per image, all steps", _number(result.acs, 0)
-    yield "multiply-accumulates per image", _number(result.analog_macs, 0)
+    if energy.spiking(line).item():
+        yield "multiply-accumulates per image", _number(result.analog_macs, 0)
+    else:
+        yield "multiply-accumulates per image", _number(result.dense_macs_per_step, 0)
+        yield "of them with an activation that is not zero", _number(result.analog_macs, 0)
     yield "firing rate, spikes per neuron and step", _number(result.firing_rate, 4)
     yield "parameters", _number(result.parameters, 0)
 

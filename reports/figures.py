@@ -15,6 +15,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from benchmarks.recipes import timeless
+
 # Okabe and Ito's colours, then Tol's, which stay apart for colour-blind eyes; one per method in every figure.
 COLOURS = {
     "ann": "#000000",
@@ -84,7 +86,7 @@ def _own(svg: str, name: str) -> str:
 
 
 def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> Callable[[Axes], None]:
-    """Lines of a quantity against T, one per method; a method without time is a level line."""
+    """Lines of a quantity against T, one per method; a method without time is a level line, a single T a point."""
     methods: dict[str, list[tuple[int, float]]] = {}
     for row in record["rows"]:
         if row.get(key) is not None:
@@ -95,7 +97,7 @@ def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> 
         ends = []
         for method, points in methods.items():
             colour = COLOURS.get(method, OTHER)
-            if len(points) == 1:
+            if points[0][0] == 1 and timeless(method):
                 axes.axhline(points[0][1], color=colour, lw=1, ls="--")
                 ends.append((method, points[0][1], colour))
             else:

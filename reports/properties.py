@@ -43,7 +43,7 @@ def _table(rows: pd.DataFrame, scale: str) -> Table | None:
     static = rows[(rows["dataset"] == "cifar10") & (rows["network"] == network_of("cifar10", scale))]
     if static.empty:
         return None
-    lines = list(_lines(static, rows))
+    lines = list(_lines(static, rows, scale))
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("property", numeric=False), [Cell(name) for name, _, _ in lines])
     ]
@@ -55,7 +55,7 @@ def _table(rows: pd.DataFrame, scale: str) -> Table | None:
     return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, NOTES)
 
 
-def _lines(static: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _lines(static: pd.DataFrame, rows: pd.DataFrame, scale: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     yield (
         f"T within {NEAR:g} point of the ANN",
         "steps",
@@ -64,7 +64,7 @@ def _lines(static: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[str, str,
     at_low = {family: best_of(static, methods, LOW) for family, methods in FAMILIES.items()}
     yield f"accuracy at T = {LOW}", "low", {family: str(best or DASH) for family, best in at_low.items()}
     for dataset, name in EVENTS.items():
-        events = rows[rows["dataset"] == dataset]
+        events = rows[(rows["dataset"] == dataset) & (rows["network"] == network_of(dataset, scale))]
         if len(events):
             found = {family: best_of(events, methods) for family, methods in FAMILIES.items()}
             yield f"accuracy on {name}", "events", {family: str(best or DASH) for family, best in found.items()}

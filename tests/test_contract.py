@@ -60,11 +60,37 @@ class Rolls(stbp.LIF):
         return super().forward(x + self.shift)
 
 
+class Graded(nn.ReLU):
+    """Says that it spikes, and emits whatever it gets."""
+
+    def __init__(self, timesteps: int) -> None:
+        super().__init__()
+
+    def spike_amplitude(self) -> float:
+        return 1.0
+
+
+class Dead(stbp.LIF):
+    """Has a gradient, which is 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach()) + 0.0 * x
+
+
+class Smooth(nn.GELU):
+    """Does not spike, and does not say so."""
+
+    def __init__(self, timesteps: int) -> None:
+        super().__init__()
+
+
 WRONG = [
     (Remembers, contract.forgets, "the same images have other logits after another batch"),
     (Average, contract.treats_images_apart, "logits together and alone differ by"),
     (Stops, contract.has_gradients, "has no gradient"),
     (Explodes, contract.maps_images, "logits are not finite at T = 1"),
+    (Graded, contract.books_its_operations, "and its height is 1"),
+    (Dead, contract.learns, "no gradient reaches "),
     (Rolls, contract.is_deterministic, "logits of two networks of one seed differ by"),
 ]
 
@@ -74,6 +100,11 @@ def test_what_is_wrong_is_said(neuron, clause, said, monkeypatch):
     monkeypatch.setitem(METHODS, "wrong", Method("wrong", neuron))
     assert said in contract.broken(clause, "wrong")
     assert contract.broken(clause, "stbp-tdbn") == ""
+
+
+def test_a_neuron_need_not_spike(monkeypatch):
+    monkeypatch.setitem(METHODS, "smooth", Method("smooth", Smooth))
+    assert contract.broken(contract.books_its_operations, "smooth") == ""
 
 
 def test_a_method_that_cannot_learn_is_told_so(monkeypatch):

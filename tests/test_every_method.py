@@ -56,3 +56,11 @@ def test_unknown_names_are_refused_in_one_line():
         build("preact-resnet20", "dsr-fi", 2, 10)
     with pytest.raises(BadInput, match="unknown network 'resnet'"):
         build("resnet", "ann", 1, 10)
+
+
+@pytest.mark.parametrize("network", ["vgg11-narrow", "vgg16"])
+def test_a_vggs_fully_connected_weights_start_as_released(network: str) -> None:
+    torch.manual_seed(0)
+    layers = [m for m in build(network, "ann", 1, 10).modules() if isinstance(m, torch.nn.Linear)]
+    assert [layer.weight.std().item() for layer in layers] == pytest.approx([0.01] * len(layers), rel=0.05)
+    assert not any(layer.bias.any() for layer in layers)

@@ -18,7 +18,7 @@ from benchmarks import identity, provenance, store
 from benchmarks.export import Exported, export
 from benchmarks.identity import in_order, key, parent
 from benchmarks.plan import Plan, plan
-from benchmarks.recipes import resolve
+from benchmarks.recipes import anytime, resolve
 from benchmarks.record import COLUMNS, load, read_csv, row, save, write_csv
 from benchmarks.spec import SCALES, Recipe, Run, spelled, variant
 from benchmarks.sweeps import SWEEPS
@@ -116,6 +116,19 @@ def test_sources_say_which_settings_nobody_has_published(method: str) -> None:
 def test_event_data_leave_adam_its_learning_rate() -> None:
     rates = {m: resolve(Run("nmnist", "x", m, 5, 0, "paper")).learning_rate for m in ("dsr-if", "ann", "dsr-if-hybrid")}
     assert rates == {"dsr-if": 0.05, "ann": 0.05, "dsr-if-hybrid": 0.001}
+
+
+def test_a_shift_is_spread_over_t_so_shorter_runs_are_not_read_off() -> None:
+    assert anytime("qcfs")
+    assert anytime("threshold-balancing@start=0.5@shift=0")
+    assert not anytime("threshold-balancing@shift=0.5")
+    assert not anytime("calibration")
+
+
+def test_tdbn_scales_to_the_threshold_of_a_variant() -> None:
+    recipe = resolve(replace(PAPER, method="stbp-tdbn@threshold=2"))
+    assert (recipe.neuron["threshold"], recipe.norm) == (2, {"threshold": 2})
+    assert resolve(replace(PAPER, method="stbp-tdbn@decay=0.5")).norm == {"threshold": 0.5}
 
 
 def test_a_parents_recipe_changes_its_childrens_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --methods dsr-if@beta=1", "unknown parameter of dsr-if 'beta'; there are: threshold, alpha"),
     ("sweep quick --methods dsr-if@alpha=2", "dsr-if@alpha=2: threshold must be positive and alpha in (0, 1]"),
     ("sweep quick --methods dsr-if@alpha", "a variant is written method@name=value, not 'dsr-if@alpha'"),
+    ("sweep quick --methods qcfs@threshold=3", "the thresholds of qcfs come from its parent (qcfs-ann): they cannot"),
     ("sweep quick --methods ann@alpha=1", "the neurons of ann have no parameters to vary"),
     ("export quik", "unknown sweep 'quik' (did you mean 'quick'?)"),
 ]

@@ -80,10 +80,15 @@ def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Mo
     return nn.Sequential(*layers) if layers else nn.Identity()
 
 
-def initialise(network: nn.Module) -> None:
-    """Kaiming-normal (fan out, ReLU) convolutions and zero classifier bias, as the released DSR code has them."""
+def initialise(network: nn.Module, linear: float | None = None) -> None:
+    """Kaiming-normal (fan out, ReLU) convolutions and zero classifier bias, as the released DSR code has them.
+
+    `linear`: the standard deviation of fully connected weights, which are normal; None: torch's default.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
+            if linear is not None:
+                nn.init.normal_(module.weight, std=linear)

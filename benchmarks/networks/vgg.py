@@ -41,7 +41,7 @@ class VGG(nn.Module):
         features = groups[-1][-1] * pooled**2
         self.hidden = hidden_layers(parts, features, hidden)
         self.readout = parts.readout((features, *hidden)[-1], classes, reencode=False)
-        initialise(self)
+        initialise(self, linear=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.readout(self.hidden(self.pool(self.features(x)).flatten(1)))

@@ -166,3 +166,12 @@ def test_a_file_of_constants_that_makes_no_sense_is_refused_in_a_line(tmp_path: 
     assert "energy.toml" in str(caught.value)
     with pytest.raises(BadInput, match=r"cannot read .*No such file"):
         constants.read(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("acs", "timesteps", "updates", "spikes"),
+    [(5.0, 4, 10, True), (0.0, 4, 10, True), (None, 4, None, True), (0.0, 1, 0, False), (0.0, 4, 0, False)],
+)
+def test_what_counts_as_a_spiking_network(acs: float | None, timesteps: int, updates: int | None, spikes: bool) -> None:
+    frame = pd.DataFrame({"acs": [acs], "timesteps": [timesteps], "neuron_updates": [updates]}, dtype=float)
+    assert energy.spiking(frame).item() is spikes

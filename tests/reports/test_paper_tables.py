@@ -69,6 +69,15 @@ def test_ours_stands_beside_the_papers_and_scales_never_share_a_cell(tmp_path: P
     assert "smoke" not in str(tables)
 
 
+def test_networks_are_never_averaged(tmp_path: Path) -> None:
+    narrow = [cifar(scale="laptop", network="preact-resnet18-narrow", seed=seed, top1=50.0) for seed in (0, 1)]
+    rows = [*narrow, cifar(scale="laptop", top1=90.0)]
+    tables = paper_tables.tables_of(frame(tmp_path, *rows), published.read())
+    assert line(tables[0], "DSR", "IF")["ours, laptop %, 95 %"].startswith("90.00 (")
+    tables = paper_tables.tables_of(frame(tmp_path, *narrow), published.read())
+    assert line(tables[0], "DSR", "IF")["ours, laptop %, 95 %"].startswith("50.00 ±")
+
+
 def test_ranges_of_steps_and_missing_spreads_are_printed_as_they_are(tmp_path: Path) -> None:
     tables = paper_tables.tables_of(frame(tmp_path, result()), published.read())
     deng = line(tables[1], "Deng & Gu", "IF")
@@ -84,7 +93,8 @@ def test_properties_are_measured_per_family(tmp_path: Path) -> None:
         cifar(method="stbp-tdbn", timesteps=5, top1=50.0),
         cifar(method="dsr-lif", timesteps=5, top1=59.2),
         cifar(method="dsr-if", timesteps=5, top1=55.0),
-        cifar(method="dsr-if", dataset="nmnist", top1=77.0, timesteps=5),
+        cifar(method="dsr-if", dataset="nmnist", network="vgg11", top1=77.0, timesteps=5),
+        cifar(method="dsr-if", dataset="nmnist", network="preact-resnet-tiny", top1=99.0, timesteps=5),
         *(cifar(method="dsr-if", timesteps=5, top1=99.0, network=n) for n in ("vgg16", "resnet19", "preact-resnet20")),
     ]
     (table,) = properties.tables_of(frame(tmp_path, *rows))
