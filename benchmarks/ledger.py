@@ -77,10 +77,14 @@ def rates(found: Structure, tally: Tally) -> Iterator[RateRow]:
 
 
 def operations(layer: Layer, tally: Tally, inputs: int) -> int:
-    """Count A of one layer. What is fed by neither neuron nor pool of one is dense."""
+    """Count A of one layer. What is fed by neither neuron nor pool of one is dense.
+
+    Where no spikes arrive, count B: an ANN multiplies what its pools give, not what they get.
+    """
     if layer.origin in (None, INPUT):
         return layer.dense_macs * tally.images * inputs
-    return _reached(layer, tally)
+    graded = _behind_pools(layer, tally) if layer.graded else None
+    return _reached(layer, tally) if graded is None else graded
 
 
 def _reached(layer: Layer, tally: Tally) -> int:
@@ -122,11 +126,17 @@ def _of_pool(layer: Layer, tally: Tally) -> dict[str, Any]:
         return {}
     assert layer.origin
     additions = {"pool_additions": int((tally.by_pixel[layer.origin].cpu() * layer.in_pools).sum())}
-    if layer.pool is None or layer.behind_pools is None:
+    graded = _behind_pools(layer, tally)
+    if graded is None or layer.pool is None:
         return additions
-    nonzero = tally.by_pixel[layer.pool].cpu()
-    graded = int((nonzero * layer.behind_pools).sum())
-    return additions | {"operations_graded_pool": graded, "pooled_nonzero": int(nonzero.sum())}
+    return additions | {"operations_graded_pool": graded, "pooled_nonzero": int(tally.by_pixel[layer.pool].sum())}
+
+
+def _behind_pools(layer: Layer, tally: Tally) -> int | None:
+    """Count B; None where no pool leads to the layer."""
+    if layer.pool is None or layer.behind_pools is None:
+        return None
+    return int((tally.by_pixel[layer.pool].cpu() * layer.behind_pools).sum())
 
 
 def _of_neuron(layer: Layer, found: Structure, tally: Tally) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from benchmarks.contract import CLAUSES, steps_of
 from benchmarks.methods import METHODS
 from benchmarks.networks import build
 from benchmarks.spec import BadInput
+from benchmarks.synops import counting
 
 
 @pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.__name__)
@@ -64,3 +65,14 @@ def test_a_vggs_fully_connected_weights_start_as_released(network: str) -> None:
     layers = [m for m in build(network, "ann", 1, 10).modules() if isinstance(m, torch.nn.Linear)]
     assert [layer.weight.std().item() for layer in layers] == pytest.approx([0.01] * len(layers), rel=0.05)
     assert not any(layer.bias.any() for layer in layers)
+
+
+@pytest.mark.parametrize("network", ["vgg11-narrow", "vgg16", "resnet20"])
+def test_an_ann_multiplies_no_more_than_is_dense(network: str) -> None:
+    x = torch.randn(2, 3, 32, 32)
+    model = build(network, "ann", 1, 10).eval()
+    with torch.no_grad(), counting(model, x[:1], 1) as counter:
+        model(x)
+    counted = counter.per_image()
+    assert 0 < counted.analog_macs <= counted.dense_macs_per_step
+    assert all(row.operations <= 2 * row.dense_macs_per_step for row in counter.ledger())

@@ -47,12 +47,13 @@ def test_windows_that_overlap_take_a_spike_several_times():
     assert (row.operations, row.operations_graded_pool, row.pool_additions) == (9 * 2, 9 * 2, 9)
 
 
-def test_a_pool_of_graded_values_has_both_counts_too():
+def test_behind_a_pool_of_graded_values_its_own_are_multiplied():
     row = rows(
         Chain(2, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 10), neuron=nn.ReLU()), torch.ones(3, 2, 4, 4)
-    )
-    assert (row["layers.2"].kind, row["layers.2"].operations) == ("mac", 3 * 2 * 16 * 10)
-    assert row["layers.2"].operations_graded_pool == 3 * 2 * 10
+    )["layers.2"]
+    assert (row.kind, row.operations, row.operations_graded_pool) == ("mac", 3 * 2 * 10, 3 * 2 * 10)
+    assert row.operations == 3 * row.dense_macs_per_step
+    assert row.operations_nonzero == 3 * 2 * 16 * 10  # count A, the pool folded in
 
 
 def test_a_layer_without_a_pool_has_one_count():
