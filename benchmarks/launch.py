@@ -10,14 +10,14 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks import exhaustion, store
 from benchmarks.identity import key, parent
-from benchmarks.locking import alone
+from benchmarks.locking import alone, is_taken
 from benchmarks.provenance import Code, code, provenance
 from benchmarks.record import Result, Status, save
 from benchmarks.spec import BadInput, Run
@@ -39,21 +39,32 @@ class Observer(Protocol):
     def ended(self, run: Run, result: Result) -> None: ...
 
 
-def local(runs: Iterable[Run], results: Path, sweep: str | None, observer: Observer) -> list[Result]:
+def local(runs: Sequence[Run], results: Path, sweep: str | None, observer: Observer) -> list[Result]:
     """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all.
 
-    A run that another process works on, on the same results, is waited for: its result is this launch's, too.
+    A run that another launcher works on, on the same results, is put off to the end and then waited for: its result is
+    this launch's, too. So several launchers share a sweep. Returns results in the order of `runs`.
     """
-    context, running, ended = _context(), code(), []
-    for run in runs:
+    context, running = _context(), code()
+    pending, ended = list(runs), dict[Run, Result]()
+    while pending:
+        pending.remove(run := _next(pending, results))
         store.describe(store.directory(results, run), run, sweep)
         observer.started(run)
         result = _parent_failed(run, results, running) or _in_own_process(
             context, run, results, sweep, running, observer
         )
         observer.ended(run, result)
-        ended.append(result)
-    return ended
+        ended[run] = result
+    return [ended[run] for run in runs]
+
+
+def _next(pending: list[Run], results: Path) -> Run:
+    """The first run that no other launcher works on and whose parent has ended; the first of all if there is none."""
+    if "WORLD_SIZE" in os.environ:  # torchrun's processes take the runs in one order
+        return pending[0]
+    free = (run for run in pending if parent(run) not in pending and not is_taken(store.directory(results, run)))
+    return next(free, pending[0])
 
 
 def assist(runs: Iterable[Run], results: Path) -> int:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from benchmarks import launch, store
 from benchmarks.display import Display
 from benchmarks.execution import execute
 from benchmarks.processes import release
+from benchmarks.record import read_csv
 from benchmarks.spec import Run
 
 RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
@@ -48,6 +53,34 @@ def test_a_run_that_another_process_works_on_is_waited_for_and_its_result_kept(t
     (after,) = launch.local([RUN], tmp_path, "quick", seen)
     assert seen.heard == ["waiting", "done"]
     assert after == before == store.result(tmp_path, RUN)
+
+
+def test_what_another_launcher_works_on_comes_last(tmp_path: Path) -> None:
+    execute(RUN, tmp_path)
+    others = [replace(RUN, method="qcfs", timesteps=2), replace(RUN, method="qcfs-ann")]
+    lock = FileLock(store.directory(tmp_path, RUN) / ".lock")
+    lock.acquire()
+    seen = Seen(lock)
+    runs = [RUN, others[1], others[0]]
+    results = launch.local(runs, tmp_path, "quick", seen)
+    assert [result.method for result in results] == [run.method for run in runs]
+    assert [word for word in seen.heard if word != "epoch"] == ["done", "done", "waiting", "done"]
+
+
+def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
+    words = "-m benchmarks sweep quick --scale smoke --methods ann,dsr-if,stbp-tdbn,qcfs --timesteps 2,4 --seeds 0"
+    environment = os.environ | {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}
+    launchers = [
+        subprocess.Popen([sys.executable, *words.split()], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [launcher.communicate(timeout=240)[0] for launcher in launchers]
+    assert [launcher.returncode for launcher in launchers] == [0, 0], said
+    rows = read_csv(tmp_path / "smoke" / "quick.csv")
+    assert len(rows) == 8  # ann, qcfs's parent, and three methods at two T
+    assert {row["status"] for row in rows} == {"done"}
+    logs = [path.read_text() for path in tmp_path.rglob("log.txt")]
+    assert not any("Traceback" in log for log in logs)
 
 
 def test_what_an_exception_says_is_no_markup() -> None:
