@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from benchmarks.networks import build
 from benchmarks.processes import ALONE, Team
 from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import frames, resolve
-from benchmarks.record import Result, save
+from benchmarks.record import Result, replacing, save
 from benchmarks.spec import OF_WHOLE_SETS, BadInput, Recipe, Run, one_line
 from benchmarks.synops import Counter, counting
 from benchmarks.training import Epoch, Trainer, Training
@@ -214,9 +213,5 @@ def _weights(path: Path, device: torch.device) -> Any:
 
 
 def _save(state: Any, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    with replacing(path, "wb") as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut can leave the new name with nothing behind it
-    partial.replace(path)

@@ -42,7 +42,8 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
     for run in in_order(runs):
         result = store.result(results, run)
         if result is None:
-            kept |= {k: found for k, found in [(key(run), elsewhere.get(key(run)))] if found and k not in kept}
+            if found := elsewhere.get(key(run)):
+                kept.setdefault(found["key"], found)
             continue
         if scale != "smoke" and _is_dirty(run, results):
             dirty += 1

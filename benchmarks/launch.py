@@ -183,7 +183,7 @@ def _redirect(log: Path) -> None:
 def _orphaned(run: Run, results: Path) -> Run | None:
     """The parent of a run, where it left no weights."""
     origin = parent(run)
-    return origin if origin and not (store.directory(results, origin) / store.NETWORK).exists() else None
+    return origin if origin and not store.has_weights(results, origin) else None
 
 
 def _parent_failed(run: Run, results: Path, running: Code) -> Result | None:

@@ -28,7 +28,7 @@ def plan(wanted: Iterable[Run], results: Path) -> Plan:
     missing = {run: None for run in runs if not store.is_done(results, run) and key(run) not in rows}
     for run in list(missing):
         origin = parent(run)
-        if origin and not (store.directory(results, origin) / store.NETWORK).exists():
+        if origin and not store.has_weights(results, origin):
             missing[origin] = None
     ordered = [run for run in runs if run in missing]
     resumable = [run for run in ordered if (store.directory(results, run) / store.CHECKPOINT).exists()]

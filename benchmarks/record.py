@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 Status = Literal["done", "failed", "out-of-memory"]
 
@@ -105,14 +106,10 @@ def load(path: Path) -> Result:
 
 def write_csv(rows: Iterable[dict[str, Any]], path: Path) -> None:
     """Write rows in the fixed column order, whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -123,9 +120,16 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old one or the new one, never half."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w") as file:
+    with replacing(path) as file:
         file.write(text)
+
+
+@contextmanager
+def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """A file that takes the place of `path` once it is whole and on the disk: a power cut leaves the old or the new."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open(mode, newline="" if mode == "w" else None) as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)

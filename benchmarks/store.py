@@ -28,7 +28,7 @@ from typing import Any
 
 from benchmarks.identity import key, parent
 from benchmarks.recipes import resolve
-from benchmarks.record import Result, load, read_csv, write_whole
+from benchmarks.record import Result, load, read_csv, replacing, write_whole
 from benchmarks.spec import BadInput, Recipe, Run
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
@@ -104,6 +104,11 @@ def result(results: Path, run: Run) -> Result | None:
         return None
 
 
+def has_weights(results: Path, run: Run) -> bool:
+    """Whether the run's trained network is here, for children to start from."""
+    return (directory(results, run) / NETWORK).exists()
+
+
 def is_done(results: Path, run: Run) -> bool:
     """Whether the run has ended well, here."""
     found = result(results, run)
@@ -128,9 +133,7 @@ def write_table(path: Path, rows: Iterable[Any]) -> None:
     rows = list(rows)
     if not rows:
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as file:
         writer = csv.DictWriter(file, [f.name for f in fields(rows[0])], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
-    os.replace(partial, path)

@@ -151,7 +151,7 @@ def test_a_parent_that_fails_in_two_processes_costs_its_children_and_no_other_ru
     assert origin is not None
     place = store.directory(tmp_path / "results", origin)
     place.mkdir(parents=True)
-    (place / f".{store.NETWORK}.partial").mkdir()  # its weights cannot be saved
+    (place / store.LEDGER).mkdir()  # it cannot be recorded, and its weights are saved after that
     words = "sweep imagenet --scale smoke --methods dsr-if-hybrid,ann --timesteps 2 --seeds 0"
     done = bench(SEVERAL, words, tmp_path, tmp_path / "results")
     assert done.returncode == 1, done.stdout + done.stderr

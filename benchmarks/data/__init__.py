@@ -48,6 +48,10 @@ class Sizes(NamedTuple):
     test: int
 
 
+Check = Callable[[int, int], None]
+"""Is told how many training and test images there are, and raises BadInput if these will not do."""
+
+
 @dataclass(frozen=True)
 class Images:
     """A set of images in memory."""
@@ -56,8 +60,10 @@ class Images:
     read: Callable[[], Arrays]
     inputs: Pixels
 
-    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
-        return self.read(), self.inputs
+    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Pixels]:
+        found = self.read()
+        check(len(found.train.labels), len(found.test.labels))
+        return found, self.inputs
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,14 @@ class EventData:
     def sizes(self, recipe: Recipe, name: str, whole: bool) -> Sizes:
         """Without packing anything."""
         found = self.find(packed.root())
-        if whole:
-            demand(name, len(found.train), len(found.test))
+        _check(name, recipe, whole, len(found.train), len(found.test))
         train, test = _wanted(len(found.train), name, recipe), _tested(len(found.test), name, recipe)
         return Sizes(2, self.inputs.size, train, recipe.validation_images, test)
 
-    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording) -> tuple[Arrays, Counts]:
-        found = packed_frames(self.find(packed.root()), frames, 10, on_recording)
+    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Counts]:
+        there = self.find(packed.root())
+        check(len(there.train), len(there.test))  # before anything is packed
+        found = packed_frames(there, frames, 10, on_recording)
         if frames > 1:
             return found, replace(self.inputs, frames=1)
         whole = [Split(split.images.squeeze(1), split.labels) for split in (found.train, found.test)]
@@ -93,8 +100,10 @@ class ImageFiles:
     read: Callable[[Path, int | None, int], Arrays]
     inputs: Pixels
 
-    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording) -> tuple[Arrays, Pixels]:
-        return self.read(packed.root() / "imagenet", recipe.classes, recipe.image_size or 224), self.inputs
+    def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Pixels]:
+        found = self.read(packed.root() / "imagenet", recipe.classes, recipe.image_size or 224)
+        check(len(found.train.labels), len(found.test.labels))
+        return found, self.inputs
 
 
 # CIFAR constants: the released DSR code's. CIFAR10-DVS is resized to 48 x 48 and has 20 frames there; 10 are ours.
@@ -130,12 +139,8 @@ def load(
     `frames`: of event data, T frames per recording, or one; `on_recording` is told how far packing them is.
     `whole`: a part of the set is refused.
     """
-    dataset = DATASETS[require(name, DATASETS, "dataset")]
-    if isinstance(dataset, EventData):
-        dataset.sizes(recipe, name, whole)  # refuses before anything is packed
-    arrays, inputs = dataset.arrays(recipe, frames, on_recording)
-    if whole:
-        demand(name, len(arrays.train.labels), len(arrays.test.labels))
+    check = partial(_check, name, recipe, whole)
+    arrays, inputs = DATASETS[require(name, DATASETS, "dataset")].arrays(recipe, frames, on_recording, check)
     train, validation = _train_and_validation(arrays, name, recipe)
     return Dataset(
         name=name,
@@ -163,6 +168,14 @@ def to_pack(name: str, frames: int) -> int:
     """Bytes that `load` would first write, to pack so many frames per recording; 0 once they are there."""
     dataset = DATASETS[name]
     return bytes_to_pack(dataset.find(packed.root()), frames) if isinstance(dataset, EventData) else 0
+
+
+def _check(name: str, recipe: Recipe, whole: bool, train: int, test: int) -> None:
+    """Raise BadInput where there are too few training or test images, or, of a `whole` set, not all."""
+    if whole:
+        demand(name, train, test)
+    _wanted(train, name, recipe)
+    _tested(test, name, recipe)
 
 
 def _train_and_validation(
