@@ -32,7 +32,7 @@ def report(console: Console) -> int:
     """Print every finding; 1 if anything needed is broken."""
     findings = [
         finding
-        for examine in (_versions, _torchvision, _device, _energy, _kernels, _code, _places)
+        for examine in (_versions, _torchvision, _device, _energy, _kernels, _methods, _code, _places)
         for finding in examine()
     ]
     for mark, subject, text in findings:
@@ -91,6 +91,13 @@ def _kernels() -> Iterator[Finding]:
         yield "note", "kernels", f"DSR runs in plain torch, several times slower on a CPU: {why}"
     else:
         yield "ok", "kernels", f"compiled spike kernels ({kernels_for()})"
+
+
+def _methods() -> Iterator[Finding]:
+    from benchmarks.methods import FROM_OUTSIDE
+
+    for one in FROM_OUTSIDE.values():
+        yield "ok", "method", f"{one.name}, from {one.origin}, code {one.code}"
 
 
 def _code() -> Iterator[Finding]:

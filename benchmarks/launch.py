@@ -112,7 +112,8 @@ def _in_own_process(
     observer: Observer,
 ) -> Result:
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(run, results, sweep, running, sender), name=str(run))  # type: ignore[attr-defined]
+    place = store.directory(results, run)
+    process = context.Process(target=_work, args=(run, place, results, sweep, running, sender), name=str(run))  # type: ignore[attr-defined]
     kills = exhaustion.kills()
     process.start()
     sender.close()
@@ -147,14 +148,15 @@ def _pass_on(message: Any, run: Run, observer: Observer) -> None:
         observer.epoch(run, message)
 
 
-def _work(run: Run, results: Path, sweep: str | None, running: Code, progress: Connection) -> None:
+def _work(run: Run, place: Path, results: Path, sweep: str | None, running: Code, progress: Connection) -> None:
     """In the run's process: everything it prints goes to its log, every ending into its record."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
-    _redirect(store.directory(results, run) / store.LOG)
+    _redirect(place / store.LOG)
     from benchmarks.execution import execute
     from benchmarks.processes import joined
 
-    place = store.directory(results, run)
+    if store.directory(results, run) != place:
+        sys.exit(f"the file that makes {run.method} has changed since this was planned: call the same command again")
     try:
         # joined first: the others wait for this process to begin and to end, whatever happens in between
         with joined(key(run)) as team, alone(place, lambda: progress.send(WAITING)):

@@ -1,6 +1,6 @@
 """What a method is: three substitutions in a shared network, and how a trained parent's weights come into it.
 
-A package that adds methods makes instances of `Method` and names them as entry points of the group `dsr_bench.methods`.
+A method from outside this repository makes instances of `Method`, too: `benchmarks.plugins` says how they are found.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 import baselines.ann
 from benchmarks.networks.parts import Norm, Readout
-from benchmarks.spec import Recipe
+from benchmarks.spec import Recipe, Run
 
 MakeNeuron = Callable[..., nn.Module]
 MakeNorm = Callable[[Mapping[str, float]], Norm]
 Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
 HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
+MakeRecipe = Callable[[Run, Recipe], Recipe]
 
 
 def batch_norm(parameters: Mapping[str, float]) -> Norm:
@@ -44,6 +45,11 @@ def parents_weights(network: nn.Module, parent: nn.Module, images: Tensor, recip
     assert {name.rpartition(".")[0] for name in unmatched.missing_keys} <= neurons, unmatched
 
 
+def dsrs_recipe(run: Run, recipe: Recipe) -> Recipe:
+    """DSR's recipe on CIFAR, as it is."""
+    return recipe
+
+
 @dataclass(frozen=True)
 class Method:
     """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
@@ -52,6 +58,11 @@ class Method:
     faster than its modules would may count its spikes itself (`benchmarks.tally.CountsItself`). `hand_over`
     gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
     one time step at a time, so its parts see T = 1.
+
+    The last two are for methods from outside; those of this repository are in `benchmarks.recipes`. `recipe` makes of
+    a run and DSR's recipe on CIFAR the one that the method would be published with, whatever the run's scale: the suite
+    cuts it down. Its `parent` is a method to start from, its `epochs` are 0 for a conversion. `timeless`: the method
+    has no time axis, and exists at T = 1 only.
     """
 
     title: str
@@ -61,3 +72,5 @@ class Method:
     wrap: Wrap = as_it_is
     hand_over: HandOver = parents_weights
     streams: bool = False
+    recipe: MakeRecipe = dsrs_recipe
+    timeless: bool = False

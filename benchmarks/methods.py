@@ -2,8 +2,7 @@
 
 With `method.py` the only module that imports `dsr` and `baselines`, but for `perf/` and `quantization/`, which measure
 their parts. A new method is one file there, one entry here, and one case in `recipes.py`; it is then in every sweep's
-reach and under every test. Other installed packages add methods through the entry-point group `dsr_bench.methods`;
-without a case in `recipes.py` they are trained by DSR's recipe.
+reach and under every test. Methods from outside (`plugins.py`) state their recipe themselves.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import entry_points
 from typing import Any
 
 import torch
@@ -26,8 +24,10 @@ import baselines.stbp
 import baselines.stbp_compiled
 import baselines.tdbn
 import dsr
+from benchmarks import plugins
 from benchmarks.method import HandOver, MakeNeuron, MakeReadout, Method, Wrap, mean_current, parents_weights
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
+from benchmarks.plugins import PlugIn
 from benchmarks.recipes import PARENT
 from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
 
@@ -148,26 +148,22 @@ BUILT_IN: Mapping[str, Method] = {
 }
 
 
-def installed() -> dict[str, Method]:
-    """Methods that other packages bring. Raises BadInput for one that cannot be loaded or has a name that is taken."""
-    found: dict[str, Method] = {}
-    for point in entry_points(group="dsr_bench.methods"):
-        if point.name in BUILT_IN or point.name in found:
-            raise BadInput(f"method plug-in {point.name!r} ({point.value}): a method of that name is there already")
-        try:
-            method = point.load()
-        except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            raise BadInput(
-                f"method plug-in {point.name!r} ({point.value}) cannot be loaded: {type(error).__name__}: {first}"
-            ) from error
-        if not isinstance(method, Method):
-            raise BadInput(f"method plug-in {point.name!r} ({point.value}) is no benchmarks.method.Method")
-        found[point.name] = method
+def from_outside() -> dict[str, PlugIn]:
+    """Methods that are not of this repository. Raises BadInput for one that is none, or whose name is taken."""
+    found: dict[str, PlugIn] = {}
+    for one in plugins.loaded():
+        if one.name in BUILT_IN or one.name in found:
+            raise BadInput(f"{one}: a method of that name is there already")
+        if "@" in one.name:
+            raise BadInput(f"{one}: its name has an @ in it, which begins a variant")
+        if not isinstance(one.method, Method):
+            raise BadInput(f"{one} is no {Method.__module__}.Method")
+        found[one.name] = one
     return found
 
 
-METHODS: Mapping[str, Method] = {**BUILT_IN, **installed()}
+FROM_OUTSIDE: Mapping[str, PlugIn] = from_outside()
+METHODS: Mapping[str, Method] = {**BUILT_IN, **{name: one.method for name, one in FROM_OUTSIDE.items()}}
 
 
 def named(method: str) -> Method:

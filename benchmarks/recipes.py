@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmarks import recipes_imagenet
-from benchmarks.spec import Augmentation, Parameter, Recipe, Run, variant
+from benchmarks import plugins, recipes_imagenet
+from benchmarks.plugins import PlugIn
+from benchmarks.recipes_cut import on_data, scaled
+from benchmarks.spec import BadInput, Parameter, Recipe, Run, one_line, variant
 
 PARENT: Mapping[str, str] = {
     "threshold-balancing": "ann",
@@ -28,15 +30,14 @@ PARENT: Mapping[str, str] = {
 }
 """Methods that start from another method's trained weights."""
 
-EVENT_DATA = ("nmnist", "cifar10dvs", "cifar10dvs-sim")
-"""Data sets of recordings, of which a run sees frames."""
-
 TIMELESS = ("ann", "dsr-ann", "ann-published", "qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann")
 
 
 def timeless(method: str) -> bool:
     """Whether a method has no time axis: it exists at T = 1 only, and every T of a comparison shares it."""
-    return variant(method)[0] in TIMELESS
+    base = variant(method)[0]
+    outside = None if base in TIMELESS else _from_outside(base)
+    return outside.method.timeless if outside else base in TIMELESS
 
 
 def frames(run: Run, recipe: Recipe) -> int:
@@ -73,22 +74,30 @@ def resolve(run: Run) -> Recipe:
         norm = {name: changes.get(name, value) for name, value in recipe.norm.items()}
         sources = f"{recipe.sources}; varied by {run.method}"
         return replace(recipe, neuron={**recipe.neuron, **changes}, norm=norm, sources=sources)  # type: ignore[arg-type]
-    recipe = replace(_published(run), parent=PARENT.get(run.method))
-    if run.dataset in EVENT_DATA:
-        recipe = _event_data(recipe, run)
-    if run.dataset == "digits":
-        return _digits(recipe, run)
-    if run.dataset == "imagenet":
-        return recipes_imagenet.scaled(recipe, _short_schedule(recipe, run), run.scale)
-    match run.scale:
-        case "paper":
-            return recipe
-        case "short":  # [ours] the paper's network and batch; only the schedule is shorter
-            return _ours(_epochs(recipe, 30), "short")
-        case "laptop":
-            return _laptop(recipe, run)
-        case "smoke":
-            return _smoke(recipe, run)
+    if outside := _from_outside(base):
+        return scaled(_its_own(run, outside), run)
+    return scaled(on_data(replace(_published(run), parent=PARENT.get(base)), run), run)
+
+
+def _from_outside(method: str) -> PlugIn | None:
+    if not plugins.there_are():
+        return None
+    from benchmarks.methods import FROM_OUTSIDE  # imports torch, and is for those who have plug-ins
+
+    return FROM_OUTSIDE.get(method)
+
+
+def _its_own(run: Run, outside: PlugIn) -> Recipe:
+    """What a method from outside says of itself. Raises BadInput where that is no recipe."""
+    usual = on_data(replace(CIFAR, sources=f"{CIFAR.sources}, taken by {outside.name}"), run)
+    try:
+        recipe = outside.method.recipe(run, usual)
+    except Exception as error:
+        said = f"{type(error).__name__}: {one_line(error)}"
+        raise BadInput(f"{outside}: its recipe for {run} cannot be made: {said}") from error
+    if not isinstance(recipe, Recipe):
+        raise BadInput(f"{outside}: its recipe for {run} is no benchmarks.spec.Recipe")
+    return replace(recipe, code=outside.code)
 
 
 def _published(run: Run) -> Recipe:
@@ -157,65 +166,3 @@ def _dsr_sources(timesteps: int) -> str:
     """What is published is of T = 20 and 5."""
     taken = f"; those of T = {5 if timesteps < 5 else 20}, at T = {timesteps} by us"
     return CIFAR.sources if timesteps in (5, 20) else CIFAR.sources + taken
-
-
-def _event_data(recipe: Recipe, run: Run) -> Recipe:
-    """[DSR] DVS-CIFAR10: SGD from 0.05, 300 epochs, crop and no flip. N-MNIST is ours: digits are not shifted."""
-    augmentation: Augmentation = "none" if run.dataset == "nmnist" else "crop"
-    rate = 0.05 if recipe.optimizer == "sgd" else recipe.learning_rate
-    whose = "" if run.dataset == "cifar10dvs" else ", taken over by us"
-    sources = f"{recipe.sources}; schedule of DSR's DVS-CIFAR10{whose}"
-    return replace(_epochs(recipe, 300), learning_rate=rate, augmentation=augmentation, sources=sources)
-
-
-def _ours(recipe: Recipe, scale: str) -> Recipe:
-    return replace(recipe, sources=f"{recipe.sources}; cut down to {scale} scale by us")
-
-
-def _epochs(recipe: Recipe, epochs: int) -> Recipe:
-    return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs)
-
-
-def _laptop(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] 10,000 training images, 8 epochs of 156 iterations, half an epoch of warm-up, the whole test split."""
-    recipe = _ours(_short_schedule(_epochs(recipe, 8), run), "laptop")
-    if run.dataset in EVENT_DATA:  # recordings are dear, and of N-MNIST 1,100 are a usual part
-        train, held_out = (800, 200) if run.dataset == "nmnist" else (2_000, 500)
-        recipe = replace(_epochs(recipe, 20), batch_size=32, warmup_iterations=train // 32)
-        return replace(recipe, train_images=train, validation_images=held_out)
-    # beyond 64 steps a simulation of all 10,000 test images takes hours: the first 1,000 of the fixed order
-    test_images = 1_000 if run.timesteps > 64 else None
-    sizes = {"train_images": 10_000, "validation_images": 2_000, "test_images": test_images}
-    recipe = replace(recipe, batch_size=64, warmup_iterations=78, **sizes)  # type: ignore[arg-type]
-    if run.dataset == "cifar100":  # the first 100 images of a class are a usual part; ten times the classes take longer
-        recipe = replace(_epochs(recipe, 20), train_images=8_000, warmup_iterations=62)
-    return recipe
-
-
-def _smoke(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] Does it run? Never evidence."""
-    recipe = _ours(_short_schedule(_epochs(recipe, 2), run), "smoke")
-    sizes = {"train_images": 320, "validation_images": 64, "test_images": 100 if run.dataset in EVENT_DATA else 320}
-    return replace(recipe, batch_size=32, warmup_iterations=4, **sizes)  # type: ignore[arg-type]
-
-
-def _digits(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] 8 x 8 digits, whole split of 1,437 and 360 images: 10 epochs reach the nineties at every T."""
-    recipe = _short_schedule(_epochs(recipe, 10), run)
-    return replace(recipe, batch_size=64, warmup_iterations=22, augmentation="none", sources="ours: embedded digits")
-
-
-def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] A thousand iterations cannot carry a threshold from 6 to where it works: start representations at 1.
-
-    CIFAR-10, narrow network, T = 5, dsr-if, 2 epochs of 5,000 images, accuracy for V = 6, 2, 1: 9.2, 19.1, 29.1 %.
-    """
-    match run.method:
-        case "dsr-if" | "dsr-if-rep":
-            return replace(recipe, neuron={**recipe.neuron, "threshold": 1.0})
-        case "dsr-lif" | "dsr-lif-rep":
-            return replace(recipe, neuron={**recipe.neuron, "threshold": recipe.neuron["dt"]})
-        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann":
-            return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})
-        case _:
-            return recipe

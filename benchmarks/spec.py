@@ -63,8 +63,8 @@ class Recipe:
     and every reported accuracy, is float32.
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
     images (None: as the set has it).
-    `parent` names the method whose trained weights the run starts from. `sources` says where the numbers come
-    from; it alone does not enter the key.
+    `parent` names the method whose trained weights the run starts from. `code` is the hash of the source of a method
+    from outside this repository. `sources` says where the numbers come from; it alone does not enter the key.
     """
 
     epochs: int
@@ -86,6 +86,7 @@ class Recipe:
     classes: int | None = None
     image_size: int | None = None
     revision: int = 1
+    code: str | None = None
     sources: str = ""
 
 

@@ -1,42 +1,134 @@
-"""Methods of other packages: the example as a user would install it, and plug-ins that are wrong."""
+"""Methods from outside: the examples as a user would bring them, what an edit does, and plug-ins that are wrong."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import signal
+import subprocess
+import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from benchmarks import contract, methods
-from benchmarks.recipes import CIFAR, resolve
-from benchmarks.spec import BadInput, Run
+from benchmarks import clauses, contract, doctor, launch, methods, plugins, store
+from benchmarks.identity import key, parent
+from benchmarks.recipes import CIFAR, resolve, timeless
+from benchmarks.spec import BadInput, Recipe, Run
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "spikingjelly_plugin"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PACKAGE = EXAMPLES / "spikingjelly_plugin"
+Bring = Callable[[], None]
 
 
-def bring(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+@pytest.fixture
+def bring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bring]:
+    """Take in what is outside by now, as a new process would."""
+
+    def take_in() -> None:
+        plugins.there_are.cache_clear()
+        found = methods.from_outside()
+        monkeypatch.setattr(methods, "FROM_OUTSIDE", found)
+        monkeypatch.setattr(methods, "METHODS", {**methods.BUILT_IN, **{n: one.method for n, one in found.items()}})
+
+    yield take_in
+    plugins.there_are.cache_clear()
+
+
+def name_entry_point(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Make an entry point known, as an installed package does."""
-    point = importlib.metadata.EntryPoint(name, value, "dsr_bench.methods")
-    monkeypatch.setattr(methods, "entry_points", lambda group: [point] if group == "dsr_bench.methods" else [])
+    point = importlib.metadata.EntryPoint(name, value, plugins.GROUP)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == plugins.GROUP else [])
 
 
-def test_the_example_keeps_its_contract(monkeypatch):
+def lif(title: str = "mine") -> str:
+    return f"from baselines.stbp import LIF\nfrom benchmarks.method import Method\nMETHOD = Method({title!r}, LIF)\n"
+
+
+def run_of(method: str, steps: int = 4, dataset: str = "cifar10") -> Run:
+    return Run(dataset, "preact-resnet18", method, steps, 0, "paper")
+
+
+def test_the_package_keeps_its_contract(monkeypatch, bring):
     pytest.importorskip("spikingjelly", reason="SpikingJelly is not installed")
-    ((name, value),) = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]["entry-points"][
-        "dsr_bench.methods"
-    ].items()
-    monkeypatch.syspath_prepend(EXAMPLE)
-    bring(monkeypatch, name, value)
-    monkeypatch.setattr(methods, "METHODS", {**methods.BUILT_IN, **methods.installed()})
+    points = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"][plugins.GROUP]
+    ((name, value),) = points.items()
+    monkeypatch.syspath_prepend(PACKAGE)
+    name_entry_point(monkeypatch, name, value)
+    bring()
     assert name == "spikingjelly-lif"
-    for clause in contract.CLAUSES:
+    for clause in clauses.CLAUSES:
         assert contract.broken(clause, name) == "", clause.__doc__
-    assert resolve(Run("cifar10", "preact-resnet18", name, 4, 0, "paper")) == CIFAR
 
 
-def test_the_example_is_short():
-    assert len((EXAMPLE / "spikingjelly_method.py").read_text().splitlines()) < 40
+def test_the_package_is_short():
+    assert len((PACKAGE / "spikingjelly_method.py").read_text().splitlines()) < 40
+
+
+@pytest.mark.parametrize("clause", clauses.CLAUSES, ids=lambda clause: clause.__name__)
+@pytest.mark.parametrize("method", ["arctan-lif", "trained-clip", "trained-clip-ann"])
+def test_the_examples_keep_their_contract(method, clause, monkeypatch, bring):
+    monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
+    bring()
+    clause(method)
+
+
+def test_what_a_file_says_of_itself_is_what_is_run(monkeypatch, bring):
+    monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
+    bring()
+    recipe = resolve(run_of("arctan-lif"))
+    assert (recipe.learning_rate, recipe.epochs, recipe.neuron) == (0.05, 200, {"threshold": 1.0, "decay": 0.5})
+    assert resolve(run_of("arctan-lif@decay=0.25")).neuron["decay"] == 0.25
+    assert resolve(run_of("arctan-lif", dataset="cifar10dvs")).augmentation == "crop"
+    assert parent(run_of("trained-clip")) == run_of("trained-clip-ann", 1)
+    assert timeless("trained-clip-ann")
+    assert not timeless("trained-clip")
+    assert resolve(run_of("dsr-if")).code is None
+
+
+def test_a_sweep_runs_a_conversion_and_its_parent_from_one_file(tmp_path):
+    environment = os.environ | {"DSR_METHODS": str(EXAMPLES), "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off"}
+    words = ["sweep", "quick", "--methods", "trained-clip", "--timesteps", "2", "--seeds", "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("runs/digits-smoke/trained-clip*/result.json"))) == 2
+    assert "trained-clip-ann" in (tmp_path / "reports" / "quick-smoke" / "tables.md").read_text()
+
+
+@pytest.mark.parametrize("edited", ["my_lif.py", "_shared.py"])
+def test_an_edit_makes_it_another_experiment_and_taking_it_back_the_old_one(edited, tmp_path, monkeypatch, bring):
+    (tmp_path / "my_lif.py").write_text(f"import _shared\n{lif()}")
+    (tmp_path / "_shared.py").write_text("WIDTH = 1.0\n")
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    keys = []
+    for more in ("", "# something else\n", ""):
+        with (tmp_path / edited).open("r+") as file:
+            before = file.read()
+            file.write(more)
+        bring()
+        keys.append(key(run_of("my-lif")))
+        (tmp_path / edited).write_text(before)
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_a_packages_sources_are_its_code(tmp_path, monkeypatch, bring):
+    (tmp_path / "kernels_of_mine").mkdir()
+    (tmp_path / "kernels_of_mine" / "__init__.py").write_text(lif())
+    (tmp_path / "kernels_of_mine" / "kernel.cu").write_text("// one\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    name_entry_point(monkeypatch, "mine", "kernels_of_mine:METHOD")
+    bring()
+    before = resolve(run_of("mine"))
+    assert before == Recipe(**{**vars(CIFAR), "code": before.code, "sources": before.sources})
+    (tmp_path / "kernels_of_mine" / "kernel.cu").write_text("// two\n")
+    (tmp_path / "kernels_of_mine" / "notes.txt").write_text("no code\n")
+    bring()
+    assert resolve(run_of("mine")).code not in (None, before.code)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +139,79 @@ def test_the_example_is_short():
         ("mine", "json:loads", "is no benchmarks.method.Method"),
     ],
 )
-def test_a_plug_in_that_is_wrong_is_named_in_one_line(name, value, said, monkeypatch):
-    bring(monkeypatch, name, value)
+def test_an_entry_point_that_is_wrong_is_named_in_one_line(name, value, said, monkeypatch):
+    name_entry_point(monkeypatch, name, value)
     with pytest.raises(BadInput, match=said) as refused:
-        methods.installed()
+        methods.from_outside()
     assert f"method plug-in {name!r} ({value})" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "import nowhere_to_be_found\n",
+            "cannot be loaded: ModuleNotFoundError: No module named 'nowhere_to_be_found'",
+        ),
+        ("METHOD = (\n", "cannot be loaded: SyntaxError: '(' was never closed"),
+        ("", "must make METHOD, a Method, or METHODS, Methods by name"),
+        ("METHODS = []\n", "must make METHOD, a Method, or METHODS, Methods by name"),
+        ("METHOD = 3\n", "is no benchmarks.method.Method"),
+        (lif() + "METHODS = {'dsr-if': METHOD}\ndel METHOD\n", "a method of that name is there already"),
+        (lif() + "METHODS = {'a@b=1': METHOD}\ndel METHOD\n", "its name has an @ in it"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named_in_one_line(text, said, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(text)
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path / "mine.py"))
+    with pytest.raises(BadInput) as refused:
+        methods.from_outside()
+    assert said in str(refused.value)
+    assert str(tmp_path / "mine.py") in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("named", ["nowhere", "mine.txt"])
+def test_a_place_without_methods_is_refused(named, tmp_path, monkeypatch):
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path / named))
+    with pytest.raises(BadInput, match="DSR_METHODS must name a Python file or a folder of some, not"):
+        methods.from_outside()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("lambda run, usual: usual.nothing", "its recipe for mine T=4 seed 0, .* cannot be made: AttributeError"),
+        ("lambda run, usual: None", "its recipe for mine T=4 seed 0, .* is no benchmarks.spec.Recipe"),
+    ],
+)
+def test_a_recipe_that_is_none_is_named_in_one_line(recipe, said, tmp_path, monkeypatch, bring):
+    (tmp_path / "mine.py").write_text(lif().replace("LIF)", f"LIF, recipe={recipe})"))
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path / "mine.py"))
+    bring()
+    with pytest.raises(BadInput, match=said):
+        resolve(run_of("mine"))
+    assert "its recipe for mine" in contract.broken(clauses.has_a_recipe, "mine")
+
+
+def test_doctor_says_where_methods_come_from(monkeypatch, bring, capsys):
+    monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
+    bring()
+    doctor.report(Console(width=300))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "arctan-lif" in line]
+    assert line.startswith(f" ok   method       arctan-lif, from {EXAMPLES / 'arctan_lif.py'}, code ")
+
+
+def test_a_file_that_changes_while_a_sweep_begins_costs_the_run_and_says_why(tmp_path, monkeypatch, bring):
+    (tmp_path / "mine.py").write_text(lif())
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path / "mine.py"))
+    bring()
+    planned = store.directory(tmp_path, run := run_of("mine"))
+    planned.mkdir(parents=True)
+    (tmp_path / "mine.py").write_text(lif("changed"))
+    bring()
+    monkeypatch.setattr(launch, "_redirect", lambda log: None)
+    monkeypatch.setattr(signal, "signal", lambda *of: None)
+    with pytest.raises(SystemExit, match="the file that makes mine has changed since this was planned"):
+        launch._work(run, planned, tmp_path, None, None, None)

@@ -1,0 +1,114 @@
+"""Where methods from outside this repository come from: files that `DSR_METHODS` names, and other installed packages.
+
+`DSR_METHODS` is a file, or a folder of them. `my_lif.py` with `METHOD = Method(...)` adds the method `my-lif`; with
+`METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. In a folder, `_*.py` are helpers that the
+others import. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only:
+that there are none is known without loading anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from benchmarks.spec import BadInput, one_line
+
+GROUP, VARIABLE = "dsr_bench.methods", "DSR_METHODS"
+CODE = (".py", ".c", ".h", ".cpp", ".cu", ".cuh")
+
+
+class PlugIn(NamedTuple):
+    """`origin` is a file or an entry point's value, `method` what it made, `code` the hash of its source, 12 digits."""
+
+    name: str
+    origin: str
+    method: Any
+    code: str
+
+    def __str__(self) -> str:
+        return f"method plug-in {self.name!r} ({self.origin})"
+
+
+@cache
+def there_are() -> bool:
+    """Whether anything names methods from outside."""
+    return bool(os.environ.get(VARIABLE) or entry_points(group=GROUP))
+
+
+def loaded() -> Iterator[PlugIn]:
+    """All of them. Raises BadInput for what cannot be loaded."""
+    for point in entry_points(group=GROUP):
+        try:
+            yield PlugIn(point.name, point.value, point.load(), _hash(_sources(point)))
+        except Exception as error:
+            raise _unloadable(f"{point.name!r} ({point.value})", error) from error
+    for path in _files():
+        try:
+            module, code = _module(path), _hash([path, *path.parent.glob("_*.py")])
+        except Exception as error:
+            raise _unloadable(str(path), error) from error
+        for name, method in _made(module, path).items():
+            yield PlugIn(name, str(path), method, code)
+
+
+def _unloadable(what: str, error: Exception) -> BadInput:
+    return BadInput(f"method plug-in {what} cannot be loaded: {type(error).__name__}: {one_line(error)}")
+
+
+def _files() -> list[Path]:
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return []
+    path = Path(named).resolve()
+    if path.is_file():
+        return [path]
+    files = sorted(p for p in path.glob("*.py") if not p.name.startswith("_"))
+    if not files:
+        raise BadInput(f"{VARIABLE} must name a Python file or a folder of some, not {named}")
+    return files
+
+
+def _module(path: Path) -> ModuleType:
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: a file called `json.py` must not be everybody's
+    spec = importlib.util.spec_from_file_location(f"dsr_bench_methods_{path.stem}", path)
+    assert spec, "not the name of a Python file"
+    assert spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _made(module: ModuleType, path: Path) -> Mapping[str, Any]:
+    if hasattr(module, "METHOD"):
+        return {path.stem.replace("_", "-"): module.METHOD}
+    made = getattr(module, "METHODS", None)
+    if not isinstance(made, Mapping) or not made:
+        raise BadInput(f"method plug-in {path} must make METHOD, a Method, or METHODS, Methods by name")
+    return made
+
+
+def _sources(point: EntryPoint) -> list[Path]:
+    """A package's source files, or a module's one."""
+    spec = importlib.util.find_spec(point.module.partition(".")[0])
+    if spec is None:
+        return []
+    inside = [
+        p for folder in spec.submodule_search_locations or () for p in Path(folder).rglob("*") if p.suffix in CODE
+    ]
+    return inside or ([Path(spec.origin)] if spec.origin else [])
+
+
+def _hash(files: Iterable[Path]) -> str:
+    found = hashlib.sha256()
+    for path in sorted(files):
+        found.update(f"{path.name}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:12]
