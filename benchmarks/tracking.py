@@ -119,8 +119,13 @@ class _Mirror:
         epochs, params = _epochs(directory / store.CURVES), _params(about)
         tags = _tags(about, result) | {"snn.results": str(self.results)}
         run = self.find_or_make(about, tags, _modified(directory / store.RUN))
+        logged = self.logged(run)
+        if any(logged.get((m.key, m.step), m.value) != m.value for m in epochs):  # the run has begun anew since
+            self.client.set_tag(run.info.run_id, "snn.kind", "superseded")
+            if run.info.status == "RUNNING":
+                self.client.set_terminated(run.info.run_id, "KILLED")
+            run, logged = self.find_or_make(about, tags, _modified(directory / store.RUN)), {}
         run_id, known = run.info.run_id, run.data
-        logged = {(m.key, m.step) for name in known.metrics for m in self.client.get_metric_history(run_id, name)}
         new = [m for m in epochs if (m.key, m.step) not in logged]
         if result:
             numbers = {n: v for n, v in vars(result).items() if isinstance(v, int | float) and n not in about["run"]}
@@ -141,6 +146,11 @@ class _Mirror:
         self.client.set_terminated(run_id, "FINISHED" if result.status == "done" else "FAILED", ended)
         marker = {"uri": _one_line(self.uri), "run_id": run_id, "ended": ended}
         record.write_whole(directory / "mlflow.json", json.dumps(marker) + "\n")
+
+    def logged(self, run: Run) -> dict[tuple[str, int], float]:
+        """What MLflow has of a run: values by metric and step."""
+        histories = (self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
+        return {(m.key, m.step): m.value for history in histories for m in history}
 
     def find_or_make(self, about: dict[str, Any], tags: dict[str, str], started: int) -> Run:
         """The MLflow run with this key, in its dataset's experiment and under its sweep: what is not there is made."""

@@ -62,6 +62,12 @@ def test_a_first_run_saves_a_baseline_and_says_so_and_the_next_compares(tmp_path
     (latest,) = tmp_path.glob("perf/latest/*.json")
     assert json.loads(latest.read_text()) != first
 
+    with pytest.raises(
+        BadInput, match=r"--save would lose 1 rows of .*\.json \(dsr-if-rep T=2\): measure those too, or"
+    ):
+        perf(Console(file=io.StringIO()), tmp_path, "preact-resnet-tiny", 4, (2,), ("ann",), True)
+    assert json.loads(baseline.read_text()) == first
+
 
 def test_bad_requests_are_refused_before_anything_is_timed(tmp_path):
     for wrong in ({"network": "vgg"}, {"batch": 0}, {"chosen": ("dsr-fi",)}):

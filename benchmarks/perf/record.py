@@ -49,6 +49,8 @@ def perf(
     for subject in chosen:
         require(subject, subjects(), "method")
     chosen = chosen or subjects()
+    if save:
+        _loses_nothing(results, network, batch, grid(chosen, timesteps))
     cells = len(grid(chosen, timesteps))
     console.print(f"[bold]perf[/] · {network} · batch {batch} · {cells} settings", highlight=False)
     try:
@@ -66,6 +68,16 @@ def perf(
     elif save:
         console.print(f" baseline replaced: {baseline}", highlight=False)
     return 0
+
+
+def _loses_nothing(results: Path, network: str, batch: int, settings: Sequence[tuple[str, int]]) -> None:
+    """Raise BadInput where a baseline of these settings would lack rows of the one that it replaces."""
+    here = asdict(provenance())
+    path = path_of(results, {**here, "network": network, "batch": batch})
+    rows = (read(path) or {"rows": []})["rows"]
+    if lost := [f"{row['subject']} T={row['T']}" for row in rows if (row["subject"], row["T"]) not in settings]:
+        what = f"--save would lose {len(lost)} rows of {path} ({', '.join(lost[:3])}{', ...' if lost[3:] else ''})"
+        raise BadInput(f"{what}: measure those too, or remove the file")
 
 
 def measured(

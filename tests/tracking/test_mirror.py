@@ -14,6 +14,7 @@ from mirrored import (
     COLUMNS,
     MEASURED,
     RUN,
+    client,
     ended,
     found,
     started,
@@ -89,6 +90,24 @@ def test_a_run_killed_after_epoch_2_and_resumed_to_epoch_4_has_every_epoch_once(
     tracking.mirror([ended(trained(directory, 4))], store)
     assert steps(store, "resumed") == [(1, 1.0), (2, 1 / 2), (3, 1 / 3), (4, 1 / 4)]
     assert the_run(store, "resumed").info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("first_ended", [True, False])
+def test_a_run_that_began_anew_is_a_run_of_its_own_and_the_first_is_kept(store: Path, first_ended: bool) -> None:
+    key = f"anew-{first_ended}"
+    directory = trained(started(store, key), 3)
+    assert tracking.mirror([ended(directory) if first_ended else directory], store) is None
+    (directory / "result.json").unlink(missing_ok=True)
+    tracking.mirror([trained(directory, 1, loss=5.0)], store)
+    tracking.mirror([ended(trained(directory, 2, loss=5.0))], store)
+    runs = {run.data.tags["snn.kind"]: run for run in found(store, f"tags.`snn.run_key` = '{key}'")}
+    assert {kind: run.info.status for kind, run in runs.items()} == {
+        "superseded": "FINISHED" if first_ended else "KILLED",
+        "run": "FINISHED",
+    }
+    assert runs["superseded"].data.metrics["train/loss"] == 1 / 3
+    history = client(store).get_metric_history(runs["run"].info.run_id, "train/loss")
+    assert sorted((m.step, m.value) for m in history) == [(1, 5.0), (2, 2.5)]
 
 
 def test_a_mirror_cut_short_between_batches_is_completed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
