@@ -96,10 +96,19 @@ class Display:
 
 @contextmanager
 def packing(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar, once there is something to show."""
-    with Progress(TextColumn("packing " + what), BarColumn(bar_width=24), MofNCompleteColumn(), console=console) as bar:
-        task = bar.add_task("", total=None, visible=False)
-        yield lambda done, of: bar.update(task, completed=done, total=of, visible=True)
+    """A bar, once there is something to show; without a terminal a bar that shows nothing leaves an empty line."""
+    bar = Progress(TextColumn("packing " + what), BarColumn(bar_width=24), MofNCompleteColumn(), console=console)
+    task = bar.add_task("", total=None)
+
+    def show(done: int, of: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=of)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _short(run: Run) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import distributed
 
 from benchmarks import launch, store
-from benchmarks.display import Display
+from benchmarks.display import Display, packing
 from benchmarks.execution import execute
 from benchmarks.processes import release
 from benchmarks.record import read_csv
@@ -100,3 +100,13 @@ def test_the_others_are_let_go_when_the_first_process_is_gone(monkeypatch: pytes
     monkeypatch.setenv("RANK", "1")
     release("another")
     assert not distributed.PrefixStore("another", met).check(["ended"])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("recordings", "said"), [(0, ""), (3, "packing nmnist ")])
+def test_packing_says_something_only_where_something_is_packed(recordings, said):
+    console = Console(file=io.StringIO(), width=80)
+    with packing(console, "nmnist") as on_recording:
+        for done in range(recordings):
+            on_recording(done + 1, recordings)
+    assert console.file.getvalue()[: len(said)] == said
+    assert bool(console.file.getvalue()) == bool(said)
