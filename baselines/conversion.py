@@ -115,10 +115,11 @@ class Converted(nn.Module):
 
     def program(self, x: Tensor) -> Program | None:
         """The network prepared for simulation by events; None where it has to run itself."""
-        if self.library is None or self.training or x.dim() != 4 or x.dtype != torch.float32 or x.device.type != "cpu":
+        plain = x.dim() == 4 and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
+        if self.library is None or self.training or not plain or torch.is_autocast_enabled("cpu"):
             return None
         (network,) = self._hidden
-        if any(module._forward_hooks for module in network.modules()):
+        if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
             return None  # somebody looks inside
         graph = fx.GraphModule(network, Tracer((IF, *self.leaves)).trace(network))
         try:

@@ -58,6 +58,8 @@ class Program:
         names = {module: name for name, module in graph.named_modules()}
         for name, current in (*silent.currents.items(), ("", logits)):
             of = cast(Driven, graph.get_submodule(name)) if name else None
+            if of and not of.threshold > 0:
+                raise Unsupported(f"{name}: the threshold {of.threshold.item():g} is not positive")
             layer = Layer(tuple(current.shape[1:]), of, [])
             for path in leading[name]:
                 source = self.layers[path.source]
@@ -78,7 +80,7 @@ class Program:
 
     def mean_emitted(self, name: str, images: Tensor, steps: int) -> Tensor:
         """What the neuron layer `name` emits per step, mean over images and pixels, `(C,)`."""
-        total = torch.zeros(self.layers[name].shape[0])
+        total = torch.zeros(self.layers[name].shape[0], dtype=torch.float32)
         for some in images.split(IMAGES * torch.get_num_threads()):
             state = self._begin(some)
             for _ in range(steps):

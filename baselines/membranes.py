@@ -144,8 +144,9 @@ class _Running:
     def __init__(self, layer: Layer, current: Tensor, before: dict[str, _Running]) -> None:
         images, pixels, width, neuron = len(current), layer.pixels, layer.width, layer.neuron
         drive = _channels_last(neuron.driven(current) if neuron else current, pixels, width)
-        theta = neuron.threshold if neuron else torch.zeros(())
+        theta = neuron.threshold if neuron else torch.zeros((), dtype=torch.float32)
         self.layer, self.membrane = layer, drive + (neuron.start * theta if neuron else 0.0)
+        self.membrane[..., layer.shape[0] :] = -torch.inf if neuron else 0.0  # what fills up a vector never fires
         everywhere = drive[0, 0].clone()
         varies = not bool((drive == everywhere).all())
         self.events, self.count = _whole_numbers(images, pixels * width), _whole_numbers(images)

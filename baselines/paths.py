@@ -147,8 +147,8 @@ def _pooled(pools: tuple[nn.Module, ...], height: int, width: int) -> tuple[Tens
     """Which pixel goes into which place of the pooled map, with which share."""
     if not pools:
         pixel = torch.arange(height * width)
-        return pixel, pixel, torch.ones(len(pixel)), (height, width)
-    basis = torch.eye(height * width).view(-1, 1, height, width)
+        return pixel, pixel, torch.ones(len(pixel), dtype=torch.float32), (height, width)
+    basis = torch.eye(height * width, dtype=torch.float32).view(-1, 1, height, width)
     for pool in pools:
         basis = pool(basis)
     shares = basis.flatten(1)

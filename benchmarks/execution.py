@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks import neurobench, outcome, stops, store
-from benchmarks.data import Dataset, evaluation_batches, load
+from benchmarks.data import Dataset, evaluation_batches, load, to_measure
 from benchmarks.evaluation import Evaluation, evaluate
 from benchmarks.identity import parent
 from benchmarks.metering import Memory, idle_memory
@@ -114,7 +114,7 @@ def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: 
     ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, resolve(origin)).to(device)
     ancestor.load_state_dict(_weights(trained / store.NETWORK, device))
     wanted = int(recipe.conversion.get("images", 1))
-    split = data.test if recipe.conversion.get("test_images") else data.train
+    split = data.test if recipe.conversion.get("test_images") else to_measure(data, recipe, wanted)
     images, _ = next(evaluation_batches(split, data, wanted))
     named(run.method).hand_over(network, ancestor.eval(), images, recipe)
 

@@ -90,7 +90,10 @@ def operations(
 
 
 def paths(layer: nn.Module | None, shape: torch.Size, pools: Sequence[nn.Module]) -> Tensor:
-    """For every pixel of the input, the number of output positions it reaches through pools and layer."""
+    """For every pixel of the input, the number of ways to output positions through pools and layer.
+
+    Where pools overlap or copy pixels, more than one way leads to a position: each is an operation.
+    """
     if len(shape) == 1:
         return torch.ones((), dtype=torch.int64)
     with torch.enable_grad():

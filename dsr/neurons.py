@@ -44,7 +44,7 @@ class _IF(torch.autograd.Function):
         is_open, saturated = ctx.saved_tensors
         total = unfold(grad, ctx.timesteps).sum(0)
         grad_x = at_every_step(total / ctx.timesteps * is_open, ctx.timesteps)
-        return grad_x, ctx.gain * (total * saturated).sum(), None, None, None
+        return grad_x, ctx.gain * _sum(total * saturated), None, None, None
 
 
 class _LIF(torch.autograd.Function):
@@ -63,7 +63,12 @@ class _LIF(torch.autograd.Function):
         is_open, saturated = ctx.saved_tensors
         total = weighted_firing_rate(grad, ctx.timesteps, ctx.tau, ctx.dt) * ctx.timesteps
         grad_x = at_every_step(total / (ctx.timesteps * ctx.tau) * is_open, ctx.timesteps)
-        return grad_x, ctx.dt * (total * saturated).sum(), None, None, None, None
+        return grad_x, ctx.dt * _sum(total * saturated), None, None, None, None
+
+
+def _sum(x: Tensor) -> Tensor:
+    """Over all values, in float32 at least: there are too many for half a precision."""
+    return x.sum(dtype=torch.promote_types(x.dtype, torch.float32))
 
 
 def integrate(

@@ -36,7 +36,8 @@ class _Spiking(torch.autograd.Function):
         neuron = ctx.neuron
         mean, total = neuron.mean(x) / neuron.tau, neuron.timesteps * neuron.mean(grad)
         ceiling = threshold / neuron.dt
-        is_open = (mean > 0) & (mean < ceiling)
+        inside, at_an_end = (mean > 0) & (mean < ceiling), (mean == 0) | (mean == ceiling)
+        is_open = inside | at_an_end if neuron.leak == 1.0 else inside  # as released: the IF's clamp has its ends
         per_step = total * is_open / (neuron.timesteps * neuron.tau)
         return torch.cat([per_step] * neuron.timesteps), neuron.dt * (total * (mean > ceiling)).sum(), None
 

@@ -76,12 +76,12 @@ def break_even(rate: pd.Series, accumulates: pd.Series, analog: pd.Series, ann: 
 def spiking(frame: pd.DataFrame) -> pd.Series:
     """Which rows are of a spiking network.
 
-    One that does not spike has no accumulates, and no time axis (T = 1) or no neuron that is updated. At T > 1 no
-    accumulates means a network that fell silent, and an empty cell one that was not counted: neither may pass for an
-    ANN.
+    One that spikes updates its neurons. Where that was not counted, it has accumulates or T > 1: no accumulates there
+    mean a network that fell silent or was not counted either, and neither may pass for an ANN.
     """
-    graded = frame["neuron_updates"] == 0 if "neuron_updates" in frame else False
-    return (frame["acs"].fillna(0) > 0) | ((frame["timesteps"] > 1) & ~pd.Series(graded, frame.index))
+    missing = pd.Series(math.nan, frame.index)
+    updates = frame.get("neuron_updates", missing)
+    return (frame["acs"].fillna(0) > 0) | (updates > 0) | (updates.isna() & (frame["timesteps"] > 1))
 
 
 def headline(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:

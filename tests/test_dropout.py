@@ -61,7 +61,8 @@ def test_dropout_is_nothing_in_evaluation_mode():
     network, x = Dropping(0.4), seeded(6, 3, 12, 12)
     space = dsr.RepresentationSpace(network, DirectCoding)
     space.train()(x)
-    assert torch.allclose(space.eval()(x), network.eval()(x), atol=1e-5)
+    with torch.no_grad():
+        assert torch.allclose(space.eval()(x), network.eval()(x), atol=1e-5)
     exact = dsr.Exact(network, DirectCoding).train()
     torch.manual_seed(1)
     logits = exact(x)

@@ -90,7 +90,8 @@ def test_the_exact_engine_keeps_less_than_half_of_what_the_network_keeps():
 def test_a_network_that_is_looked_into_runs_its_own_modules():
     engine, seen = dsr.Exact(odd("if"), DirectCoding).eval(), []
     engine.neuron1.register_forward_hook(lambda module, inputs, out: seen.append(out.shape))
-    engine(images(False)[0])
+    with torch.no_grad():
+        engine(images(False)[0])
     assert seen == [(STEPS * 7, 10, 4, 4)]
 
 

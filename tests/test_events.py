@@ -109,6 +109,33 @@ def test_pools_copies_and_added_spikes():
     compare(network.eval(), images())
 
 
+class Narrow(nn.Module):
+    """Channels that fill no vector."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__()
+        self.stem, self.neuron0 = DirectCoding(nn.Conv2d(3, 5, 3, padding=1), 1), conversion.IF(STEPS, start=start)
+        self.conv, self.neuron1 = nn.Conv2d(5, 7, 3, stride=2, padding=1), conversion.IF(STEPS, start=start)
+        self.pool, self.readout = nn.AdaptiveAvgPool2d(1), Readout(7, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.readout(self.pool(self.neuron1(self.conv(self.neuron0(self.stem(x))))).flatten(1))
+
+
+@needs_events
+@pytest.mark.parametrize("start", [0.0, 0.5, 1.0, 1.5])
+def test_channels_that_are_not_there_never_fire(start):
+    compare(conversion.Converted(dyadic(Narrow(start)), STEPS, LIBRARY, (DirectCoding,)).eval(), images())
+
+
+@needs_events
+@pytest.mark.parametrize("threshold", [0.0, -0.5])
+def test_a_threshold_that_is_not_positive_is_left_to_the_network(threshold):
+    network = dyadic(Narrow())
+    network.neuron1.threshold.fill_(threshold)
+    assert conversion.Converted(network, STEPS, LIBRARY, (DirectCoding,)).eval().program(images()) is None
+
+
 @needs_events
 def test_counts_are_what_hooks_count_and_hooks_are_seen():
     network, x = dyadic(build("preact-resnet-tiny", "threshold-balancing-half", STEPS, 10)), images()

@@ -14,7 +14,17 @@ from recorded import SOME, write_aedat4, write_bin
 from torch.nn import functional as F
 
 from benchmarks import store
-from benchmarks.data import camera, evaluation_batches, frames, load, recordings, sizes, to_pack, training_batches
+from benchmarks.data import (
+    camera,
+    evaluation_batches,
+    frames,
+    load,
+    recordings,
+    sizes,
+    to_measure,
+    to_pack,
+    training_batches,
+)
 from benchmarks.data.inputs import Counts
 from benchmarks.data.recordings import Events
 from benchmarks.execution import execute
@@ -91,6 +101,18 @@ def test_recordings_are_read_and_ordered_by_number(nmnist):
     assert (one.x == 5).all()
     assert one.y.tolist() == list(range(23))
     assert one.p.tolist() == [k % 2 for k in range(23)]
+
+
+def test_whoever_measures_activations_sees_every_class(nmnist):
+    data = load("nmnist", RECIPE, frames=1)
+    assert data.train.labels[:3].tolist() == [0, 0, 0], "recordings stand class by class"
+    some = to_measure(data, RECIPE, 15)
+    assert len(some.labels) == 15
+    assert len(set(some.labels.tolist())) > 6
+    for image, label in zip(some.images, some.labels, strict=True):
+        assert any(torch.equal(image, other) for other in data.train.images[data.train.labels == label])
+    part = replace(RECIPE, train_images=20)
+    assert to_measure(load("nmnist", part, frames=1), part, 15).labels.shape == (20,), "a part is shuffled already"
 
 
 def test_frames_are_packed_once_and_mapped(nmnist, monkeypatch):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 import dsr
 from baselines import qcfs
+from dsr.reference import ReferenceNeuron
 
 
 def over_time(*values: float) -> Tensor:
@@ -49,6 +50,27 @@ def test_if_threshold_gets_the_whole_gradient_where_the_clamp_is_saturated():
     neuron(x).backward(over_time(0.1, 0.2, 0.3, 0.4, 0.5))
     assert x.grad.abs().sum() == 0
     assert neuron.threshold.grad.item() == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("make", [dsr.IF, ReferenceNeuron])
+def test_an_ifs_clamp_has_its_ends(make):
+    x = torch.tensor([[0.0, 1.0]]).repeat(4, 1).requires_grad_()
+    make(4, threshold=1.0)(x).backward(torch.full((4, 2), 0.25))
+    assert x.grad.flatten().tolist() == [0.25] * 8
+
+
+@pytest.mark.parametrize("make", [dsr.LIF, ReferenceNeuron])
+def test_a_lifs_clamp_has_not(make):
+    x = torch.zeros(4, 1).requires_grad_()
+    make(4, threshold=1.0, tau=2.0, dt=1.0)(x).backward(torch.full((4, 1), 0.25))
+    assert x.grad.flatten().tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize(("dtype", "found"), [(torch.float16, 180_000.0), (torch.bfloat16, 180_000.0)])
+def test_a_thresholds_gradient_is_added_up_in_a_precision_that_holds_it(dtype, found):
+    neuron = dsr.IF(1, threshold=1.0)
+    neuron(torch.full((1, 180_000), 2.0, dtype=dtype)).backward(torch.ones(1, 180_000, dtype=dtype))
+    assert neuron.threshold.grad.item() == found
 
 
 def test_lif_gradient_weighs_the_steps_as_the_released_code_does():

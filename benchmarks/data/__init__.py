@@ -190,6 +190,17 @@ def _train_and_validation(
     return train, arrays.train.take(order[count : count + held_out]) if held_out else None
 
 
+def to_measure(data: Dataset, recipe: Recipe, count: int) -> Split | Streamed:
+    """Training images of all classes, for whoever measures activations on the first `count`.
+
+    Recordings stand class by class; a part of a set, and a set of image files, are shuffled already.
+    """
+    whole = recipe.train_images is None and not recipe.validation_images
+    if isinstance(data.train, Streamed) or not (whole and isinstance(DATASETS[data.name], EventData)):
+        return data.train
+    return data.train.take(_fixed_order(len(data.train.labels))[:count])
+
+
 def _wanted(available: int, name: str, recipe: Recipe) -> int:
     """Training images, if there are so many and those held out besides."""
     count, held_out = recipe.train_images or available, recipe.validation_images

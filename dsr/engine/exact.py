@@ -36,7 +36,8 @@ class Exact(EngineNetwork):
     """
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], always: bool = False) -> None:
-        super().__init__(network, _Training(network, first_layer, always), Inference(network, first_layer))
+        engines = _Training(network, first_layer, always), Inference(network, first_layer)
+        super().__init__(network, *engines, (first_layer, always))
 
 
 class Emitted(NamedTuple):
@@ -71,7 +72,7 @@ class _Training(Engine):
         self.gradient_weights = [self.timesteps * w for w in self.weights]  # of the steps in G = T r(dL/dy)
 
     def serves(self, x: Tensor) -> bool:
-        return self.always or (packed.serves(x) and not self.drops)
+        return not self.has_pre_hooks() and (self.always or (packed.serves(x) and not self.drops))
 
     def linear(self, layer: nn.Module, signal: Signal) -> Signal:
         if isinstance(signal, Emitted) and layout.packable(layer):

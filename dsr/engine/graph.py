@@ -56,15 +56,22 @@ class Engine(fx.Interpreter):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         self.prepare(args[0])
-        return super().run(*args, **kwargs)
+        try:
+            return super().run(*args, **kwargs)
+        finally:
+            self.env = {}  # the last values would keep their graph alive, and the network from being copied
 
     def prepare(self, x: Tensor) -> None:
         """Choose what works on spikes that come of `x`."""
         self.trains = trains_for(x, self.timesteps, self.compute)
 
     def serves(self, x: Tensor) -> bool:
-        """Whether training on `x` is this engine's work, or the network itself is better at it."""
+        """Whether training on `x` is this engine's work, or the network itself has to do it, or is better at it."""
         return True
+
+    def has_pre_hooks(self) -> bool:
+        """Whether something happens in front of a layer, as pruning does: engines read weights and call no layer."""
+        return any(module._forward_pre_hooks for module in self.module.modules())
 
     def first(self, layer: nn.Module, x: Tensor) -> Any:
         """The layer that receives analog values: images `(B, C, H, W)` or frames `(T, B, C, H, W)`."""
@@ -153,24 +160,32 @@ def track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor,
         norm.running_var.lerp_(variance * (count / max(1, count - 1)), weight)
 
 
-def _is_looked_into(network: nn.Module) -> bool:
-    return any(module._forward_hooks for module in network.modules())
+def _is_hooked(network: nn.Module) -> bool:
+    return any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
 
 
 class EngineNetwork(nn.Module):
     """A network of DSR neurons run by engines: `training` while training, `inference` in evaluation mode.
 
-    Parameters, buffers and their names are the network's. While it is traced, and where modules have forward hooks,
-    evaluation mode runs the network itself, with dense tensors `(T*B, ...)` between its layers; not so while it is
-    `observed`.
+    Parameters, buffers and their names are the network's. In evaluation mode engines run under `torch.no_grad()`, and
+    the network itself, with dense tensors `(T*B, ...)` between its layers, where gradients are wanted, under autocast,
+    while it is traced, and where modules have hooks; not so while it is `observed`. While training, forward hooks are
+    not called. A layer that is replaced after the network was wrapped raises RuntimeError: wrap it anew.
     """
 
-    def __init__(self, network: nn.Module, training: Engine, inference: Inference) -> None:
+    def __init__(self, network: nn.Module, training: Engine, inference: Inference, arguments: tuple[Any, ...]) -> None:
         super().__init__()
         for name, child in network.named_children():
             self.add_module(name, child)
-        # hidden in a tuple: registered, every parameter would have two names
-        self._hidden = (network, training, inference)
+        # hidden in tuples: registered, every parameter would have two names
+        self._hidden, self._arguments = (network, training, inference), arguments
+        names = [str(node.target) for node in training.graph.nodes if node.op == "call_module"]
+        self._layers = tuple((name, self.get_submodule(name)) for name in names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, pickled or not, has engines of its own, made anew. `arguments` are those besides the network."""
+        own = {name: value for name, value in vars(self).items() if name not in ("_modules", "_hidden", "_layers")}
+        return type(self), (self._hidden[0], *self._arguments), own
 
     @contextmanager
     def observed(self, observe: Observe) -> Iterator[None]:
@@ -179,6 +194,8 @@ class EngineNetwork(nn.Module):
         Forward hooks of pools behind neurons are called as well; those of norms, neurons and layers of spikes are not.
         """
         _, _, inference = self._hidden
+        if inference.has_pre_hooks():
+            raise NotImplementedError("layers with forward pre-hooks cannot be observed: engines do not call them")
         inference.observe = observe
         try:
             yield
@@ -187,12 +204,22 @@ class EngineNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         network, training, inference = self._hidden
+        for name, layer in self._layers:
+            if self.get_submodule(name) is not layer:
+                raise RuntimeError(
+                    f"{name} is not the layer that was there when this network was wrapped: wrap it anew"
+                )
         logits: Tensor
         if self.training:
             logits = training.run(x) if training.serves(x) else network(x)
-        elif isinstance(x, fx.Proxy) or (not inference.observe and _is_looked_into(network)):
+        elif isinstance(x, fx.Proxy) or (not inference.observe and self._is_itself_wanted(x)):
             logits = network.forward(x)
         else:
             with torch.no_grad():
                 logits = inference.run(x)
         return logits
+
+    def _is_itself_wanted(self, x: Tensor) -> bool:
+        """Whether evaluation has to run the network layer by layer."""
+        network, *_ = self._hidden
+        return torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type) or _is_hooked(network)

@@ -15,9 +15,24 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SOURCE, HEADER = Path(__file__).with_name("spikes.c"), Path(__file__).with_name("lanes.h")
 FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fopenmp")
+
+
+class Library(ctypes.CDLL):
+    """A compiled C file. Networks that hold one can be copied and pickled: the copy loads the same source again."""
+
+    def __init__(self, compiled: Path, source: Path, headers: tuple[Path, ...]) -> None:
+        super().__init__(str(compiled))
+        self.sources = source, *headers
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Library:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, self.sources
 
 
 def library() -> ctypes.CDLL | None:
@@ -48,9 +63,13 @@ def load(source: Path, *headers: Path) -> tuple[ctypes.CDLL | None, str]:
     if not compiler:
         return None, "no C compiler (cc, gcc or clang)"
     try:
-        return ctypes.CDLL(str(_built(compiler, source, headers))), ""
+        return Library(_built(compiler, source, headers), source, headers), ""
     except (OSError, subprocess.SubprocessError) as error:
         return None, _first_error(error)
+
+
+def _again(*sources: Path) -> ctypes.CDLL | None:
+    return library() if sources == (SOURCE, HEADER) else load(*sources)[0]
 
 
 def _built(compiler: str, source: Path, headers: tuple[Path, ...]) -> Path:

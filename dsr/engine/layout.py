@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from dsr.engine.signals import Term
 
 LANES, WORD, TILE, GROUP = 16, 32, 4, 4
+OF_C = (torch.float32, torch.float64, torch.int32, torch.int64, torch.uint8)
 
 
 class TermOfC(ctypes.Structure):
@@ -45,6 +47,7 @@ def packable(layer: nn.Module) -> bool:
 def as_c(argument: Any) -> Any:
     """A tensor as its address, a structure by reference, whole numbers and flags as int64, other numbers as float."""
     if isinstance(argument, Tensor):
+        assert argument.dtype in OF_C, f"{argument.dtype} is nothing that the kernels know"
         return ctypes.c_void_p(argument.data_ptr())
     if isinstance(argument, ctypes.Structure):
         return ctypes.byref(argument)
@@ -59,7 +62,7 @@ def padded_batch(images: int) -> int:
 
 def whole_tiles(shift: Tensor | None, channels: int, gain: float) -> Tensor:
     """The shift of whole tiles of channels; a channel that is not there gets 0 and never fires."""
-    out = torch.zeros(-(-channels // TILE) * TILE)
+    out = torch.zeros(-(-channels // TILE) * TILE, dtype=torch.float32, device="cpu")
     if shift is not None:
         torch.mul(shift.detach(), gain, out=out[:channels])
     return out
@@ -72,7 +75,7 @@ def channels_and_pixels(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 def extents(dense: Tensor) -> tuple[int, int, int]:
     """Rows, channels, pixels."""
-    return dense.shape[0], dense.shape[1], dense[0, 0].numel()
+    return dense.shape[0], dense.shape[1], math.prod(dense.shape[2:])
 
 
 def geometry(layer: nn.Conv2d | nn.Linear) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,7 +33,8 @@ from dsr.neurons import Neuron
 
 def serves(x: Tensor) -> bool:
     """Whether the compiled kernels can be used for what starts with `x`."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and kernels.library() is not None
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return plain and x.numel() > 0 and kernels.library() is not None
 
 
 def trains_for(x: Tensor, timesteps: int, compute: torch.dtype | None) -> Trains:
@@ -40,6 +42,10 @@ def trains_for(x: Tensor, timesteps: int, compute: torch.dtype | None) -> Trains
     if compute is None and serves(x):
         return PackedTrains(timesteps)
     return Trains(timesteps, compute)
+
+
+_empty = partial(torch.empty, dtype=torch.float32, device="cpu")  # whatever torch's defaults are
+_tensor = partial(torch.tensor, dtype=torch.float32, device="cpu")
 
 
 class PackedTrains(Trains):
@@ -73,7 +79,7 @@ class PackedTrains(Trains):
 
     def currents(self, affine: Affine) -> Tensor:
         images, shape = output_of(affine.terms[0])
-        out = torch.empty(self.timesteps * images, *shape)
+        out = _empty(self.timesteps * images, *shape)
         terms, values = self._terms(affine, 1.0)
         layer = LayerOfC(self.timesteps, padded_batch(images), *channels_and_pixels(shape))
         self._call("currents", layer, terms, len(values), whole_tiles(affine.shift, shape[0], 1.0), out, images)
@@ -84,27 +90,27 @@ class PackedTrains(Trains):
         channels, height, width = channels_and_pixels(shape)
         images, skip = sample(count, shape)
         rows = -(-(height - skip // 2) // skip)
-        partial = torch.empty(-(-channels // TILE), rows, TILE, dtype=torch.float64)
+        sums = _empty(-(-channels // TILE), rows, TILE, dtype=torch.float64)
         terms, values = self._terms(affine, 1.0)
         layer = LayerOfC(self.timesteps, padded_batch(count), channels, height, width)
-        self._call("time_variance", layer, terms, len(values), torch.tensor(weights), images, skip, partial)
-        return (partial.sum(1).flatten()[:channels] / (images * rows * width)).float()
+        self._call("time_variance", layer, terms, len(values), _tensor(weights), images, skip, sums)
+        return (sums.sum(1).flatten()[:channels] / (images * rows * width)).float()
 
     def values(self, spikes: Spikes) -> Tensor:
-        out = torch.empty(self.timesteps, spikes.images, *spikes.shape)
+        out = _empty(self.timesteps, spikes.images, *spikes.shape)
         for data, to in zip(spikes.data, out, strict=True):
             self._weigh(data, spikes, spikes.amplitude.view(1), to)
         return out.flatten(0, 1)
 
     def count(self, spikes: Spikes) -> Tensor:
-        counts = torch.empty(self.timesteps, *spikes.shape[1:], dtype=torch.int64)
+        counts = _empty(self.timesteps, *spikes.shape[1:], dtype=torch.int64)
         layer = LayerOfC(self.timesteps, padded_batch(spikes.images), *channels_and_pixels(spikes.shape))
         self._call("count", layer, spikes.data, spikes.images, counts)
         return counts
 
     def weigh(self, spikes: Spikes, weights: Sequence[float]) -> Tensor:
-        out = torch.empty(spikes.images, *spikes.shape)
-        self._weigh(spikes.data, spikes, torch.tensor(weights) * spikes.amplitude, out)
+        out = _empty(spikes.images, *spikes.shape)
+        self._weigh(spikes.data, spikes, _tensor(weights) * spikes.amplitude, out)
         return out
 
     def _weigh(self, data: Tensor, spikes: Spikes, weights: Tensor, out: Tensor) -> None:
@@ -113,19 +119,19 @@ class PackedTrains(Trains):
 
     def sum_over_time(self, dense: Tensor, weights: Sequence[float]) -> Tensor:
         steps = len(weights)
-        out = torch.empty(dense.shape[0] // steps, *dense.shape[1:])
-        self._call("sum_over_time", dense.contiguous(), steps, out.numel(), torch.tensor(weights), out)
+        out = _empty(dense.shape[0] // steps, *dense.shape[1:])
+        self._call("sum_over_time", dense.contiguous(), steps, out.numel(), _tensor(weights), out)
         return out
 
     def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
-        mean, variance = torch.empty(2, dense.shape[1])
+        mean, variance = _empty(2, dense.shape[1])
         self._call("moments", dense.contiguous(), *extents(dense), mean, variance)
         return mean, variance
 
     def clamp_state(self, current: Dense, weights: Sequence[float], ceiling: Tensor, closed: bool) -> Tensor:
         x = current.currents.contiguous()
-        steps = torch.ones(1) if current.repeated else torch.tensor(weights)
-        state = torch.empty(x.shape[0] // len(steps), *x.shape[1:], dtype=torch.uint8)
+        steps = _tensor([1.0]) if current.repeated else _tensor(weights)
+        state = _empty(x.shape[0] // len(steps), *x.shape[1:], dtype=torch.uint8)
         place = (len(steps), *extents(state))
         self._call("clamp_state", x, *place, steps, *_scale_and_shift(current), ceiling.item(), closed, state)
         return state
@@ -174,7 +180,7 @@ class PackedTrains(Trains):
         weight = term.layer.weight.detach().contiguous()
         outputs, inputs = weight.shape[:2]
         taps = weight[0, 0].numel()
-        table = torch.empty(-(-outputs // TILE) * taps * -(-inputs // GROUP) * TILE * self.entries)
+        table = _empty(-(-outputs // TILE) * taps * -(-inputs // GROUP) * TILE * self.entries)
         self._call("tabulate", weight, scale, outputs, inputs, taps, table)
         return table
 
@@ -182,7 +188,7 @@ class PackedTrains(Trains):
         """Room for spikes; a kernel writes all of it."""
         channels, height, width = channels_and_pixels(shape)
         words = -(-channels // WORD)
-        data = torch.empty(self.timesteps, words, height, width, padded_batch(images), dtype=torch.int32)
+        data = _empty(self.timesteps, words, height, width, padded_batch(images), dtype=torch.int32)
         return Spikes(data, images, shape, amplitude(neuron, neuron.dynamics()))
 
     def _layer(self, spikes: Spikes, neuron: Neuron) -> LayerOfC:

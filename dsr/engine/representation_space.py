@@ -52,7 +52,7 @@ class RepresentationSpace(EngineNetwork):
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
         spiking = Inference(network, first_layer)
-        super().__init__(network, _Training(network, first_layer, spiking, compute), spiking)
+        super().__init__(network, _Training(network, first_layer, spiking, compute), spiking, (first_layer, compute))
 
 
 class _Training(Engine):
@@ -63,6 +63,13 @@ class _Training(Engine):
     ) -> None:
         super().__init__(network, first_layer, compute)
         self.spiking = spiking
+
+    def serves(self, x: Tensor) -> bool:
+        if self.has_pre_hooks():
+            raise NotImplementedError(f"layers with forward pre-hooks (as of pruning) cannot be trained in {self.kind}")
+        if torch.is_autocast_enabled(x.device.type):
+            raise NotImplementedError(f"autocast cannot be used in {self.kind}: give `compute` a dtype instead")
+        return True
 
     def prepare(self, x: Tensor) -> None:
         super().prepare(x)

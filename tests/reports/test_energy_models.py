@@ -170,7 +170,15 @@ def test_a_file_of_constants_that_makes_no_sense_is_refused_in_a_line(tmp_path: 
 
 @pytest.mark.parametrize(
     ("acs", "timesteps", "updates", "spikes"),
-    [(5.0, 4, 10, True), (0.0, 4, 10, True), (None, 4, None, True), (0.0, 1, 0, False), (0.0, 4, 0, False)],
+    [
+        (5.0, 4, 10, True),
+        (0.0, 4, 10, True),
+        (None, 4, None, True),
+        (0.0, 1, 0, False),
+        (0.0, 4, 0, False),
+        (0.0, 1, 10, True),
+        (None, 1, 10, True),
+    ],
 )
 def test_what_counts_as_a_spiking_network(acs: float | None, timesteps: int, updates: int | None, spikes: bool) -> None:
     frame = pd.DataFrame({"acs": [acs], "timesteps": [timesteps], "neuron_updates": [updates]}, dtype=float)
