@@ -9,9 +9,8 @@ from typing import Any, get_args
 
 from benchmarks import curves, layers, store
 from benchmarks.identity import in_order, key, parent
-from benchmarks.methods import METHODS
 from benchmarks.record import read_csv, row, write_csv
-from benchmarks.spec import Run, Scale, variant
+from benchmarks.spec import BadInput, Run, Scale
 from benchmarks.sweeps import SWEEPS
 
 
@@ -74,8 +73,6 @@ def _is_current(found: dict[str, str]) -> bool:
 
     Of a method that is not here, as a plug-in may be that is not loaded, nobody can tell: its rows stay.
     """
-    if variant(found["method"])[0] not in METHODS:
-        return True
     run = Run(
         found["dataset"],
         found["network"],
@@ -84,7 +81,10 @@ def _is_current(found: dict[str, str]) -> bool:
         int(found["seed"]),
         found["scale"],  # type: ignore[arg-type]
     )
-    return found["scale"] in get_args(Scale) and key(run) == found["key"]
+    try:
+        return found["scale"] in get_args(Scale) and key(run) == found["key"]
+    except BadInput:
+        return True
 
 
 def _place(found: dict[str, Any], sweep: str) -> tuple[Any, ...]:

@@ -66,7 +66,10 @@ CIFAR = Recipe(epochs=200, batch_size=128, learning_rate=0.1, sources="DSR relea
 
 
 def resolve(run: Run) -> Recipe:
-    """The recipe of a run: the published one, cut down to the run's scale, with a variant's changes."""
+    """The recipe of a run: the published one, cut down to the run's scale, with a variant's changes.
+
+    Raises BadInput for a method that is not known here.
+    """
     base, changes = variant(run.method)
     if changes:
         recipe = resolve(replace(run, method=base))
@@ -158,8 +161,10 @@ def _published(run: Run) -> Recipe:
         case "qcfs" | "qcfs-l8" | "qcfs-published":
             # [QCFS] no training of its own; membrane starts at half the threshold.
             return replace(CIFAR, epochs=0, neuron={"start": 0.5}, sources="QCFS conversion, no calibration")
-        case _:
+        case "ann" | "dsr-ann":
             return CIFAR
+        case _:
+            raise BadInput(f"there is no recipe of {run.method}: it is no method here, or its plug-in is not loaded")
 
 
 def _dsr_sources(timesteps: int) -> str:

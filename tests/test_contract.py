@@ -7,9 +7,10 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from baselines import stbp
-from benchmarks import clauses, commands, contract
+from benchmarks import clauses, commands, contract, plugins
 from benchmarks.method import Method
-from benchmarks.methods import METHODS
+from benchmarks.methods import FROM_OUTSIDE, METHODS
+from benchmarks.plugins import PlugIn
 
 
 class Remembers(stbp.LIF):
@@ -84,6 +85,14 @@ class Smooth(nn.GELU):
         super().__init__()
 
 
+def bring(monkeypatch: pytest.MonkeyPatch, name: str, neuron: type[nn.Module]) -> None:
+    """Make a method known, as a plug-in does."""
+    found = PlugIn(name, "a test", Method(name, neuron), "0")
+    monkeypatch.setattr(plugins, "there_are", lambda: True)
+    monkeypatch.setitem(FROM_OUTSIDE, name, found)
+    monkeypatch.setitem(METHODS, name, found.method)
+
+
 WRONG = [
     (Remembers, clauses.forgets, "the same images have other logits after another batch"),
     (Average, clauses.treats_images_apart, "logits together and alone differ by"),
@@ -97,13 +106,13 @@ WRONG = [
 
 @pytest.mark.parametrize(("neuron", "clause", "said"), WRONG, ids=[neuron.__name__ for neuron, _, _ in WRONG])
 def test_what_is_wrong_is_said(neuron, clause, said, monkeypatch):
-    monkeypatch.setitem(METHODS, "wrong", Method("wrong", neuron))
+    bring(monkeypatch, "wrong", neuron)
     assert said in contract.broken(clause, "wrong")
     assert contract.broken(clause, "stbp-tdbn") == ""
 
 
 def test_a_neuron_need_not_spike(monkeypatch):
-    monkeypatch.setitem(METHODS, "smooth", Method("smooth", Smooth))
+    bring(monkeypatch, "smooth", Smooth)
     assert contract.broken(clauses.books_its_operations, "smooth") == ""
 
 
@@ -112,12 +121,12 @@ def test_a_method_that_cannot_learn_is_told_so(monkeypatch):
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x) * 0.0
 
-    monkeypatch.setitem(METHODS, "wrong", Method("wrong", Zero))
+    bring(monkeypatch, "wrong", Zero)
     assert "the loss goes from 2.3" in contract.broken(clauses.learns, "wrong")
 
 
 def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsys):
-    monkeypatch.setitem(METHODS, "wrong", Method("wrong", Explodes))
+    bring(monkeypatch, "wrong", Explodes)
     monkeypatch.setattr(contract, "CLAUSES", (clauses.maps_images, clauses.starts_as_others_do))
     assert commands.check(Console(width=200), "wrong") == 1
     lines = capsys.readouterr().out.splitlines()

@@ -94,7 +94,10 @@ def _resolved(key: str | None, rows: Mapping[str, tuple[Row, str]]) -> Recipe | 
     """The recipe of a committed row, if it is still the one that the key is made of."""
     if key is None or key not in rows:
         return None
-    return unchanged(_run(rows[key][0]), key)
+    try:
+        return unchanged(_run(rows[key][0]), key)
+    except BadInput:  # of a method that is not here
+        return None
 
 
 def _run(row: Row) -> Run:
