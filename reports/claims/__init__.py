@@ -65,9 +65,9 @@ NOTES = (
     "Reproduced: the 95 % interval lies wholly on the claim's side. Close: it reaches over the boundary, so the runs "
     "neither confirm nor exclude the claim. Not reproduced: wholly on the other side. Intervals are paired by seed, "
     "Welch's, or of one seed that varies as several of the other side; of one seed on either side only the test images "
-    "are known to vary (test images only), and the verdict is close whatever the interval.",
+    "are known to vary (test images only), and the claim is undecided whatever the interval.",
     f"Equality with a number of the paper: two one-sided tests, margin ±{accuracy.EQUAL:g} points. A claim with parts "
-    "is judged by its weakest part, and is close at best while a part has not been run. Claims without a scale are "
+    "is judged by its weakest part, and is undecided at best while a part has not been run. Claims without a scale are "
     "about single neurons and about the cost of a step.",
     "At laptop and short scale the same statement is asked of a shorter training: an answer there is about that scale.",
 )

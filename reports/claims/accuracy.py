@@ -120,7 +120,7 @@ def _depth(method: str, neuron: str) -> Claim:
         low, high = there[0], there[-1]
         outcome = above(difference(by_depth[high], by_depth[low]), 0, "")
         if high < 110 and outcome.verdict == "reproduced":
-            outcome = Outcome("close", outcome.statistic)
+            outcome = Outcome("undecided", outcome.statistic)
         return Outcome(outcome.verdict, f"{high} minus {low} layers, T = {steps}: {outcome.statistic}")
 
     return Claim(f"depth-{method}", "Fig. 3b", f"DSR, {neuron}: better with depth, up to 110 layers", judge)

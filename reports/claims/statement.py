@@ -1,8 +1,8 @@
 """A claim of the paper as something that can turn out false, and the verdicts that there are.
 
 reproduced       the 95 % interval lies wholly on the claim's side
-close            the runs neither confirm nor exclude it: the interval reaches over the boundary, each side has one
-                 seed, or a part of the claim has not been run
+close            the interval reaches over the boundary: the runs neither confirm nor exclude it
+undecided        there are too few runs to say: each side has one seed, or a part of the claim has not been run
 not reproduced   the interval lies wholly on the other side
 not comparable   the claim is about something else than what was run; the reason stands beside it
 not run          runs are missing; which ones stands beside it
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from reports.claims.evidence import IMAGES_ONLY, Difference, Evidence
 
-Verdict = Literal["reproduced", "close", "not reproduced", "not comparable", "not run"]
-VERDICTS: tuple[Verdict, ...] = ("reproduced", "close", "not reproduced", "not comparable", "not run")
+Verdict = Literal["reproduced", "close", "undecided", "not reproduced", "not comparable", "not run"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+JUDGED = VERDICTS[: VERDICTS.index("not comparable")]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def above(found: Difference | None, margin: float, missing: str) -> Outcome:
         return not_run(missing)
     text = f"{found}, claimed above {margin:+g}" if margin else f"{found}, claimed above 0"
     if found.kind == IMAGES_ONLY:
-        return Outcome("close", text)  # it knows nothing of how trainings vary
+        return Outcome("undecided", text)  # it knows nothing of how trainings vary
     if found.low > margin:
         return Outcome("reproduced", text)
     return Outcome("not reproduced" if found.high < margin else "close", text)
@@ -68,8 +69,8 @@ def within(mean: float, half_90: float, margin: float, text: str) -> Outcome:
 
 def worst(outcomes: list[Outcome]) -> Outcome:
     """Of a claim with parts: it holds as far as its weakest part, and not wholly while a part has not been run."""
-    judged = [outcome.verdict for outcome in outcomes if outcome.verdict in VERDICTS[:3]]
+    judged = [outcome.verdict for outcome in outcomes if outcome.verdict in JUDGED]
     verdict = max(judged or [outcome.verdict for outcome in outcomes], key=VERDICTS.index)
-    if verdict == "reproduced" and len(judged) < len(outcomes):
-        verdict = "close"
+    if verdict in ("reproduced", "close") and 0 < len(judged) < len(outcomes):
+        verdict = "undecided"
     return Outcome(verdict, "; ".join(outcome.statistic for outcome in outcomes))
