@@ -103,12 +103,13 @@ def test_the_default_dtype_is_nobodys_business(method, restored_default):
     assert torch.equal(one.train()(x()), trained)
 
 
+@pytest.mark.parametrize("what", ["linear", "readout"])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("method", BY_ENGINE)
-def test_a_layer_that_is_exchanged_is_not_passed_over(method, training):
+def test_a_layer_that_is_exchanged_is_not_passed_over(method, training, what):
     of = network(method).train(training)
-    of.readout.linear = nn.Linear(of.readout.linear.in_features, 7)
-    with torch.no_grad(), pytest.raises(RuntimeError, match=r"readout.linear is not the layer that was there"):
+    setattr(of.readout if what == "linear" else of, what, nn.Linear(of.readout.linear.in_features, 7))
+    with torch.no_grad(), pytest.raises(RuntimeError, match=f"'{what}' is not the layer that was there"):
         of(x())
 
 

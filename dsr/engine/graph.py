@@ -50,7 +50,7 @@ class Engine(fx.Interpreter):
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
         super().__init__(fx.GraphModule(network, Tracer(first_layer).trace(network)))
         self.first_layer, self.compute = first_layer, compute
-        self.timing = timing(network)
+        self.timing, self.layers = timing(network), tuple(network.modules())
         self.drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules())
         self.timesteps, self.weights = self.timing.timesteps, self.timing.weights()
 
@@ -71,7 +71,7 @@ class Engine(fx.Interpreter):
 
     def has_pre_hooks(self) -> bool:
         """Whether something happens in front of a layer, as pruning does: engines read weights and call no layer."""
-        return any(module._forward_pre_hooks for module in self.module.modules())
+        return any(layer._forward_pre_hooks for layer in self.layers)
 
     def first(self, layer: nn.Module, x: Tensor) -> Any:
         """The layer that receives analog values: images `(B, C, H, W)` or frames `(T, B, C, H, W)`."""
@@ -179,12 +179,11 @@ class EngineNetwork(nn.Module):
             self.add_module(name, child)
         # hidden in tuples: registered, every parameter would have two names
         self._hidden, self._arguments = (network, training, inference), arguments
-        names = [str(node.target) for node in training.graph.nodes if node.op == "call_module"]
-        self._layers = tuple((name, self.get_submodule(name)) for name in names)
+        self._children = tuple((m._modules, name, child) for m in self.modules() for name, child in m.named_children())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, pickled or not, has engines of its own, made anew. `arguments` are those besides the network."""
-        own = {name: value for name, value in vars(self).items() if name not in ("_modules", "_hidden", "_layers")}
+        own = {name: value for name, value in vars(self).items() if name not in ("_modules", "_hidden", "_children")}
         return type(self), (self._hidden[0], *self._arguments), own
 
     @contextmanager
@@ -204,10 +203,10 @@ class EngineNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         network, training, inference = self._hidden
-        for name, layer in self._layers:
-            if self.get_submodule(name) is not layer:
+        for children, name, child in self._children:
+            if children.get(name) is not child:
                 raise RuntimeError(
-                    f"{name} is not the layer that was there when this network was wrapped: wrap it anew"
+                    f"{name!r} is not the layer that was there when the network was wrapped: wrap it anew"
                 )
         logits: Tensor
         if self.training:
