@@ -33,6 +33,7 @@ class Provenance:
     torch: str
     data_sha256: str
     data_source: str
+    kernels: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class Result:
     train_loss: float | None = None
     test_loss: float | None = None
     epochs: int | None = None
+    initial_threshold: float | None = None
     train_images: int | None = None
     test_images: int | None = None
     # network and synaptic operations, per image
@@ -69,6 +71,7 @@ class Result:
     firing_rate: float | None = None
     # training cost of this run alone; a parent's stands in the parent's row
     train_seconds: float | None = None
+    train_cpu_seconds: float | None = None
     train_step_ms: float | None = None
     train_step_ms_iqr: float | None = None
     test_images_per_second: float | None = None
@@ -78,6 +81,10 @@ class Result:
     other_load_cores: float | None = None
     train_joules: float | None = None
     train_joules_source: str | None = None
+    # SHA-256 of the trained weights, of the parent's weights that the run started from, and of its predictions
+    weights_sha256: str | None = None
+    parent_sha256: str | None = None
+    predictions_sha256: str | None = None
     provenance: Provenance
 
 
@@ -87,7 +94,16 @@ def row(result: Result) -> dict[str, Any]:
     return flat | flat.pop("provenance")
 
 
-LATER_COLUMNS = ("train_joules", "train_joules_source")
+LATER_COLUMNS = (
+    "train_joules",
+    "train_joules_source",
+    "initial_threshold",
+    "train_cpu_seconds",
+    "weights_sha256",
+    "parent_sha256",
+    "predictions_sha256",
+    "kernels",
+)
 """Columns that files written before them lack; there they are empty."""
 
 COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name for f in fields(Provenance)]
