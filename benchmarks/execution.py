@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ from benchmarks.provenance import Code, provenance
 from benchmarks.recipes import frames, resolve
 from benchmarks.record import Result, replacing, save
 from benchmarks.spec import OF_WHOLE_SETS, BadInput, Recipe, Run, one_line
+from benchmarks.start import set_start
 from benchmarks.synops import Counter, counting
 from benchmarks.training import Epoch, Trainer, Training
 
@@ -50,7 +51,7 @@ def execute(
     if taken := stops.take(run, results, sweep):
         return taken
     store.describe(place, run, sweep)
-    data, network, memory = _prepare(run, recipe, results)
+    data, network, memory, threshold = _prepare(run, recipe, results)
     source = provenance(data, code, team.size)
 
     training = train(run, recipe, network, data, place, Training(memory, dirty=source.dirty), on_epoch, team)
@@ -62,6 +63,7 @@ def execute(
     store.write_table(place / store.RATES, counter.rates())
     _save(network.state_dict(), place / store.NETWORK)
     result = outcome.result(run, recipe, data, network, training, (final, counter.per_image()), source)
+    result = replace(result, initial_threshold=threshold)
     neurobench.write(place, result, neurobench.static(network.state_dict()))
     save(result, place / store.RESULT)
     (place / store.CHECKPOINT).unlink(missing_ok=True)
@@ -72,13 +74,21 @@ def assist(run: Run, results: Path, team: Team) -> None:
     """Train along with the first process of a team, which records the run. A conversion it carries out alone."""
     recipe = resolve(run)
     if recipe.epochs:
-        data, network, memory = _prepare(run, recipe, results)
+        data, network, memory, _ = _prepare(run, recipe, results)
         trainer, training = _trainer(run, recipe, network, data, store.directory(results, run), Training(memory), team)
         trainer.run(training, lambda training: None)
 
 
-def _prepare(run: Run, recipe: Recipe, results: Path) -> tuple[Dataset, nn.Module, Memory]:
-    """The data, the network as it is before training, and the memory in use before there was one."""
+class Prepared(NamedTuple):
+    """Data, the network before training, the memory in use before it was built, and a threshold that was measured."""
+
+    data: Dataset
+    network: nn.Module
+    memory: Memory
+    threshold: float | None
+
+
+def _prepare(run: Run, recipe: Recipe, results: Path) -> Prepared:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     data = load(run.dataset, recipe, device, frames(run, recipe), whole=run.scale in OF_WHOLE_SETS)
@@ -88,7 +98,7 @@ def _prepare(run: Run, recipe: Recipe, results: Path) -> tuple[Dataset, nn.Modul
     if origin := parent(run):
         _same_data(run, origin, data, results)
         _hand_over(run, origin, recipe, network, data, store.directory(results, origin))
-    return data, network, memory
+    return Prepared(data, network, memory, set_start(run, recipe, network, data))
 
 
 def _same_data(run: Run, origin: Run, data: Dataset, results: Path) -> None:

@@ -19,6 +19,7 @@ MakeNorm = Callable[[Mapping[str, float]], Norm]
 Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
 HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
+Start = Callable[[nn.Module, nn.Module, Tensor, Tensor], float]
 MakeRecipe = Callable[[Run, Recipe], Recipe]
 
 
@@ -57,7 +58,8 @@ class Method:
     `wrap` may change how the finished network is run and differentiated; parameters and their names stay. What runs
     faster than its modules would may count its spikes itself (`benchmarks.tally.CountsItself`). `hand_over`
     gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
-    one time step at a time, so its parts see T = 1.
+    one time step at a time, so its parts see T = 1. `start` sets what a recipe with `start_like` leaves to the first
+    batch: it takes the network, that method's network of the same seed, images and labels, and returns the threshold.
 
     The last two are for methods from outside; those of this repository are in `benchmarks.recipes`. `recipe` makes of
     a run and DSR's recipe on CIFAR the one that the method would be published with, whatever the run's scale: the suite
@@ -72,5 +74,6 @@ class Method:
     wrap: Wrap = as_it_is
     hand_over: HandOver = parents_weights
     streams: bool = False
+    start: Start | None = None
     recipe: MakeRecipe = dsrs_recipe
     timeless: bool = False

@@ -10,6 +10,7 @@ from dsr.hybrid import ReLU, set_thresholds
 from dsr.neurons import IF, LIF
 from dsr.readout import Readout
 from dsr.representation import firing_rate, weighted_firing_rate
+from dsr.start import match_gradient
 
 __all__ = [
     "IF",
@@ -19,6 +20,7 @@ __all__ = [
     "Readout",
     "RepresentationSpace",
     "firing_rate",
+    "match_gradient",
     "set_thresholds",
     "weighted_firing_rate",
 ]

@@ -35,6 +35,7 @@ from benchmarks.recipes import resolve, timeless
 from benchmarks.regression.finding import Finding, verdict
 from benchmarks.regression.points import Point, Setting
 from benchmarks.spec import BadInput, Recipe, Run, Scale, one_line
+from benchmarks.start import set_start
 from benchmarks.training import Trainer, Training
 
 PART = "convergence"
@@ -107,6 +108,7 @@ def _trained(run: Run, epochs: int, data: Dataset) -> tuple[nn.Module, float | N
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(data.train.device)
     if ancestor := parent(run):
         _hand_over(run, recipe, network, _trained(ancestor, epochs, data)[0], data)
+    set_start(run, recipe, network, data)
     if recipe.epochs == 0:
         return network.eval(), None
     training = Training(Memory(idle=0))

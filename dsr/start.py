@@ -1,0 +1,64 @@
+"""Where thresholds start from: as low as the gradient of the first batch allows.
+
+Every current has passed a batch norm, so it is spread like N(0, 1) in any network, and all neurons start from one
+ceiling c of their representation: V for IF neurons, V tau / dt for LIF neurons. On its way back through a layer the
+gradient is multiplied by the share of open clamps and divided by the spread of what the layer emits. A low ceiling
+closes more clamps than it takes from the spread, so the gradient grows with every layer, and the thresholds' own
+gradients with it: the first steps then throw thresholds so far that layers fall silent. A high ceiling makes the levels
+coarse, and the gradient fades. With W the weight of the first layer and L the loss of the first batch, the start is the
+lowest c of `CEILINGS` with
+
+    |dL/dW| / |W|  <=  min(1, the same of the network with ReLU in place of neurons)
+
+or, if there is none, the c of the smallest gradient. The rule is ours; the released code starts from constants.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dsr.neurons import Neuron
+
+CEILINGS = tuple(2 ** (k / 8) for k in range(17))
+"""From 1, at which the clamp still leaves 34 % of N(0, 1) open, to 4."""
+
+
+def match_gradient(network: nn.Module, reference: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Set all thresholds of `network` by the rule above and return the first neuron's.
+
+    `images`, in the form that both networks take, and `labels` `(B,)` are the first batch; `reference` is the network
+    with ReLU. Event frames `(T, B, C, H, W)` are averaged for it. Neither network's statistics or gradients change.
+    """
+    still = images.mean(0, keepdim=True) if images.dim() == 5 else images
+    limit, found = min(1.0, first_gradient(reference, still, labels)), dict[float, float]()
+    for ceiling in CEILINGS:
+        set_ceilings(network, ceiling)
+        found[ceiling] = first_gradient(network, images, labels)
+        if found[ceiling] <= limit:
+            break
+    else:
+        set_ceilings(network, min(found, key=lambda c: found[c]))
+    return next(neuron.threshold.item() for neuron in network.modules() if isinstance(neuron, Neuron))
+
+
+def set_ceilings(network: nn.Module, ceiling: float) -> None:
+    """Every neuron's representation is at most `ceiling` from now on, in the unit of its currents."""
+    for neuron in network.modules():
+        if isinstance(neuron, Neuron):
+            with torch.no_grad():
+                neuron.threshold.fill_(ceiling * neuron.dynamics().dt / neuron.dynamics().tau)
+            neuron.project_threshold()
+
+
+def first_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """|dL/dW| / |W| of the first convolution's weight, cross-entropy, training mode; the network stays as it is."""
+    trial = copy.deepcopy(network).train()
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        F.cross_entropy(trial(images), labels).backward()
+    weight = next(module.weight for module in trial.modules() if isinstance(module, nn.Conv2d))
+    assert weight.grad is not None
+    return float(weight.grad.norm() / weight.norm())
