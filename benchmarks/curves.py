@@ -2,7 +2,7 @@
 
 `results/<sweep>-curves.csv` stands beside the sweep's rows and holds the curves of its finished runs, as far as they
 were trained where they were exported: key, epoch, seconds and joules of training so far, accuracy on the test split,
-training loss.
+training loss, core-seconds so far.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from benchmarks.identity import key
 from benchmarks.record import read_csv
 from benchmarks.spec import Run
 
-COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss")
-DECIMALS = {"train_seconds": 2, "train_joules": 1, "test_top1": 3, "train_loss": 4}
+COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss", "train_cpu_seconds")
+DECIMALS = {"train_seconds": 2, "train_cpu_seconds": 2, "train_joules": 1, "test_top1": 3, "train_loss": 4}
 
 
 def path_of(rows: Path) -> Path:

@@ -5,10 +5,11 @@
         curves.csv      one row per epoch
         checkpoint.pt   the whole state after the last epoch; gone when the run is done
         network.pt      the final weights
+        predictions.npz class and margin of every test image
         ledger.csv      synaptic operations per layer
         rates.csv       spikes per layer and time step
         neurobench.json the run in NeuroBench's terms
-        stops.json      a conversion: accuracy and operations after fewer steps too
+        stops.json      a conversion: accuracy and operations after fewer steps too, and predictions-Tn.npz
         result.json     written last: the run has ended
         log.txt         what the run's process printed
 
@@ -34,6 +35,7 @@ from benchmarks.spec import BadInput, Recipe, Run
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
 QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
 LEDGER, RATES, NEUROBENCH = "ledger.csv", "rates.csv", "neurobench.json"
+PREDICTIONS = "predictions.npz"
 STOPS, RESULT, LOG = "stops.json", "result.json", "log.txt"
 LAYERS = "-layers.csv"
 BESIDE = (LAYERS, "-curves.csv")
