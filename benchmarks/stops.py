@@ -161,7 +161,7 @@ def take(run: Run, results: Path, sweep: str | None) -> Result | None:
     """
     for longer in _longer(run):
         source, origin = store.result(results, longer), store.directory(results, longer)
-        if not source or source.status != "done" or not (origin / store.STOPS).exists():
+        if not source or not store.is_done(results, longer) or not (origin / store.STOPS).exists():
             continue  # what was taken itself has no stops
         for stop in json.loads((origin / store.STOPS).read_text()):
             if stop["timesteps"] == run.timesteps:
