@@ -42,11 +42,7 @@ class _LIF(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, of: Dynamics, compiled: Compiled | None) -> Tensor:
-        kernels: Any = None
-        if x.is_cuda and x.dtype != torch.float64:  # Triton's kernels work in float32
-            kernels = _triton()
-        elif x.device.type == "cpu" and x.dtype == torch.float32:
-            kernels = compiled
+        kernels = kernels_for(x, compiled)
         membranes, spikes = kernels.forward(x, of) if kernels else _forward(x, of)
         ctx.save_for_backward(membranes)
         ctx.of, ctx.kernels = of, kernels
@@ -58,6 +54,13 @@ class _LIF(torch.autograd.Function):
         (membranes,) = ctx.saved_tensors
         backward = ctx.kernels.backward if ctx.kernels else _backward
         return backward(grad.contiguous(), membranes, ctx.of), None, None
+
+
+def kernels_for(x: Tensor, compiled: Compiled | None) -> Any:
+    """What carries neurons out on such currents: Triton's kernels, the compiled ones, or None where torch does."""
+    if x.is_cuda:
+        return _triton() if x.dtype != torch.float64 else None  # Triton's kernels work in float32
+    return compiled if x.device.type == "cpu" and x.dtype == torch.float32 else None
 
 
 def _forward(x: Tensor, of: Dynamics) -> tuple[Tensor, Tensor]:

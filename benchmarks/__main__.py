@@ -73,9 +73,12 @@ def list_() -> None:
 def export(
     name: Annotated[str, typer.Argument(help="Which sweep.")],
     scale: ScaleOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let results take the place of committed rows that contradict them.")
+    ] = False,
 ) -> None:
     """Write what the run directories hold of a sweep to its CSV."""
-    raise typer.Exit(commands.export(console, name, scale))
+    raise typer.Exit(commands.export(console, name, scale, replace))
 
 
 @app.command()

@@ -105,15 +105,18 @@ def _run(console: Console, work: Plan, results: Path, name: str) -> dict[Run, St
     return {run: result.status for run, result in zip(work.missing, ended, strict=True) if result.status != "done"}
 
 
-def _export(console: Console, name: str, runs: list[Run], scale: Scale, results: Path) -> int:
-    done = exporting.export(name, runs, scale, results)
+def _export(console: Console, name: str, runs: list[Run], scale: Scale, results: Path, replace: bool = False) -> int:
+    """How many results were not exported; each is kept in its directory, and a line says why."""
+    done = exporting.export(name, runs, scale, results, replace)
     if done.stale:
         console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
     if done.dirty:
         console.print(
             f" [yellow]rows[/]   {done.dirty} not exported: their code was not committed when they ran", highlight=False
         )
-    return done.dirty
+    for line in (*done.changes, *done.refused):
+        console.print(f" [yellow]rows[/]   {escape(line)}", highlight=False, soft_wrap=True)
+    return done.dirty + len(done.refused)
 
 
 def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
@@ -129,13 +132,13 @@ def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
     console.print(f" rows   {path}\n page   {page}", highlight=False)
 
 
-def export(console: Console, name: str, scale: str | None) -> int:
+def export(console: Console, name: str, scale: str | None, replace: bool) -> int:
     """Export without running. Without a scale: every scale there are runs of."""
     grid = named_sweep(name, None, None, None, None)
     results = store.results_root()
     left_out = 0
     for found in [chosen_scale(scale, grid, console)] if scale else grid.networks:
-        left_out += _export(console, name, grid.runs(found), found, results)  # type: ignore[arg-type]
+        left_out += _export(console, name, grid.runs(found), found, results, replace)  # type: ignore[arg-type]
         path = exporting.path_of(name, found, results)  # type: ignore[arg-type]
         console.print(f" rows   {path if path.exists() else f'none at scale {found}'}", highlight=False)
     return 1 if left_out else 0

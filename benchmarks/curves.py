@@ -2,23 +2,21 @@
 
 `results/<sweep>-curves.csv` stands beside the sweep's rows and holds the curves of its finished runs, as far as they
 were trained where they were exported: key, epoch, seconds and joules of training so far, accuracy on the test split,
-training loss.
+training loss, core-seconds so far.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from benchmarks import store
-from benchmarks.identity import key
 from benchmarks.record import read_csv
-from benchmarks.spec import Run
 
-COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss")
-DECIMALS = {"train_seconds": 2, "train_joules": 1, "test_top1": 3, "train_loss": 4}
+COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss", "train_cpu_seconds")
+DECIMALS = {"train_seconds": 2, "train_cpu_seconds": 2, "train_joules": 1, "test_top1": 3, "train_loss": 4}
 
 
 def path_of(rows: Path) -> Path:
@@ -26,21 +24,34 @@ def path_of(rows: Path) -> Path:
     return rows.with_name(f"{rows.stem}-curves.csv")
 
 
-def export(rows: Path, runs: Iterable[Run], wanted: Collection[str], results: Path) -> None:
-    """Bring the curves beside `rows` up to date: of runs with the `wanted` keys, what was there and what is here."""
-    path = path_of(rows)
-    kept: dict[str, list[dict[str, str]]] = {}
+def read(path: Path) -> dict[str, list[dict[str, str]]]:
+    """The lines of a file by their run's key; none where there is no file."""
+    found: dict[str, list[dict[str, str]]] = {}
     for line in read_csv(path) if path.exists() else []:
-        if line["key"] in wanted:
-            kept.setdefault(line["key"], []).append(line)
-    for run in runs:
-        if (name := key(run)) in wanted and (here := _curve(store.directory(results, run) / store.CURVES, name)):
-            kept[name] = here
-    if kept or path.exists():
-        _write([line for name in wanted for line in kept.get(name, [])], path)
+        found.setdefault(line["key"], []).append(line)
+    return found
 
 
-def _curve(path: Path, name: str) -> list[dict[str, str]]:
+def write(
+    path: Path,
+    keys: Iterable[str],
+    measured: Mapping[str, list[dict[str, str]]],
+    replaced: Collection[str] = (),
+) -> None:
+    """Write the curves of these runs, in their order: as `measured` on this disk, or else as they stand in the file.
+
+    Of `replaced` runs nothing stays that stands in the file.
+    """
+    old = read(path)
+    kept = {key: lines for key, lines in old.items() if key not in replaced}
+    lines = [line for key in keys for line in measured.get(key) or kept.get(key, [])]
+    if lines or path.exists():
+        _write(lines, path)
+
+
+def rows_of(place: Path, name: str) -> list[dict[str, str]]:
+    """The curve in a run's directory; none where nothing was trained."""
+    path = place / store.CURVES
     if not path.exists():
         return []
     return [{"key": name} | {c: _short(c, line.get(c) or "") for c in COLUMNS[1:]} for line in read_csv(path)]

@@ -81,6 +81,7 @@ class Display:
         mark = "[green]✓[/]" if result.status == "done" else "[red]✗[/]"
         why = escape(result.reason or "")  # whatever an exception says: brackets are no mark-up
         text = f"{result.top1:6.2f} %" if result.top1 is not None else f"[red]{result.status}[/]: {why}"
+        text += f"  [yellow]{why}[/]" if why and result.status == "done" else ""
         count = f"{self.done:>{len(str(self.total))}}/{self.total}"
         self._say(f" {mark} {count}  {_short(run):<24} {text}  [dim]{duration(seconds)}[/]")
 

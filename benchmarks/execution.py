@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from benchmarks import neurobench, outcome, stops, store
+from benchmarks import digests, neurobench, outcome, predictions, silence, stops, store
 from benchmarks.data import Dataset, evaluation_batches, load, to_measure
 from benchmarks.evaluation import Evaluation, evaluate
 from benchmarks.identity import parent
 from benchmarks.metering import Memory, idle_memory
-from benchmarks.methods import named
+from benchmarks.methods import kernels_of, named
 from benchmarks.networks import build
 from benchmarks.processes import ALONE, Team
 from benchmarks.provenance import Code, provenance
@@ -51,18 +51,26 @@ def execute(
     if taken := stops.take(run, results, sweep):
         return taken
     store.describe(place, run, sweep)
-    data, network, memory, threshold = _prepare(run, recipe, results)
+    data, network, memory, origin, threshold = _prepare(run, recipe, results)
     source = provenance(data, code, team.size)
 
-    training = train(run, recipe, network, data, place, Training(memory, dirty=source.dirty), on_epoch, team)
-    source = replace(source, dirty=training.dirty)
+    begun = Training(memory, dirty=source.dirty, parent_sha256=origin)
+    training = train(run, recipe, network, data, place, begun, on_epoch, team)
     network.eval()
-    final, counter = _measure(run, network, data, place, on_images)
+    source = replace(source, dirty=training.dirty, kernels=kernels_of(network, data.example))
+    final, counter = _measure(run, network, data, place, origin, on_images)
 
     store.write_table(place / store.LEDGER, counter.ledger())
     store.write_table(place / store.RATES, counter.rates())
     _save(network.state_dict(), place / store.NETWORK)
-    result = outcome.result(run, recipe, data, network, training, (final, counter.per_image()), source)
+    identities = {
+        "weights_sha256": digests.of_state(network.state_dict()),
+        "parent_sha256": origin,
+        "predictions_sha256": _keep(final, place),
+    }
+    silent = silence.mention(run, place, results)
+    measured = final, counter.per_image()
+    result = outcome.result(run, recipe, data, network, training, measured, source, identities, silent)
     result = replace(result, initial_threshold=threshold)
     neurobench.write(place, result, neurobench.static(network.state_dict()))
     save(result, place / store.RESULT)
@@ -74,17 +82,27 @@ def assist(run: Run, results: Path, team: Team) -> None:
     """Train along with the first process of a team, which records the run. A conversion it carries out alone."""
     recipe = resolve(run)
     if recipe.epochs:
-        data, network, memory, _ = _prepare(run, recipe, results)
-        trainer, training = _trainer(run, recipe, network, data, store.directory(results, run), Training(memory), team)
+        data, network, memory, origin, _ = _prepare(run, recipe, results)
+        begun = Training(memory, parent_sha256=origin)
+        trainer, training = _trainer(run, recipe, network, data, store.directory(results, run), begun, team)
         trainer.run(training, lambda training: None)
 
 
+def _keep(final: Evaluation, place: Path) -> str:
+    """Write what was predicted for every test image; returns its digest."""
+    assert final.predictions is not None
+    return predictions.write(final.predictions, place / store.PREDICTIONS)
+
+
 class Prepared(NamedTuple):
-    """Data, the network before training, the memory in use before it was built, and a threshold that was measured."""
+    """Data, the network before training, the memory in use before it was built, the digest of the parent's weights
+    and the threshold that the first batch has set; None where there is no parent, or no such threshold.
+    """
 
     data: Dataset
     network: nn.Module
     memory: Memory
+    parent_sha256: str | None
     threshold: float | None
 
 
@@ -95,10 +113,11 @@ def _prepare(run: Run, recipe: Recipe, results: Path) -> Prepared:
     memory = idle_memory(device)
     torch.manual_seed(run.seed)
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(device)
-    if origin := parent(run):
+    origin, given = parent(run), None
+    if origin:
         _same_data(run, origin, data, results)
-        _hand_over(run, origin, recipe, network, data, store.directory(results, origin))
-    return Prepared(data, network, memory, set_start(run, recipe, network, data))
+        given = _hand_over(run, origin, recipe, network, data, store.directory(results, origin))
+    return Prepared(data, network, memory, given, set_start(run, recipe, network, data))
 
 
 def _same_data(run: Run, origin: Run, data: Dataset, results: Path) -> None:
@@ -115,29 +134,34 @@ def _others(seen: str, data: Dataset, place: Path) -> str:
     return f"{there}: remove {place}, or let DSR_DATA name those data"
 
 
-def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: Dataset, trained: Path) -> None:
+def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: Dataset, trained: Path) -> str:
     """Give the network what its trained parent has; what has to be measured for that is measured on training images.
 
-    On test images where the recipe says so: one published recipe does, and its name in the tables too.
+    On test images where the recipe says so: one published recipe does, and its name in the tables too. Returns the
+    digest of the parent's weights.
     """
     device = data.train.device
     ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, resolve(origin)).to(device)
-    ancestor.load_state_dict(_weights(trained / store.NETWORK, device))
+    weights = _weights(trained / store.NETWORK, device)
+    ancestor.load_state_dict(weights)
     wanted = int(recipe.conversion.get("images", 1))
     split = data.test if recipe.conversion.get("test_images") else to_measure(data, recipe, wanted)
     images, _ = next(evaluation_batches(split, data, wanted))
     named(run.method).hand_over(network, ancestor.eval(), images, recipe)
+    return digests.of_state(weights)
 
 
 def _trainer(
-    run: Run, recipe: Recipe, network: nn.Module, data: Dataset, place: Path, training: Training, team: Team
+    run: Run, recipe: Recipe, network: nn.Module, data: Dataset, place: Path, begun: Training, team: Team
 ) -> tuple[Trainer, Training]:
     """A trainer at the checkpoint, if there is one."""
+    training = begun
     trainer = Trainer(network, data, recipe, run.seed, run.timesteps, team)
-    if saved := _half_done(place, data, data.train.device):
+    if saved := _half_done(place, data, data.train.device, training.parent_sha256):
         idle, dirty = training.memory.idle, training.dirty
         training = trainer.restore(saved)
         training.memory.idle, training.dirty = idle, training.dirty or dirty
+        training.parent_sha256 = begun.parent_sha256
     return trainer, training
 
 
@@ -157,7 +181,8 @@ def train(
     trainer, training = _trainer(run, recipe, network, data, place, training, team)
 
     def after_epoch(training: Training) -> None:
-        _save({**trainer.state(training), "data_sha256": data.sha256}, place / store.CHECKPOINT)
+        made_of = {"data_sha256": data.sha256, "parent_sha256": training.parent_sha256}
+        _save({**trainer.state(training), **made_of}, place / store.CHECKPOINT)
         store.write_table(place / store.CURVES, training.epochs)
         on_epoch(training.epochs[-1])
 
@@ -166,15 +191,15 @@ def train(
 
 
 def _measure(
-    run: Run, network: nn.Module, data: Dataset, place: Path, on_images: OnImages
+    run: Run, network: nn.Module, data: Dataset, place: Path, origin: str | None, on_images: OnImages
 ) -> tuple[Evaluation, Counter]:
     """Accuracy, speed and synaptic operations over the whole test split.
 
     Counting does not run while speed is taken. A network that is simulated step by step runs once, and has no speed.
     """
     if hasattr(network, "trajectory"):
-        return _simulate(run, network, data, place, on_images)
-    speed = evaluate(network, data.test, data, run.timesteps)
+        return _simulate(run, network, data, place, origin, on_images)
+    speed = evaluate(network, data.test, data, run.timesteps, predict=True)
     with counting(network, data.example, run.timesteps) as counter:
         counted = evaluate(network, data.test, data, run.timesteps)
     # nothing but a GPU's choice of kernels may move an image
@@ -185,13 +210,13 @@ def _measure(
 
 
 def _simulate(
-    run: Run, network: nn.Module, data: Dataset, place: Path, on_images: OnImages
+    run: Run, network: nn.Module, data: Dataset, place: Path, origin: str | None, on_images: OnImages
 ) -> tuple[Evaluation, Counter]:
     """The same for a network that is simulated step by step, with a stop at every step count that it passes."""
-    saved = _half_done(place, data, torch.device("cpu"))
+    saved = _half_done(place, data, torch.device("cpu"), origin)
 
     def keep(sums: dict[str, Any]) -> None:
-        _save({**sums, "data_sha256": data.sha256}, place / store.CHECKPOINT)
+        _save({**sums, "data_sha256": data.sha256, "parent_sha256": origin}, place / store.CHECKPOINT)
         on_images(sums["images"], len(data.test.labels))
 
     found = stops.simulate(network, data, stops.stops_of(run), saved, keep)
@@ -199,10 +224,11 @@ def _simulate(
     return stops.evaluation(found[-1]), found[-1].counter
 
 
-def _half_done(place: Path, data: Dataset, device: torch.device) -> dict[str, Any] | None:
-    """The checkpoint, None where there is none. A damaged one is none: the log says so, and the run begins anew.
+def _half_done(place: Path, data: Dataset, device: torch.device, origin: str | None) -> dict[str, Any] | None:
+    """The checkpoint, None where there is none. Raises BadInput for one of other data.
 
-    Raises BadInput for one of other data.
+    A damaged one is none, and so is one that started from other weights than `origin`, the digest of the parent's: the
+    log says so, and the run begins anew.
     """
     path = place / store.CHECKPOINT
     if not path.exists():
@@ -215,6 +241,9 @@ def _half_done(place: Path, data: Dataset, device: torch.device) -> dict[str, An
     seen = saved.pop("data_sha256", data.sha256)  # older ones do not say
     if seen != data.sha256:
         raise BadInput(f"half done on {_others(seen, data, place)}")
+    if saved.pop("parent_sha256", origin) != origin:
+        print(f"{path} started from other weights than its parent has now: the run begins anew", flush=True)
+        return None
     return saved
 
 

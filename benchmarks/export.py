@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks import curves, layers, store
-from benchmarks.identity import in_order, key, parent
-from benchmarks.record import read_csv, row, write_csv
+from benchmarks import curves, exhibits, layers, store
+from benchmarks.contents import Row
+from benchmarks.fresh import Fresh, Lines, Tables, collect, judge, named
+from benchmarks.identity import in_order, key
+from benchmarks.record import read_csv, write_csv
 from benchmarks.spec import BadInput, Run, Scale
 from benchmarks.sweeps import SWEEPS
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written where, and what was left out because its code was not committed or its recipe has changed."""
+    """What was written where, and what was left out because its code was not committed or its recipe has changed.
+
+    `refused`: a line for every result that is not exported for another reason, a committed row that contradicts it
+    above all. `changes`: a line for every committed row that was replaced, or taken out because it descends from one.
+    """
 
     path: Path
     rows: int
     dirty: int
     stale: int
+    refused: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 def path_of(sweep: str, scale: Scale, results: Path) -> Path:
@@ -29,46 +37,72 @@ def path_of(sweep: str, scale: Scale, results: Path) -> Path:
     return results / "smoke" / f"{sweep}.csv" if scale == "smoke" else results / f"{sweep}.csv"
 
 
-def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Exported:
+def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path, replace: bool = False) -> Exported:
     """Merge these runs' results into the sweep's CSVs, and rows of theirs that another sweep's CSV has.
 
-    Rows from a dirty tree stay out, unless they are smoke.
+    Rows from a dirty tree stay out, unless they are smoke. `replace`: a result that contradicts a committed row takes
+    its place in every file, and rows that descend from the old one leave.
     """
-    path = path_of(sweep, scale, results)
+    path, ordered = path_of(sweep, scale, results), in_order(runs)
+    fresh = collect(ordered, scale, results)
+    committed: Tables = {} if scale == "smoke" else store.tables(results)
+    judge(fresh, committed, sweep, replace)
+    elsewhere = {} if scale == "smoke" else store.committed(results, fresh.replaced)
     old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
-    kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
-    dirty, measured, fresh = 0, dict[str, list[layers.LayerRow]](), []
-    elsewhere = store.committed(results)
-    for run in in_order(runs):
-        result = store.result(results, run)
-        if result is None:
-            if found := elsewhere.get(key(run)):
-                kept.setdefault(found["key"], found)
-            continue
-        if scale != "smoke" and _is_dirty(run, results):
-            dirty += 1
-        elif result.status == "done" or result.key not in kept or kept[result.key]["status"] != "done":
-            kept[result.key] = row(result)
-            if result.status == "done":
-                measured[result.key] = layers.rows_of(store.directory(results, run), result.key)
-            fresh.append(run)
+    kept = _merged(old, map(key, ordered), fresh, elsewhere)
+    others = [other for other in committed if other != path]
     if kept or old:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows = sorted(kept.values(), key=lambda found: _place(found, sweep))
-        write_csv(rows, path)
-        layers.write(layers.path_of(path), (found["key"] for found in rows), measured)
-        curves.export(path, fresh, [found["key"] for found in rows if found["status"] == "done"], results)
-    return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
+        _write(path, sorted(kept.values(), key=lambda found: _place(found, sweep)), fresh, others)
+    for other in others:
+        if any(found["key"] in fresh.replaced or found["key"] in fresh.out for found in committed[other]):
+            _write(other, _mended(committed[other], fresh), fresh, [])
+    if scale != "smoke":
+        exhibits.update(fresh.places, store.committed(results), results)
+    changes = (*fresh.replaced.values(), *(f"{named(found)} ({k}) taken out" for k, found in fresh.out.items()))
+    gone = len(old.keys() - kept.keys() - fresh.out.keys())
+    return Exported(path, len(kept), fresh.dirty, gone, tuple(fresh.refused.values()), changes)
 
 
-def _is_dirty(run: Run, results: Path) -> bool:
-    """Whether code that was not committed has made the result, or that of a parent which is here."""
-    found, origin = store.result(results, run), parent(run)
-    made = found.provenance if found else None
-    return bool(made and (made.dirty or made.commit == "unknown")) or bool(origin and _is_dirty(origin, results))
+def _merged(old: Mapping[str, Row], names: Iterable[str], fresh: Fresh, elsewhere: Mapping[str, Row]) -> dict[str, Row]:
+    """The rows of a sweep's file by key: a finished row before one that failed, what is here before what is not."""
+    kept = {name: found for name, found in old.items() if name not in fresh.out and _is_current(found)}
+    allowed = fresh.allowed()
+    for name in names:
+        here, there = allowed.get(name), elsewhere.get(name)
+        if here and (here["status"] == "done" or name not in kept or kept[name]["status"] != "done"):
+            kept[name] = here
+        if there and name not in fresh.out and (name not in kept or kept[name]["status"] != "done"):
+            kept[name] = there
+    return kept
 
 
-def _is_current(found: dict[str, str]) -> bool:
+def _mended(rows: Sequence[Row], fresh: Fresh) -> list[Row]:
+    """Another sweep's rows, those that are replaced and those that leave."""
+    staying = (found for found in rows if found["key"] not in fresh.out)
+    return [fresh.rows[found["key"]] if found["key"] in fresh.replaced else found for found in staying]
+
+
+def _write(path: Path, rows: Sequence[Row], fresh: Fresh, others: Sequence[Path]) -> None:
+    """Rows with layers and curves: as they are here, else as in the files beside, else as in other sweeps'."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(map(dict, rows), path)
+    keys = [found["key"] for found in rows if found["status"] == "done"]
+    for beside in (layers, curves):
+        measured = fresh.layers if beside is layers else fresh.curves
+        target = beside.path_of(path)
+        known = measured | _borrowed(beside.read, target, map(beside.path_of, others), {*keys} - fresh.places.keys())
+        beside.write(target, keys, known, fresh.replaced)
+
+
+def _borrowed(read: Callable[[Path], Mapping[str, Any]], target: Path, others: Iterable[Path], keys: set[str]) -> Lines:
+    """What other sweeps' files say of runs that the target knows nothing of."""
+    missing, found = keys - read(target).keys(), Lines()
+    for other in others if missing else ():
+        found |= {name: lines for name, lines in read(other).items() if name in missing and name not in found}
+    return found
+
+
+def _is_current(found: Row) -> bool:
     """Whether a run of that description would still be the same experiment today.
 
     Of a method that is not here, as a plug-in may be that is not loaded, nobody can tell: its rows stay.
@@ -79,7 +113,7 @@ def _is_current(found: dict[str, str]) -> bool:
         found["method"],
         int(found["timesteps"]),
         int(found["seed"]),
-        found["scale"],  # type: ignore[arg-type]
+        found["scale"],
     )
     try:
         return found["scale"] in get_args(Scale) and key(run) == found["key"]
@@ -87,7 +121,7 @@ def _is_current(found: dict[str, str]) -> bool:
         return True
 
 
-def _place(found: dict[str, Any], sweep: str) -> tuple[Any, ...]:
+def _place(found: Row, sweep: str) -> tuple[Any, ...]:
     """Rows stand in the order of the sweep's methods, so that a diff shows what is new."""
     order = list(SWEEPS[sweep].methods) if sweep in SWEEPS else []
     method = found["method"]

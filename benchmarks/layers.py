@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -74,12 +74,24 @@ def _mean(total: str, images: int) -> str:
     return repr(int(total) / images) if total else ""
 
 
-def write(path: Path, keys: Iterable[str], measured: Mapping[str, list[LayerRow]]) -> None:
-    """Write the rows of these runs, in their order: as `measured` on this disk, or else as they stand in the file."""
-    old: dict[str, list[LayerRow]] = {}
+def read(path: Path) -> dict[str, list[LayerRow]]:
+    """The rows of a file by their run's key; none where there is no file."""
+    found: dict[str, list[LayerRow]] = {}
     for line in read_csv(path) if path.exists() else []:
-        old.setdefault(line["key"], []).append(LayerRow(**{name: line.get(name) or "" for name in COLUMNS}))
-    rows = [row for key in keys for row in measured.get(key) or old.get(key, [])]
+        found.setdefault(line["key"], []).append(LayerRow(**{name: line.get(name) or "" for name in COLUMNS}))
+    return found
+
+
+def write(
+    path: Path, keys: Iterable[str], measured: Mapping[str, list[LayerRow]], replaced: Collection[str] = ()
+) -> None:
+    """Write the rows of these runs, in their order: as `measured` on this disk, or else as they stand in the file.
+
+    Of `replaced` runs nothing stays that stands in the file.
+    """
+    old = read(path)
+    kept = {key: rows for key, rows in old.items() if key not in replaced}
+    rows = [row for key in keys for row in measured.get(key) or kept.get(key, [])]
     if not rows and not old:
         return
     partial = path.with_name(f".{path.name}.{os.getpid()}")

@@ -2,6 +2,7 @@
 
 `train_step_ms`: forward, backward and update of one batch, synchronised, without loading the batch; the first steps of
 a process are warm-up and left out. `train_seconds`: whole epochs, loading included, evaluation excluded.
+`train_cpu_seconds`: user and system time over the same span, of all processes that trained and of their decoders.
 Peak memory: highest resident size of the process (CPU) or highest allocation (GPU) during one whole step.
 `other_load_cores`: how many cores other processes kept busy meanwhile; above 0.25 a timing is marked in tables.
 """
@@ -149,13 +150,13 @@ class OtherLoad:
 
     wall: float = field(default_factory=time.perf_counter)
     busy: float | None = field(default_factory=lambda: _busy_seconds())
-    own: float = field(default_factory=lambda: _own_seconds())
+    own: float = field(default_factory=lambda: cpu_seconds())
 
     def cores(self) -> float | None:
         busy = _busy_seconds()
         if busy is None or self.busy is None:
             return None
-        own = _own_seconds() - self.own
+        own = cpu_seconds() - self.own
         return max(0.0, (busy - self.busy - own) / self.seconds())
 
     def seconds(self) -> float:
@@ -163,9 +164,10 @@ class OtherLoad:
         return time.perf_counter() - self.wall
 
 
-def _own_seconds() -> float:
-    """CPU seconds of this process and of those that it started and that have ended, such as an epoch's decoders."""
-    return sum(os.times()[:4])
+def cpu_seconds() -> float:
+    """User and system seconds of this process and of those that it started and that have ended, as decoders have."""
+    own, ended = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
 
 
 def _busy_seconds() -> float | None:

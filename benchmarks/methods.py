@@ -203,3 +203,19 @@ def kernels_for() -> str:
 def kernels_missing() -> str:
     """Why DSR's compiled kernels cannot be used here; empty when they can."""
     return dsr.engine.kernels.reason()
+
+
+def kernels_of(network: nn.Module, example: Tensor) -> str:
+    """What carries the neurons of a network in evaluation mode out on inputs like `example`: compiled, Triton, torch.
+
+    A method that brings neurons of its own is taken to run in torch.
+    """
+    if isinstance(network, dsr.engine.graph.EngineNetwork):
+        fast = dsr.dynamics.is_fused(example) if example.is_cuda else network.is_packed(example)
+    elif isinstance(network, baselines.conversion.Converted):
+        fast = network.program(example) is not None
+    else:
+        neurons = [module for module in network.modules() if isinstance(module, baselines.stbp.LIF)]
+        fast = any(baselines.stbp.kernels_for(example, neuron.compiled) for neuron in neurons)
+    compiled = f"compiled ({kernels_for()})" if kernels_for() else "compiled"
+    return "torch" if not fast else "Triton" if example.is_cuda else compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -23,14 +24,18 @@ def result(
     training: Training,
     measured: tuple[Evaluation, SynOps],
     source: Provenance,
+    digests: Mapping[str, Any],
+    reason: str | None,
 ) -> Result:
-    """All fields of a run that has ended well."""
+    """All fields of a run that has ended well; `reason`: what is to be noticed about it all the same."""
     final, operations = measured
     return Result(
         **_identity(run),
         **_accuracy(training, final, recipe, data),
         **_operations(network, operations),
         **_cost(training, final),
+        **digests,
+        reason=reason,
         provenance=source,
     )
 
@@ -69,6 +74,7 @@ def _cost(training: Training, final: Evaluation) -> dict[str, Any]:
     last = training.epochs[-1] if training.epochs else None
     return {
         "train_seconds": last.train_seconds if last else 0.0,
+        "train_cpu_seconds": last.train_cpu_seconds if last else 0.0,
         "train_step_ms": last.train_step_ms if last else None,
         "train_step_ms_iqr": last.train_step_ms_iqr if last else None,
         "test_images_per_second": final.images_per_second,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ class Plan:
     """`runs`: all, parents first. `committed`: keys that only a CSV file knows. `missing`: what has to be run here."""
 
     runs: list[Run]
-    committed: dict[str, dict[str, str]]
+    committed: dict[str, Mapping[str, str]]
     missing: list[Run]
     resumable: list[Run]
 

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks import neurobench, store
+from benchmarks import neurobench, predictions, silence, store
 from benchmarks.data import Dataset, evaluation_batches
 from benchmarks.evaluation import Evaluation
 from benchmarks.identity import key
 from benchmarks.ledger import LedgerRow, RateRow
+from benchmarks.predictions import Predictions, joined, put
 from benchmarks.recipes import GRID, anytime, resolve
 from benchmarks.record import Result, read_csv, save, write_whole
 from benchmarks.spec import Run
@@ -65,17 +66,19 @@ class Stop:
     top1: float
     loss: float
     counter: Counter
+    predictions: Predictions
 
 
 @dataclass
 class Sums:
-    """Over the images seen so far, one entry per stop."""
+    """Over the images seen so far, one entry per stop; `predictions`: empty while none has been seen."""
 
     stops: list[int]
     images: int = 0
     correct: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     tallies: list[Tally] = field(default_factory=list)
+    predictions: list[Predictions] = field(default_factory=list)
 
 
 def stops_of(run: Run) -> list[int]:
@@ -93,8 +96,9 @@ def simulate(
     """
     zero = [0] * len(stops)
     sums = Sums(stops, 0, zero.copy(), [0.0] * len(stops), [Tally(steps) for steps in stops])
-    if saved and saved["stops"] == stops and "tallies" in saved:
-        sums = Sums(**saved | {"tallies": [Tally(**tally) for tally in saved["tallies"]]})
+    if saved and saved["stops"] == stops and "predictions" in saved:
+        parts = {"tallies": Tally, "predictions": Predictions}
+        sums = Sums(**saved | {name: [part(**one) for one in saved[name]] for name, part in parts.items()})
     for number, (images, labels) in enumerate(evaluation_batches(data.test, data, IMAGES)):
         if number * IMAGES >= sums.images:
             _add(sums, network, images, labels)  # type: ignore[arg-type]
@@ -104,14 +108,17 @@ def simulate(
 
 
 def _add(sums: Sums, network: Simulated, images: Tensor, labels: Tensor) -> None:
-    given = {INPUT: of_input(images)[0]}
+    given, found = {INPUT: of_input(images)[0]}, list[Predictions]()
     for at, passed in enumerate(network.trajectory(images, sums.stops)):
-        sums.correct[at] += int((passed.logits.argmax(1) == labels).sum())
+        found.append(predictions.of(passed.logits, labels))
+        sums.correct[at] += int(found[at].correct.sum())
         sums.loss[at] += float(F.cross_entropy(passed.logits, labels, reduction="sum").double())
         tally = sums.tallies[at]
         tally.images += len(labels)
         _add_up(tally.by_pixel, {**passed.emitted, **passed.pooled, **given})
         _add_up(tally.by_step, passed.by_step)
+    before = [[one] for one in sums.predictions] or [[] for _ in found]
+    sums.predictions = [joined([*seen, now]) for seen, now in zip(before, found, strict=True)]
     sums.images += len(labels)
 
 
@@ -122,18 +129,24 @@ def _add_up(totals: dict[str, Tensor], counts: Mapping[str, Tensor]) -> None:
 
 def _read(sums: Sums, at: int, found: Structure, inputs: int) -> Stop:
     top1, loss = 100.0 * sums.correct[at] / sums.images, sums.loss[at] / sums.images
-    return Stop(sums.stops[at], top1, loss, Counter(found, sums.tallies[at], inputs))
+    return Stop(sums.stops[at], top1, loss, Counter(found, sums.tallies[at], inputs), sums.predictions[at])
 
 
 def evaluation(stop: Stop) -> Evaluation:
     """Accuracy without a speed: operations were counted all the while."""
-    return Evaluation(stop.loss, stop.top1, None)
+    return Evaluation(stop.loss, stop.top1, None, stop.predictions)
 
 
 def write(stops: list[Stop], place: Path) -> None:
-    """Keep all stops in the run's directory."""
+    """Keep all stops in the run's directory; the last one's predictions are the run's own."""
+    for stop in stops[:-1]:
+        predictions.write(stop.predictions, _predicted(place, stop.timesteps))
     text = json.dumps([_record(stop) for stop in stops], indent=1)
     write_whole(place / store.STOPS, text + "\n")
+
+
+def _predicted(place: Path, timesteps: int) -> Path:
+    return place / f"predictions-T{timesteps}.npz"
 
 
 def _record(stop: Stop) -> dict[str, Any]:
@@ -148,18 +161,26 @@ def take(run: Run, results: Path, sweep: str | None) -> Result | None:
     """
     for longer in _longer(run):
         source, origin = store.result(results, longer), store.directory(results, longer)
-        if not source or source.status != "done" or not (origin / store.STOPS).exists():
+        if not source or not store.is_done(results, longer) or not (origin / store.STOPS).exists():
             continue  # what was taken itself has no stops
         for stop in json.loads((origin / store.STOPS).read_text()):
             if stop["timesteps"] == run.timesteps:
                 store.describe(place := store.directory(results, run), run, sweep)
                 _take_counts(stop, origin, place)
                 measured = {"top1": stop["top1"], "test_loss": stop["loss"], **stop["operations"]}
+                measured["predictions_sha256"] = _take_predictions(run, origin, place)
+                measured["reason"] = silence.mention(run, place, results)
                 result = replace(source, key=key(run), timesteps=run.timesteps, **measured)
                 neurobench.write(place, result, neurobench.static_of(origin))
                 save(result, place / store.RESULT)
                 return result
     return None
+
+
+def _take_predictions(run: Run, origin: Path, place: Path) -> str | None:
+    """Copy those of a stop and return their digest; older runs have none."""
+    found = _predicted(origin, run.timesteps)
+    return put(found.read_bytes(), place / store.PREDICTIONS) if found.exists() else None
 
 
 def _take_counts(stop: dict[str, Any], origin: Path, place: Path) -> None:

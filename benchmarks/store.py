@@ -5,10 +5,11 @@
         curves.csv      one row per epoch
         checkpoint.pt   the whole state after the last epoch; gone when the run is done
         network.pt      the final weights
+        predictions.npz class and margin of every test image
         ledger.csv      synaptic operations per layer
         rates.csv       spikes per layer and time step
         neurobench.json the run in NeuroBench's terms
-        stops.json      a conversion: accuracy and operations after fewer steps too
+        stops.json      a conversion: accuracy and operations after fewer steps too, and predictions-Tn.npz
         result.json     written last: the run has ended
         log.txt         what the run's process printed
 
@@ -21,11 +22,12 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks import contents
 from benchmarks.identity import key, parent
 from benchmarks.recipes import resolve
 from benchmarks.record import Result, load, read_csv, replacing, write_whole
@@ -34,6 +36,7 @@ from benchmarks.spec import BadInput, Recipe, Run
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
 QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
 LEDGER, RATES, NEUROBENCH = "ledger.csv", "rates.csv", "neurobench.json"
+PREDICTIONS = "predictions.npz"
 STOPS, RESULT, LOG = "stops.json", "result.json", "log.txt"
 LAYERS = "-layers.csv"
 BESIDE = (LAYERS, "-curves.csv")
@@ -112,7 +115,14 @@ def has_weights(results: Path, run: Run) -> bool:
 def is_done(results: Path, run: Run) -> bool:
     """Whether the run has ended well, here."""
     found = result(results, run)
-    return found is not None and found.status == "done"
+    return found is not None and found.status == "done" and not _is_outdated(found, results, run)
+
+
+def _is_outdated(found: Result, results: Path, run: Run) -> bool:
+    """Whether the run started from weights that its parent, which is here, has no more: it was trained again since."""
+    origin = parent(run)
+    trained = result(results, origin) if origin else None
+    return bool(trained and contents.other(vars(found), vars(trained)))
 
 
 def holds_rows(path: Path) -> bool:
@@ -120,12 +130,22 @@ def holds_rows(path: Path) -> bool:
     return path.name in STUDIES or not path.name.endswith((*BESIDE, "published.csv"))
 
 
-def committed(results: Path) -> dict[str, dict[str, str]]:
-    """Rows of finished runs in the CSV files directly under the results folder, by key: they count on any machine."""
-    rows: dict[str, dict[str, str]] = {}
-    for path in sorted(results.glob("*.csv")):
-        rows |= {row["key"]: row for row in read_csv(path) if row.get("key") and row.get("status") == "done"}
-    return rows
+def tables(results: Path) -> dict[Path, list[dict[str, str]]]:
+    """The CSV files directly under the results folder that hold rows of runs."""
+    found = {path: read_csv(path) for path in sorted(results.glob("*.csv"))}
+    return {path: rows for path, rows in found.items() if rows and {"key", "status", "top1"} <= set(rows[0])}
+
+
+def committed(results: Path, replaced: Collection[str] = ()) -> dict[str, Mapping[str, str]]:
+    """Rows of finished runs that are committed, by key: they count on any machine.
+
+    Rows that descend from other weights than their parent's row do not count. Raises BadInput where one key, none of
+    the `replaced`, has two contents.
+    """
+    found = [(path, row) for path, rows in tables(results).items() for row in rows if row["key"] not in replaced]
+    known = contents.by_key(found)
+    outdated = contents.stale(known)
+    return {key: row for key, row in known.items() if key not in outdated}
 
 
 def write_table(path: Path, rows: Iterable[Any]) -> None:

@@ -24,6 +24,7 @@ from benchmarks.metering import (
     Memory,
     OtherLoad,
     Stopwatch,
+    cpu_seconds,
     keep_freed_memory,
     median_and_iqr,
     peak_memory,
@@ -39,7 +40,7 @@ class Diverged(RuntimeError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of `curves.csv`; `train_seconds` and `train_joules` are cumulative."""
+    """One row of `curves.csv`; `train_seconds`, `train_joules` and `train_cpu_seconds` are cumulative."""
 
     epoch: int
     learning_rate: float
@@ -53,6 +54,7 @@ class Epoch:
     train_step_ms: float | None
     train_step_ms_iqr: float | None
     train_joules: float | None = None
+    train_cpu_seconds: float | None = None
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Training:
     """What has happened so far: epochs done, and the meters that survive an interruption.
 
     `dirty`: whether any epoch was trained by code that was not committed; None where git does not tell.
+    `parent_sha256`: digest of the weights that training started from, None where it started from none.
     """
 
     memory: Memory
@@ -67,6 +70,7 @@ class Training:
     other_load_cores: float | None = None
     joules_source: str | None = None
     dirty: bool | None = None
+    parent_sha256: str | None = None
 
     def joules(self, spent: float | None, source: str | None) -> float | None:
         """Joules up to and with an epoch that took `spent`; None where any epoch's are unknown or counted otherwise."""
@@ -74,6 +78,11 @@ class Training:
             spent = None
         self.joules_source = source if spent is not None else None
         before = self.epochs[-1].train_joules if self.epochs else 0.0
+        return None if spent is None or before is None else before + spent
+
+    def cpu_seconds(self, spent: float | None) -> float | None:
+        """Core-seconds up to and with an epoch that took `spent`; None where any epoch's are unknown."""
+        before = self.epochs[-1].train_cpu_seconds if self.epochs else 0.0
         return None if spent is None or before is None else before + spent
 
 
@@ -108,9 +117,10 @@ class Trainer:
     def _epoch(self, number: int, training: Training) -> Epoch:
         torch.manual_seed(self.seed * 100_003 + number + 1_000_000_007 * self.team.rank)  # dropout and the like
         rate = learning_rate(self.recipe, number - 1)
-        start, before = time.perf_counter(), self.meter.joules()
+        start, before, worked = time.perf_counter(), self.meter.joules(), cpu_seconds()
         loss, top1 = self._pass(number, rate, training.memory)
-        seconds, joules = time.perf_counter() - start, self._spent(before, self.meter.joules())
+        seconds, worked = time.perf_counter() - start, cpu_seconds() - worked
+        joules, worked_by_all = self._spent(before, self.meter.joules()), self._spent(0.0, worked)
         if not math.isfinite(loss):
             raise Diverged(f"the training loss is {loss} in epoch {number}")
         median, iqr = median_and_iqr(self.watch.milliseconds())
@@ -130,10 +140,11 @@ class Trainer:
             train_step_ms=median,
             train_step_ms_iqr=iqr,
             train_joules=training.joules(joules, self.meter.source),
+            train_cpu_seconds=training.cpu_seconds(worked_by_all),
         )
 
     def _spent(self, before: float | None, after: float | None) -> float | None:
-        """Joules between two readings, of all processes together."""
+        """Joules or seconds between two readings, of all processes together."""
         own = math.nan if before is None or after is None else after - before
         spent = self.team.sum_up(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
         return None if math.isnan(spent) else spent

@@ -58,13 +58,17 @@ def fire(
 
     On a GPU it is one kernel where Triton is installed.
     """
-    kernels = _triton() if currents.is_cuda and currents.dtype in _FUSED else None
-    if kernels:
-        kernels.fire(currents, emitted, threshold, height, alpha, leak, gain)
+    if is_fused(currents):
+        _triton().fire(currents, emitted, threshold, height, alpha, leak, gain)
         return emitted
     for spikes, out in zip(simulate(currents, threshold, alpha, leak, gain), emitted, strict=True):
         out.copy_(spikes.mul_(height))
     return emitted
+
+
+def is_fused(currents: Tensor) -> bool:
+    """Whether `fire` is one Triton kernel on such currents."""
+    return currents.is_cuda and currents.dtype in _FUSED and _triton() is not None
 
 
 _FUSED = (torch.float32, torch.bfloat16, torch.float16)

@@ -139,7 +139,9 @@ def origin(frame: pd.DataFrame) -> dict[str, str]:
     machines = frame["machine"].str.cat(frame["device"], sep=", ")
     dates = sorted(set(frame["started"].dropna().str[:10]))
     data = frame["dataset"].str.cat(frame["data_source"], sep=": ")
-    return {
+    stale = frame.attrs.get("stale", [])
+    left_out = {"left out, for their parent has been trained again and they have not": "; ".join(stale)}
+    return (left_out if stale else {}) | {
         "data": "; ".join(sorted(set(data.dropna()))),
         "commits": "; ".join(sorted(set(commits.dropna()))),
         "machines": "; ".join(sorted(set(machines.dropna()))),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pandas as pd
 
+from benchmarks import contents
 from benchmarks.record import COLUMNS, LATER_COLUMNS, Provenance, Result, read_csv
 from benchmarks.spec import SCALES, BadInput, Run, require
 
@@ -21,18 +22,34 @@ REQUIRED = ["key", "status", *RUN]
 def read(paths: Iterable[Path]) -> pd.DataFrame:
     """The rows of all files in their order, one per key: a finished row before a failed one, then the later one.
 
-    Numbers are float64 and text is str, both NaN where empty. Raises BadInput for a file that is missing, empty,
-    lacks columns or holds something else than a number, and for one run with two keys.
+    Of a finished run in several files, a row that names its weights comes first. Numbers are float64 and text is str,
+    both NaN where empty. Rows that descend from other weights than their parent's row are left out; `attrs["stale"]`
+    names them. Raises BadInput for a file that is missing, empty, lacks columns or holds something else than a number,
+    for one run with two keys, and for one key with two contents.
     """
-    frames = [_read_one(Path(path)) for path in paths]
+    frames = {Path(path): _read_one(Path(path)) for path in paths}
     if not frames:
         raise BadInput("no CSV file to report on")
-    frame = pd.concat(frames, ignore_index=True)
-    best_last = frame.assign(done=frame["status"] == "done").sort_values("done", kind="stable")
+    contents.by_key((path, row) for path, one in frames.items() for row in _records(one))
+    frame = pd.concat(frames.values(), ignore_index=True)
+    ranked = frame.assign(done=frame["status"] == "done", digest=frame["weights_sha256"].notna())
+    best_last = ranked.sort_values(["done", "digest"], kind="stable")
     kept = best_last.drop_duplicates("key", keep="last").index.sort_values()
-    frame = frame.loc[kept].reset_index(drop=True)
+    frame, stale = parted(frame.loc[kept].reset_index(drop=True))
     _refuse_two_recipes(frame)
+    frame.attrs["stale"] = [f"{Run(*row)} ({key})" for key, *row in stale[["key", *RUN]].itertuples(index=False)]
     return frame
+
+
+def parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows to report on, and stale ones: they descend from other weights than the row of their parent has."""
+    outdated = contents.stale({row["key"]: row for row in _records(frame) if row["status"] == "done"})
+    stale = frame["key"].isin(outdated)
+    return frame[~stale].reset_index(drop=True), frame[stale].reset_index(drop=True)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)]
 
 
 def _read_one(path: Path) -> pd.DataFrame:

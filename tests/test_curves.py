@@ -17,11 +17,12 @@ CLEAN = Provenance("abc", False, "2026-11-01", "bench", "cpu", 2, "3.11", "2.13"
 
 
 def finish(results: Path, run: Run, epochs: int, dirty: bool = False) -> None:
-    """A run directory at the end: epoch e took 10 s and 100.04 J and brought 20.00049 points more."""
+    """A run directory at the end: epoch e took 10 s, 7 core-seconds, 100.04 J and brought 20.00049 points more."""
     place = store.directory(results, run)
     place.mkdir(parents=True, exist_ok=True)
+    joules = 100.04 if dirty else None
     curve = [
-        Epoch(e, 0.1, 1.0, 50.0, 1.0, 20.00049 * e, None, None, 10.0049 * e, 5.0, 1.0, 100.04 * e if dirty else None)
+        Epoch(e, 0.1, 1.0, 50.0, 1.0, 20.00049 * e, None, None, 10.0049 * e, 5.0, 1.0, joules and joules * e, 7.006 * e)
         for e in range(1, epochs + 1)
     ]
     store.write_table(place / store.CURVES, curve)
@@ -41,6 +42,7 @@ def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None
             "train_joules": "",
             "test_top1": "20.0",
             "train_loss": "1.0",
+            "train_cpu_seconds": "7.01",
         },
         {
             "key": key(ANN),
@@ -49,6 +51,7 @@ def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None
             "train_joules": "",
             "test_top1": "40.001",
             "train_loss": "1.0",
+            "train_cpu_seconds": "14.01",
         },
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
 import signal
@@ -12,14 +13,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import store
+from benchmarks import digests, store
 from benchmarks.__main__ import app
 from benchmarks.data import DATASETS, Split
 from benchmarks.execution import execute
 from benchmarks.identity import key, parent
+from benchmarks.methods import kernels_for
 from benchmarks.provenance import Code
 from benchmarks.record import read_csv
 from benchmarks.spec import BadInput, Run
@@ -77,6 +80,7 @@ def test_a_run_leaves_everything_that_its_directory_promises(uninterrupted):
         "run.json",
         "curves.csv",
         "network.pt",
+        "predictions.npz",
         "ledger.csv",
         "rates.csv",
         "neurobench.json",
@@ -109,8 +113,27 @@ def test_the_last_epoch_on_the_curve_is_the_headline(uninterrupted):
     curve = read_csv(place / store.CURVES)
     assert float(curve[-1]["test_top1"]) == result.top1
     assert max(float(epoch["test_top1"]) for epoch in curve) == result.top1_best
-    seconds = [float(epoch["train_seconds"]) for epoch in curve]
-    assert seconds == sorted(seconds)
+    for column in ("train_seconds", "train_cpu_seconds"):
+        spent = [float(epoch[column]) for epoch in curve]
+        assert spent[0] > 0
+        assert spent == sorted(spent)
+    assert float(curve[-1]["train_cpu_seconds"]) == result.train_cpu_seconds
+
+
+def test_a_row_names_its_weights_and_predictions(uninterrupted):
+    result, place = uninterrupted
+    weights = torch.load(place / store.NETWORK, weights_only=True)
+    assert result.weights_sha256 == digests.of_state(weights)
+    assert result.parent_sha256 is None
+    assert result.provenance.kernels in ("torch", f"compiled ({kernels_for()})")
+    packed = (place / store.PREDICTIONS).read_bytes()
+    assert result.predictions_sha256 == hashlib.sha256(packed).hexdigest()
+    found = np.load(place / store.PREDICTIONS)
+    labels, predicted = DATASETS["digits"].read().test.labels.numpy(), found["predicted"]
+    assert (predicted.dtype, found["margin"].dtype, found["images"]) == (np.uint8, np.uint8, 360)
+    correct = np.unpackbits(found["correct"])[:360].astype(bool)
+    assert (correct == (predicted == labels)).all(), "in the order of the test split"
+    assert 100 * correct.mean() == pytest.approx(result.top1)
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -149,6 +172,19 @@ def cut_after_two_epochs(results: Path, run: Run = RUN, code: Code | None = None
     with pytest.raises(Cut):
         execute(run, results, cut, code=code)
     return store.directory(results, run)
+
+
+def test_core_seconds_of_epochs_that_did_not_count_them_are_unknown(tmp_path):
+    """A checkpoint of an older version has none."""
+    path = cut_after_two_epochs(tmp_path) / store.CHECKPOINT
+    saved = torch.load(path, weights_only=True)
+    del saved["parent_sha256"]
+    for epoch in saved["training"]["epochs"]:
+        del epoch["train_cpu_seconds"]
+    torch.save(saved, path)
+    result = execute(RUN, tmp_path)
+    assert result.train_cpu_seconds is None
+    assert result.train_seconds > 0
 
 
 def test_a_damaged_checkpoint_costs_what_was_done_and_no_more(tmp_path, uninterrupted, capsys):
@@ -230,6 +266,9 @@ def test_a_child_runs_after_its_parent_and_with_its_weights(tmp_path):
     assert result is not None
     assert trained is not None
     assert result.parent_key == trained.key
+    assert result.parent_sha256 == trained.weights_sha256
+    assert result.weights_sha256 != trained.weights_sha256, "thresholds are part of it"
+    assert result.train_cpu_seconds == 0.0 < trained.train_cpu_seconds
     assert (result.train_seconds, result.epochs, result.peak_step_bytes) == (0.0, 0, None)
     assert result.top1 > 50  # converted from a trained network, not from a fresh one
     ours, theirs = (

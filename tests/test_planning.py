@@ -229,7 +229,7 @@ def test_an_export_replaces_failed_by_done_never_back_and_drops_stale_rows(tmp_p
     path, found = tmp_path / "quick.csv", []
     for top1, status in enumerate(("failed", "out-of-memory", "done", "failed", "done")):
         finish(tmp_path, ANN, status=status, top1=top1)
-        export("quick", [ANN], "laptop", tmp_path)
+        export("quick", [ANN], "laptop", tmp_path, replace=True)
         found += [line["status"] + line["top1"] for line in read_csv(path)]
     assert found == ["failed0", "out-of-memory1", "done2", "done2", "done4"]
     stale = [row(ended(CHILD, key="0" * 16)), row(ended(PAPER, scale="huge"))]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ SHORT = replace(LONG, timesteps=3)
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> tuple[Result, dict[str, str]]:
+def alone(tmp_path_factory) -> tuple[Result, dict[str, bytes]]:
     """The short run on its own: its result, and what it counted."""
     results = tmp_path_factory.mktemp("alone")
     execute(ANN, results)
@@ -29,8 +31,9 @@ def alone(tmp_path_factory) -> tuple[Result, dict[str, str]]:
     return result, counts(store.directory(results, SHORT))
 
 
-def counts(place: Path) -> dict[str, str]:
-    return {name: (place / name).read_text() for name in (store.LEDGER, store.RATES, store.NEUROBENCH)}
+def counts(place: Path) -> dict[str, bytes]:
+    names = store.LEDGER, store.RATES, store.NEUROBENCH, store.PREDICTIONS
+    return {name: (place / name).read_bytes() for name in names}
 
 
 def of_interest(result: Result) -> dict[str, object]:
@@ -47,6 +50,11 @@ def test_a_run_that_a_longer_one_passed_is_the_run_on_its_own(alone, tmp_path, m
     assert of_interest(short) == of_interest(alone[0])
     assert short.test_loss == pytest.approx(alone[0].test_loss)
     assert counts(store.directory(tmp_path, SHORT)) == alone[1]
+    assert short.predictions_sha256 == hashlib.sha256(alone[1][store.PREDICTIONS]).hexdigest()
+    assert short.predictions_sha256 != longer.predictions_sha256
+    assert (short.weights_sha256, short.parent_sha256) == (longer.weights_sha256, longer.parent_sha256)
+    correct = np.unpackbits(np.load(store.directory(tmp_path, SHORT) / store.PREDICTIONS)["correct"]).sum()
+    assert short.top1 == 100 * correct / 360
     assert short.key == key(SHORT) != longer.key
     assert (short.acs, short.timesteps) != (longer.acs, 8)
     assert store.result(tmp_path, SHORT) == short
@@ -64,9 +72,12 @@ def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(tmp_path):
         stop["ledger"] = [{**{name: row[name] for name in columns}, "origin_nonzero": 1} for row in stop["ledger"]]
     (place / store.STOPS).write_text(json.dumps(old))
     (place / store.RATES).unlink()
+    (place / "predictions-T3.npz").unlink()
     assert execute(SHORT, tmp_path).acs == old[2]["operations"]["acs"]
     taken = store.directory(tmp_path, SHORT)
     assert not (taken / store.RATES).exists()
+    assert not (taken / store.PREDICTIONS).exists()
+    assert store.result(tmp_path, SHORT).predictions_sha256 is None
     assert not (taken / store.NEUROBENCH).exists()
     assert read_csv(taken / store.LEDGER)[1]["operations"] == str(old[2]["ledger"][1]["operations"])
 
@@ -109,3 +120,4 @@ def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, m
     assert len(calls) == 3 + 2  # the third batch again, and the fourth
     assert of_interest(resumed) == of_interest(uninterrupted) == of_interest(alone[0])
     assert torch.isfinite(torch.tensor(resumed.test_loss))
+    assert counts(store.directory(tmp_path, SHORT)) == alone[1]

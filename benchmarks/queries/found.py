@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import record, store
+from benchmarks import contents, record, store
 from benchmarks.identity import unchanged
 from benchmarks.spec import BadInput, Recipe, Run
 from reports.rows import NUMERIC, RUN
@@ -118,11 +118,16 @@ def _row_of(key: str, places: Mapping[str, Path], rows: Mapping[str, tuple[Row, 
 
 
 def _rows(results: Path) -> dict[str, tuple[Row, str]]:
-    """Rows of runs in the CSV files directly under the results folder, and the file; finished before failed ones."""
+    """Rows of runs in the CSV files directly under the results folder, and the file; finished before failed ones.
+
+    Raises BadInput for one key with two contents.
+    """
     found: dict[str, tuple[Row, str]] = {}
-    for path in sorted(results.glob("*.csv")):
-        for row in record.read_csv(path):
-            if row.get("key") and row.get("status") and (row["status"] == "done" or row["key"] not in found):
+    tables = store.tables(results)
+    contents.by_key((path, row) for path, rows in tables.items() for row in rows)
+    for path, rows in tables.items():
+        for row in rows:
+            if row["status"] == "done" or row["key"] not in found:
                 found[row["key"]] = (_typed(row), str(path))
     return found
 

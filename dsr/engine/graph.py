@@ -218,6 +218,13 @@ class EngineNetwork(nn.Module):
                 logits = inference.run(x)
         return logits
 
+    def is_packed(self, x: Tensor) -> bool:
+        """Whether compiled kernels work on the spikes that come of `x`, in training and in evaluation."""
+        _, *engines = self._hidden
+        for engine in engines:
+            engine.prepare(x)
+        return all(type(engine.trains) is not Trains for engine in engines)
+
     def _is_itself_wanted(self, x: Tensor) -> bool:
         """Whether evaluation has to run the network layer by layer."""
         network, *_ = self._hidden

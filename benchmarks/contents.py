@@ -1,0 +1,113 @@
+"""One key, one content: whether two rows of one run say the same, and which rows descend from other weights.
+
+Digests and measured numbers are a row's content. Times, memory, machine and load are not: they differ from one
+measurement of the same network to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.spec import BadInput
+
+Row = Mapping[str, Any]
+
+DIGESTS = ("weights_sha256", "predictions_sha256")
+MEASURED = (
+    "top1",
+    "top1_best",
+    "top1_validation_selected",
+    "train_loss",
+    "test_loss",
+    "parameters",
+    "dense_macs_per_step",
+    "analog_macs",
+    "analog_macs_every_step",
+    "acs",
+    "neuron_updates",
+    "firing_rate",
+    "initial_threshold",
+)
+CLOSE = 1e-6
+"""Relative: how far sums of floats may differ that were taken in another order."""
+
+
+class Difference(NamedTuple):
+    """A column, and what the two rows have there."""
+
+    column: str
+    one: str
+    other: str
+
+
+def difference(one: Row, other: Row) -> Difference | None:
+    """The first column whose content differs; None where all that both rows say is the same.
+
+    Accuracy comes before digests, because a reader knows it. A cell that is empty in either row says nothing.
+    """
+    for column in (*MEASURED, *DIGESTS):
+        pair = _text(one.get(column)), _text(other.get(column))
+        if all(pair) and pair[0] != pair[1] and (column in DIGESTS or not _close(*pair)):
+            return Difference(column, *pair)
+    return None
+
+
+def _close(one: str, other: str) -> bool:
+    return math.isclose(float(one), float(other), rel_tol=CLOSE)
+
+
+def _text(value: Any) -> str:
+    """A cell as text; empty where it holds nothing."""
+    return "" if value is None or value != value else str(value)
+
+
+def by_key(found: Iterable[tuple[Path, Row]]) -> dict[str, Row]:
+    """Finished rows of several files, one per key: one that names its weights, else the last.
+
+    Raises BadInput, which names both files, where one key has two contents.
+    """
+    chosen: dict[str, tuple[Path, Row]] = {}
+    for path, row in found:
+        if row["status"] != "done":
+            continue
+        before = chosen.get(row["key"])
+        if before and (differing := difference(before[1], row)):
+            column, one, other = differing
+            raise BadInput(
+                f"{row['key']} has two contents: {column} {one} in {before[0]} and {other} in {path}; "
+                "take one out, or let `dsr-bench export SWEEP --replace` write what the run's directory holds"
+            )
+        if not before or _text(row.get("weights_sha256")) or not _text(before[1].get("weights_sha256")):
+            chosen[row["key"]] = path, row
+    return {key: row for key, (_, row) in chosen.items()}
+
+
+def stale(rows: Mapping[str, Row]) -> set[str]:
+    """Keys of rows whose parent has other weights in `rows` than they started from, and of all that descend from them.
+
+    Where either digest is missing nobody can tell: the row is not stale.
+    """
+    found = {
+        key for key, row in rows.items() if (origin := rows.get(_text(row.get("parent_key")))) and other(row, origin)
+    }
+    return found | set(descendants(rows, found))
+
+
+def other(child: Row, origin: Row) -> bool:
+    """Whether a child is known to have started from other weights than those of its parent's row."""
+    started, weights = _text(child.get("parent_sha256")), _text(origin.get("weights_sha256"))
+    return bool(started and weights and started != weights)
+
+
+def descendants(rows: Mapping[str, Row], of: Iterable[str]) -> dict[str, Row]:
+    """The rows that start from one of these keys, directly or not."""
+    ancestors, found = set(of), dict[str, Row]()
+    while True:
+        more = {key: row for key, row in rows.items() if _text(row.get("parent_key")) in ancestors and key not in found}
+        if not more:
+            return found
+        found |= more
+        ancestors |= set(more)
