@@ -35,12 +35,17 @@ def scaled(recipe: Recipe, for_few_steps: Recipe, scale: Scale) -> Recipe:
             return _cut(_published(for_few_steps), "smoke", 2, 32, 100, 50)
 
 
+def warmed_up(recipe: Recipe, iterations: int) -> Recipe:
+    """Another length of warm-up; a recipe that has none, as its authors have none, gets none."""
+    return replace(recipe, warmup_iterations=iterations) if recipe.warmup_iterations else recipe
+
+
 def _published(recipe: Recipe) -> Recipe:
     """[DSR] 90 epochs, warm-up of 5000 iterations. ANN: batch 256, weight decay 1e-4; hybrid: batch 144, c = 0.001.
 
     [ours] Methods that the authors have not run there take the ANN's.
     """
-    recipe = replace(recipe, augmentation="resized-crop-flip", warmup_iterations=5_000, classes=1_000)
+    recipe = warmed_up(replace(recipe, augmentation="resized-crop-flip", classes=1_000), 5_000)
     recipe = recipe if recipe.epochs == 0 else replace(recipe, epochs=90)
     if recipe.optimizer == "adam":
         return replace(recipe, batch_size=144, neuron={**recipe.neuron, "threshold_gain": 0.001})
@@ -56,4 +61,4 @@ def _cut(
     if size is None:
         return recipe
     recipe = replace(recipe, classes=10, image_size=size, train_images=train, test_images=test)
-    return replace(recipe, batch_size=50, warmup_iterations=(train or 0) // 50)
+    return warmed_up(replace(recipe, batch_size=50), (train or 0) // 50)

@@ -9,7 +9,15 @@ from benchmarks.recipes import GRID, timeless
 from benchmarks.spec import Run, Scale, spelled
 
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
-CONVERTED = ("threshold-balancing", "threshold-balancing-half", "deng-gu", "calibration", "qcfs", "qcfs-l8")
+CONVERTED = (
+    "threshold-balancing",
+    "threshold-balancing-half",
+    "maximum-shift",
+    "deng-gu",
+    "calibration",
+    "qcfs",
+    "qcfs-l8",
+)
 AS_PUBLISHED = ("calibration-published", "qcfs-published")
 METHODS = (*TRAINED, "stbp-tdbn-tuned", *CONVERTED)
 TINY = {"smoke": ("preact-resnet-tiny",)}

@@ -37,9 +37,14 @@ LABELS = {
     "neuron.levels": "L",
     "neuron.start": "membrane at the start, in V",
     "neuron.shift": "shift, in V / T",
+    "neuron.clip": "clip of the ReLU",
     "conversion.images": MEASURED_ON,
     SEEN: "thresholds see test images",
 }
+
+
+ABSENT = {"neuron.clip": "none"}
+"""What it means that a parameter of a neuron is not stated, where that is no default of it."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,9 @@ def _between(run: Run, found: Protocol, published: Recipe, here: Recipe, whose: 
 def _setting(name: str, values: Mapping[str, Any]) -> str:
     if name == SEEN:
         return "yes" if values.get(name) else "no"
-    return written(name, values[name]) if name in values else "default" if name.startswith("neuron.") else DASH
+    if name in values:
+        return written(name, values[name])
+    return ABSENT.get(name, "default") if name.startswith("neuron.") else DASH
 
 
 def _open(found: Protocol) -> Iterator[Difference]:
