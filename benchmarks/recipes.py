@@ -1,8 +1,8 @@
 """Every hyper-parameter of every run, with its source. `resolve(run)` is the only place that asks for a method's name.
 
 Sources. [DSR] the paper and its released code's defaults and README; [STBP] Zheng et al. 2021 and the public code it is
-usually run with; [QCFS] Bu et al. 2022 and its two released repositories; [RUE] Rueckauer et al. 2017 as snn_toolbox does it;
-[DENG] Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours] chosen by us, with the reason.
+usually run with; [QCFS] Bu et al. 2022 and its two released repositories; [RUE] Rueckauer et al. 2017 as snn_toolbox
+does it; [DENG] Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours] chosen by us, with the reason.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ def _published(run: Run) -> Recipe:
             # [LI] 300 epochs, no warm-up, AutoAugment and Cutout; what calibration starts from.
             return replace(UNWARMED, epochs=300, augmentation="autoaugment-cutout", sources="Li et al. 2021, their ANN")
         case "qcfs-published-ann":
-            # [QCFS] ANN_SNN_QCFS, the successor: 300 epochs of batches of 300 without warm-up, AutoAugment and Cutout on
-            # both sets, L = 4 (README; its code's default is 8), learning rate 0.1 on CIFAR-10 and 0.05 on CIFAR-100.
+            # [QCFS] ANN_SNN_QCFS, the successor: 300 epochs, batch 300, no warm-up, AutoAugment and Cutout
+            # on both sets, L = 4 (README; default 8), learning rate 0.1 on CIFAR-10 and 0.05 on CIFAR-100.
             rate = 0.05 if run.dataset == "cifar100" else 0.1
             neuron = {"levels": 4, "threshold": 8.0}
             recipe = replace(UNWARMED, epochs=300, batch_size=300, learning_rate=rate, neuron=neuron)

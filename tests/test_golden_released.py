@@ -114,15 +114,12 @@ def test_a_qcfs_network_trains_and_converts_as_both_repositories_do(case, close)
     close(network(golden["x"]), golden["logits_eval"], f"{case}/logits_eval")
 
     library, _ = dsr.engine.kernels.load(events.SOURCE)
-    theirs = golden["logits_snn"].cumsum(0)
+    theirs, steps = golden["logits_snn"].cumsum(0), settings["T"]
     for compiled in (None, library):
-        steps = settings["T"]
         converted = conversion.Converted(qcfs_network(lambda: conversion.IF(steps, start=0.5)), steps, compiled)
         converted.load_state_dict(network.state_dict(), strict=False)
-        for passed in converted.eval().trajectory(golden["x"], range(1, steps + 1)):
-            close(
-                passed.logits, theirs[passed.timesteps - 1] / passed.timesteps, f"{case}/logits_snn/{passed.timesteps}"
-            )
+        for step, (_, ours, *_) in enumerate(converted.eval().trajectory(golden["x"], range(1, steps + 1)), 1):
+            close(ours, theirs[step - 1] / step, f"{case}/logits_snn/{step}")
 
 
 @pytest.mark.parametrize("case", [*begins(SIMPLE, "lif"), "lif_cifar10", "lif_mnist"])
