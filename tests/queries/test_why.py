@@ -43,6 +43,7 @@ def lines(table: Table | None) -> dict[str, tuple[str, ...]]:
         replace(PAPER, timesteps=5),
         replace(PAPER, dataset="cifar100"),
         replace(PAPER, method="dsr-if@alpha=1"),
+        replace(PAPER, method="dsr-if@alpha=1@threshold=6@train_threshold=false"),
         replace(PAPER, network="preact-resnet56"),
         Run("cifar10dvs", "vgg11", "dsr-lif", 20, 0, "paper"),
         Run("imagenet", "preact-resnet18-imagenet", "dsr-if-hybrid-published", 50, 0, "paper"),
