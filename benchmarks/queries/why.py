@@ -43,6 +43,7 @@ LABELS = {
 }
 
 
+MIRRORED = "mirrored after reading .aedat"
 ABSENT = {"neuron.clip": "none"}
 """What it means that a parameter of a neuron is not stated, where that is no default of it."""
 
@@ -97,6 +98,8 @@ def _of_the_run(one: Known, found: Protocol) -> Iterator[Difference]:
         yield _judged(run, "readout", "ReLU of normalised logits", "logits")
     if (source := one.row.get("data_source")) and not source.startswith(WHOLE):
         yield _judged(run, "data", "as its authors ship it", textwrap.shorten(source, 56, placeholder=" ..."))
+    if run.dataset == "cifar10dvs" and "DSR" in found.where:
+        yield Difference("side and polarity of events", MIRRORED, "as tonic's .aedat4 has them", stated=False)
     if one.row.get("status") != "done":
         yield _judged(run, "status", "done", one.row.get("status") or "has not ended")
     seeds = f"mean of {found.seeds}" if found.seeds else DASH

@@ -43,7 +43,7 @@ def test_a_cell_says_what_is_done_failed_and_missing(tmp_path: Path) -> None:
         assert cells["ann", "1"] == "1/3"
         assert ("ann", "2") not in cells
         assert len(cells) == 1 + 13 * 9
-        assert "7 of 327 runs" in found[CIFAR][0]
+        assert "7 of 354 runs" in found[CIFAR][0]
         assert "F: failed or out of memory" in found[CIFAR][0]
 
 
