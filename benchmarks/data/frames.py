@@ -1,8 +1,8 @@
 """Event recordings as frames, packed once and mapped into memory from then on.
 
-T frames of equal event count, as in the released DSR code (which also mirrors columns and polarities): of N events in order of time, frame k counts number
+T frames of equal event count, as in the released DSR code: of N events in order of time, frame k counts number
 k floor(N / T) to (k + 1) floor(N / T) - 1, the last one also what is left over. A frame holds a count per pixel and
-polarity, not normalised.
+polarity; it is not normalised, and not mirrored (the released code mirrors CIFAR10-DVS: `recordings`).
 
     ROOT/NAME/frames/T20-KEY/{train,test}-{images,labels}.npy, manifest.json
 
