@@ -7,6 +7,10 @@
 
 `decay` multiplies the membrane (it is no time constant). As published: hard reset, rectangle, and the gradient flows
 through the reset. Soft reset, triangle and a reset without gradient are what later work prefers.
+
+A neuron fires above V, not at it, and the rectangle leaves its edges out, as in STBP's own code (Wu et al.) and in
+STBP-simple, the public code of STBP-tdBN; SpikingJelly fires at V too, which differs where u = V exactly. a does not
+follow V. The rectangle has area 1 at every width, as in STBP-simple; STBP's own has height 1, the same at their a = 1.
 """
 
 from __future__ import annotations

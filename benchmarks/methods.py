@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import baselines.ann
 import baselines.calibration
+import baselines.clipped
 import baselines.conversion
 import baselines.events
 import baselines.qcfs
@@ -55,8 +56,14 @@ def _relu_with_rate(timesteps: int) -> nn.Module:
     return dsr.ReLU()
 
 
-def _qcfs(timesteps: int, levels: int = 4, threshold: float = 8.0) -> nn.Module:
-    return baselines.qcfs.Activation(levels, threshold)
+def _qcfs(
+    timesteps: int, levels: int = 4, threshold: float = 8.0, order: baselines.qcfs.Order = "clamp-floor"
+) -> nn.Module:
+    return baselines.qcfs.Activation(levels, threshold, order)
+
+
+def _clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
+    return baselines.clipped.ClippedReLU(clip)
 
 
 def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
@@ -135,14 +142,23 @@ BUILT_IN: Mapping[str, Method] = {
     "stbp-tdbn-tuned": _stbp("STBP-tdBN, triangular surrogate, soft reset without gradient"),
     "threshold-balancing": _converted("Conversion of ann, 99.9th percentile, v0 = 0", _balance),
     "threshold-balancing-half": _converted("Conversion of ann, 99.9th percentile, v0 = theta / 2", _balance),
-    "deng-gu": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),
+    "maximum-shift": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),
+    "deng-gu-ann": Method("ANN with a ReLU clipped at 1, parent of deng-gu", _clipped),
+    "deng-gu": _converted("Deng & Gu: largest activation, shift theta / 2T, converted from deng-gu-ann", _maximum),
     "calibration": _converted("Conversion of ann, least error, shift and bias correction", _calibrate),
     "qcfs-ann": Method("ANN with QCFS activation, L = 4, parent of qcfs", _qcfs),
     "qcfs": _converted("QCFS, L = 4, converted from qcfs-ann", parents_weights),
     "ann-published": Method("ANN, ReLU, trained as calibration's authors do, parent of calibration-published", _relu),
     "calibration-published": _converted("Calibration of ann-published, its authors' recipe", _calibrate),
-    "qcfs-published-ann": Method("ANN with QCFS activation, its authors' recipe, parent of qcfs-published", _qcfs),
-    "qcfs-published": _converted("QCFS, its authors' recipe, converted from qcfs-published-ann", parents_weights),
+    "qcfs-published-ann": Method("ANN with QCFS activation, recipe of ANN_SNN_QCFS, parent of qcfs-published", _qcfs),
+    "qcfs-published": _converted("QCFS, recipe of its authors' later repository, ANN_SNN_QCFS", parents_weights),
+    "qcfs-2022-published-ann": Method(
+        "ANN with QCFS activation, floor then clamp, recipe of SNN_conversion_QCFS, parent of qcfs-2022-published",
+        _qcfs,
+    ),
+    "qcfs-2022-published": _converted(
+        "QCFS, recipe of its authors' first repository, SNN_conversion_QCFS", parents_weights
+    ),
     "qcfs-l8-ann": Method("ANN with QCFS activation, L = 8, parent of qcfs-l8", _qcfs),
     "qcfs-l8": _converted("QCFS, L = 8, converted from qcfs-l8-ann", parents_weights),
 }

@@ -1,8 +1,8 @@
 """Every hyper-parameter of every run, with its source. `resolve(run)` is the only place that asks for a method's name.
 
 Sources. [DSR] the paper and its released code's defaults and README; [STBP] Zheng et al. 2021 and the public code it is
-usually run with; [QCFS] Bu et al. 2022 and its released code; [RUE] Rueckauer et al. 2017 as snn_toolbox does it;
-[DENG] Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours] chosen by us, with the reason.
+usually run with; [QCFS] Bu et al. 2022 and its two released repositories; [RUE] Rueckauer et al. 2017 as snn_toolbox
+does it; [DENG] Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours] chosen by us, with the reason.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from dataclasses import replace
 from benchmarks import plugins, recipes_imagenet
 from benchmarks.plugins import PlugIn
 from benchmarks.recipes_cut import on_data, scaled
-from benchmarks.spec import BadInput, Parameter, Recipe, Run, one_line, variant
+from benchmarks.spec import Augmentation, BadInput, Parameter, Recipe, Run, one_line, variant
 
 PARENT: Mapping[str, str] = {
     "threshold-balancing": "ann",
     "threshold-balancing-half": "ann",
-    "deng-gu": "ann",
+    "maximum-shift": "ann",
+    "deng-gu": "deng-gu-ann",
     "calibration": "ann",
     "qcfs": "qcfs-ann",
     "qcfs-l8": "qcfs-l8-ann",
     "qcfs-published": "qcfs-published-ann",
+    "qcfs-2022-published": "qcfs-2022-published-ann",
     "calibration-published": "ann-published",
     "dsr-if-hybrid": "dsr-ann",
     "dsr-if-hybrid-rep": "dsr-ann",
@@ -30,7 +32,8 @@ PARENT: Mapping[str, str] = {
 }
 """Methods that start from another method's trained weights."""
 
-TIMELESS = ("ann", "dsr-ann", "ann-published", "qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann")
+QCFS_PARENTS = ("qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann", "qcfs-2022-published-ann")
+TIMELESS = ("ann", "dsr-ann", "ann-published", "deng-gu-ann", *QCFS_PARENTS)
 
 
 def timeless(method: str) -> bool:
@@ -45,7 +48,14 @@ def frames(run: Run, recipe: Recipe) -> int:
     return 1 if timeless(run.method) or recipe.epochs == 0 else run.timesteps
 
 
-ANYTIME = ("threshold-balancing", "threshold-balancing-half", "qcfs", "qcfs-l8", "qcfs-published")
+ANYTIME = (
+    "threshold-balancing",
+    "threshold-balancing-half",
+    "qcfs",
+    "qcfs-l8",
+    "qcfs-published",
+    "qcfs-2022-published",
+)
 
 
 def anytime(method: str) -> bool:
@@ -63,6 +73,8 @@ GRID = (1, 2, 3, 4, 5, 8, 10, 15, 16, 20, 32, 64, 128, 256, 512, 1024, 2048)
 # [DSR] SGD 0.9, weight decay 5e-4 on every parameter (which is the thresholds' L2 term), batch 128, 200 epochs,
 # cosine per epoch, 400 warm-up iterations, crop + flip.
 CIFAR = Recipe(epochs=200, batch_size=128, learning_rate=0.1, sources="DSR released code, CIFAR defaults")
+UNWARMED = replace(CIFAR, warmup_iterations=0)
+"""What published recipes of the baselines start from: none of their authors' codes has a warm-up."""
 
 
 def resolve(run: Run) -> Recipe:
@@ -140,29 +152,44 @@ def _published(run: Run) -> Recipe:
             start = 0.5 if run.method.endswith("half") else 0.0
             conversion = {"images": 512, "percentile": 99.9}
             return replace(CIFAR, epochs=0, neuron={"start": start}, conversion=conversion, sources="Rueckauer 2017")
-        case "deng-gu":
-            # [DENG] the maximum, a shift of theta / 2T at every neuron; here over 512 images, not all (ours).
-            return replace(CIFAR, epochs=0, neuron={"shift": 0.5}, conversion={"images": 512}, sources="Deng & Gu 2021")
+        case "deng-gu" | "maximum-shift":
+            # [DENG] the maximum, a shift of theta / 2T; here over 512 images, not all (ours). They leave the shift out
+            # behind residual additions and put a neuron on the logits; here no neuron is an exception.
+            sources = "Deng & Gu 2021" if run.method == "deng-gu" else "Deng & Gu 2021 on an ANN without their clip"
+            return replace(CIFAR, epochs=0, neuron={"shift": 0.5}, conversion={"images": 512}, sources=sources)
+        case "deng-gu-ann":
+            # [DENG] ReLU clipped at a fixed value, 1 as the author says in their issue 2 (their code's default is no
+            # clip at all); all else is DSR's (matched), batch norm too, which their networks have not.
+            return replace(CIFAR, neuron={"clip": 1.0}, sources="Deng & Gu 2021 matched to DSR's recipe")
         case "calibration" | "calibration-published":
             # [LI] "light": least-error thresholds, shift theta / 2T, bias correction on one batch. 512 images are ours.
             conversion = {"images": 512, "correction_images": 128}
-            return replace(CIFAR, epochs=0, neuron={"shift": 0.5}, conversion=conversion, sources="Li et al. 2021")
+            usual = UNWARMED if run.method.endswith("published") else CIFAR
+            return replace(usual, epochs=0, neuron={"shift": 0.5}, conversion=conversion, sources="Li et al. 2021")
         case "qcfs-ann" | "qcfs-l8-ann":
             # [QCFS] L = 4 on CIFAR, threshold 8 at the start; augmentation and epochs are DSR's (matched).
             levels = 8 if run.method == "qcfs-l8-ann" else 4
             return replace(CIFAR, neuron={"levels": levels, "threshold": 8.0}, sources="QCFS matched to DSR's recipe")
         case "ann-published":
-            # [LI] 300 epochs, AutoAugment and Cutout; what calibration starts from.
-            return replace(CIFAR, epochs=300, augmentation="autoaugment-cutout", sources="Li et al. 2021, their ANN")
+            # [LI] 300 epochs, no warm-up, AutoAugment and Cutout; what calibration starts from.
+            return replace(UNWARMED, epochs=300, augmentation="autoaugment-cutout", sources="Li et al. 2021, their ANN")
         case "qcfs-published-ann":
-            # [QCFS] 300 epochs, AutoAugment and Cutout, L = 4; learning rate 0.1 on CIFAR-10 and, as the authors say
-            # in their issue 8, 0.02 on CIFAR-100.
-            rate = 0.02 if run.dataset == "cifar100" else 0.1
-            recipe = replace(CIFAR, epochs=300, learning_rate=rate, augmentation="autoaugment-cutout")
-            return replace(recipe, neuron={"levels": 4, "threshold": 8.0}, sources="QCFS released code, own recipe")
-        case "qcfs" | "qcfs-l8" | "qcfs-published":
+            # [QCFS] ANN_SNN_QCFS, the successor: 300 epochs, batch 300, no warm-up, AutoAugment and Cutout
+            # on both sets, L = 4 (README; default 8), learning rate 0.1 on CIFAR-10 and 0.05 on CIFAR-100.
+            rate = 0.05 if run.dataset == "cifar100" else 0.1
+            neuron = {"levels": 4, "threshold": 8.0}
+            recipe = replace(UNWARMED, epochs=300, batch_size=300, learning_rate=rate, neuron=neuron)
+            return replace(recipe, augmentation="autoaugment-cutout", sources="QCFS, ANN_SNN_QCFS as released")
+        case "qcfs-2022-published-ann":
+            # [QCFS] SNN_conversion_QCFS, the first: 120 epochs (its default; a comment there calls 300 better), no
+            # warm-up, on CIFAR-100 Cutout without AutoAugment. L = 4 as its authors say of CIFAR; its default is 16.
+            rich: Augmentation = "crop-flip-cutout" if run.dataset == "cifar100" else "autoaugment-cutout"
+            recipe = replace(UNWARMED, epochs=120, augmentation=rich, sources="QCFS, SNN_conversion_QCFS as released")
+            return replace(recipe, neuron={"levels": 4, "threshold": 8.0, "order": "floor-clamp"})
+        case "qcfs" | "qcfs-l8" | "qcfs-published" | "qcfs-2022-published":
             # [QCFS] no training of its own; membrane starts at half the threshold.
-            return replace(CIFAR, epochs=0, neuron={"start": 0.5}, sources="QCFS conversion, no calibration")
+            usual = UNWARMED if run.method.endswith("published") else CIFAR
+            return replace(usual, epochs=0, neuron={"start": 0.5}, sources="QCFS conversion, no calibration")
         case "ann" | "dsr-ann":
             return CIFAR
         case _:

@@ -58,14 +58,14 @@ def _laptop(recipe: Recipe, run: Run) -> Recipe:
     recipe = _ours(_short_schedule(_epochs(recipe, 8), run), "laptop")
     if run.dataset in EVENT_DATA:  # recordings are dear, and of N-MNIST 1,100 are a usual part
         train, held_out = (800, 200) if run.dataset == "nmnist" else (2_000, 500)
-        recipe = replace(_epochs(recipe, 20), batch_size=32, warmup_iterations=train // 32)
-        return replace(recipe, train_images=train, validation_images=held_out)
+        recipe = replace(_epochs(recipe, 20), batch_size=32, train_images=train, validation_images=held_out)
+        return recipes_imagenet.warmed_up(recipe, train // 32)
     # beyond 64 steps a simulation of all 10,000 test images takes hours: the first 1,000 of the fixed order
     test_images = 1_000 if run.timesteps > 64 else None
     sizes = {"train_images": 10_000, "validation_images": 2_000, "test_images": test_images}
-    recipe = replace(recipe, batch_size=64, warmup_iterations=78, **sizes)  # type: ignore[arg-type]
+    recipe = recipes_imagenet.warmed_up(replace(recipe, batch_size=64, **sizes), 78)  # type: ignore[arg-type]
     if run.dataset == "cifar100":  # the first 100 images of a class are a usual part; ten times the classes take longer
-        recipe = replace(_epochs(recipe, 20), train_images=8_000, warmup_iterations=62)
+        recipe = recipes_imagenet.warmed_up(replace(_epochs(recipe, 20), train_images=8_000), 62)
     return recipe
 
 
@@ -73,13 +73,14 @@ def _smoke(recipe: Recipe, run: Run) -> Recipe:
     """[ours] Does it run? Never evidence."""
     recipe = _ours(_short_schedule(_epochs(recipe, 2), run), "smoke")
     sizes = {"train_images": 320, "validation_images": 64, "test_images": 100 if run.dataset in EVENT_DATA else 320}
-    return replace(recipe, batch_size=32, warmup_iterations=4, **sizes)  # type: ignore[arg-type]
+    return recipes_imagenet.warmed_up(replace(recipe, batch_size=32, **sizes), 4)  # type: ignore[arg-type]
 
 
 def _digits(recipe: Recipe, run: Run) -> Recipe:
     """[ours] 8 x 8 digits, whole split of 1,437 and 360 images: 10 epochs reach the nineties at every T."""
     recipe = _short_schedule(_epochs(recipe, 10), run)
-    return replace(recipe, batch_size=64, warmup_iterations=22, augmentation="none", sources="ours: embedded digits")
+    recipe = replace(recipe, batch_size=64, augmentation="none", sources="ours: embedded digits")
+    return recipes_imagenet.warmed_up(recipe, 22)
 
 
 def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
@@ -92,7 +93,7 @@ def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
         case "dsr-if" | "dsr-if-rep" | "dsr-lif" | "dsr-lif-rep":
             neuron = {name: value for name, value in recipe.neuron.items() if name != "threshold"}
             return replace(recipe, neuron=neuron, start_like="ann")
-        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann":
+        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann" | "qcfs-2022-published-ann":
             return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})
         case _:
             return recipe

@@ -17,7 +17,7 @@ SCALES: tuple[Scale, ...] = get_args(Scale)
 OF_WHOLE_SETS: tuple[Scale, ...] = ("paper", "short")
 """Scales at which a part of a data set is refused."""
 
-Augmentation = Literal["none", "crop", "crop-flip", "autoaugment-cutout", "resized-crop-flip"]
+Augmentation = Literal["none", "crop", "crop-flip", "crop-flip-cutout", "autoaugment-cutout", "resized-crop-flip"]
 Optimizer = Literal["sgd", "adam"]
 Precision = Literal["float32", "bfloat16"]
 Parameter = float | bool | str

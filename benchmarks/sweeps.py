@@ -9,7 +9,15 @@ from benchmarks.recipes import GRID, timeless
 from benchmarks.spec import Run, Scale, spelled
 
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
-CONVERTED = ("threshold-balancing", "threshold-balancing-half", "deng-gu", "calibration", "qcfs", "qcfs-l8")
+CONVERTED = (
+    "threshold-balancing",
+    "threshold-balancing-half",
+    "maximum-shift",
+    "deng-gu",
+    "calibration",
+    "qcfs",
+    "qcfs-l8",
+)
 AS_PUBLISHED = ("calibration-published", "qcfs-published")
 METHODS = (*TRAINED, "stbp-tdbn-tuned", *CONVERTED)
 TINY = {"smoke": ("preact-resnet-tiny",)}
@@ -164,8 +172,8 @@ SWEEPS: Mapping[str, Sweep] = {
         dataset="cifar10",
         networks=PAPER_BODY,
         methods=tuple(
-            spelled("dsr-if", {**start, **without_f, **without_t})
-            for start in ({}, {"threshold": 2})  # else the recipe's, 6 where it is the published one
+            spelled("dsr-if", {"threshold": start, **without_f, **without_t})
+            for start in (6, 2)  # named: what dsr-if itself starts from depends on the scale
             for without_f in ({}, {"alpha": 1})
             for without_t in ({}, {"train_threshold": False})
         ),

@@ -27,11 +27,13 @@ MARKERS: Mapping[str, Any] = {
     "qcfs-l8": "P",
     "threshold-balancing": "<",
     "threshold-balancing-half": ">",
-    "deng-gu": "p",
+    "maximum-shift": "p",
+    "deng-gu-ann": (7, 1, 0),
+    "deng-gu": (6, 1, 0),
     "calibration": "h",
 }
 # What has no marker of its own takes the next of these; shapes nothing above has.
-SPARE_MARKERS = ((3, 1, 0), (8, 1, 0), (4, 1, 45), "8", (3, 1, 60), (6, 1, 0), "H", (12, 1, 0), (7, 0, 0))
+SPARE_MARKERS = ((3, 1, 0), (8, 1, 0), (4, 1, 45), "8", (3, 1, 60), (9, 1, 0), "H", (12, 1, 0), (7, 0, 0))
 SPARE_COLOURS = ("#666666", "#A6611A", "#7570B3", "#117733", "#CC6677")
 DASHES = {"trained": "-", "converted": (0, (4, 1.5)), "still": (0, (1, 1.2))}
 WARN = "#7a4a00"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.spec import SCALES
+from benchmarks.recipes import resolve
+from benchmarks.spec import SCALES, Run, Scale, variant
 from reports.published import stands_for
 from reports.statistics import Interval, interval
 from reports.table import DASH, Cell, Column, Table, interval_cell, laid_out
@@ -51,7 +52,8 @@ def _table(heading: str, lines: pd.DataFrame, ours: dict[str, pd.DataFrame]) -> 
         columns.append((Column(f"ours, {scale}", "%, 95 %"), [interval_cell(one) for one, _ in found]))
         columns.append((Column("n"), [Cell(str(seeds) if seeds else DASH) for _, seeds in found]))
     headings, cells = laid_out(columns)
-    return Table(heading, "beside ours", heading, headings, cells, tuple(_notes(ours)))
+    notes = (*_notes(ours), *_threshold_notes(lines, ours))
+    return Table(heading, "beside ours", heading, headings, cells, notes)
 
 
 def _steps(lines: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -85,3 +87,24 @@ def _notes(ours: dict[str, pd.DataFrame]) -> Iterator[str]:
     )
     if cut := [scale for scale in ours if scale != "paper"]:
         yield f"Ours at {' and '.join(cut)} scale is of a shorter training and no reproduction of the paper's number."
+
+
+def _threshold_notes(lines: pd.DataFrame, ours: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """Of lines that name a threshold: which scales have rows of the method that do not start from it."""
+    named = [line for line in lines.to_dict("records") if "threshold" in variant(line["method"])[1]]
+    if not named:
+        return
+    yield "Ours are rows of variants that name their threshold, as the line does: it is the same at every scale."
+    for scale, rows in ours.items():
+        for base in dict.fromkeys(variant(line["method"])[0] for line in named):
+            plain = rows[(rows["method"] == base) & rows["timesteps"].isin(line["steps"] for line in named)]
+            if len(plain) and not _starts_alike(plain.iloc[0], base, named[0]["method"]):
+                yield f"At {scale} scale {base} itself starts from another threshold, and answers none of these lines."
+
+
+def _starts_alike(row: pd.Series, *methods: str) -> bool:
+    """Whether the methods have one recipe in the network, and at the T and scale, of a row."""
+    scale: Scale = row["scale"]
+    runs = [Run(row["dataset"], row["network"], method, int(row["timesteps"]), 0, scale) for method in methods]
+    one, other = ({**vars(resolve(run)), "sources": ""} for run in runs)
+    return one == other

@@ -7,16 +7,28 @@ import signal
 
 import pytest
 import torch
+from torch import Tensor
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported, by whomever
 
 ERRORS: list[tuple[float, str]] = []
+LARGEST_ERROR = 1e-4
 
 
 @pytest.fixture
-def largest_errors() -> list[tuple[float, str]]:
-    return ERRORS
+def close():
+    """Assert that the norm of the difference is at most 1e-4 of the expected norm, and keep the largest seen."""
+
+    def check(ours: Tensor, expected: Tensor, what: str, against: Tensor | None = None) -> None:
+        ours, expected = ours.detach().double(), expected.double()
+        assert ours.shape == expected.shape, what
+        norm = (expected if against is None else against.double()).norm().item()
+        error = (ours - expected).norm().item() / norm if norm else ours.norm().item()
+        ERRORS.append((error, what))
+        assert error <= LARGEST_ERROR, f"{what}: relative error {error:.1e}"
+
+    return check
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

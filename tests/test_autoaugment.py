@@ -82,6 +82,19 @@ def test_an_image_is_augmented_alike_in_every_batch_and_anew_in_every_epoch(data
     assert ((holes >= 8 * 8) & (holes <= 16 * 16)).all()
 
 
+def test_cutout_without_autoaugment_is_a_crop_a_flip_and_a_hole(data):
+    def augmented(augmentation) -> Tensor:
+        return torch.cat(
+            [images for images, _ in training_batches(data, replace(RECIPE, augmentation=augmentation), 0, 1)]
+        )
+
+    plain, cut = augmented("crop-flip"), augmented("crop-flip-cutout")
+    holes = (cut == 0).all(1)
+    assert torch.equal(torch.where(holes[:, None], 0.0, plain), cut)
+    inside = ((plain != 0).any(1) & holes).flatten(1).sum(1)
+    assert ((inside > 0) & (inside <= 16 * 16)).all()
+
+
 def test_crops_and_order_are_those_of_crop_and_flip(data):
     plain = [labels for _, labels in training_batches(data, replace(RECIPE, augmentation="crop-flip"), 0, 1)]
     richer = [labels for _, labels in training_batches(data, RECIPE, 0, 1)]

@@ -96,7 +96,7 @@ def pair(steps: int, **neuron: float) -> tuple[conversion.Converted, nn.Module, 
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
     ann(images)
-    network = build("preact-resnet-tiny", "deng-gu", steps, 10)
+    network = build("preact-resnet-tiny", "maximum-shift", steps, 10)
     assert isinstance(network, conversion.Converted)
     network.load_state_dict(ann.eval().state_dict(), strict=False)
     for spiking in conversion.neurons(network).values():
@@ -162,7 +162,7 @@ def trained(tmp_path_factory) -> tuple[Result, Path]:
     return execute(Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop"), results), results
 
 
-@pytest.mark.parametrize("method", ["threshold-balancing", "threshold-balancing-half", "deng-gu"])
+@pytest.mark.parametrize("method", ["threshold-balancing", "threshold-balancing-half", "maximum-shift"])
 def test_on_digits_accuracy_is_the_anns_at_512_steps(method, trained):
     parent, results = trained
     converted = execute(Run("digits", "preact-resnet-tiny", method, 512, 0, "laptop"), results)

@@ -153,7 +153,10 @@ def test_counts_are_what_hooks_count_and_hooks_are_seen():
 @needs_events
 def test_bias_correction_by_events_is_the_same(monkeypatch):
     def corrected() -> conversion.Converted:
-        network, ann = build("preact-resnet-tiny", "deng-gu", STEPS, 10), build("preact-resnet-tiny", "ann", 1, 10)
+        network, ann = (
+            build("preact-resnet-tiny", "maximum-shift", STEPS, 10),
+            build("preact-resnet-tiny", "ann", 1, 10),
+        )
         for of in (network, ann):
             dyadic(of)
         calibration.correct_biases(network, ann, images(8))
@@ -169,7 +172,7 @@ def test_bias_correction_by_events_is_the_same(monkeypatch):
 @needs_events
 def test_bias_correction_changes_corrections_alone_whatever_the_mode():
     """A run's network is in training mode when its parent's weights are handed over."""
-    training, evaluating = (dyadic(build("preact-resnet-tiny", "deng-gu", STEPS, 10)) for _ in range(2))
+    training, evaluating = (dyadic(build("preact-resnet-tiny", "maximum-shift", STEPS, 10)) for _ in range(2))
     ann = dyadic(build("preact-resnet-tiny", "ann", 1, 10))
     before = {name: value.clone() for name, value in training.state_dict().items() if "correction" not in name}
     calibration.correct_biases(training.train(), ann, images(8))

@@ -1,15 +1,12 @@
-"""Our numbers against other people's implementations. `DSR_GOLDEN` names another folder of the same layout."""
+"""DSR against its authors' released code, STBP-tdBN against SpikingJelly; `test_golden_released.py` has the others."""
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from golden_vectors import read
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,39 +18,10 @@ from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
 
-FOLDER = Path(os.environ.get("DSR_GOLDEN", Path(__file__).parent / "golden"))
-LARGEST_ERROR = 1e-4
-
-
-def read(name: str) -> dict[str, tuple[dict[str, float], dict[str, Tensor]]]:
-    settings = json.loads((FOLDER / f"{name}.json").read_text())
-    arrays = np.load(FOLDER / f"{name}.npz")
-    cases: dict[str, dict[str, Tensor]] = {case: {} for case in settings}
-    for path in arrays.files:
-        case, array = path.split("/", 1)
-        cases[case][array] = torch.from_numpy(arrays[path])
-    return {case: (settings[case], cases[case]) for case in settings}
-
-
 DSR_CASES = read("dsr_official")
 STBP_CASES = read("stbp_reference")
 NEURONS = [case for case in DSR_CASES if case.startswith("neuron")]
 NETWORKS = [case for case in DSR_CASES if case.startswith("net")]
-
-
-@pytest.fixture
-def close(largest_errors):
-    """Assert that the norm of the difference is at most 1e-4 of the expected norm, and keep the largest seen."""
-
-    def check(ours: Tensor, expected: Tensor, what: str, against: Tensor | None = None) -> None:
-        ours, expected = ours.detach().double(), expected.double()
-        assert ours.shape == expected.shape, what
-        norm = (expected if against is None else against.double()).norm().item()
-        error = (ours - expected).norm().item() / norm if norm else ours.norm().item()
-        largest_errors.append((error, what))
-        assert error <= LARGEST_ERROR, f"{what}: relative error {error:.1e}"
-
-    return check
 
 
 def make_neuron(settings: dict, timesteps: int) -> dsr.IF | dsr.LIF:

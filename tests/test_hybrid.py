@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,43 @@ def test_the_factor_multiplies_the_gradients_of_thresholds_and_nothing_else(engi
         assert torch.allclose(gradients[1][name], factor * gradient, rtol=1e-9, atol=0), name
         moved += name.endswith("threshold") and gradient.abs().item() > 0
     assert moved > 3, "hardly a neuron is saturated: the test shows nothing of the thresholds"
+
+
+def trained_thresholds(optimizer: str, gain: float, steps: int = 6) -> Tensor:
+    """What thresholds that start at 0.2 are after a few steps on noise."""
+    torch.manual_seed(0)
+    recipe = resolve(CHILD)
+    recipe = replace(recipe, optimizer=optimizer, neuron={"threshold": 0.2, "threshold_gain": gain})  # type: ignore[arg-type]
+    network = build(TINY, CHILD.method, 2, 10, recipe=recipe)
+    making = make_optimizer(network, recipe)
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    for _ in range(steps):
+        making.zero_grad()
+        F.cross_entropy(network(x), torch.arange(4)).backward()
+        making.step()
+    return torch.stack([p.detach() for name, p in network.named_parameters() if name.endswith("threshold")])
+
+
+def test_the_factor_at_thresholds_gradients_does_nothing_under_adam_and_much_under_sgd() -> None:
+    one, small = (trained_thresholds("adam", gain) for gain in (1.0, 0.001))
+    assert (one - 0.2).abs().max() > 0.004
+    assert torch.allclose(one, small, rtol=0, atol=4e-6)
+    one, small = (trained_thresholds("sgd", gain) for gain in (1.0, 0.001))
+    assert (one - small).abs().max() > 0.005
+
+
+def test_a_thresholds_gradient_does_not_grow_with_the_batch() -> None:
+    """The paper scales it with the batch size, the released code does not: of a batch seen twice it is the same."""
+    torch.manual_seed(0)
+    network = build(TINY, "dsr-if", 2, 10, recipe=Recipe(1, 4, 0.1, neuron={"threshold": 0.2})).double()
+    x = torch.randn(4, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = []
+    for times in (1, 2):
+        network.zero_grad()
+        F.cross_entropy(network(x.repeat(times, 1, 1, 1)), torch.arange(4).repeat(times)).backward()
+        found.append([p.grad.item() for name, p in network.named_parameters() if name.endswith("threshold")])  # type: ignore[union-attr]
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+    assert sum(abs(gradient) > 1e-6 for gradient in found[0]) > 3
 
 
 def test_recipes_on_imagenet_are_the_published_ones() -> None:

@@ -85,7 +85,7 @@ def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(tmp_path):
 def test_another_step_count_or_method_is_simulated_on_its_own(tmp_path):
     execute(ANN, tmp_path)
     execute(LONG, tmp_path)
-    for run in (replace(LONG, timesteps=6), replace(LONG, method="deng-gu", timesteps=3)):
+    for run in (replace(LONG, timesteps=6), replace(LONG, method="maximum-shift", timesteps=3)):
         assert stops.take(run, tmp_path, None) is None
     calibrated = replace(LONG, method="calibration")
     assert stops.stops_of(calibrated) == [8]  # its thresholds depend on T

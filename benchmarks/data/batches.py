@@ -47,8 +47,8 @@ def training_batches(
             yield data.inputs.scaled(images), labels
         return
     shifts = None if recipe.augmentation == "none" else _draw(count, generator, device, recipe.augmentation)
-    richer = recipe.augmentation == "autoaugment-cutout"
-    choices, holes = _draw_richer(split, generator) if richer else (None, None)
+    choices = _draw_operations(split, generator) if recipe.augmentation == "autoaugment-cutout" else None
+    holes = _draw_holes(split, generator) if recipe.augmentation.endswith("cutout") else None
     for index in map(rows, order.split(recipe.batch_size)):
         images = data.inputs.sized(split.images[index])
         if shifts:
@@ -90,9 +90,14 @@ def _draw(count: int, generator: torch.Generator, device: torch.device, augmenta
     return Shifts(rows, columns, mirrored)
 
 
-def _draw_richer(split: Split, generator: torch.Generator) -> tuple[autoaugment.Choices, Tensor]:
-    """AutoAugment's choices and the centre of each hole, `(2, N)`."""
-    count, (height, width), device = len(split.labels), split.images.shape[-2:], split.images.device
-    choices = autoaugment.Choices(*(drawn.to(device) for drawn in autoaugment.draw(count, generator)))
-    centres = [torch.randint(size, (count,), generator=generator) for size in (height, width)]
-    return choices, torch.stack(centres).to(device)
+def _draw_operations(split: Split, generator: torch.Generator) -> autoaugment.Choices:
+    """AutoAugment's choices."""
+    drawn = autoaugment.draw(len(split.labels), generator)
+    return autoaugment.Choices(*(values.to(split.images.device) for values in drawn))
+
+
+def _draw_holes(split: Split, generator: torch.Generator) -> Tensor:
+    """Cutout's centre of each hole, `(2, N)`."""
+    count, sizes = len(split.labels), split.images.shape[-2:]
+    centres = [torch.randint(size, (count,), generator=generator) for size in sizes]
+    return torch.stack(centres).to(split.images.device)

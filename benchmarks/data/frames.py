@@ -2,7 +2,7 @@
 
 T frames of equal event count, as in the released DSR code: of N events in order of time, frame k counts number
 k floor(N / T) to (k + 1) floor(N / T) - 1, the last one also what is left over. A frame holds a count per pixel and
-polarity, not normalised.
+polarity; it is not normalised, and not mirrored (the released code mirrors CIFAR10-DVS: `recordings`).
 
     ROOT/NAME/frames/T20-KEY/{train,test}-{images,labels}.npy, manifest.json
 

@@ -1,10 +1,16 @@
 """Recordings of event cameras: where they lie under the data root, how they are split, and how one is read.
 
     ROOT/nmnist/NMNIST/{Train,Test}/<digit>/<number>.bin          the official folders, 34 x 34
-    ROOT/cifar10dvs/CIFAR10DVS/<class>/cifar10_<class>_<number>.aedat4   the official archive, 128 x 128
+    ROOT/cifar10dvs/CIFAR10DVS/<class>/cifar10_<class>_<number>.aedat4   tonic's archive, 128 x 128
 
 CIFAR10-DVS has no official split: of each class the recordings 0 to 899 train and 900 to 999 test, as in the released
 DSR code. Files are put in order by class and number, never as a folder happens to list them. tonic knows the formats.
+
+CIFAR10-DVS is published as .aedat files, which the released DSR code reads, mirroring x to 127 - x and polarity p to
+1 - p. tonic offers the same recordings converted to .aedat4, whose x and p are taken here as they are. Equal are split,
+frames of equal event count, raw counts per polarity, and size. Not equal, or not known to be, are the side of the
+image and the order of the two channels: the same for all recordings of both splits, so that a network learns its
+mirror image. The two archives have not been compared event by event.
 """
 
 from __future__ import annotations
@@ -59,7 +65,7 @@ def nmnist(root: Path) -> Recordings:
 
 
 def cifar10dvs(root: Path) -> Recordings:
-    """CIFAR10-DVS. Raises BadInput unless every class has its 1,000 recordings."""
+    """CIFAR10-DVS in tonic's .aedat4. Raises BadInput unless every class has its 1,000 recordings."""
     folder = root / "cifar10dvs" / "CIFAR10DVS"
     train, test = [], []
     for label, name in enumerate(CIFAR10_CLASSES):

@@ -18,13 +18,13 @@ BODY = {**dict.fromkeys(CIFAR, "preact-resnet18"), "cifar10dvs": "vgg11", "image
 """[DSR] The network of each data set."""
 STANDS_FOR = {"cifar10dvs-sim": "cifar10dvs"}
 ABLATIONS: tuple[Mapping[str, Parameter], ...] = (
-    {"alpha": 1},
-    {"train_threshold": False},
-    {"train_threshold": False, "threshold": 2},
-    {"alpha": 1, "train_threshold": False},
+    {"threshold": 6},
+    {"threshold": 6, "alpha": 1},
+    {"threshold": 6, "train_threshold": False},
+    {"threshold": 2, "train_threshold": False},
+    {"threshold": 6, "alpha": 1, "train_threshold": False},
 )
-"""[DSR] Tab. 3: without F, without T, without T from V = 2, without both."""
-RATES = ("parent's learning rate", "0.001 by default, in steps", "0.1, cosine")
+"""[DSR] Tab. 3: all of DSR, without F, without T, without T from V = 2, without both."""
 MEASURED_ON = "images thresholds are measured on"
 LONG = (512, 1024, 2048)
 WARM_UP = "warmup_iterations"
@@ -97,7 +97,7 @@ def _cifar10(row: Protocol, run: Run, changes: Mapping[str, Parameter]) -> Proto
     if run.network in DEEP:
         unstated = (("widths of the narrow networks", "16-32-64, He et al.'s"), ("neuron", run.method))
         return replace(row, where="DSR, Fig. 3b", networks=(run.network,), seeds=None, unstated=unstated)
-    if run.method == "dsr-if" and dict(changes) in ABLATIONS:
+    if run.method == "dsr-if" and changes and {"threshold": 6, **changes} in ABLATIONS:
         return replace(row, where="DSR, Tab. 3", run=replace(run, method=spelled(run.method, changes)))
     if run.timesteps == 20:
         return row
@@ -113,21 +113,16 @@ def _own(run: Run) -> Protocol | None:
     match run.method:
         case "stbp-tdbn" | "stbp-tdbn-spikes" | "stbp-tdbn-tuned":
             return _stbp(run)
-        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann" | "qcfs" | "qcfs-l8" | "qcfs-published":
-            method = "qcfs-published-ann" if run.method.endswith("ann") else "qcfs-published"
-            networks = ("resnet18", "resnet20", "vgg16")
-            own = Protocol("Bu et al. 2022 (QCFS)", replace(run, method=method), networks, (2, 4, 8, 16, 32, 64, *LONG))
+        case method if method.startswith("qcfs"):
+            own = _qcfs(run)
         case "calibration" | "calibration-published" | "ann-published":
             method = run.method if run.method == "ann-published" else "calibration-published"
             at = replace(run, method=method)
             own = Protocol("Li et al. 2021 (calibration)", at, ("vgg16", "a variant of ResNet-18"), (32, 64, *LONG))
             if run.method != "ann-published":
                 own = replace(own, beyond=((MEASURED_ON, "a few training batches", "512"),))
-        case "deng-gu":
-            unstated = (("whether the ANN's ReLU is clipped, which its code leaves off", "not clipped"),)
-            steps = (128,) if run.dataset == "cifar10" else ()
-            beyond = ((MEASURED_ON, "all training images", "512"), ("norm of the ANN", "none", "batch norm"), RATES)
-            own = Protocol("Deng & Gu 2021", run, ("networks of its own",), steps, unstated=unstated, beyond=beyond)
+        case "deng-gu" | "deng-gu-ann" | "maximum-shift":
+            own = _deng_gu(run)
         case "threshold-balancing" | "threshold-balancing-half":
             unstated = ((MEASURED_ON, "512"),)
             at = replace(run, method="threshold-balancing")
@@ -136,8 +131,34 @@ def _own(run: Run) -> Protocol | None:
             return None
     if run.dataset not in CIFAR:
         return None
-    own = replace(own, borrowed=own.borrowed or (WARM_UP,))
     return replace(own, timesteps=()) if own.run.method in TIMELESS else own
+
+
+def _qcfs(run: Run) -> Protocol:
+    """Of the two repositories the later one, which ours follow, unless the first one's recipe is asked for."""
+    which = "qcfs-2022-published" if "2022" in run.method else "qcfs-published"
+    method = f"{which}-ann" if run.method.endswith("ann") else which
+    at, networks, steps = replace(run, method=method), ("resnet18", "resnet20", "vgg16"), (2, 4, 8, 16, 32, 64, *LONG)
+    return Protocol("Bu et al. 2022 (QCFS)", at, networks, steps, epoch=EPOCH_UNKNOWN)
+
+
+def _deng_gu(run: Run) -> Protocol:
+    """`maximum-shift` is their conversion, of an ANN that is not clipped as theirs is."""
+    converted = run.method != "deng-gu-ann"
+    unstated = (("where the ANN's ReLU is clipped", "at 1, as its author says in an issue"),)
+    steps = (128,) if run.dataset == "cifar10" else ()
+    beyond = [
+        ("norm of the ANN", "none", "batch norm"),
+        (("parent's " if converted else "") + "learning rate", "0.001 by default, in steps", "0.1, cosine"),
+    ]
+    if converted:
+        beyond += [
+            (MEASURED_ON, "all training images", "512"),
+            ("shift behind residual additions", "none", "as elsewhere"),
+            ("neuron on the logits", "yes", "no"),
+        ]
+    at, networks = replace(run, method="deng-gu" if converted else run.method), ("networks of its own",)
+    return Protocol("Deng & Gu 2021", at, networks, steps, unstated=unstated, beyond=tuple(beyond), borrowed=(WARM_UP,))
 
 
 def _stbp(run: Run) -> Protocol | None:

@@ -37,9 +37,15 @@ LABELS = {
     "neuron.levels": "L",
     "neuron.start": "membrane at the start, in V",
     "neuron.shift": "shift, in V / T",
+    "neuron.clip": "clip of the ReLU",
     "conversion.images": MEASURED_ON,
     SEEN: "thresholds see test images",
 }
+
+
+MIRRORED = "mirrored after reading .aedat"
+ABSENT = {"neuron.clip": "none"}
+"""What it means that a parameter of a neuron is not stated, where that is no default of it."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ def _of_the_run(one: Known, found: Protocol) -> Iterator[Difference]:
         yield _judged(run, "readout", "ReLU of normalised logits", "logits")
     if (source := one.row.get("data_source")) and not source.startswith(WHOLE):
         yield _judged(run, "data", "as its authors ship it", textwrap.shorten(source, 56, placeholder=" ..."))
+    if run.dataset == "cifar10dvs" and "DSR" in found.where:
+        yield Difference("side and polarity of events", MIRRORED, "as tonic's .aedat4 has them", stated=False)
     if one.row.get("status") != "done":
         yield _judged(run, "status", "done", one.row.get("status") or "has not ended")
     seeds = f"mean of {found.seeds}" if found.seeds else DASH
@@ -135,7 +143,9 @@ def _between(run: Run, found: Protocol, published: Recipe, here: Recipe, whose: 
 def _setting(name: str, values: Mapping[str, Any]) -> str:
     if name == SEEN:
         return "yes" if values.get(name) else "no"
-    return written(name, values[name]) if name in values else "default" if name.startswith("neuron.") else DASH
+    if name in values:
+        return written(name, values[name])
+    return ABSENT.get(name, "default") if name.startswith("neuron.") else DASH
 
 
 def _open(found: Protocol) -> Iterator[Difference]:

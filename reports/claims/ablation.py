@@ -9,7 +9,7 @@ import pandas as pd
 from reports.claims.evidence import Evidence, difference
 from reports.claims.statement import Claim, Outcome, above, not_run, worst
 
-FULL = "dsr-if"
+FULL = "dsr-if@threshold=6"
 
 
 def claims(published: pd.DataFrame) -> Iterator[Claim]:

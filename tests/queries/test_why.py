@@ -43,6 +43,7 @@ def lines(table: Table | None) -> dict[str, tuple[str, ...]]:
         replace(PAPER, timesteps=5),
         replace(PAPER, dataset="cifar100"),
         replace(PAPER, method="dsr-if@alpha=1"),
+        replace(PAPER, method="dsr-if@alpha=1@threshold=6@train_threshold=false"),
         replace(PAPER, network="preact-resnet56"),
         Run("cifar10dvs", "vgg11", "dsr-lif", 20, 0, "paper"),
         Run("imagenet", "preact-resnet18-imagenet", "dsr-if-hybrid-published", 50, 0, "paper"),
@@ -53,7 +54,7 @@ def test_the_published_runs_differ_in_nothing_that_is_stated(run: Run, tmp_path:
     table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source=source))
     assert said.startswith("Comparable with DSR, ")
     assert {published for published, _, _ in lines(table).values()} <= {
-        "mean of 3", DASH, "not known", "not stated; its code prints the best",
+        "mean of 3", DASH, "not known", "not stated; its code prints the best", "mirrored after reading .aedat",
     }  # fmt: skip
 
 
@@ -125,9 +126,24 @@ def test_a_conversion_is_held_against_its_authors_recipe_and_its_parent_too(tmp_
     assert found["network"][:2] == ("resnet18 or resnet20 or vgg16", "preact-resnet18")
     assert found["parent's epochs"][:2] == ("300", "200")
     assert found["parent's augmentation"] == ("autoaugment-cutout", "crop-flip", "down")
-    assert said == "Not comparable: the paper has no such row, and 3 things differ from Bu et al. 2022 (QCFS)."
+    assert found["parent's batch"][:2] == ("300", "128")
+    assert found["parent's warm-up iterations"][:2] == ("0", "400")
+    assert said == "Not comparable: the paper has no such row, and 5 things differ from Bu et al. 2022 (QCFS)."
     _, said = asked(tmp_path, replace(PAPER, method="qcfs-published", network="resnet18", timesteps=8))
     assert said.startswith("The paper has no such row; comparable with Bu et al. 2022")
+
+
+def test_a_recipe_of_qcfs_first_repository_is_held_against_that_repository(tmp_path: Path) -> None:
+    _, said = asked(tmp_path, replace(PAPER, method="qcfs-2022-published", network="resnet18", timesteps=8))
+    assert said.startswith("The paper has no such row; comparable with Bu et al. 2022")
+
+
+def test_maximum_shift_lacks_the_clip_of_deng_and_gus_ann(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="maximum-shift", timesteps=128))[0])
+    assert found["parent's clip of the ReLU"][:2] == ("1", "none")
+    theirs = lines(asked(tmp_path, replace(PAPER, method="deng-gu", timesteps=128))[0])
+    assert "parent's clip of the ReLU" not in theirs
+    assert theirs["neuron on the logits"][:2] == found["neuron on the logits"][:2] == ("yes", "no")
 
 
 def test_membranes_that_start_half_full_are_not_the_first_authors(tmp_path: Path) -> None:

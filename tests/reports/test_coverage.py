@@ -42,8 +42,8 @@ def test_a_cell_says_what_is_done_failed_and_missing(tmp_path: Path) -> None:
         assert [cells["dsr-if", steps] for steps in ("1", "2", "4", "5")] == ["0/3", "3/3", "2/3", "1/3\nF1"]
         assert cells["ann", "1"] == "1/3"
         assert ("ann", "2") not in cells
-        assert len(cells) == 1 + 12 * 9
-        assert "7 of 327 runs" in found[CIFAR][0]
+        assert len(cells) == 1 + 13 * 9
+        assert "7 of 354 runs" in found[CIFAR][0]
         assert "F: failed or out of memory" in found[CIFAR][0]
 
 
@@ -54,7 +54,7 @@ def test_colours_follow_the_text() -> None:
 def test_the_cells_of_a_plan_are_all_of_its_runs() -> None:
     planned = SWEEPS["cifar10"].runs("paper")
     cells = matrix(planned, dict.fromkeys(planned, "done"))
-    assert sum(cell.planned for cell in cells.values()) == len(planned) == 3 * (1 + 12 * 7)
+    assert sum(cell.planned for cell in cells.values()) == len(planned) == 3 * (1 + 13 * 7)
     assert all(cell.done == cell.planned and not cell.failed for cell in cells.values())
 
 

@@ -11,7 +11,9 @@ from invented import result, write_rows
 
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
-from benchmarks.spec import BadInput, variant
+from benchmarks.recipes import resolve
+from benchmarks.spec import SCALES, BadInput, Run, Scale, variant
+from benchmarks.sweeps import SWEEPS
 from reports import environment, paper_tables, properties, protocol, published
 from reports.rows import read
 from reports.table import DASH, Table
@@ -38,7 +40,10 @@ def test_published_numbers_have_sources_and_name_methods_and_networks_that_exist
     assert (rows[["source", "read_in", "network", "label"]] != "").all(axis=None)
     named = rows[rows["method"] != ""]
     assert {variant(method)[0] for method in named["method"]} <= set(METHODS)
-    assert set(named["our_network"]) <= set(NETWORKS)
+    assert set(named["our_network"]) - {""} <= set(NETWORKS)
+    assert set(named.loc[named["our_network"] == "", "method"]) == {"deng-gu"}, "their network is none of ours"
+    assert set(named.loc[named["label"] == "Deng & Gu", "method"]) == {"deng-gu"}
+    assert "maximum-shift" not in set(named["method"])
     assert not rows.duplicated(["table", "dataset", "label", "network", "neuron", "timesteps"]).any()
     dsr = rows[(rows["table"] == "Tab. 2") & (rows["label"] == "DSR")]
     assert dsr["accuracy"].tolist() == [95.24, 95.40, 78.20, 78.50, 67.74, 75.03, 77.27]
@@ -67,6 +72,33 @@ def test_ours_stands_beside_the_papers_and_scales_never_share_a_cell(tmp_path: P
     assert dsr["ours, laptop %, 95 %"].startswith("50.00 (")
     assert line(tables[0], "DSR", "LIF")["ours, paper %, 95 %"] == DASH
     assert "smoke" not in str(tables)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_line_of_table_3_is_what_its_label_says_at_every_scale(scale: Scale) -> None:
+    rows = published.read()
+    of_table = rows[rows["table"] == "Tab. 3"]
+    asked = {run.method for run in SWEEPS["ablation"].runs(scale)}
+    for line in of_table.to_dict("records"):
+        neuron = resolve(Run("cifar10", line["our_network"], line["method"], 20, 0, scale)).neuron
+        assert str(neuron["threshold"]) == line["label"].rpartition("V = ")[2]
+        without = line["label"].partition(",")[0]
+        assert (neuron.get("train_threshold", True), neuron["alpha"]) == (
+            "T" not in without,
+            1 if "F" in without else 0.5,
+        )
+        assert line["method"] in asked
+
+
+def test_table_3_says_where_dsr_itself_starts_from_elsewhere(tmp_path: Path) -> None:
+    narrow = {"scale": "laptop", "network": "preact-resnet18-narrow"}
+    rows = [cifar(top1=95.0), cifar(**narrow, top1=50.0), cifar(**narrow, method="dsr-if@threshold=6", top1=20.0)]
+    table = paper_tables.tables_of(frame(tmp_path, *rows), published.read())[-1]
+    first = line(table, "DSR, initial V = 6", "IF")
+    assert first["ours, laptop %, 95 %"].startswith("20.00 (")
+    assert first["ours, paper %, 95 %"] == DASH
+    elsewhere = [note for note in table.notes if "starts from another threshold" in note]
+    assert [note.split()[1] for note in elsewhere] == ["laptop"]
 
 
 def test_networks_are_never_averaged(tmp_path: Path) -> None:
