@@ -84,16 +84,28 @@ def bootstrap(
     """The 95 % interval of the difference in points; right or not per image, by seed."""
     generator = np.random.default_rng(seed)
     common = sorted(one.keys() & other.keys())
-    pools = [np.array([side[s] for s in common] + [side[s] for s in side if s not in common]) for side in (one, other)]
-    images, found = pools[0].shape[1], np.empty(draws)
-    for draw in range(draws):
-        pairs = generator.integers(0, len(common), len(common)) if common else np.empty(0, int)
-        counts = np.bincount(generator.integers(0, images, images), minlength=images)
-        means = []
-        for pool in pools:
-            alone = len(pool) - len(common)
-            rest = len(common) + generator.integers(0, alone, alone) if alone else np.empty(0, int)
-            means.append(float(pool[np.concatenate([pairs, rest]).astype(int)].mean(0) @ counts) / images)
-        found[draw] = 100 * (means[0] - means[1])
-    low, high = np.percentile(found, [2.5, 97.5])
+    sides = [[side[s] for s in (*common, *sorted(side.keys() - other_side.keys()))]
+             for side, other_side in ((one, other), (other, one))]  # fmt: skip
+    accuracies = _drawn_images([*sides[0], *sides[1]], draws, generator)
+    paired = _drawn_seeds(len(common), draws, generator)
+    means, start = [], 0
+    for side in sides:
+        alone = _drawn_seeds(len(side) - len(common), draws, generator)
+        weights = np.concatenate([paired, alone], axis=1)
+        means.append((accuracies[:, start : start + len(side)] * weights).sum(1) / len(side))
+        start += len(side)
+    low, high = np.percentile(100 * (means[0] - means[1]), [2.5, 97.5])
     return float(low), float(high)
+
+
+def _drawn_images(runs: Sequence[np.ndarray], draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Accuracies (draws, runs) on images drawn with replacement: images that all runs answer alike are drawn as one."""
+    patterns, counts = np.unique(np.array(runs), axis=1, return_counts=True)
+    images = int(counts.sum())
+    drawn = generator.multinomial(images, counts / images, size=draws)
+    return np.asarray(drawn @ patterns.T.astype(float) / images)
+
+
+def _drawn_seeds(runs: int, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each of `runs` was drawn, (draws, runs)."""
+    return generator.multinomial(runs, np.full(runs, 1 / max(runs, 1)), size=draws) if runs else np.zeros((draws, 0))

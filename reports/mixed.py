@@ -194,5 +194,12 @@ def against_print(values: list[float], printed: float, spread: float, runs: floa
     total = own + theirs
     freedom = float(n - 1) if alone or total == 0 else total**2 / (own**2 / (n - 1) + theirs**2 / theirs_freedom)
     return Estimate(
-        mean, math.sqrt(total), freedom, sizes, spread=math.sqrt(own * n), fixed=theirs, fixed_freedom=theirs_freedom, shown=shown
+        mean,
+        math.sqrt(total),
+        freedom,
+        sizes,
+        spread=math.sqrt(own * n),
+        fixed=theirs,
+        fixed_freedom=theirs_freedom,
+        shown=shown,
     )

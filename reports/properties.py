@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+
 import pandas as pd
 
 from reports.claims.accuracy import LOW
@@ -85,7 +86,8 @@ def _accuracies(rows: pd.DataFrame, methods: tuple[str, ...]) -> str:
 
 NOTES = (
     "Per family the methods that stand for it, fixed in reports/claims/families.py; nothing is chosen by its accuracy. "
-    f"Conversion: {', '.join(FAMILIES['conversion'])}; surrogate gradient: {', '.join(FAMILIES['surrogate gradient'])}; "
-    f"DSR: {', '.join(FAMILIES['DSR'])}. Controls are in the ledger.",
+    "Controls are in the ledger. "
+    + "; ".join(f"{family}: {', '.join(methods)}" for family, methods in FAMILIES.items())
+    + ".",
     "The ANN: of a conversion its own parent, else ann. A conversion of event data sees one frame, the mean over time.",
 )

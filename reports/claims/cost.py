@@ -1,9 +1,9 @@
 """Claims about the cost of training: DSR does not go back through time.
 
 What one more step of T adds is a slope, by least squares over all T of a record of `dsr-bench perf`, where all methods
-are timed in turn on one machine. A machine is the unit: of several machines the ratio of the two slopes has a t interval
-over them. Of one machine alone the T are the unit: the difference of slopes with the errors of both fits (Welch), an
-answer about that machine. Two T on one machine leave no error.
+are timed in turn on one machine. A machine is the unit: of several machines the ratio of the two slopes has a t
+interval over them. Of one machine alone the T are the unit: the difference of slopes with the errors of both fits
+(Welch), an answer about that machine. Two T on one machine leave no error.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def _said(machine: str, mine: Slope, theirs: Slope, key: str) -> str:
     found = _between(mine, theirs)
     low, high = (factor * end for end in found.interval()) if found.known else (math.nan, math.nan)
     interval = f", difference {low:+.3g} to {high:+.3g}" if found.known else ""
-    return f"{factor * mine.per_step:.3g} against {factor * theirs.per_step:.3g} {unit} per step of T{interval} ({machine})"
+    slopes = f"{factor * mine.per_step:.3g} against {factor * theirs.per_step:.3g} {unit} per step of T"
+    return f"{slopes}{interval} ({machine})"
 
 
 def _between(mine: Slope, theirs: Slope) -> Estimate:

@@ -16,7 +16,7 @@ HALF = 0.505
 def claims() -> Iterator[Claim]:
     """None of these depends on a training, so none has a scale."""
     yield Claim(
-        "alpha-largest", "Sec. 4", "IF: alpha = 0.5 halves the largest quantisation error of alpha = 1", _halves, "neurons"
+        "alpha-largest", "Sec. 4", "IF: alpha = 0.5 halves alpha = 1's largest quantisation error", _halves, "neurons"
     )
     yield Claim("alpha-mean", "Sec. 4", "IF: alpha = 0.5 has the least mean quantisation error", _least, "neurons")
     yield Claim("prop-2", "Prop. 2", "IF: the firing rate converges to the clamp", _if_converges, "neurons")

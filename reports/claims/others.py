@@ -21,7 +21,7 @@ ON = {
     "imagenet": (50, HYBRID, SURROGATE),
     "cifar10dvs": (20, tuple(DSR), SURROGATE),
 }
-"""The paper's T, its DSR, and whom Tab. 2 has it above: on ImageNet direct training alone, on event data no conversion."""
+"""The paper's T, its DSR, and whom Tab. 2 has it above: on ImageNet direct training, on event data no conversion."""
 PAIRS = {
     "DSR above surrogate gradients": (tuple(DSR), SURROGATE),
     "surrogate gradients above conversion": (SURROGATE, CONVERSIONS),
@@ -54,7 +54,7 @@ def _ordered(
         for other in others:
             sides = [evidence.of(scale, dataset, method, steps) for method in (one, other)]
             found = above(evidence.difference(*sides), 0, f"{one} and {other} at T = {steps}")
-            yield found.named(f"{one} minus {other}")
+            yield found.named(f"{one} minus {other}, T = {steps}")
 
 
 def _low_latency(evidence: Evidence, scale: str) -> Outcome:
@@ -69,7 +69,8 @@ def _above_others(dataset: str) -> Claim:
         at = (scale, dataset, steps_of(dataset, scale, published))
         return worst(list(_ordered(evidence, at, ours, others)))
 
-    statement = f"DSR is more accurate than {' and '.join(others)} on {NAMES[dataset]}, same network and T ({published})"
+    named = ", ".join(others)
+    statement = f"DSR is more accurate on {NAMES[dataset]} than {named}, same network, same T (paper: {published})"
     return Claim(f"above-{dataset}", "Sec. 5, Tab. 2", statement, judge)
 
 

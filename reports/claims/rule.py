@@ -12,8 +12,8 @@ Which epoch. The last one; against a printed number also the epoch that is best 
 code prints.
 Who stands for a family of methods is fixed in `reports/claims/families.py`. Nothing is chosen by its accuracy.
 Many claims. Every claim that is tested has a p-value; those that survive Holm's correction at 5 % over all of them are
-marked (Holm, "A simple sequentially rejective multiple test procedure", 1979). A claim with parts holds if all hold: its
-p-value is the largest (intersection-union, Berger 1982); it fails if one fails: the smallest times their number.
+marked (Holm, "A simple sequentially rejective multiple test procedure", 1979). A claim with parts holds if all hold:
+its p-value is the largest (intersection-union, Berger 1982); it fails if one fails: the smallest times their number.
 """
 
 from __future__ import annotations

@@ -86,9 +86,7 @@ def above(found: Estimate | None, margin: float, missing: str, limit: bool = Fal
     if low > margin or (found.error == 0 and found.mean > margin):
         return Outcome("reproduced", text, p)
     if limit and margin - found.interval(EQUIVALENCE)[0] < EQUAL:
-        return Outcome(
-            "reproduced", text, found.p_above(margin - EQUAL), margin - found.interval(EQUIVALENCE)[0]
-        )
+        return Outcome("reproduced", text, found.p_above(margin - EQUAL), margin - found.interval(EQUIVALENCE)[0])
     if high < margin:
         return Outcome("not reproduced", text, p)
     return Outcome("inconclusive", f"{text}: {would_decide(found, margin)}", p)
@@ -96,7 +94,8 @@ def above(found: Estimate | None, margin: float, missing: str, limit: bool = Fal
 
 def equal(found: Estimate, margin: float = EQUAL) -> Outcome:
     """Two one-sided 5 % tests (Schuirmann 1987): does the 90 % interval lie within +-`margin` of 0?"""
-    text = f"{described(found, EQUIVALENCE)}, margin ±{margin:g}"
+    rest = f"n = {found.n[0]}, the paper's {found.n[1]}"
+    text = f"{described(found, EQUIVALENCE, rest)}, margin ±{margin:g}"
     if not found.known:
         return Outcome("inconclusive", f"{text}: one seed decides nothing")
     low, high = found.interval(EQUIVALENCE)
@@ -110,9 +109,9 @@ def equal(found: Estimate, margin: float = EQUAL) -> Outcome:
     )
 
 
-def described(found: Estimate, level: float = LEVEL) -> str:
+def described(found: Estimate, level: float = LEVEL, rest: str = "") -> str:
     """The difference with its interval; with two runs on a side the values, with one nothing but the mean."""
-    return f"{found.mean:+.2f} points ({_interval(found, level)}{seeds(found)})"
+    return f"{found.mean:+.2f} points ({_interval(found, level)}{rest or seeds(found)})"
 
 
 def _interval(found: Estimate, level: float) -> str:
@@ -173,5 +172,6 @@ def holm(outcomes: list[Outcome], level: float) -> list[Outcome]:
     found, holds = list(outcomes), True
     for rank, (p, index) in enumerate(tested):
         holds = holds and p <= level / (len(tested) - rank)
-        found[index] = replace(found[index], survives=holds and found[index].verdict in ("reproduced", "not reproduced"))
+        decided = found[index].verdict in ("reproduced", "not reproduced")
+        found[index] = replace(found[index], survives=holds and decided)
     return found
