@@ -20,7 +20,7 @@ from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from reports.predictions import Kept, Predictions
 
-DRAWS = 2000
+DRAWS = 1000
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_no_interval_of_accuracies_leaves_what_a_difference_can_be() -> None:
 
 
 def test_how_many_seeds_would_decide_follows_from_mean_and_spread() -> None:
-    # differences 1, -1, 3: mean 1, s = 2. t(0.975, n - 1) x 2 / sqrt(n) < 1 first at n = 18: 2.1098 x 2 / 4.2426 = 0.9946
+    # differences 1, -1, 3: mean 1, s = 2. t(0.975, n - 1) 2 / sqrt(n) < 1 first at n = 18: 2.1098 x 2 / 4.2426
     found = difference(seeded([51.0, 49.0, 53.0]), seeded([50.0, 50.0, 50.0]))
     assert found.needed(0) == 18
     assert stats.t.ppf(0.975, 16) * 2 / math.sqrt(17) > 1 > stats.t.ppf(0.975, 17) * 2 / math.sqrt(18)
