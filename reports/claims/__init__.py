@@ -11,7 +11,19 @@ from reports.claims.statement import KINDS, VERDICTS, Claim, Outcome, holm
 from reports.paper_tables import EVIDENCE
 from reports.table import DASH, Cell, Column, Table, laid_out
 
-__all__ = ["Claim", "Evidence", "Outcome", "counts", "group_of", "judged", "summary", "table_of", "tested"]
+__all__ = [
+    "Claim",
+    "Evidence",
+    "Judged",
+    "Outcome",
+    "correction",
+    "counts",
+    "group_of",
+    "judged",
+    "summary",
+    "table_of",
+    "tested",
+]
 
 Judged = tuple[Claim, str, Outcome]
 
@@ -76,8 +88,8 @@ def correction(ledger: Sequence[Judged]) -> str:
     )
 
 
-def table_of(ledger: Sequence[Judged]) -> Table:
-    """The whole ledger, one line per claim and scale."""
+def table_of(ledger: Sequence[Judged], whole: Sequence[Judged] | None = None) -> Table:
+    """One line per claim and scale; `whole`: the ledger that the tests were corrected over, if these are a part."""
     columns = [
         (Column("claim", numeric=False), [Cell(claim.statement) for claim, _, _ in ledger]),
         (Column("scale", numeric=False), [Cell(scale or DASH) for _, scale, _ in ledger]),
@@ -88,7 +100,7 @@ def table_of(ledger: Sequence[Judged]) -> Table:
     ]
     headings, cells = laid_out(columns)
     heading = "Claims of the paper"
-    return Table(heading, "ledger", heading, headings, cells, (*PRINTED, f"{correction(ledger)}."))
+    return Table(heading, "ledger", heading, headings, cells, (*PRINTED, f"{correction(whole or ledger)}."))
 
 
 def verdict_cell(outcome: Outcome) -> Cell:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -106,10 +106,11 @@ def _of_several(ratios: Sequence[float], text: str) -> Outcome:
     low, high = found.interval()
     shown = " and ".join(f"{ratio:.2f}" for ratio in ratios) if n == 2 else f"{mean:.2f} ({low:.2f} to {high:.2f})"
     needed = found.needed(1)
-    outcome = _decided(low, high, 1, f"ratio {shown}, {n} machines; {text}", found)
+    brief = f"ratio {shown}, {n} machines"
+    outcome = _decided(low, high, 1, f"{brief}; {text}", found)
     if outcome.verdict == "inconclusive" and needed:
-        return Outcome(outcome.verdict, f"{outcome.statistic}: {needed} machines would decide it", outcome.p)
-    return outcome
+        return replace(outcome, statistic=f"{outcome.statistic}: {needed} machines would decide it", brief=brief)
+    return replace(outcome, brief=brief)
 
 
 def _decided(low: float, high: float, boundary: float, text: str, found: Estimate) -> Outcome:

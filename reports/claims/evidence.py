@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -30,11 +31,13 @@ class Evidence:
         self, scale: str, dataset: str, method: str, timesteps: int | None = None, network: str | None = None
     ) -> pd.DataFrame:
         """Finished runs, in the network that the data set's sweep takes at this scale unless another is named."""
-        rows = self.runs
-        wanted = network or network_of(dataset, scale)
-        rows = rows[(rows["scale"] == scale) & (rows["dataset"] == dataset) & (rows["network"] == wanted)]
-        rows = rows[rows["method"] == method]
+        rows = self._cells.get((scale, dataset, network or network_of(dataset, scale), method), self.runs.iloc[:0])
         return rows if timesteps is None else rows[rows["timesteps"] == timesteps]
+
+    @cached_property
+    def _cells(self) -> dict[Any, pd.DataFrame]:
+        """The runs by scale, data set, network and method: a ledger asks for some hundred of them."""
+        return dict(iter(self.runs.groupby(["scale", "dataset", "network", "method"])))
 
     def difference(self, one: pd.DataFrame, other: pd.DataFrame) -> Estimate | None:
         """Mean accuracy of `one` minus that of `other`, percentage points; None where either has no run.

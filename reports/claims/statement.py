@@ -33,7 +33,8 @@ KINDS: dict[Kind, str] = {
 class Outcome:
     """A verdict with the statistic behind it; `p` of a test, `within` points of a small and certain deviation.
 
-    `survives`: whether it does so after Holm's correction, None where nothing was tested.
+    `survives`: whether it does so after Holm's correction, None where nothing was tested. `brief`: of a statistic with
+    parts the one that decides.
     """
 
     verdict: Verdict
@@ -41,6 +42,7 @@ class Outcome:
     p: float | None = None
     within: float | None = None
     survives: bool | None = None
+    brief: str = ""
 
     @property
     def label(self) -> str:
@@ -49,7 +51,7 @@ class Outcome:
 
     def named(self, part: str) -> Outcome:
         """The outcome with what it is of before its statistic."""
-        return replace(self, statistic=f"{part}: {self.statistic}")
+        return replace(self, statistic=f"{part}: {self.statistic}", brief=f"{part}: {self.brief}" if self.brief else "")
 
 
 @dataclass(frozen=True)
@@ -155,15 +157,25 @@ def worst(outcomes: list[Outcome]) -> Outcome:
     if not judged:
         return Outcome(max((outcome.verdict for outcome in outcomes), key=VERDICTS.index), text)
     verdict = max((outcome.verdict for outcome in judged), key=JUDGED.index)
-    tested = [outcome.p for outcome in judged if outcome.p is not None]
     if verdict == "not reproduced":
-        failed = [outcome.p for outcome in judged if outcome.verdict == verdict and outcome.p is not None]
-        return Outcome(verdict, text, min(1.0, len(outcomes) * min(failed)) if failed else None)
+        failed = [outcome for outcome in judged if outcome.verdict == verdict]
+        least = min((outcome.p for outcome in failed if outcome.p is not None), default=None)
+        p = None if least is None else min(1.0, len(outcomes) * least)
+        return Outcome(verdict, text, p, brief=_part(failed[0], outcomes))
     if len(judged) < len(outcomes):
-        return Outcome("inconclusive", text)
+        missing = next(outcome for outcome in outcomes if outcome not in judged)
+        return Outcome("inconclusive", text, brief=_part(missing, outcomes))
+    weakest = max(judged, key=lambda outcome: (JUDGED.index(outcome.verdict), 2 if outcome.p is None else outcome.p))
     within = max((outcome.within for outcome in judged if outcome.within is not None), default=None)
+    tested = [outcome.p for outcome in judged if outcome.p is not None]
     p = max(tested) if len(tested) == len(judged) else None
-    return Outcome(verdict, text, p, within if verdict == "reproduced" else None)
+    bound = within if verdict == "reproduced" else None
+    return Outcome(verdict, text, p, bound, brief=_part(weakest, outcomes))
+
+
+def _part(decides: Outcome, of: list[Outcome]) -> str:
+    """The statistic of the part that decides, and of how many."""
+    return decides.statistic if len(of) == 1 else f"{decides.statistic} (the weakest of {len(of)} parts)"
 
 
 def holm(outcomes: list[Outcome], level: float) -> list[Outcome]:
