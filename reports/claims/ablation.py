@@ -13,7 +13,7 @@ from scipy.special import fdtr, fdtri  # type: ignore[import-untyped]
 from benchmarks.spec import variant
 from reports.claims.evidence import Evidence
 from reports.claims.rule import EQUAL, LEVEL
-from reports.claims.statement import Claim, Outcome, above, not_run, worst
+from reports.claims.statement import Claim, Outcome, above, absent, not_run, worst
 from reports.mixed import MOST
 
 FULL = "dsr-if"
@@ -56,8 +56,8 @@ def label_of(method: str) -> str:
 
 
 def _above(evidence: Evidence, scale: str, better: str, worse: str) -> Outcome:
-    found = evidence.difference(*(evidence.of(scale, "cifar10", method, STEPS) for method in (better, worse)))
-    outcome = above(found, 0, f"{better} and {worse} at T = {STEPS}")
+    sides = {f"{method} at T = {STEPS}": evidence.of(scale, "cifar10", method, STEPS) for method in (better, worse)}
+    outcome = above(evidence.difference(*sides.values()), 0, absent(sides))
     return outcome.named(f"{label_of(better)} minus {label_of(worse)}")
 
 

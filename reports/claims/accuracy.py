@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports.claims.evidence import Evidence
+from reports.claims.evidence import Evidence, steps_of
 from reports.claims.families import DSR, TWINS
-from reports.claims.statement import Claim, Kind, Outcome, above, not_run, worst
+from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
 from reports.paper_tables import NAMES
 
 NEAR = 1.0
@@ -30,8 +30,11 @@ def claims() -> Iterator[Claim]:
 
 def _as_the_ann(method: str, neuron: str, dataset: str) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
-        found = evidence.difference(evidence.of(scale, dataset, method, 20), evidence.of(scale, dataset, "ann"))
-        return above(found, -NEAR, f"{method} at T = 20, or of ann", limit=True)
+        sides = {
+            f"{method} at T = 20": evidence.of(scale, dataset, method, 20),
+            "ann": evidence.of(scale, dataset, "ann"),
+        }
+        return above(evidence.difference(*sides.values()), -NEAR, absent(sides), limit=True)
 
     statement = f"DSR, {neuron}, T = 20: at most {NEAR:g} point below the ANN of the same body on {NAMES[dataset]}"
     return Claim(f"{dataset}-{method}-ann", "Sec. 5, Tab. 2", statement, judge)
@@ -39,8 +42,8 @@ def _as_the_ann(method: str, neuron: str, dataset: str) -> Claim:
 
 def _from_20_to_5(method: str, neuron: str, kind: Kind) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
-        few, many = (evidence.of(scale, "cifar10", method, steps) for steps in (LOW, 20))
-        return above(evidence.difference(few, many), -NEAR, f"{method} at T = {LOW} and 20", limit=True)
+        sides = {f"{method} at T = {steps}": evidence.of(scale, "cifar10", method, steps) for steps in (LOW, 20)}
+        return above(evidence.difference(*sides.values()), -NEAR, absent(sides), limit=True)
 
     statement = f"DSR, {neuron}: less than 1 point lost from T = 20 to 5"
     return Claim(f"latency-{method}", "Fig. 3a", statement, judge, kind)
@@ -48,11 +51,10 @@ def _from_20_to_5(method: str, neuron: str, kind: Kind) -> Claim:
 
 def _extremely_low(method: str, neuron: str, kind: Kind) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
-        five = evidence.of(scale, "cifar10", method, LOW)
         parts = []
-        for steps in (2, 3):
-            found = evidence.difference(five, evidence.of(scale, "cifar10", method, steps))
-            parts.append(above(found, 0, f"{method} at T = {steps} and {LOW}").named(f"T = {steps}"))
+        for low in (2, 3):
+            sides = {f"{method} at T = {steps}": evidence.of(scale, "cifar10", method, steps) for steps in (LOW, low)}
+            parts.append(above(evidence.difference(*sides.values()), 0, absent(sides)).named(f"T = {low}"))
         return worst(parts)
 
     statement = f"DSR, {neuron}: accuracy drops from T = {LOW} to 2 and 3"
@@ -61,7 +63,7 @@ def _extremely_low(method: str, neuron: str, kind: Kind) -> Claim:
 
 def _depth(method: str, neuron: str, kind: Kind) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
-        steps = 20 if scale in ("paper", "short") else LOW
+        steps = steps_of("depth", scale, 20)
         by_depth = {d: evidence.of(scale, "cifar10", method, steps, f"preact-resnet{d}") for d in DEPTHS}
         there = [depth for depth, rows in by_depth.items() if len(rows)]
         if len(there) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import pandas as pd
@@ -58,10 +58,14 @@ class Evidence:
 
 
 def network_of(dataset: str, scale: str) -> str:
-    return SWEEPS[dataset].networks[scale][0]
+    """The network of a data set's sweep at a scale; nothing where it has none there."""
+    return next(iter(SWEEPS[dataset].networks.get(scale, ())), "")
 
 
-def steps_of(dataset: str, scale: str, published: int) -> int:
-    """The paper's T, or where the data set's sweep has one other T alone at this scale, that."""
-    small = SWEEPS[dataset].small_timesteps if scale in ("laptop", "smoke") else ()
-    return small[0] if len(small) == 1 else published
+@cache
+def steps_of(sweep: str, scale: str, published: int) -> int:
+    """The paper's T, or where the sweep has one other T alone at this scale, that."""
+    if scale not in SWEEPS[sweep].networks:
+        return published
+    steps = {run.timesteps for run in SWEEPS[sweep].runs(scale)} - {1}  # type: ignore[arg-type]
+    return steps.pop() if len(steps) == 1 else published

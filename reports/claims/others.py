@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from reports.claims.accuracy import LOW
 from reports.claims.evidence import Evidence, steps_of
 from reports.claims.families import CONTROL_CONVERSIONS, CONTROLS, CONVERSIONS, DSR, HYBRID, SURROGATE
-from reports.claims.statement import Claim, Kind, Outcome, above, not_run, worst
+from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
 from reports.paper_tables import NAMES
 
 LOST = 5.0
@@ -52,8 +52,8 @@ def _ordered(
     scale, dataset, steps = at
     for one in ones:
         for other in others:
-            sides = [evidence.of(scale, dataset, method, steps) for method in (one, other)]
-            found = above(evidence.difference(*sides), 0, f"{one} and {other} at T = {steps}")
+            sides = {f"{m} at T = {steps}": evidence.of(scale, dataset, m, steps) for m in (one, other)}
+            found = above(evidence.difference(*sides.values()), 0, absent(sides))
             yield found.named(f"{one} minus {other}, T = {steps}")
 
 

@@ -9,9 +9,11 @@ not run          runs are missing; which ones stands beside it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
+
+import pandas as pd
 
 from reports.claims.evidence import Evidence
 from reports.claims.rule import EQUAL, EQUIVALENCE, LEVEL
@@ -74,6 +76,11 @@ class Claim:
 
 def not_run(what: str) -> Outcome:
     return Outcome("not run", f"no run of {what}")
+
+
+def absent(sides: Mapping[str, pd.DataFrame]) -> str:
+    """The names of the sides that have no run."""
+    return ", nor of ".join(name for name, rows in sides.items() if rows.empty)
 
 
 def above(found: Estimate | None, margin: float, missing: str, limit: bool = False) -> Outcome:
@@ -164,7 +171,8 @@ def worst(outcomes: list[Outcome]) -> Outcome:
         return Outcome(verdict, text, p, brief=_part(failed[0], outcomes))
     if len(judged) < len(outcomes):
         missing = next(outcome for outcome in outcomes if outcome not in judged)
-        return Outcome("inconclusive", text, brief=_part(missing, outcomes))
+        share = f"{missing.statistic} ({len(outcomes) - len(judged)} of {len(outcomes)} parts missing)"
+        return Outcome("inconclusive", text, brief=share if len(outcomes) > 2 else text)
     weakest = max(judged, key=lambda outcome: (JUDGED.index(outcome.verdict), 2 if outcome.p is None else outcome.p))
     within = max((outcome.within for outcome in judged if outcome.within is not None), default=None)
     tested = [outcome.p for outcome in judged if outcome.p is not None]

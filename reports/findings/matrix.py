@@ -12,6 +12,8 @@ from reports.lines import kinds
 from reports.paper_tables import EVIDENCE
 from reports.table import DASH, Cell, Column, Table, laid_out, numbers
 
+Identity = tuple[str, str, str]
+"""Data set, network and scale."""
 SEEDS = (
     "Percent of the test images, last epoch. ± half the 95 % Student t interval of n seeds; (a, b): the values of "
     "two seeds; (low–high): one seed, Wilson's interval over its test images."
@@ -42,7 +44,7 @@ def conversions(frame: pd.DataFrame) -> list[Table]:
     return found
 
 
-def _tables(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame, dict[str, str]]]:
+def _tables(frame: pd.DataFrame) -> Iterator[tuple[Identity, pd.DataFrame, dict[str, str]]]:
     done = frame[(frame["status"] == "done") & frame["scale"].isin(EVIDENCE)]
     lines = aggregate(frame[frame["scale"].isin(EVIDENCE)])
     for (dataset, network, scale), found in lines[lines["top1"].notna()].groupby(TABLE, sort=False):
@@ -56,7 +58,7 @@ def _still(kind: dict[str, str]) -> dict[str, bool]:
 
 def _table(
     what: str,
-    identity: tuple[str, str, str],
+    identity: Identity,
     lines: pd.DataFrame,
     kind: dict[str, str],
     steps: Sequence[int],

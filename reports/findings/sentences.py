@@ -31,6 +31,7 @@ GROUPS = {
 SCALES = {
     "paper": "the published recipe",
     "short": "the paper's network, a short training",
+    "workstation": "a narrow network and about a million image visits",
     "laptop": "a narrow network and a few epochs on part of the images, too short to judge the paper's numbers",
 }
 
@@ -61,15 +62,16 @@ def _upper(text: str) -> str:
 
 
 def levels(frame: pd.DataFrame) -> Iterator[str]:
-    """Per data set, network and scale what each family reaches at the paper's low T, else at the one most were run at."""
+    """Per data set, network and scale what each family reaches: at the paper's low T, else where most were run."""
     done = frame[(frame["status"] == "done") & frame["scale"].isin(EVIDENCE)]
-    for (dataset, network, scale), rows in done.groupby(["dataset", "network", "scale"], sort=False):
+    for (_, network, scale), rows in done.groupby(["dataset", "network", "scale"], sort=False):
         moving = rows[(rows["timesteps"] > 1) & ~rows["method"].str.contains("@", regex=False)]
         if moving.empty:
             continue
         methods = moving.groupby("timesteps")["method"].nunique()
         steps = LOW if LOW in methods.index else int(methods[methods == methods.max()].index.min())
-        images = " and ".join(f"{_span(rows[f'{part}_images'])} {part} images" for part in ("train", "test"))
+        trained = _span(rows.loc[rows["epochs"] > 0, "train_images"])
+        images = f"trained on {trained} images, tested on {_span(rows['test_images'])}"
         where = f"{_named(rows)} (`{network}`, scale `{scale}`, {images}), T = {steps}"
         yield f"- {where}: {'; '.join(_groups(rows, steps))}."
 
