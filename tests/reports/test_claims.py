@@ -97,11 +97,14 @@ def test_a_print_whose_own_spread_is_too_wide_can_never_be_met() -> None:
 def test_a_claim_is_as_good_as_its_weakest_part_that_was_run() -> None:
     good, open_, absent = Outcome("reproduced", "a", 0.01), Outcome("inconclusive", "b", 0.2), Outcome("not run", "c")
     bad = Outcome("not reproduced", "d", 0.01)
-    assert worst([good, open_, absent]) == Outcome("inconclusive", "a; b; c")
-    assert worst([good, open_]) == Outcome("inconclusive", "a; b", 0.2)
+    missing = worst([good, open_, absent])
+    assert (missing.verdict, missing.statistic, missing.p) == ("inconclusive", "a; b; c", None)
+    assert missing.brief == "c (1 of 3 parts missing)"
+    weakest = worst([good, open_, good])
+    assert (weakest.verdict, weakest.p, weakest.brief) == ("inconclusive", 0.2, "b (the weakest of 3 parts)")
     assert worst([good, absent]).verdict == "inconclusive"
-    assert worst([good, good]) == Outcome("reproduced", "a; a", 0.01)
-    assert worst([good, bad, absent]) == Outcome("not reproduced", "a; d; c", 0.03)
+    assert (worst([good, good]).verdict, worst([good, good]).p) == ("reproduced", 0.01)
+    assert (worst([good, bad, absent]).verdict, worst([good, bad, absent]).p) == ("not reproduced", 0.03)
     assert worst([absent, absent]).verdict == "not run"
     assert worst([good, Outcome("reproduced", "e", 0.02, 0.3)]).within == 0.3
 
