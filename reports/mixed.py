@@ -42,8 +42,8 @@ class Estimate:
     `n`: runs of either side; `common`: seeds in both; `spread`: what sqrt(n) times the error would be with n runs on
     either side, their seeds common (`paired`) or not; `per_run`: degrees of freedom per run beyond the first;
     `fixed`: variance that no further run lessens (test images, the other side's print), with degrees of freedom of its
-    own (NaN: those of the runs); `shown`: of two runs on a side
-    the values, in place of an interval; `bound`: no difference is farther from 0.
+    own (NaN: those of the runs); `shown`: of two runs on a side the values, in place of an interval; `bound`: no
+    difference is farther from 0.
     """
 
     mean: float

@@ -38,7 +38,7 @@ def all_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def judged(evidence: Evidence) -> list[Judged]:
-    """Every claim at every scale that has a finished run, `paper` always; claims without a scale once, scale ""."""
+    """Every claim at every scale that has a finished run, `paper` always; those of neurons and cost once, scale ""."""
     there = set(evidence.runs["scale"])
     scales = [scale for scale in EVIDENCE if scale == "paper" or scale in there]
     found = [

@@ -90,6 +90,16 @@ def test_the_two_level_bootstrap_is_near_the_normal_interval_of_many_images() ->
     assert images.bootstrap(ones, others, draws=50) == images.bootstrap(ones, others, draws=50)
 
 
+def test_the_bootstrap_draws_seeds_with_their_partners_as_well_as_images() -> None:
+    half = np.arange(100) % 2 == 0
+    ones, others = {0: np.ones(100, bool), 1: np.zeros(100, bool)}, {5: half, 6: half}
+    # seeds 0 and 1 are drawn twice, once, or not at all: 100, 50 or 0 %, against 50 %
+    low, high = images.bootstrap(ones, others)
+    assert low == pytest.approx(-50, abs=12)
+    assert high == pytest.approx(50, abs=12)
+    assert images.bootstrap(ones, ones) == (0, 0)  # the same runs: drawn together
+
+
 def test_a_table_says_where_a_network_and_its_partner_differ(tmp_path: Path) -> None:
     folder, seeds = tmp_path / "predictions", (0, 1)
     rows = []
