@@ -33,6 +33,19 @@ def accuracies(frame: pd.DataFrame) -> list[Table]:
     return found
 
 
+def variants(frame: pd.DataFrame) -> list[Table]:
+    """Trained methods with parameters of their neuron changed, `method@...`, beside the method itself."""
+    found = []
+    for identity, lines, kind in _tables(frame):
+        changed = lines[lines["method"].str.contains("@", regex=False) & (lines["method"].map(kind) == "trained")]
+        bases = set(changed["method"].str.split("@").str[0])
+        steps = sorted(set(changed["timesteps"]))
+        shown = lines[lines["method"].isin({*changed["method"], *bases}) & lines["timesteps"].isin(steps)]
+        if steps:
+            found.append(_table("Variants", identity, shown, kind, steps, SEEDS))
+    return found
+
+
 def conversions(frame: pd.DataFrame) -> list[Table]:
     """Conversions at every T they were run at, means alone: of data sets, networks and scales with four T or more."""
     found = []
@@ -40,8 +53,17 @@ def conversions(frame: pd.DataFrame) -> list[Table]:
         converted = lines[lines["method"].map(kind) == "converted"]
         steps = sorted(set(converted["timesteps"]))
         if len(steps) > 3:
-            found.append(_table("Conversions against T", identity, converted, kind, steps, MEANS))
+            found.append(
+                _table("Conversions against T", identity, converted, kind, steps, MEANS + _images(frame, identity))
+            )
     return found
+
+
+def _images(frame: pd.DataFrame, identity: Identity) -> str:
+    """On how many images, where runs were not all tested on as many."""
+    here = (frame[TABLE] == list(identity)).all(axis=1) & (frame["epochs"] == 0) & (frame["status"] == "done")
+    least, most = frame.loc[here, "test_images"].min(), frame.loc[here, "test_images"].max()
+    return f" Tested on {least:,.0f} to {most:,.0f} images." if least < most else ""
 
 
 def _tables(frame: pd.DataFrame) -> Iterator[tuple[Identity, pd.DataFrame, dict[str, str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from reports import claims, disagreement, markdown
+from reports import claims, comparison, disagreement, markdown
 from reports.claims.families import FAMILIES
 from reports.claims.statement import KINDS
 from reports.findings import matrix, sentences
@@ -26,10 +26,11 @@ def render(
 ) -> str:
     """The whole page. `names`: of the CSV files in `results`; `neurons`: tables of the study of single neurons."""
     parts = [
-        ["# Results so far", _origin(names), "\n".join(_scales(frame))],
+        ["# Results so far", _origin(names), "\n".join(_scales(frame)), _data(frame)],
         ["## In short", "\n".join(sentences.levels(frame)), "\n".join(sentences.verdicts(ledger))],
         *_findings(ledger),
         ["## Accuracy", *map(_shown, matrix.accuracies(frame))],
+        ["## Variants of a neuron", *map(_shown, matrix.variants(frame))],
         ["## Conversions against T", *map(_shown, matrix.conversions(frame))],
         ["## The two gradients of DSR", *map(_shown, compare_twins(frame))],
         ["## Where SNN and ANN differ", *map(_shown, disagreement.tables_of(frame, kept))],
@@ -50,7 +51,7 @@ def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
     network = rows["network"].value_counts().index[0]
     (table,) = matrix.accuracies(rows[rows["network"] == network])
     lines = markdown.render([table], {}).split("\n\n")[1]
-    where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}."
+    where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {matrix.SEEDS}"
     return f"{where}\n\n{lines}\n\n{said}"
 
 
@@ -76,6 +77,12 @@ def _three(ledger: Sequence[claims.Judged]) -> Iterator[str]:
 def _origin(names: Sequence[str]) -> str:
     files = ", ".join(f"[{name}](../results/{name})" for name in names)
     return f"Written by `{COMMAND}` from {files}; a test holds it against them. Do not edit it by hand."
+
+
+def _data(frame: pd.DataFrame) -> str:
+    """Where the images come from, and where the other numbers are."""
+    data = markdown.escape(comparison.origin(frame)["data"])
+    return f"Data: {data}. Energy, memory, time, protocol and figures: `tox -e report`."
 
 
 def _scales(frame: pd.DataFrame) -> Iterator[str]:

@@ -81,6 +81,16 @@ def test_conversions_are_a_matrix_over_all_their_steps(tmp_path: Path) -> None:
     assert [cell.text + cell.marks for cell in table.rows[0]] == ["qcfs", "12.5", "14.5", "18.5", "26.5", "50.0′"]
 
 
+def test_variants_stand_beside_the_method_they_change(tmp_path: Path) -> None:
+    rows = [*cifar("stbp-tdbn", 2, 45.0), *cifar("stbp-tdbn@reset=soft", 2, 52.0), *cifar("stbp-tdbn", 5, 50.0)]
+    facts = gathered(tmp_path, *rows, *LOSES)
+    (table,) = matrix.variants(facts.frame)
+    assert [line[0].text for line in table.rows] == ["stbp-tdbn", "stbp-tdbn@reset=soft"]
+    assert [column.label for column in table.columns] == ["method", "T = 2"]
+    (table,) = matrix.accuracies(facts.frame)
+    assert not any("@" in line[0].text for line in table.rows)
+
+
 def test_a_block_is_put_between_its_marks_and_nowhere_else(tmp_path: Path) -> None:
     facts, readme = gathered(tmp_path, *LOSES), tmp_path / "README.md"
     readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
