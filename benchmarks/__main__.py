@@ -87,8 +87,12 @@ def report(
     to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/reports/all.")] = None,
     energy: Annotated[Path | None, typer.Option(help="TOML file of energy constants; see results/README.md.")] = None,
     reach: Annotated[float | None, typer.Option(help="Accuracy (%) whose cost in training is shown.")] = None,
+    results_page: Annotated[Path | None, typer.Option(help="Write docs/results.md here instead of the report.")] = None,
+    results_block: Annotated[Path | None, typer.Option(help="README whose block of results is written anew.")] = None,
 ) -> None:
     """Build tables and the page from CSV files alone."""
+    if results_page or results_block:
+        raise typer.Exit(commands.findings(console, files, results_page, results_block))
     raise typer.Exit(commands.report(console, files, to, energy, reach))
 
 

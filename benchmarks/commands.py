@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -151,14 +152,35 @@ def report(
     import reports
 
     results = store.results_root()
-    chosen = [path for path in files or sorted(results.glob("*.csv")) if store.holds_rows(path)]
-    studies = [path for path in chosen if path.name in store.STUDIES]
-    runs = [path for path in chosen if path not in studies]
+    runs, studies = _kinds_of(files or sorted(results.glob("*.csv")))
     measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
     page, *_ = reports.write(found, to or results / "reports" / "all")
     reports.show(found, console)
     console.print(f" page   {page}", highlight=False)
+    return 0
+
+
+def _kinds_of(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """CSV files of runs, and of studies; layers and curves are neither."""
+    chosen = [path for path in paths if store.holds_rows(path)]
+    studies = [path for path in chosen if path.name in store.STUDIES]
+    return [path for path in chosen if path not in studies], studies
+
+
+def findings(console: Console, files: list[Path] | None, page: Path | None, block: Path | None) -> int:
+    """The page of results and a README's block of them, written from rows and ledger."""
+    from reports import findings as found
+
+    results = store.results_root()
+    runs, studies = _kinds_of(files or sorted(results.glob("*.csv")))
+    facts = found.gather(runs, [] if files else sorted(results.glob(PERF)), studies)
+    if page:
+        found.write_page(facts, page)
+    if block:
+        found.put_block(facts, block)
+    for written in filter(None, (page, block)):
+        console.print(f" page   {written}", highlight=False)
     return 0
 
 

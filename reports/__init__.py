@@ -20,6 +20,7 @@ from reports import (
     lemaire,
     markdown,
     perf,
+    predictions,
     quantization,
     reach,
     regression,
@@ -50,16 +51,17 @@ def read(
 ) -> Report:
     """All that the files say.
 
-    Beside each of `csv_paths`, files of layers and of curves are read if they are there. `perf_paths`: records of
-    `dsr-bench perf`; `study_paths`: CSV files of `dsr-bench quantization`; `history_paths`: of `dsr-bench regression`;
+    Beside each of `csv_paths`, files of layers, of curves and of predictions are read if they are there. `perf_paths`:
+    records of `dsr-bench perf`; `study_paths`: CSV of `dsr-bench quantization`; `history_paths`: of its `regression`;
     `energy_path`: see `reports.constants`; `percent`: the accuracy whose cost in training is shown; `whole`: these are
     all results there are, so tables of the paper without a row of ours are shown too.
     Raises benchmarks.spec.BadInput for a file that is missing or is no result CSV, and where there is none.
     """
     optional = bool(study_paths or history_paths)
+    rows = None if optional and not csv_paths else comparison.read(csv_paths)
     found = sections.Inputs(
         chosen=constants.read(energy_path),
-        rows=None if optional and not csv_paths else comparison.read(csv_paths),
+        rows=rows,
         layers=beside.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT),
         curves=beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT, reach.LATER),
         records=perf.read(perf_paths),
@@ -67,6 +69,7 @@ def read(
         histories=regression.read(history_paths),
         percent=percent,
         whole=whole,
+        predictions={} if rows is None else predictions.beside(csv_paths, rows),
     )
     return Report(sections.of(found), found.chosen.headline)
 

@@ -14,7 +14,7 @@ from reports.lines import TABLE, parted, slug
 from reports.looks import drawn
 
 NOT_DRAWN = "The paper's points are of scale paper and not drawn here."
-WHISKERS = "Whiskers: 95 % intervals, Student t over seeds, Wilson for one seed, cut off where they are long."
+WHISKERS = "Whiskers: 95 % intervals, Student t over seeds, Wilson for one seed, of two seeds both, cut off where long."
 
 
 def against_t(

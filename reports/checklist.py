@@ -20,7 +20,12 @@ from reports.table import DASH, Cell, Column, Table, warning_of
 
 CELL = ["network", "method", "timesteps"]
 COLUMNS = (Column("question", numeric=False), Column("answer", numeric=False))
-INTERVALS = {"student-t": "Student t over seeds", "wilson": "Wilson over test images (one seed)", "none": "none"}
+INTERVALS = {
+    "student-t": "Student t over seeds",
+    "two values": "none: two seeds, both shown",
+    "wilson": "Wilson over test images (one seed)",
+    "none": "none",
+}
 
 
 def render(frame: pd.DataFrame) -> str:

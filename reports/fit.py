@@ -24,11 +24,16 @@ SETTING = ["machine", "device", "threads"]
 
 @dataclass(frozen=True)
 class Fit:
-    """A line through points; all NaN where there are too few. `r2` is NaN where all values are alike."""
+    """A line through points; all NaN where there are too few. `r2` is NaN where all values are alike.
+
+    `error`: standard error of `per_step`, sqrt(residuals / freedom / sum (x - mean)^2), freedom = points - 2.
+    """
 
     constant: float = math.nan
     per_step: float = math.nan
     r2: float = math.nan
+    error: float = math.nan
+    freedom: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,9 @@ def fit(points: Iterable[tuple[float, float]]) -> Fit:
     per_step, constant = np.polyfit(x, y, 1)
     around = float(((y - y.mean()) ** 2).sum())
     residual = float(((y - constant - per_step * x) ** 2).sum())
-    return Fit(float(constant), float(per_step), 1 - residual / around if around else math.nan)
+    freedom = len(x) - 2
+    error = math.sqrt(residual / freedom / float(((x - x.mean()) ** 2).sum()))
+    return Fit(float(constant), float(per_step), 1 - residual / around if around else math.nan, error, freedom)
 
 
 def table(lines: Sequence[Line], what: str, badge: str, warning: str = "") -> Table | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import claims, latex, protocol
+from reports.claims.rule import SURVIVES
 from reports.claims.statement import VERDICTS
 from reports.energy import FP32_45NM, EnergyModel
 from reports.sections import Contents
@@ -31,6 +32,7 @@ def render(contents: Contents, model: EnergyModel = FP32_45NM) -> str:
         sections=[section for section in contents.sections if section.tables or section.figures],
         verdicts=claims.counts(contents.ledger),
         ledger=contents.ledger,
+        survives=SURVIVES,
         slugs={verdict: verdict.replace(" ", "-") for verdict in VERDICTS},
         cards=contents.cards,
         foot={"energy": str(model), **contents.origin},

@@ -10,7 +10,7 @@ from reports.table import Cell, Column, Table
 
 def render(tables: Sequence[Table], origin: Mapping[str, str]) -> str:
     """All tables, then where their rows come from."""
-    foot = [f"{label}: {_escape(text)}" for label, text in origin.items()]
+    foot = [f"{label}: {escape(text)}" for label, text in origin.items()]
     return "\n\n".join([*map(_table, tables), "  \n".join(foot)]) + "\n"
 
 
@@ -21,8 +21,8 @@ def _table(table: Table) -> str:
         _line("---:" if column.numeric else ":---" for column in table.columns),
         *(_line(map(_cell, row)) for row in table.rows),
     ]
-    notes = "\n".join(f"- {_escape(note)}" for note in table.notes)
-    return "\n\n".join([f"### {_escape(table.title)}", *warning, "\n".join(lines), notes])
+    notes = "\n".join(f"- {escape(note)}" for note in table.notes)
+    return "\n\n".join([f"### {escape(table.title)}", *warning, "\n".join(lines), notes])
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -30,12 +30,13 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    return _escape(f"{column.label} ({column.unit})" if column.unit else column.label)
+    return escape(f"{column.label} ({column.unit})" if column.unit else column.label)
 
 
 def _cell(cell: Cell) -> str:
-    return _escape(cell.text + cell.marks)
+    return escape(cell.text + cell.marks)
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Text that Markdown prints as it stands."""
     return re.sub(r"([\\`*_|<\[])", r"\\\1", text)

@@ -11,7 +11,8 @@ from reports.costs import BUSY_CORES
 from reports.energy import EnergyModel
 
 INTERVALS = {
-    "student-t": "± is half the 95 % Student t interval over seeds.",
+    "student-t": "± is half the 95 % Student t interval over seeds; (low–high) where it is cut at 0 or 100 %.",
+    "two values": "(a, b) are the values of two seeds.",
     "wilson": "(low–high) is the 95 % Wilson interval of one seed over its test images.",
 }
 ENERGY = (

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from reports.statistics import student
+from reports.statistics import student_of_differences
 from reports.table import DASH, Cell, Column, Table, laid_out, numbers
 
 TWIN = "-rep"
 TABLE = ["dataset", "network", "scale"]
 NOTE = (
     "Difference: accuracy of the twin in representation space minus that of the released gradient, seed by seed; "
-    "± is half the 95 % Student t interval over the pairs, a dash where there is one."
+    "± is half the 95 % Student t interval over the pairs; (a, b) are both differences of two pairs; a dash: one pair. "
+    "All: pairs of all lines, taken as independent."
 )
 
 
@@ -63,5 +64,9 @@ def _lines(pairs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 def _difference(values: list[float]) -> Cell:
     if len(values) == 1:
         return Cell(f"{values[0]:+.2f} ({DASH})")
-    found = student(values)
+    found = student_of_differences(values)
+    if found.kind == "two values":
+        return Cell(f"{found.mean:+.2f} ({values[0]:+.2f}, {values[1]:+.2f})")
+    if not found.even:
+        return Cell(f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})")
     return Cell(f"{found.mean:+.2f} ± {found.half_width:.2f}")

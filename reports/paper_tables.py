@@ -82,8 +82,8 @@ def _found(rows: pd.DataFrame, line: Mapping[Any, Any]) -> tuple[Interval, int]:
 def _notes(ours: dict[str, pd.DataFrame]) -> Iterator[str]:
     yield (
         "Paper: as printed there, SD over its runs; which epoch it reports is not said, its code keeps the best on the "
-        "test split. Ours: last epoch, the same T, the same network or, where that was not run, its narrow form; a "
-        "dash: not run, or not ours."
+        "test split. Ours: last epoch, the same T, the same network or, where that was not run, its narrow form, "
+        "with its 95 % interval; (a, b) are the values of two seeds; a dash: not run, or not ours."
     )
     if cut := [scale for scale in ours if scale != "paper"]:
         yield f"Ours at {' and '.join(cut)} scale is of a shorter training and no reproduction of the paper's number."

@@ -15,6 +15,7 @@ from reports import (
     comparison,
     constants,
     costs,
+    disagreement,
     energy_lines,
     energy_tables,
     environment,
@@ -22,6 +23,7 @@ from reports import (
     paired,
     paper_tables,
     perf,
+    predictions,
     properties,
     protocol,
     published,
@@ -61,6 +63,7 @@ class Inputs:
     histories: Sequence[pd.DataFrame] = ()
     percent: float | None = None
     whole: bool = False
+    predictions: predictions.Kept = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def of(read: Inputs) -> Contents:
     sections = [
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
         Section("paper", "The paper's tables", [*properties.tables_of(frame), *beside]),
-        Section("results", "Results", [*comparison.compare(frame, model), *paired.compare_twins(frame)]),
+        Section("results", "Results", _results(read, frame)),
         Section("figures", "Figures", (), lambda: _drawn(read, frame, numbers)),
         Section("energy", "Energy", energy_tables.compare_energy(frame, read.layers, read.chosen)),
         Section(
@@ -131,6 +134,12 @@ def of(read: Inputs) -> Contents:
             "checklist.md": checklist.render(frame),
         },
     )
+
+
+def _results(read: Inputs, frame: pd.DataFrame) -> list[Table]:
+    """Accuracies and costs, the two gradients side by side, and where networks differ image by image."""
+    differing = disagreement.tables_of(frame, read.predictions)
+    return [*comparison.compare(frame, read.chosen.headline), *paired.compare_twins(frame), *differing]
 
 
 def _csv(numbers: pd.DataFrame) -> str:
@@ -158,4 +167,5 @@ def _steps(read: Inputs) -> Section:
 
 def _evidence(read: Inputs, costed: pd.DataFrame, numbers: pd.DataFrame) -> claims.Evidence:
     studies = next((study for study in read.studies if "study" in study), pd.DataFrame())
-    return claims.Evidence(costed[costed["status"] == "done"], studies, read.records, numbers)
+    done = costed[costed["status"] == "done"]
+    return claims.Evidence(done, studies, read.records, numbers, read.predictions)

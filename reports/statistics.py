@@ -1,7 +1,10 @@
-"""95 % intervals of an accuracy: over seeds where there are several, over test images where there is one.
+"""95 % intervals of an accuracy: over seeds where there are three or more, over test images where there is one.
 
 Student t over n seeds:   mean +- t(0.975, n - 1) * s / sqrt(n),  s with n - 1 in the denominator
 Wilson for one seed:      (p + z^2/2m +- z * sqrt(p(1 - p)/m + z^2/4m^2)) / (1 + z^2/m),  m test images, z = 1.96
+
+Two seeds have no interval worth printing (12.7 standard errors to either side): the two values are shown. No interval
+leaves the range that its quantity can have: 0 to 100 percent, or -100 to 100 points of difference.
 
 The two say different things: t holds how much training varies, Wilson only how few test images there are.
 The difference d of two accuracies, one seed each, is from d - sqrt((p - l)^2 + (u' - p')^2) to
@@ -32,19 +35,31 @@ class Interval:
     mean: float
     low: float
     high: float
-    kind: Literal["student-t", "wilson", "newcombe", "none"]
+    kind: Literal["student-t", "two values", "wilson", "newcombe", "none"]
 
     @property
     def half_width(self) -> float:
-        """Half the interval's length; the +- of a Student t interval."""
+        """Half the interval's length; the +- of a Student t interval that is not cut."""
         return (self.high - self.low) / 2
 
+    @property
+    def even(self) -> bool:
+        """Whether both ends are as far from the mean: not where the interval was cut at the end of a range."""
+        return math.isclose(self.high - self.mean, self.mean - self.low, abs_tol=1e-9)
 
-def student(values: Sequence[float]) -> Interval:
-    """The Student t interval of the mean of two or more seeds."""
+
+def student(values: Sequence[float], least: float = 0.0, most: float = 100.0) -> Interval:
+    """The Student t interval of the mean of three or more values, cut at `least` and `most`; of two, these."""
     mean = fmean(values)
+    if len(values) == 2:
+        return Interval(mean, min(values), max(values), "two values")
     half = float(stdtrit(len(values) - 1, UPPER)) * stdev(values) / math.sqrt(len(values))
-    return Interval(mean, mean - half, mean + half, "student-t")
+    return Interval(mean, max(least, mean - half), min(most, mean + half), "student-t")
+
+
+def student_of_differences(points: Sequence[float]) -> Interval:
+    """The same of differences of accuracies in points."""
+    return student(points, -100.0, 100.0)
 
 
 def wilson(percent: float, images: float) -> Interval:

@@ -72,10 +72,12 @@ def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimal
 
 
 def interval_cell(found: Interval) -> Cell:
-    """A mean of percentages with its interval: of one seed both ends, of several +- half."""
+    """A mean of percentages with its interval: of one seed both ends, of two their values, of more +- half."""
     if math.isnan(found.low):
         return numbers([found.mean], decimals=2)[0]
-    if found.kind == "wilson":
+    if found.kind == "two values":
+        return Cell(f"{found.mean:.2f} ({found.low:.2f}, {found.high:.2f})")
+    if found.kind == "wilson" or not found.even:
         return Cell(f"{found.mean:.2f} ({found.low:.2f}–{found.high:.2f})")
     return Cell(f"{found.mean:.2f} ± {found.half_width:.2f}")
 

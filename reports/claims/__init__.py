@@ -4,70 +4,112 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.claims import ablation, accuracy, cost, neurons
+from reports.claims import ablation, accuracy, cost, neurons, others, published_numbers
 from reports.claims.evidence import Evidence
-from reports.claims.statement import VERDICTS, Claim, Outcome
+from reports.claims.rule import FAMILY_WISE, PRINTED, SURVIVES
+from reports.claims.statement import KINDS, VERDICTS, Claim, Outcome, holm
 from reports.paper_tables import EVIDENCE
 from reports.table import DASH, Cell, Column, Table, laid_out
 
-__all__ = ["Claim", "Evidence", "Outcome", "counts", "judged", "table_of"]
+__all__ = [
+    "Claim",
+    "Evidence",
+    "Judged",
+    "Outcome",
+    "correction",
+    "counts",
+    "group_of",
+    "judged",
+    "summary",
+    "table_of",
+    "tested",
+]
 
 Judged = tuple[Claim, str, Outcome]
 
 
 def all_claims(evidence: Evidence) -> Iterator[Claim]:
-    yield from accuracy.claims(evidence.published)
+    yield from published_numbers.claims(evidence.published)
+    yield from accuracy.claims()
+    yield from others.claims()
     yield from ablation.claims(evidence.published)
     yield from neurons.claims()
     yield from cost.claims()
 
 
 def judged(evidence: Evidence) -> list[Judged]:
-    """Every claim at every scale that has a finished run, `paper` always; claims without a scale once, scale ""."""
+    """Every claim at every scale that has a finished run, `paper` always; those of neurons and cost once, scale ""."""
     there = set(evidence.runs["scale"])
     scales = [scale for scale in EVIDENCE if scale == "paper" or scale in there]
-    return [
+    found = [
         (claim, scale, claim.judge(evidence, scale))
         for claim in all_claims(evidence)
         for scale in (scales if claim.scaled else [""])
     ]
+    corrected = holm([outcome for _, _, outcome in found], FAMILY_WISE)
+    return [(claim, scale, outcome) for (claim, scale, _), outcome in zip(found, corrected, strict=True)]
+
+
+def group_of(claim: Claim, scale: str) -> str:
+    """What a claim is counted with: accuracies of one scale, controls, single neurons, or the cost of a step."""
+    return f"{KINDS[claim.kind]}, scale {scale}" if claim.scaled else KINDS[claim.kind]
 
 
 def counts(ledger: Sequence[Judged]) -> dict[str, dict[str, int]]:
-    """Verdicts per scale, all of them, 0 included."""
-    scales = dict.fromkeys(scale for _, scale, _ in ledger)
-    return {s: {v: sum(o.verdict == v for _, at, o in ledger if at == s) for v in VERDICTS} for s in scales}
+    """Verdicts per group, all of them, 0 included."""
+    groups = dict.fromkeys(group_of(c, scale) for kind in KINDS for c, scale, _ in ledger if c.kind == kind)
+    return {
+        group: {v: sum(o.verdict == v for c, at, o in ledger if group_of(c, at) == group) for v in VERDICTS}
+        for group in groups
+    }
+
+
+def tested(ledger: Sequence[Judged]) -> tuple[int, int]:
+    """How many claims have a p-value, and how many verdicts survive Holm's correction over all of them."""
+    found = [outcome.survives for _, _, outcome in ledger if outcome.survives is not None]
+    return len(found), sum(found)
 
 
 def summary(ledger: Sequence[Judged]) -> list[str]:
-    """A line per scale: how many claims have which verdict."""
-    return [
-        f"{scale or 'without a scale'}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.items() if n)}"
-        for scale, verdicts in counts(ledger).items()
+    """A line per group: how many claims have which verdict; then how many were tested."""
+    lines = [
+        f"{group}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.items() if n)}"
+        for group, verdicts in counts(ledger).items()
     ]
+    return [*lines, correction(ledger)] if ledger else lines
 
 
-def table_of(ledger: Sequence[Judged]) -> Table:
-    """The whole ledger, one line per claim and scale."""
+def correction(ledger: Sequence[Judged]) -> str:
+    """How many claims were tested, and what is left after Holm's correction."""
+    count, left = tested(ledger)
+    return (
+        f"{count} of {len(ledger)} claims have a test; {left} of the verdicts survive Holm's correction at "
+        f"{100 * FAMILY_WISE:g} % over all {count} ({SURVIVES})"
+    )
+
+
+def table_of(ledger: Sequence[Judged], whole: Sequence[Judged] | None = None) -> Table:
+    """One line per claim and scale; `whole`: the ledger that the tests were corrected over, if these are a part."""
     columns = [
         (Column("claim", numeric=False), [Cell(claim.statement) for claim, _, _ in ledger]),
         (Column("scale", numeric=False), [Cell(scale or DASH) for _, scale, _ in ledger]),
-        (Column("verdict", numeric=False), [Cell(outcome.verdict) for _, _, outcome in ledger]),
+        (Column("verdict", numeric=False), [verdict_cell(outcome) for _, _, outcome in ledger]),
         (Column("statistic", numeric=False), [Cell(outcome.statistic) for _, _, outcome in ledger]),
+        (Column("p"), [Cell(p_text(outcome.p)) for _, _, outcome in ledger]),
         (Column("paper", numeric=False, detail=True), [Cell(claim.where) for claim, _, _ in ledger]),
     ]
     headings, cells = laid_out(columns)
     heading = "Claims of the paper"
-    return Table(heading, "ledger", heading, headings, cells, NOTES)
+    return Table(heading, "ledger", heading, headings, cells, (*PRINTED, f"{correction(whole or ledger)}."))
 
 
-NOTES = (
-    "Reproduced: the 95 % interval lies wholly on the claim's side. Close: it reaches over the boundary, so the runs "
-    "neither confirm nor exclude the claim. Not reproduced: wholly on the other side. Intervals are paired by seed, "
-    "Welch's, or of one seed that varies as several of the other side; of one seed on either side only the test images "
-    "are known to vary (test images only), and the claim is undecided whatever the interval.",
-    f"Equality with a number of the paper: two one-sided tests, margin ±{accuracy.EQUAL:g} points. A claim with parts "
-    "is judged by its weakest part, and is undecided at best while a part has not been run. Claims without a scale are "
-    "about single neurons and about the cost of a step.",
-    "At laptop and short scale the same statement is asked of a shorter training: an answer there is about that scale.",
-)
+def verdict_cell(outcome: Outcome) -> Cell:
+    """The verdict, with a mark where it survives Holm's correction."""
+    return Cell(outcome.label, SURVIVES if outcome.survives else "")
+
+
+def p_text(p: float | None) -> str:
+    """Two digits, a bound where it is tiny, a dash where nothing was tested."""
+    if p is None:
+        return DASH
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"

@@ -1,104 +1,71 @@
-"""What claims are judged by: finished runs, and differences of accuracies with their 95 % intervals.
-
-Several common seeds: Student t over the differences seed by seed. Several seeds that are not common: Welch. One seed
-against several: it varies as they do. One seed on either side: two proportions of test images, which knows how few
-images there are and nothing of how training varies; no verdict rests on it.
-Welch, "The generalization of Student's problem" (1947).
-"""
+"""What claims are judged by: finished runs, and the difference of two sides' accuracies."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, variance
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from benchmarks.sweeps import SWEEPS
-from reports import statistics
-
-IMAGES_ONLY = "test images only"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Points of accuracy with their 95 % interval; `n`: pairs, or the seeds of the smaller side."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    kind: str
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.2f} points ({self.low:+.2f} to {self.high:+.2f}; {self.kind}, n = {self.n})"
+from reports import images, mixed
+from reports.mixed import Estimate
+from reports.predictions import Kept
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """`runs`: finished rows with costs; `studies`: of single neurons; `records`: of `dsr-bench perf`; `published`."""
+    """`runs`: finished rows with costs; `studies`: of single neurons; `records`: of `dsr-bench perf`; `published`;
+    `predictions` of test images by key, where they were kept.
+    """
 
     runs: pd.DataFrame
     studies: pd.DataFrame
     records: Sequence[Mapping[str, Any]]
     published: pd.DataFrame
+    predictions: Kept = field(default_factory=dict)
 
     def of(
         self, scale: str, dataset: str, method: str, timesteps: int | None = None, network: str | None = None
     ) -> pd.DataFrame:
         """Finished runs, in the network that the data set's sweep takes at this scale unless another is named."""
-        rows = self.runs
-        wanted = network or network_of(dataset, scale)
-        rows = rows[(rows["scale"] == scale) & (rows["dataset"] == dataset) & (rows["network"] == wanted)]
-        rows = rows[rows["method"] == method]
+        rows = self._cells.get((scale, dataset, network or network_of(dataset, scale), method), self.runs.iloc[:0])
         return rows if timesteps is None else rows[rows["timesteps"] == timesteps]
+
+    @cached_property
+    def _cells(self) -> dict[Any, pd.DataFrame]:
+        """The runs by scale, data set, network and method: a ledger asks for some hundred of them."""
+        return dict(iter(self.runs.groupby(["scale", "dataset", "network", "method"])))
+
+    def difference(self, one: pd.DataFrame, other: pd.DataFrame) -> Estimate | None:
+        """Mean accuracy of `one` minus that of `other`, percentage points; None where either has no run.
+
+        Where predictions of all runs were kept, of the same number of test images, these are paired.
+        """
+        if one.empty or other.empty:
+            return None
+        found = mixed.difference(*(dict(zip(rows["seed"], rows["top1"], strict=True)) for rows in (one, other)))
+        a, b = (images.kept(rows["key"].tolist(), self.predictions) for rows in (one, other))
+        if a is None or b is None or a.shape[1] != b.shape[1]:
+            return found
+        return mixed.with_images(found, images.variance_of_mean(a, b), a.shape[1])
+
+    def parents_of(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The runs that these start from."""
+        return self.runs[self.runs["key"].isin(rows["parent_key"])]
 
 
 def network_of(dataset: str, scale: str) -> str:
-    return SWEEPS[dataset].networks[scale][0]
+    """The network of a data set's sweep at a scale; nothing where it has none there."""
+    return next(iter(SWEEPS[dataset].networks.get(scale, ())), "")
 
 
-def difference(one: pd.DataFrame, other: pd.DataFrame) -> Difference | None:
-    """Mean accuracy of `one` minus that of `other`, percentage points; None where either has no run."""
-    a, b = (dict(zip(rows["seed"], rows["top1"], strict=True)) for rows in (one, other))
-    if not a or not b:
-        return None
-    if len(common := sorted(a.keys() & b.keys())) > 1:
-        return _paired([a[seed] - b[seed] for seed in common])
-    if len(a) > 1 and len(b) > 1:
-        return _welch(list(a.values()), list(b.values()))
-    if len(a) + len(b) > 2:
-        return _one_against_several(list(a.values()), list(b.values()))
-    return _proportions(one, other)
-
-
-def _paired(values: list[float]) -> Difference:
-    found = statistics.student(values)
-    return Difference(found.mean, found.low, found.high, len(values), "paired seeds")
-
-
-def _welch(a: list[float], b: list[float]) -> Difference:
-    parts = [variance(values) / len(values) for values in (a, b)]
-    mean, total = fmean(a) - fmean(b), sum(parts)
-    if total == 0:
-        return Difference(mean, mean, mean, min(len(a), len(b)), "Welch")
-    freedom = total**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True))
-    half = float(stdtrit(freedom, statistics.UPPER)) * math.sqrt(total)
-    return Difference(mean, mean - half, mean + half, min(len(a), len(b)), "Welch")
-
-
-def _one_against_several(a: list[float], b: list[float]) -> Difference:
-    """Student t with the spread of the side that has one."""
-    several = max(a, b, key=len)
-    half = float(stdtrit(len(several) - 1, statistics.UPPER)) * math.sqrt(variance(several) * (1 + 1 / len(several)))
-    mean = fmean(a) - fmean(b)
-    return Difference(mean, mean - half, mean + half, 1, "one seed against several")
-
-
-def _proportions(one: pd.DataFrame, other: pd.DataFrame) -> Difference:
-    (a, images), (b, others) = ((rows["top1"].mean(), rows["test_images"].min()) for rows in (one, other))
-    found = statistics.difference(a, images, b, others)
-    return Difference(found.mean, found.low, found.high, 1, IMAGES_ONLY)
+@cache
+def steps_of(sweep: str, scale: str, published: int) -> int:
+    """The paper's T, or where the sweep has one other T alone at this scale, that."""
+    if scale not in SWEEPS[sweep].networks:
+        return published
+    steps = {run.timesteps for run in SWEEPS[sweep].runs(scale)} - {1}  # type: ignore[arg-type]
+    return steps.pop() if len(steps) == 1 else published

@@ -16,12 +16,12 @@ HALF = 0.505
 def claims() -> Iterator[Claim]:
     """None of these depends on a training, so none has a scale."""
     yield Claim(
-        "alpha-largest", "Sec. 4", "IF: alpha = 0.5 halves the largest quantisation error of alpha = 1", _halves, False
+        "alpha-largest", "Sec. 4", "IF: alpha = 0.5 halves alpha = 1's largest quantisation error", _halves, "neurons"
     )
-    yield Claim("alpha-mean", "Sec. 4", "IF: alpha = 0.5 has the least mean quantisation error", _least, False)
-    yield Claim("prop-2", "Prop. 2", "IF: the firing rate converges to the clamp", _if_converges, False)
+    yield Claim("alpha-mean", "Sec. 4", "IF: alpha = 0.5 has the least mean quantisation error", _least, "neurons")
+    yield Claim("prop-2", "Prop. 2", "IF: the firing rate converges to the clamp", _if_converges, "neurons")
     statement = "LIF: the weighted firing rate approximates the clamp, the better the smaller dt is"
-    yield Claim("prop-1", "Prop. 1", statement, _lif_approximates, False)
+    yield Claim("prop-1", "Prop. 1", statement, _lif_approximates, "neurons")
 
 
 def _errors(evidence: Evidence) -> pd.DataFrame:

@@ -121,7 +121,7 @@ def test_data_sets_and_scales_stand_apart_and_seeds_are_averaged(tmp_path: Path)
     rows = [result(top1=90.0), result(top1=92.0, seed=1), result(scale="smoke", top1=99.0), result(dataset="cifar10")]
     answer = asked(tmp_path, *rows)
     assert [table.badge for table in answer.tables] == ["scale laptop", "scale smoke", "scale laptop"]
-    assert cell(answer.tables[0], "accuracy").text == "91.00 ± 12.71"
+    assert cell(answer.tables[0], "accuracy").text == "91.00 (90.00, 92.00)"
     assert answer.tables[1].warning
     assert not answer.tables[0].warning
     (only,) = asked(tmp_path, *rows, dataset="digits", scale="smoke").tables

@@ -10,15 +10,24 @@ import pytest
 from invented import ann, note, result, tables
 
 from reports import energy
-from reports.statistics import interval, student, wilson
+from reports.statistics import Interval, interval, student, student_of_differences, wilson
 
 
-def test_two_seeds_get_the_student_t_interval() -> None:
-    # s = sqrt(((-1)^2 + 1^2) / 1) = sqrt 2, s / sqrt 2 = 1, and t(0.975, 1) = 12.706.
-    found = student([90.0, 92.0])
-    assert found.mean == 91.0
-    assert found.half_width == pytest.approx(12.706, abs=5e-4)
-    assert (found.low + found.high) / 2 == pytest.approx(91.0)
+def test_two_seeds_are_shown_as_they_are() -> None:
+    assert student([92.0, 90.0]) == Interval(91.0, 90.0, 92.0, "two values")
+
+
+@pytest.mark.parametrize("values", [[98.0, 99.0, 100.0], [0.0, 1.0, 2.0]])
+def test_no_interval_of_an_accuracy_leaves_0_to_100(values: list[float]) -> None:
+    found = student(values)  # half = 2.48
+    assert (found.low, found.high) == pytest.approx((96.516, 100.0) if values[0] else (0.0, 3.484), abs=1e-3)
+    assert not found.even
+
+
+def test_differences_may_be_negative_and_reach_to_a_hundred_points() -> None:
+    assert student_of_differences([-1.0, 0.0, 1.0]).low == pytest.approx(-2.4841, abs=1e-4)
+    found = student_of_differences([-90.0, 0.0, 90.0])
+    assert (found.low, found.high) == (-100.0, 100.0)
 
 
 def test_three_seeds_get_the_student_t_interval() -> None:

@@ -70,6 +70,17 @@ def test_the_page_says_where_its_rows_come_from(tmp_path: Path) -> None:
         assert fact in text.partition("<footer>")[2]
 
 
+def test_verdicts_are_counted_by_kind_and_an_open_one_says_what_would_decide(tmp_path: Path) -> None:
+    facts = {"dataset": "cifar10", "network": "preact-resnet18-narrow"}
+    rows = [result(method="dsr-if", timesteps=t, seed=s, top1=50.0 + s * t, **facts) for t in (5, 20) for s in range(3)]
+    text = page(tmp_path, *rows)
+    strip = text.partition('class="strip"')[2].partition("</section>")[0]
+    for group in ("accuracies, scale laptop", "controls and variants of ours, scale laptop", "cost of a step"):
+        assert f"<b>{group}</b>" in strip
+    assert '<span class="chip inconclusive"><b>1</b> inconclusive</span>' in strip
+    assert "seeds a side would decide it" in text
+
+
 def test_text_from_the_csv_cannot_become_markup(tmp_path: Path) -> None:
     text = page(tmp_path, result(method="<script>x</script>"), result(status="failed", reason="<img src=y>"))
     assert (Page(text).count("script"), Page(text).count("img")) == (1, 0)

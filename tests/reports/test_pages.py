@@ -1,28 +1,38 @@
-"""Numbers in docs/ are those of the committed rows: a copied line is one of the report, a mean is worked out again."""
+"""Numbers in README and docs are those of the committed rows: pages are generated, what is told by hand is held."""
 
 from __future__ import annotations
 
 import json
 import re
-import statistics
-from collections import defaultdict
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.recipes import timeless
-from benchmarks.record import read_csv
 from benchmarks.store import STUDIES, holds_rows
-from reports import markdown
-from reports.comparison import compare
-from reports.paired import compare_twins
-from reports.rows import read
+from reports import findings
 
 ROOT = Path(__file__).parents[2]
-PAGE, COST = ROOT / "docs" / "results.md", ROOT / "docs" / "cost.md"
-COMMITTED = [path for path in sorted((ROOT / "results").glob("*.csv")) if holds_rows(path) and path.name not in STUDIES]
+README, PAGE, COST = ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "cost.md"
+PERF = sorted((ROOT / "results" / "perf").glob("*.json"))
+AGAIN = "dsr-bench report --results-page docs/results.md --results-block README.md"
+
+
+@cache
+def facts() -> findings.Facts:
+    paths = [path for path in sorted((ROOT / "results").glob("*.csv")) if holds_rows(path)]
+    studies = [path for path in paths if path.name in STUDIES]
+    return findings.gather([path for path in paths if path not in studies], PERF, studies)
+
+
+def test_the_page_of_results_is_what_the_rows_say() -> None:
+    assert PAGE.read_text() == findings.text_of(facts()), f"write it again: {AGAIN}"
+
+
+def test_the_readmes_block_of_results_is_what_the_rows_say() -> None:
+    text = README.read_text()
+    assert text == findings.with_block(text, facts(), README), f"write it again: {AGAIN}"
 
 
 def tables(page: Path) -> list[list[str]]:
@@ -36,69 +46,14 @@ def tables(page: Path) -> list[list[str]]:
     return [table for table in found if table]
 
 
-@cache
-def reported() -> frozenset[str]:
-    frame = read(COMMITTED)
-    return frozenset(markdown.render([*compare(frame), *compare_twins(frame)], {}).splitlines())
-
-
-COPIED = [table for table in tables(PAGE) if table[0] in reported()]
-
-
-def test_both_kinds_of_tables_are_recognised() -> None:
-    assert [table[0].split(" | ")[:3] for table in COPIED][:2] == [["| method", "T", "n"], ["| method", "T", "pairs"]]
-
-
-@pytest.mark.parametrize("table", COPIED, ids=lambda table: f"{len(table) - 2} lines")
-def test_a_copied_line_is_a_line_of_the_report(table: list[str]) -> None:
-    assert [line for line in table if line not in reported()] == []
-
-
-def accuracies() -> dict[tuple[str, str, str], list[float]]:
-    """Of all committed runs on CIFAR-10 at laptop scale, by network, method and T, one per key."""
-    found: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
-    for row in (row for path in COMMITTED for row in read_csv(path)):
-        if (row["status"], row["scale"], row["dataset"]) == ("done", "laptop", "cifar10"):
-            found[row["network"], row["method"], row["timesteps"]][row["key"]] = float(row["top1"])
-    return {key: [*values.values()] for key, values in found.items()}
-
-
-def checked(start: str, of: Callable[[str, str], tuple[str, str, str]]) -> int:
-    """Hold every cell of the one table that starts so against the mean of its rows; italics: one seed of several.
-
-    `of`: network, method and T from a line's name and a heading. Returns the number of cells that are not dashes.
-    """
-    rows, count = accuracies(), 0
-    ((heading, _, *lines),) = [table for table in tables(PAGE) if table[0].startswith(start)]
-    for line in lines:
-        name, *cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        for at, cell in zip((cell.strip() for cell in heading.split("|")[2:-1]), cells, strict=True):
-            key = of(name.split("`")[1], at)
-            found = rows.get(key, [])
-            if cell == "–":
-                assert found == [], key
-                continue
-            assert float(cell.strip("*")) == pytest.approx(statistics.mean(found), abs=0.0501), (key, found)
-            assert not cell.startswith("*") or len(found) == 1, (key, found)
-            count += 1
-    return count
-
-
-def test_conversions_at_every_t_are_means_of_committed_rows() -> None:
-    assert checked("| conversion, T = |", lambda method, at: ("preact-resnet18-narrow", method, at)) >= 50
-
-
-def test_depths_are_those_of_committed_rows() -> None:
-    def of(method: str, depth: str) -> tuple[str, str, str]:
-        return f"preact-resnet{depth}", method, "1" if timeless(method) else "5"
-
-    assert checked("| layers, T = 5 |", of) >= 6
+def rows_of(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["subject"], str(row["T"])): row for row in json.loads(path.read_text())["rows"]}
 
 
 def test_costs_of_steps_are_those_of_the_record_that_is_named() -> None:
     found = re.search(r"\((\.\./results/perf/[^)]+\.json)\)", COST.read_text())
     assert found
-    rows = {(row["subject"], str(row["T"])): row for row in json.loads((COST.parent / found[1]).read_text())["rows"]}
+    rows = rows_of(COST.parent / found[1])
     (_, _, *lines), *_ = tables(COST)
     for line in lines:
         subject, steps, *cells = [cell.strip() for cell in line.split("|")[1:-1]]
@@ -110,3 +65,19 @@ def test_costs_of_steps_are_those_of_the_record_that_is_named() -> None:
             f"{row['peak_step_bytes'] / 2**20:,.0f}",
             f"{row['inference_ms']:,.0f}",
         ], (subject, steps)
+
+
+@pytest.mark.parametrize(("record", "told"), [
+    ("amd-epyc-avx-512-", "gives `dsr-if-rep` {dsr-if-rep} times the yardstick's speed at T = 5 and 20"),
+    ("amd-epyc-avx2-", "as multiples of the yardstick's speed at T = 5 and 20, `dsr-if-rep` {dsr-if-rep}, "
+                       "`dsr-if` {dsr-if} (SpikingJelly's STBP {stbp-spikingjelly})"),
+])  # fmt: skip
+def test_speeds_that_the_text_tells_are_those_of_the_other_records(record: str, told: str) -> None:
+    (path,) = [path for path in PERF if path.name.startswith(record)]
+    rows = rows_of(path)
+
+    def speeds(found: re.Match[str]) -> str:
+        of = [rows["dsr-if-reference", t]["train_ms"] / rows[found[1], t]["train_ms"] for t in ("5", "20")]
+        return f"{of[0]:.1f} and {of[1]:.1f}"
+
+    assert re.sub(r"\{([^}]+)\}", speeds, told) in " ".join(COST.read_text().split())

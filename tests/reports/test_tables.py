@@ -50,11 +50,21 @@ def test_two_seeds_are_averaged_with_their_interval(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, result(top1=90.0, **best), result(top1=92.0, seed=1, **best | {"firing_rate": 0.2}))
     assert table.title == "tiny on digits, scale laptop, n = 2 seeds"
     assert cell(table, "n").text == "2"
-    assert cell(table, "accuracy").text == "91.00 ± 12.71"
+    assert cell(table, "accuracy").text == "91.00 (90.00, 92.00)"
     assert cell(table, "best on test").text == "93.00"
     assert cell(table, "firing rate").text == "0.150"
-    assert "Student t" in note(table, "Accuracy")
+    assert "values of two seeds" in note(table, "Accuracy")
+    assert "Student t" not in note(table, "Accuracy")
     assert "Wilson" not in note(table, "Accuracy")
+
+
+def test_three_seeds_have_their_students_t_interval_inside_0_to_100(tmp_path: Path) -> None:
+    # s = 1, t(0.975, 2) = 4.3027: half = 4.3027 / sqrt 3 = 2.48; with 99 it would reach 100.87, so both ends are shown
+    (table,) = tables(tmp_path, *(result(top1=89.0 + seed, seed=seed) for seed in range(3)))
+    assert cell(table, "accuracy").text == "90.00 ± 2.48"
+    assert "Student t" in note(table, "Accuracy")
+    (table,) = tables(tmp_path, *(result(top1=98.0 + seed, seed=seed) for seed in range(3)))
+    assert cell(table, "accuracy").text == "99.00 (96.52–100.00)"
 
 
 def test_one_seed_shows_its_wilson_interval(tmp_path: Path) -> None:

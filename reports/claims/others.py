@@ -1,0 +1,100 @@
+"""DSR against the other families: with few steps (Tab. 1), on every data set (Tab. 2), and conversion against its ANN.
+
+The methods that stand for a family are fixed in `families`; controls are asked the same in lines of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.claims.accuracy import LOW
+from reports.claims.evidence import Evidence, steps_of
+from reports.claims.families import CONTROL_CONVERSIONS, CONTROLS, CONVERSIONS, DSR, HYBRID, SURROGATE
+from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
+from reports.paper_tables import NAMES
+
+LOST = 5.0
+"""Points below its ANN with which a conversion surely needs more steps."""
+ON = {
+    "cifar10": (20, tuple(DSR), (*SURROGATE, *CONVERSIONS)),
+    "cifar100": (20, tuple(DSR), (*SURROGATE, *CONVERSIONS)),
+    "imagenet": (50, HYBRID, SURROGATE),
+    "cifar10dvs": (20, tuple(DSR), SURROGATE),
+}
+"""The paper's T, its DSR, and whom Tab. 2 has it above: on ImageNet direct training, on event data no conversion."""
+PAIRS = {
+    "DSR above surrogate gradients": (tuple(DSR), SURROGATE),
+    "surrogate gradients above conversion": (SURROGATE, CONVERSIONS),
+}
+
+
+def claims() -> Iterator[Claim]:
+    """First the paper's, then the controls."""
+    yield Claim(
+        "low-latency",
+        "Tab. 1",
+        f"With few steps (T = {LOW}) DSR is more accurate than surrogate gradients, and those than conversion",
+        _low_latency,
+    )
+    for dataset in ON:
+        yield _above_others(dataset)
+    yield _conversion("conversion-steps", "Conversion needs", CONVERSIONS, "accuracy")
+    for control in CONTROLS:
+        yield _above_control(control)
+    for control in CONTROL_CONVERSIONS:
+        yield _conversion(f"conversion-steps-{control}", f"Conversion by {control} needs", (control,), "control")
+
+
+def _ordered(
+    evidence: Evidence, at: tuple[str, str, int], ones: Sequence[str], others: Sequence[str]
+) -> Iterator[Outcome]:
+    """Each of `ones` against each of `others`; `at`: scale, data set and T."""
+    scale, dataset, steps = at
+    for one in ones:
+        for other in others:
+            sides = {f"{m} at T = {steps}": evidence.of(scale, dataset, m, steps) for m in (one, other)}
+            found = above(evidence.difference(*sides.values()), 0, absent(sides))
+            yield found.named(f"{one} minus {other}, T = {steps}")
+
+
+def _low_latency(evidence: Evidence, scale: str) -> Outcome:
+    at = (scale, "cifar10", LOW)
+    return worst([part for ones, others in PAIRS.values() for part in _ordered(evidence, at, ones, others)])
+
+
+def _above_others(dataset: str) -> Claim:
+    published, ours, others = ON[dataset]
+
+    def judge(evidence: Evidence, scale: str) -> Outcome:
+        at = (scale, dataset, steps_of(dataset, scale, published))
+        return worst(list(_ordered(evidence, at, ours, others)))
+
+    named = ", ".join(others)
+    statement = f"DSR is more accurate on {NAMES[dataset]} than {named}, same network, same T (paper: {published})"
+    return Claim(f"above-{dataset}", "Sec. 5, Tab. 2", statement, judge)
+
+
+def _above_control(control: str) -> Claim:
+    def judge(evidence: Evidence, scale: str) -> Outcome:
+        return worst(list(_ordered(evidence, (scale, "cifar10", LOW), tuple(DSR), (control,))))
+
+    statement = f"With few steps (T = {LOW}) DSR is more accurate than the control {control}"
+    return Claim(f"low-latency-{control}", "not in the paper", statement, judge, "control")
+
+
+def _conversion(name: str, subject: str, methods: Sequence[str], kind: Kind) -> Claim:
+    def judge(evidence: Evidence, scale: str) -> Outcome:
+        parts = [part for method in methods for part in _lost(evidence, scale, method)]
+        return worst(parts) if parts else not_run(f"{' or '.join(methods)} at T <= {LOW}")
+
+    statement = f"{subject} many steps: at T <= {LOW} it is more than {LOST:g} points below its ANN"
+    return Claim(name, "Sec. 2" if kind == "accuracy" else "not in the paper", statement, judge, kind)
+
+
+def _lost(evidence: Evidence, scale: str, method: str) -> Iterator[Outcome]:
+    """One conversion at each few steps that it was run at."""
+    for steps in (5, 4, 2):
+        rows = evidence.of(scale, "cifar10", method, steps)
+        if len(rows):
+            found = evidence.difference(evidence.parents_of(rows), rows)
+            yield above(found, LOST, f"the parent of {method}").named(f"{method}, T = {steps}")

@@ -1,0 +1,116 @@
+"""The page of results as Markdown, and the few lines of it that a README shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from reports import claims, comparison, disagreement, markdown
+from reports.claims.families import FAMILIES
+from reports.claims.statement import KINDS
+from reports.findings import matrix, sentences
+from reports.paired import compare_twins
+from reports.paper_tables import EVIDENCE
+from reports.predictions import Kept
+from reports.table import Table
+
+COMMAND = "dsr-bench report --results-page docs/results.md --results-block README.md"
+SHOWN = ("ann", *FAMILIES["DSR"], *FAMILIES["surrogate gradient"], *FAMILIES["conversion"])
+"""What a README's table has, in six lines."""
+SHOWN_STEPS = (2, 5, 20)
+
+
+def render(
+    frame: pd.DataFrame, ledger: Sequence[claims.Judged], kept: Kept, names: Sequence[str], neurons: Sequence[Table]
+) -> str:
+    """The whole page. `names`: of the CSV files in `results`; `neurons`: tables of the study of single neurons."""
+    parts = [
+        ["# Results so far", _origin(names), "\n".join(_scales(frame)), _data(frame)],
+        ["## In short", "\n".join(sentences.levels(frame)), "\n".join(sentences.verdicts(ledger))],
+        *_findings(ledger),
+        ["## Accuracy", *map(_shown, matrix.accuracies(frame))],
+        ["## Variants of a neuron", *map(_shown, matrix.variants(frame))],
+        ["## Conversions against T", *map(_shown, matrix.conversions(frame))],
+        ["## The two gradients of DSR", *map(_shown, compare_twins(frame))],
+        ["## Where SNN and ANN differ", *map(_shown, disagreement.tables_of(frame, kept))],
+        ["## The study of single neurons", *map(_shown, neurons)],
+        ["## The ledger", *_ledger(ledger)],
+    ]
+    return "\n\n".join(text for part in parts if len(part) > 1 for text in part if text) + "\n"
+
+
+def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
+    """A small table of CIFAR-10 at its best-founded scale, and three sentences."""
+    done = frame[(frame["status"] == "done") & (frame["dataset"] == "cifar10") & frame["method"].isin(SHOWN)]
+    scale = next((scale for scale in EVIDENCE if (done["scale"] == scale).any()), None)
+    said = " ".join(_three(ledger))
+    if scale is None:
+        return said
+    rows = done[(done["scale"] == scale) & done["timesteps"].isin([1, *SHOWN_STEPS])]
+    network = rows["network"].value_counts().index[0]
+    (table,) = matrix.accuracies(rows[rows["network"] == network])
+    lines = markdown.render([table], {}).split("\n\n")[1]
+    where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {matrix.SEEDS}"
+    return f"{where}\n\n{lines}\n\n{said}"
+
+
+def _three(ledger: Sequence[claims.Judged]) -> Iterator[str]:
+    """Of the paper's claims how many hold, are open, and do not hold; then tests and the rest."""
+    of_paper = [o.verdict for claim, _, o in ledger if claim.kind == "accuracy"]
+    yield (
+        f"Of {len(of_paper)} claims about accuracy (each at every scale that was run, and at `paper`) "
+        f"{of_paper.count('reproduced')} are reproduced, {of_paper.count('not reproduced')} not reproduced, "
+        f"{of_paper.count('inconclusive')} inconclusive, {of_paper.count('not comparable')} not comparable, "
+        f"{of_paper.count('not run')} not run."
+    )
+    yield f"{claims.correction(ledger)}."
+    counted = claims.counts(ledger)
+    told = [
+        f"{KINDS[kind]} {counted[KINDS[kind]]['reproduced']} of {sum(counted[KINDS[kind]].values())}"
+        for kind in ("neurons", "cost")
+        if KINDS[kind] in counted
+    ]
+    yield f"Counted apart and reproduced: {', '.join(told)}."
+
+
+def _origin(names: Sequence[str]) -> str:
+    files = ", ".join(f"[{name}](../results/{name})" for name in names)
+    return f"Written by `{COMMAND}` from {files}; a test holds it against them. Do not edit it by hand."
+
+
+def _data(frame: pd.DataFrame) -> str:
+    """Where the images come from, and where the other numbers are."""
+    data = markdown.escape(comparison.origin(frame)["data"])
+    return f"Data: {data}. Energy, memory, time, protocol and figures: `tox -e report`."
+
+
+def _scales(frame: pd.DataFrame) -> Iterator[str]:
+    done = frame[frame["status"] == "done"]
+    for scale in EVIDENCE:
+        count = int((done["scale"] == scale).sum())
+        if count or scale == "paper":
+            yield f"- scale `{scale}`: {count or 'no'} runs; {sentences.SCALES.get(scale, scale)}."
+
+
+def _findings(ledger: Sequence[claims.Judged]) -> Iterator[list[str]]:
+    titles = {
+        "accuracy": "What the rows say of the paper's claims",
+        "control": "Controls and variants of ours",
+        "neurons": "Single neurons",
+        "cost": "Cost of a step",
+    }
+    for kind in KINDS:
+        found = list(sentences.of_kind(ledger, kind))
+        yield [f"## {titles[kind]}", *(["\n".join(found)] if found else [])]
+
+
+def _ledger(ledger: Sequence[claims.Judged]) -> Iterator[str]:
+    judged = [(claim, scale, outcome) for claim, scale, outcome in ledger if outcome.verdict != "not run"]
+    table = claims.table_of(judged, ledger)
+    yield _shown(table)
+    yield "\n".join(sentences.not_run(ledger))
+
+
+def _shown(table: Table) -> str:
+    return markdown.render([table], {}).strip()

@@ -1,0 +1,82 @@
+"""What a run said of every test image: `results/predictions/<key>.npz`, read and held against its row.
+
+A file has four arrays over the test images in their fixed order: `predicted` (the class), `correct` (bits, packed),
+`margin` (probability of the class minus the runner-up's, times 255) and `images` (their number).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.spec import BadInput
+
+FOLDER = "predictions"
+Kept = Mapping[str, "Predictions"]
+"""Predictions by the key of their run."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """`predicted`: class per image; `correct`: whether it is the label; `margin`: 0 to 1."""
+
+    predicted: np.ndarray
+    correct: np.ndarray
+    margin: np.ndarray
+
+    @property
+    def images(self) -> int:
+        return len(self.predicted)
+
+
+def beside(paths: Iterable[Path], rows: pd.DataFrame) -> dict[str, Predictions]:
+    """The predictions kept in a folder beside the CSV files, of finished rows that name their digest.
+
+    A row whose file was not kept has none. Raises BadInput for a file that is not what its row says.
+    """
+    folders = list(dict.fromkeys(Path(path).parent / FOLDER for path in paths))
+    named = rows[(rows["status"] == "done") & rows["predictions_sha256"].notna()]
+    found = {}
+    for row in named.to_dict("records"):
+        there = [path for folder in folders if (path := folder / f"{row['key']}.npz").is_file()]
+        if there:
+            found[str(row["key"])] = read(there[0], row)
+    return found
+
+
+def read(path: Path, row: Mapping[Any, Any]) -> Predictions:
+    """The predictions of one row. Raises BadInput where digest, number of images or accuracy are not the row's."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != row["predictions_sha256"]:
+        raise BadInput(f"{path} has SHA-256 {digest[:16]}..., its row says {str(row['predictions_sha256'])[:16]}...")
+    found = _unpacked(content, path)
+    if not pd.isna(row["test_images"]) and found.images != int(row["test_images"]):
+        raise BadInput(f"{path} holds {found.images} images, its row says {int(row['test_images'])}")
+    share = 100 * float(found.correct.mean())
+    if abs(share - row["top1"]) * found.images >= 50:  # half an image: the row's percentage may be rounded
+        raise BadInput(f"{path} has {share:.2f} % correct, its row says top1 = {row['top1']:.2f} %")
+    return found
+
+
+def _unpacked(content: bytes, path: Path) -> Predictions:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            images = int(stored["images"])
+            predicted, packed, margin = stored["predicted"], stored["correct"], stored["margin"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path} is no file of predictions: {error}") from error
+    if images < 1 or not len(predicted) == len(margin) == images or len(packed) != (images + 7) // 8:
+        raise BadInput(f"{path} is no file of predictions: its arrays differ in length")
+    return Predictions(predicted, np.unpackbits(packed, count=images).astype(bool), margin / 255.0)
