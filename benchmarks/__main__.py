@@ -84,9 +84,10 @@ def report(
     to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/reports/all.")] = None,
     energy: Annotated[Path | None, typer.Option(help="TOML file of energy constants; see results/README.md.")] = None,
     reach: Annotated[float | None, typer.Option(help="Accuracy (%) whose cost in training is shown.")] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="Print all tables, not a summary of one screen.")] = False,
 ) -> None:
-    """Build tables and the page from CSV files alone."""
-    raise typer.Exit(commands.report(console, files, to, energy, reach))
+    """Build tables and the page from CSV files alone: about a minute for all committed rows, most of it figures."""
+    raise typer.Exit(commands.report(console, files, to, energy, reach, tables))
 
 
 @app.command()

@@ -125,7 +125,7 @@ def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
     target = results / "reports" / (f"{name}-smoke" if scale == "smoke" else name)
     found = reports.read([path])
     page, *_ = reports.write(found, target)
-    reports.show(found, console, details=False)
+    reports.show(found, console)
     console.print(f" rows   {path}\n page   {page}", highlight=False)
 
 
@@ -142,7 +142,12 @@ def export(console: Console, name: str, scale: str | None) -> int:
 
 
 def report(
-    console: Console, files: list[Path] | None, to: Path | None, energy: Path | None, percent: float | None
+    console: Console,
+    files: list[Path] | None,
+    to: Path | None,
+    energy: Path | None,
+    percent: float | None,
+    tables: bool = False,
 ) -> int:
     """Tables and page from CSV files."""
     import reports
@@ -154,7 +159,9 @@ def report(
     measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
     page, *_ = reports.write(found, to or results / "reports" / "all")
-    reports.show(found, console)
+    reports.show(found, console, tables)
+    if found.contents.shortest and not tables:
+        console.print(" tables the page has all of them, as tables.md has; --tables prints them here", highlight=False)
     console.print(f" page   {page}", highlight=False)
     return 0
 

@@ -1,4 +1,4 @@
-"""Seconds and joules of training until the test split is first classified as well as stated.
+"""Core-seconds, seconds and joules of training until the test split is first classified as well as stated.
 
 Ancestors' training counts whole; a run's own as far as its curve says. A run that trains nothing has its accuracy from
 the start. Without a curve a run's best epoch still tells that it never got there.
@@ -15,7 +15,7 @@ from benchmarks.spec import BadInput
 NEVER = math.inf
 COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1")
 TEXT = ("key",)
-LATER = ("train_loss",)
+LATER = ("train_loss", "train_cpu_seconds")
 """Columns that older files lack."""
 
 # What a table asks for unless `--reach` says otherwise: a little below what the better methods end at.
@@ -38,7 +38,7 @@ def target(dataset: str, scale: str, wanted: float | None) -> float | None:
 
 
 def spent(rows: pd.DataFrame, curves: pd.DataFrame, percent: float, column: str) -> pd.Series:
-    """Per row: `column` ("train_seconds" or "train_joules") up to the target, NEVER where missed, NaN where unknown.
+    """Per row: `column` ("train_cpu_seconds", "train_seconds" or "train_joules") up to the target, NEVER where missed, NaN where unknown.
 
     `rows` has `ancestors_<column>`, what the run's parents took.
     """

@@ -19,6 +19,7 @@ from reports import (
     energy_tables,
     environment,
     fit,
+    matrix,
     paired,
     paper_tables,
     perf,
@@ -28,6 +29,7 @@ from reports import (
     quantization,
     regression,
     run_figures,
+    summary,
     training_tables,
 )
 from reports.figures import Figure
@@ -68,8 +70,12 @@ class Contents:
     sections: Sequence[Section]
     ledger: Sequence[claims.Judged] = ()
     cards: Sequence[cards.Card] = ()
+    layers: Mapping[str, Table] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    rows: str = ""
+    shortest: Table | None = None
+    """What a terminal is told of the rows in a line, and in one table that fits a screen."""
 
     @property
     def tables(self) -> list[Table]:
@@ -104,16 +110,33 @@ def of(read: Inputs) -> Contents:
     of_paper = numbers if read.whole else numbers[numbers["dataset"].isin(frame["dataset"])]
     ledger = claims.judged(_evidence(read, costed, numbers)) if evidence and len(of_paper) else []
     beside = paper_tables.tables_of(frame, of_paper) if evidence else []
+    lines = comparison.aggregate(frame, model)
+
+    def matrices(*quantities: matrix.Quantity) -> list[Table]:
+        return [table for quantity in quantities for table in matrix.matrices(lines, quantity)]
+
     sections = [
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
         Section("paper", "The paper's tables", [*properties.tables_of(frame), *beside]),
-        Section("results", "Results", [*comparison.compare(frame, model), *paired.compare_twins(frame)]),
+        Section(
+            "results",
+            "Results",
+            [*matrices(matrix.accuracy()), *paired.compare_twins(frame), *comparison.compare(frame, model)],
+        ),
         Section("figures", "Figures", (), lambda: _drawn(read, frame, numbers)),
-        Section("energy", "Energy", energy_tables.compare_energy(frame, read.layers, read.chosen)),
+        Section(
+            "energy",
+            "Energy",
+            [*matrices(matrix.energy(model)), *energy_tables.compare_energy(frame, read.layers, read.chosen)],
+        ),
         Section(
             "cost",
             "Training cost",
-            [*training_tables.compare_training(costed, read.curves, read.percent), *fit.of_rows(costed)],
+            [
+                *matrices(matrix.core_seconds(), matrix.memory()),
+                *training_tables.compare_training(costed, read.curves, read.percent),
+                *fit.of_rows(costed),
+            ],
         ),
         on_steps,
         on_neurons,
@@ -124,9 +147,12 @@ def of(read: Inputs) -> Contents:
         sections=_said(sections),
         ledger=ledger,
         cards=cards.of(costed, read.curves, read.layers),
+        layers=cards.layers_of(costed, read.layers),
         origin=comparison.origin(frame),
+        rows=summary.of_rows(frame),
+        shortest=summary.abbreviated(lines),
         texts={
-            "tables.csv": _csv(comparison.aggregate(frame, model)),
+            "tables.csv": _csv(lines),
             "energy.csv": _csv(energy_lines.numbers_of(frame, read.layers, read.chosen)),
             "checklist.md": checklist.render(frame),
         },
