@@ -7,13 +7,16 @@ and activations that take as many values as T steps can tell apart. A count that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports import energy, lemaire
 from reports.constants import Constants
+from reports.rows import NUMERIC
 
 TABLE = ["dataset", "network", "scale"]
 COUNTS = [
@@ -32,6 +35,25 @@ def numbers_of(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constants) 
         found.append(named.assign(**dict(zip(TABLE, identity, strict=True))))
     whole = pd.concat(found) if found else pd.DataFrame(columns=TABLE)
     return whole[[*TABLE, *(name for name in whole.columns if name not in TABLE)]]
+
+
+def of_run(run: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], constants: Constants) -> dict[str, float]:
+    """Microjoules per image of one run by every model that has all its counts: events, the first layer once.
+
+    `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS, as text or numbers, none where there are none.
+    """
+    line = pd.DataFrame([run]).astype(dict.fromkeys(NUMERIC, "float64"))
+    frame = pd.DataFrame(layers, columns=list(lemaire.COLUMNS)).replace("", None)
+    typed = frame.astype({name: "float64" for name in lemaire.COLUMNS if name not in lemaire.TEXT})
+    found = {section: energy.events(line, model).item() for section, model in constants.models.items()}
+    found["memory"] = _with_memory(line, typed, constants)["total"].item()
+    return {section: float(value) for section, value in found.items() if math.isfinite(value)}
+
+
+def described(constants: Constants) -> dict[str, str]:
+    """The models of `of_run` with their constants, in words."""
+    models: dict[str, object] = {**constants.models, "memory": constants.memory}
+    return {section: f"{energy.ONCE}; {model}" for section, model in models.items()}
 
 
 def _snake(name: str) -> str:
