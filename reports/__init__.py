@@ -90,9 +90,11 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
         write_whole(target / name, text)
         written.append(target / name)
     for figure in figures:
-        write_whole(target / f"{figure.name}.svg", figure.svg)
-        (target / f"{figure.name}.pdf").write_bytes(figure.pdf)
-        written += [target / f"{figure.name}.{ending}" for ending in ("svg", "pdf")]
+        svg, pdf = (target / f"{figure.name}.{ending}" for ending in ("svg", "pdf"))
+        if not (svg.exists() and pdf.exists() and svg.read_text() == figure.svg):
+            pdf.write_bytes(figure.pdf)
+            write_whole(svg, figure.svg)  # last: a drawing that is as it was has its PDF
+        written += [svg, pdf]
     return written
 
 

@@ -125,7 +125,10 @@ def _cost(result: Result) -> Iterable[tuple[str, str]]:
     load = result.other_load_cores
     busy = load is not None and load > BUSY_CORES
     yield "training, evaluation excluded", _number(result.train_cpu_seconds, 0, " core-seconds")
-    for what, seconds, unit in (("the same", result.train_seconds, "s"), ("one training step", result.train_step_ms, "ms")):
+    for what, seconds, unit in (
+        ("the same", result.train_seconds, "s"),
+        ("one training step", result.train_step_ms, "ms"),
+    ):
         shown = f"{DASH} (other processes took {load:.1f} cores meanwhile)" if busy else _number(seconds, 1, f" {unit}")
         yield f"{what}, by the clock", shown
     yield "peak memory of a step, above the idle process", _number(memory and memory / 2**20, 1, " MiB")

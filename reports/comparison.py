@@ -67,9 +67,12 @@ def _line(identity: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     )
 
 
-def compare(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> list[Table]:
-    """The tables of all rows, formatted; different datasets, networks or scales never share one."""
-    lines = aggregate(frame, model)
+def compare(frame: pd.DataFrame, model: EnergyModel = FP32_45NM, lines: pd.DataFrame | None = None) -> list[Table]:
+    """The tables of all rows, formatted; different datasets, networks or scales never share one.
+
+    `lines`: what `aggregate` makes of the rows, where that is known.
+    """
+    lines = aggregate(frame, model) if lines is None else lines
     rows = dict(iter(frame.groupby(TABLE, sort=False)))
     return [_table(table, rows[identity], model) for identity, table in lines.groupby(TABLE, sort=False)]
 

@@ -20,7 +20,15 @@ from reports.rows import NUMERIC
 
 TABLE = ["dataset", "network", "scale"]
 COUNTS = [
-    *("dense_macs_per_step", "analog_macs", "analog_macs_every_step", "acs", "neuron_updates", "firing_rate", "ann_macs"),
+    *(
+        "dense_macs_per_step",
+        "analog_macs",
+        "analog_macs_every_step",
+        "acs",
+        "neuron_updates",
+        "firing_rate",
+        "ann_macs",
+    ),
 ]
 MEMORY = ["memory", "total", "dense"]
 

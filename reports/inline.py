@@ -16,7 +16,9 @@ NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 NUMBERS = ("d", "x", "y", "points", "transform", "width", "height")
 """Attributes that hold places and sizes."""
 NOT_TURNED = re.compile(r"rotate\(-?0(\.0)? [^)]*\)")
-BASE = 'figure svg *{stroke-linejoin:round;stroke-linecap:butt}figure text{font-family:"DejaVu Sans",Verdana,sans-serif}'
+BASE = (
+    'figure svg *{stroke-linejoin:round;stroke-linecap:butt}figure text{font-family:"DejaVu Sans",Verdana,sans-serif}'
+)
 """What matplotlib says in every drawing."""
 STRAIGHT = re.compile(r"M(-?[\d.]+) (-?[\d.]+)L(-?[\d.]+) (-?[\d.]+)")
 DROPPED = ("metadata", "title", "style")
@@ -35,9 +37,7 @@ def inline(svgs: Sequence[str]) -> tuple[list[str], str]:
     return drawings, BASE + rules if drawings else ""
 
 
-def _small(
-    svg: Element, styles: dict[str, str], shapes: dict[tuple[str, str], str], names: Iterator[str]
-) -> str:
+def _small(svg: Element, styles: dict[str, str], shapes: dict[tuple[str, str], str], names: Iterator[str]) -> str:
     _strip(svg, styles, 1)
     _place_ticks(svg)
     _rename(svg, shapes, names)
@@ -134,7 +134,9 @@ def _place_ticks(svg: Element) -> None:
         line = STRAIGHT.fullmatch(shape.get("d", "")) if shape is not None else None
         if line and shape is not None and shape.get("class") == element.get("class"):
             x, y = float(element.get("x", 0)), float(element.get("y", 0))
-            places = (f"{round(float(part) + at, 1) + 0.0:g}" for part, at in zip(line.groups(), (x, y, x, y), strict=True))
+            places = (
+                f"{round(float(part) + at, 1) + 0.0:g}" for part, at in zip(line.groups(), (x, y, x, y), strict=True)
+            )
             element.tag = "path"
             element.attrib = {"d": "M{} {}L{} {}".format(*places), "class": element.get("class", "")}
 

@@ -36,9 +36,7 @@ def accuracy() -> Quantity:
     return Quantity(
         "Accuracy",
         "%",
-        lambda lines: [
-            comparison.accuracy_cell(line)._replace(link=anchor(line)) for line in lines.to_dict("records")
-        ],
+        lambda lines: [comparison.accuracy_cell(line)._replace(link=anchor(line)) for line in lines.to_dict("records")],
         lambda lines: [
             " ".join(
                 [

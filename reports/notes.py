@@ -33,7 +33,9 @@ def notes(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Iterat
     kinds = [text for kind, text in INTERVALS.items() if lines["interval"].eq(kind).any()]
     yield " ".join(["Accuracy: last epoch on the test split; best on test chooses its epoch there.", *kinds])
     yield ENERGY.format(model)
-    if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent"]].any(axis=None):
+    if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent"]].any(
+        axis=None
+    ):
         yield PARENT
     yield CORE_SECONDS
     if lines["busy"].any():

@@ -32,6 +32,7 @@ from reports import (
     summary,
     training_tables,
 )
+from reports.energy import EnergyModel
 from reports.figures import Figure
 from reports.table import Table
 
@@ -111,33 +112,13 @@ def of(read: Inputs) -> Contents:
     ledger = claims.judged(_evidence(read, costed, numbers)) if evidence and len(of_paper) else []
     beside = paper_tables.tables_of(frame, of_paper) if evidence else []
     lines = comparison.aggregate(frame, model)
-
-    def matrices(*quantities: matrix.Quantity) -> list[Table]:
-        return [table for quantity in quantities for table in matrix.matrices(lines, quantity)]
-
     sections = [
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
         Section("paper", "The paper's tables", [*properties.tables_of(frame), *beside]),
-        Section(
-            "results",
-            "Results",
-            [*matrices(matrix.accuracy()), *paired.compare_twins(frame), *comparison.compare(frame, model)],
-        ),
+        _results(frame, lines, model),
         Section("figures", "Figures", (), lambda: _drawn(read, frame, numbers)),
-        Section(
-            "energy",
-            "Energy",
-            [*matrices(matrix.energy(model)), *energy_tables.compare_energy(frame, read.layers, read.chosen)],
-        ),
-        Section(
-            "cost",
-            "Training cost",
-            [
-                *matrices(matrix.core_seconds(), matrix.memory()),
-                *training_tables.compare_training(costed, read.curves, read.percent),
-                *fit.of_rows(costed),
-            ],
-        ),
+        _energy(read, frame, lines),
+        _cost(read, costed, lines),
         on_steps,
         on_neurons,
         Section("protocol", "Protocol, machines, data", [*protocol.tables_of(frame), *environment.tables_of(frame)]),
@@ -157,6 +138,23 @@ def of(read: Inputs) -> Contents:
             "checklist.md": checklist.render(frame),
         },
     )
+
+
+def _results(frame: pd.DataFrame, lines: pd.DataFrame, model: EnergyModel) -> Section:
+    twins = paired.compare_twins(frame)
+    tables = [*matrix.matrices(lines, matrix.accuracy()), *twins, *comparison.compare(frame, model, lines)]
+    return Section("results", "Results", tables)
+
+
+def _energy(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
+    events = matrix.matrices(lines, matrix.energy(read.chosen.headline))
+    return Section("energy", "Energy", [*events, *energy_tables.compare_energy(frame, read.layers, read.chosen)])
+
+
+def _cost(read: Inputs, costed: pd.DataFrame, lines: pd.DataFrame) -> Section:
+    short = [table for what in (matrix.core_seconds(), matrix.memory()) for table in matrix.matrices(lines, what)]
+    long = training_tables.compare_training(costed, read.curves, read.percent)
+    return Section("cost", "Training cost", [*short, *long, *fit.of_rows(costed)])
 
 
 def _csv(numbers: pd.DataFrame) -> str:

@@ -43,7 +43,9 @@ def abbreviated(lines: pd.DataFrame) -> Table | None:
     heading = f"{first['network']} on {first['dataset']}"
     title = f"Accuracy (%), {heading}, scale {scale}"
     columns = (Column("method", numeric=False), *map(Column, labels))
-    return Table(heading, f"scale {scale}", title, columns, rows, tuple(_notes(lines, found, steps, methods)), warning_of(scale))
+    return Table(
+        heading, f"scale {scale}", title, columns, rows, tuple(_notes(lines, found, steps, methods)), warning_of(scale)
+    )
 
 
 def _most(lines: pd.DataFrame) -> pd.DataFrame | None:
@@ -79,7 +81,7 @@ def _cell(line: dict[str, float]) -> Cell:
 
 
 def _notes(lines: pd.DataFrame, found: pd.DataFrame, steps: Sequence[int], methods: Sequence[str]) -> Iterator[str]:
-    yield "± half the 95 % interval: Student t over three seeds or more, Wilson over test images of one; of two none."
+    yield "± half the 95 % interval: t over 3 seeds or more, Wilson over images of 1; none of 2 seeds."
     moving = found[~matrix.timeless(found)]
     left = {
         "methods": found["method"].nunique() - len(methods),

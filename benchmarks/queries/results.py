@@ -69,10 +69,11 @@ def _costed(one: Known) -> Costed:
 
 def _line(label: str, a: Costed, b: Costed, comparable: bool) -> list[Cell] | None:
     column, factor, flags = QUANTITIES[label]
-    hidden = ["busy" in flags and bool(one["busy"]) for one in (a, b)]
-    values = [math.nan if hide else float(one[column]) * factor for one, hide in zip((a, b), hidden, strict=True)]
-    if values[0] == values[1] or all(map(math.isnan, values)):
+    measured = [float(one[column]) * factor for one in (a, b)]
+    if measured[0] == measured[1] or all(map(math.isnan, measured)):
         return None
+    hidden = ["busy" in flags and bool(one["busy"]) for one in (a, b)]
+    values = [math.nan if hide else value for value, hide in zip(measured, hidden, strict=True)]
     between, ratio = values[1] - values[0], values[1] / values[0] if values[0] else math.nan
     marks = ["".join(dict.fromkeys(MARKS[flag] for flag in flags if flag in MARKS and one[flag])) for one in (a, b)]
     *shown, apart = numbers([*values, between], [*marks, ""], 2 if "%" in label else None)

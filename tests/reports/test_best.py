@@ -67,9 +67,18 @@ def test_questions_that_make_no_sense_are_refused(make: Any) -> None:
 
 ROWS = [
     result(method="accurate", top1=92.0, acs=20_000.0, train_seconds=20.0, train_cpu_seconds=20.0),
-    result(method="cheap", top1=88.0, acs=10_000.0, train_seconds=30.0, train_cpu_seconds=50.0, peak_step_bytes=9 * 2**20),
-    result(method="beaten", top1=87.0, acs=20_000.0, train_seconds=10.0, peak_step_bytes=7 * 2**20, timesteps=2,
-           train_cpu_seconds=40.0),  # fmt: skip
+    result(
+        method="cheap", top1=88.0, acs=10_000.0, train_seconds=30.0, train_cpu_seconds=50.0, peak_step_bytes=9 * 2**20
+    ),
+    result(
+        method="beaten",
+        top1=87.0,
+        acs=20_000.0,
+        train_seconds=10.0,
+        peak_step_bytes=7 * 2**20,
+        timesteps=2,
+        train_cpu_seconds=40.0,
+    ),  # fmt: skip
     result(method="uncounted", top1=99.0, acs=None, train_seconds=None, peak_step_bytes=None),
 ]
 

@@ -46,7 +46,7 @@ def test_numbers_are_those_of_the_records() -> None:
 
 
 def test_what_was_not_recorded_is_a_dash_and_what_is_not_set_is_left_out() -> None:
-    text = rendered(given(top1=None, acs=None, train_seconds=None, peak_step_bytes=None))
+    text = rendered(given(top1=None, acs=None, dense_macs_per_step=None, train_seconds=None, peak_step_bytes=None))
     assert "| joules of training | – |" in text
     assert text.count("| – |") >= 8
     assert "µJ |" not in text
