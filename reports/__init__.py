@@ -99,7 +99,7 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
 
 
 def show(report: Report, console: Console, tables: bool = False) -> None:
-    """Print what fits a screen: which rows, one matrix of accuracies, how claims came out. `tables`: print all of them."""
+    """Print what fits a screen: which rows, one matrix of accuracies, verdicts on claims. `tables`: print them all."""
     contents = report.contents
     if tables or contents.shortest is None:
         terminal.show(contents.tables, contents.origin, console)

@@ -27,7 +27,8 @@ WIDTH, HEIGHT = 240, 80
 class Card:
     """`recipe`: setting to value, empty where the method is not known here; `stale`: today's recipe is another.
 
-    `layers`: anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the method's first card, where its recipe is this one's.
+    `layers`: anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the
+    method's first card, where its recipe is this one's.
     """
 
     anchor: str
@@ -56,7 +57,7 @@ def of(frame: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[
     found: list[Card] = []
     first: dict[tuple[Any, ...], tuple[Card, int]] = {}
     for identity, rows in frame.groupby(LINE, sort=False):
-        line = dict(zip(LINE, identity, strict=True))
+        line: dict[str, Any] = dict(zip(LINE, identity, strict=True))
         card = _card(line, rows, by_key, counted)
         origin, steps = first.setdefault(identity[:4], (card, line["timesteps"]))
         alike = (card.recipe, card.sources, card.stale) == (origin.recipe, origin.sources, origin.stale)

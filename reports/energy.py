@@ -3,8 +3,8 @@
 A network that does not spike multiplies everywhere; a spiking one multiplies in its first layer, whose input is analog,
 and accumulates behind neurons. Two counts mean the same for both:
 
-    events  what hardware that skips zeros pays. ANN: MACs of nonzero activations. SNN: ACs of spikes, and the first layer
-    dense   every synapse at every step. ANN: all MACs. SNN: T times all synapses, MACs in the first layer, ACs behind it
+    events  what hardware that skips zeros pays. ANN: MACs of nonzero activations. SNN: ACs of spikes, MACs at first
+    dense   every synapse at every step. ANN: all MACs. SNN: T times all synapses, MACs at first, ACs behind
 
 The first layer sees the same image at every step. In events it counts once (the headline), or at every step (what
 hardware pays that does not keep its result); T = 1 for an ANN, so both are one number. Every pixel counts, zeros too.

@@ -1,8 +1,8 @@
 """What energy tables are made of: mean counts per method and T, energies by every model, and break-even firing rates.
 
-A ratio has one model and one count on both sides: events against the ANN's events, dense against dense. The ANN is the
-run's own parent, else `ann` of the same table, for events, and has the same layers for dense. The quantised one has 8-bit weights,
-and activations that take as many values as T steps can tell apart. A count that is missing makes a dash.
+A ratio has one model and one count on both sides: events against the ANN's events, dense against dense. The ANN of
+events is the run's own parent, else `ann` of the same table; of dense it has the same layers. The quantised one has
+8-bit weights, and activations that take as many values as T steps can tell apart. A missing count makes a dash.
 """
 
 from __future__ import annotations

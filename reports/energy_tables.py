@@ -91,8 +91,8 @@ def _table(what: str, where: tuple[str, str], columns: Columns, notes: tuple[str
 def _model_notes(constants: Constants) -> tuple[str, ...]:
     int8 = constants.models["int8"]
     return (
-        "Events: what is not zero (an ANN's nonzero activations multiply, spikes accumulate), the first layer once. Dense: "
-        "every synapse at every step. Every ratio has the same count and model on both sides, but for the memory model.",
+        "Events: what is not zero (an ANN's nonzero activations multiply, spikes accumulate), the first layer once. "
+        "Dense: every synapse at every step. A ratio has one count and model on both sides, but for the memory model.",
         f"Constants: {'; '.join(str(model) for model in constants.models.values())}. "
         "dsr-bench report --energy FILE takes others.",
         "The ANN of events: the run's parent, else ann of this table; of dense: the same layers. No ratio says what an "

@@ -84,7 +84,10 @@ def _rounded(values: Iterable[float]) -> list[float]:
 
 
 def of_rows(costed: pd.DataFrame) -> list[Table]:
-    """Fits over finished runs that trained, times of those beside which nothing else ran; of every method, the machine and setting that saw the most T."""
+    """Fits over finished runs that trained; of every method, the machine and setting that saw the most T.
+
+    Times are those of runs beside which nothing else ran.
+    """
     own = costed[(costed["status"] == "done") & ~costed["step_from_parent"] & costed["train_step_ms"].notna()]
     tables = []
     for (dataset, network, scale), rows in own.groupby(TABLE, sort=False):

@@ -60,7 +60,7 @@ def _text(contents: Contents, model: EnergyModel) -> str:
 
 def _place(figure: Figure | None = None) -> Markup:
     """The mark in place of a drawing, or of the style sheet of all."""
-    return Markup("\x00{}\x00").format(figure.name if figure else "sheet")  # noqa: S704
+    return Markup("\x00{}\x00").format(figure.name if figure else "sheet")
 
 
 def _with_drawings(text: str, figures: Sequence[Figure]) -> str:

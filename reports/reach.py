@@ -38,9 +38,10 @@ def target(dataset: str, scale: str, wanted: float | None) -> float | None:
 
 
 def spent(rows: pd.DataFrame, curves: pd.DataFrame, percent: float, column: str) -> pd.Series:
-    """Per row: `column` ("train_cpu_seconds", "train_seconds" or "train_joules") up to the target, NEVER where missed, NaN where unknown.
+    """Per row: `column` up to the target, NEVER where missed, NaN where unknown.
 
-    `rows` has `ancestors_<column>`, what the run's parents took.
+    `column`: "train_cpu_seconds", "train_seconds" or "train_joules"; `rows` has
+    `ancestors_<column>`, what the run's parents took.
     """
     there = curves[curves["test_top1"] >= percent]
     first = there.loc[there.groupby("key")["epoch"].idxmin()].set_index("key")[column]

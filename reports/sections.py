@@ -89,19 +89,7 @@ class Contents:
 
 def of(read: Inputs) -> Contents:
     """Everything that can be said from what was read; a section that has nothing to say is left out."""
-    on_steps = _steps(read)
-    on_neurons = Section(
-        "neurons",
-        "Neurons against the mapping",
-        [table for study in read.studies for table in quantization.tables_of(study)],
-        lambda: [figure for study in read.studies for figure in quantization.figures_of(study)],
-    )
-    history = Section(
-        "history",
-        "Regressions",
-        [regression.table_of(found) for found in read.histories],
-        lambda: [figure for found in read.histories for figure in regression.figures_of(found)],
-    )
+    on_steps, on_neurons, history = _steps(read), _neurons(read), _history(read)
     if read.rows is None:
         return Contents(_said([on_steps, on_neurons, history]))
     frame, model = read.rows, read.chosen.headline
@@ -177,6 +165,24 @@ def _steps(read: Inputs) -> Section:
         "Cost of a step",
         [table for record in read.records for table in perf.tables_of(record)],
         lambda: [figure for record in read.records for figure in perf.figures_of(record)],
+    )
+
+
+def _neurons(read: Inputs) -> Section:
+    return Section(
+        "neurons",
+        "Neurons against the mapping",
+        [table for study in read.studies for table in quantization.tables_of(study)],
+        lambda: [figure for study in read.studies for figure in quantization.figures_of(study)],
+    )
+
+
+def _history(read: Inputs) -> Section:
+    return Section(
+        "history",
+        "Regressions",
+        [regression.table_of(found) for found in read.histories],
+        lambda: [figure for found in read.histories for figure in regression.figures_of(found)],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -74,7 +75,7 @@ def _row(method: str, lines: pd.DataFrame, steps: Sequence[int], with_still: boo
     return Cell(method), *empty, *(by_steps.get(at, Cell(DASH)) for at in steps)
 
 
-def _cell(line: dict[str, float]) -> Cell:
+def _cell(line: dict[Any, Any]) -> Cell:
     """The mean, with half its interval; of two seeds none, which would be wider than the table."""
     half = (line["top1_high"] - line["top1_low"]) / 2
     return Cell(f"{line['top1']:.1f}" if math.isnan(half) or line["seeds"] == 2 else f"{line['top1']:.1f} ±{half:.1f}")

@@ -75,10 +75,10 @@ ROWS = [
         top1=87.0,
         acs=20_000.0,
         train_seconds=10.0,
+        train_cpu_seconds=40.0,
         peak_step_bytes=7 * 2**20,
         timesteps=2,
-        train_cpu_seconds=40.0,
-    ),  # fmt: skip
+    ),
     result(method="uncounted", top1=99.0, acs=None, train_seconds=None, peak_step_bytes=None),
 ]
 

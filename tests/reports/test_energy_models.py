@@ -76,8 +76,8 @@ def test_as_many_values_as_a_rate_has_need_so_many_bits() -> None:
 
 
 def test_every_model_stands_in_a_table_and_ratios_have_one_count_on_both_sides(tmp_path: Path) -> None:
-    # 1,000 analog MACs, 10,000 ACs; ANN 5,000 MACs without zeros of 20,000. pJ by fp32, events: 4,600 + 9,000 = 13,600 of
-    # 23,000; at every step 18,400 + 9,000 = 27,400; dense 18,400 + 76,000 * 0.9 = 86,800 of 92,000.
+    # 1,000 analog MACs, 10,000 ACs; ANN 5,000 MACs without zeros of 20,000. pJ by fp32, events: 4,600 + 9,000 = 13,600
+    # of 23,000; at every step 18,400 + 9,000 = 27,400; dense 18,400 + 76,000 * 0.9 = 86,800 of 92,000.
     # int8: 230 + 300 = 530 of 1,150; T = 4 is 3 bits, a MAC 0.23 * 3 / 8 = 0.08625: 230 + 4,000 * 0.08625 = 575.
     # 77 fJ: 770 of 62,500
     models, _ = found(tmp_path, ann(method="ann"), result(firing_rate=0.1))

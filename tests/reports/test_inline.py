@@ -32,7 +32,7 @@ def test_a_drawing_is_a_third_of_its_file_and_shows_the_same_places() -> None:
     assert len(small) + len(sheet) < len(figure.svg) / 3
     assert "metadata" not in small
     assert "<style" not in small
-    markers = [place for place in places(figure.svg, "use", "x", "y")]
+    markers = places(figure.svg, "use", "x", "y")
     shown = places(small, "use", "x", "y")
     ticks = len(markers) - len(shown)
     assert ticks > 4, "ticks are lines now"

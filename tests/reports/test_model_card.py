@@ -18,7 +18,8 @@ def given(**changes: Any) -> Result:
     facts: dict[str, Any] = {
         "key": "0123456789abcdef", "parent_key": None, "dataset": "cifar10", "network": "resnet20", "method": "dsr-if",
         "timesteps": 4, "seed": 0, "scale": "laptop", "status": "done", "top1": 50.0, "top1_best": 51.5,
-        "test_images": 100, "dense_macs_per_step": 1_000_000, "acs": 1e6, "analog_macs": 1000.0, "analog_macs_every_step": 4000.0,
+        "test_images": 100, "dense_macs_per_step": 1_000_000, "acs": 1e6, "analog_macs": 1000.0,
+        "analog_macs_every_step": 4000.0,
         "peak_step_bytes": 3 * 2**20, "idle_bytes": 2**20, "other_load_cores": 1.5, "train_seconds": 12.0,
         "provenance": ORIGIN,
     }  # fmt: skip

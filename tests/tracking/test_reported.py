@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,7 @@ from mirrored import MEASURED, RUN, client, ended, found, started, steps, the_ru
 from benchmarks import tracking
 from benchmarks.derived import Energies
 
-ACROSS = """
-    metrics.`energy/fp32_uj_per_image` < 20 and tags.`snn.kind` = 'run' and tags.`snn.sweep` = 'question'
-"""
+TOOLS = Path(__file__).parents[2] / "docs" / "tools.md"
 
 
 def finished(store: Path, key: str, **measured: Any) -> Path:
@@ -57,11 +56,12 @@ def test_a_failed_run_has_no_energies(store: Path) -> None:
 def test_the_most_accurate_run_under_20_microjoules_is_one_question(store: Path) -> None:
     asked = {"cheap": (60.0, 1e6, 1e6), "best": (70.0, 1e6, 1e7), "dear": (90.0, 1e7, 1e7)}  # 5.5, 13.6 and 55 µJ
     for seed, (key, (top1, macs, acs)) in enumerate(asked.items()):
-        place = started(store, f"asked-{key}", "question", replace(RUN, seed=seed))
+        place = started(store, f"asked-{key}", "question", replace(RUN, seed=seed, dataset="cifar100"))
         tracking.mirror([ended(place, top1=top1, analog_macs=macs, acs=acs)], store, Energies())
-    experiment = client(store).get_experiment_by_name("dsr-bench/cifar10").experiment_id
-    order = ["metrics.`test/acc1_last` DESC"]
-    runs = client(store).search_runs([experiment], " ".join(ACROSS.split()), order_by=order)
+    (asked_in_docs,) = re.findall(r"```\n(metrics\.[^\n]+)\n```", TOOLS.read_text())
+    order = re.findall(r'order_by=\["([^"]+)"\]', TOOLS.read_text())
+    experiment = client(store).get_experiment_by_name("dsr-bench/cifar100").experiment_id
+    runs = client(store).search_runs([experiment], asked_in_docs, order_by=order)
     assert [run.data.tags["snn.run_key"] for run in runs] == ["asked-best", "asked-cheap"]
 
 
