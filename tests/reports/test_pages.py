@@ -7,15 +7,17 @@ import re
 import statistics
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+import reports
 from benchmarks.recipes import timeless
 from benchmarks.record import read_csv
 from benchmarks.store import STUDIES, holds_rows
-from reports import markdown
+from reports import html, markdown
 from reports.comparison import compare
 from reports.paired import compare_twins
 from reports.rows import read
@@ -52,6 +54,16 @@ def test_both_kinds_of_tables_are_recognised() -> None:
 @pytest.mark.parametrize("table", COPIED, ids=lambda table: f"{len(table) - 2} lines")
 def test_a_copied_line_is_a_line_of_the_report(table: list[str]) -> None:
     assert [line for line in table if line not in reported()] == []
+
+
+def test_the_page_of_all_committed_rows_is_under_one_and_a_half_megabytes() -> None:
+    """Drawings take what room tables and cards leave, so these are what has to stay small: see html.MOST_CHARACTERS."""
+    contents = reports.read(COMMITTED, whole=True).contents
+    words = replace(contents, sections=[replace(part, draw=tuple) for part in contents.sections])
+    page = html.render(words)
+    assert page.count('class="card"') > 150
+    assert len(page.encode()) < html.MOST_CHARACTERS - 200_000
+    assert html.MOST_CHARACTERS < 1_500_000 * len(page) / len(page.encode())
 
 
 def accuracies() -> dict[tuple[str, str, str], list[float]]:
