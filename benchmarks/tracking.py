@@ -184,8 +184,8 @@ class _Mirror:
         new = [m for m in epochs if (m.key, m.step) not in logged]
         if result:
             numbers = {n: v for n, v in vars(result).items() if isinstance(v, int | float) and n not in about["run"]}
-            shown = self.derived.metrics(directory, result) if self.derived else {}
-            final = _metrics(FINAL_METRICS | {name: name for name in shown}, "result", numbers | shown, 0, ended)
+            shown = dict(self.derived.metrics(directory, result)) if self.derived else {}
+            final = _metrics(FINAL_METRICS | {name: name for name in shown}, "result", {**numbers, **shown}, 0, ended)
             new += [m for m in final if known.metrics.get(m.key) != m.value]
         elif run.info.status == "KILLED" and not new:
             return  # closed as stale, and no news of it since

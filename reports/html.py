@@ -14,6 +14,7 @@ from reports.claims.statement import VERDICTS
 from reports.energy import FP32_45NM, EnergyModel
 from reports.figures import Figure
 from reports.inline import inline
+from reports.notes import BUSY
 from reports.sections import Contents
 from reports.table import DASH
 
@@ -47,6 +48,7 @@ def _text(contents: Contents, model: EnergyModel) -> str:
         slugs={verdict: verdict.replace(" ", "-") for verdict in VERDICTS},
         cards=contents.cards,
         layers=contents.layers,
+        busy=BUSY,
         foot={"energy": str(model), **contents.origin},
         dash=DASH,
         differs=protocol.DIFFERS,
