@@ -23,11 +23,12 @@ def printed(tmp_path: Path, *rows: dict[str, Any], tables: bool = False) -> list
     return console.file.getvalue().splitlines()
 
 
+SET = {"dataset": "cifar10"}  # claims are about it
 MANY = [
-    ann(),
-    *(conversion(timesteps=2**n) for n in range(12)),
-    *(result(method=f"method-{n}", timesteps=4, seed=seed) for n in range(30) for seed in (0, 1)),
-    result(status="failed", top1=None),
+    ann(**SET),
+    *(conversion(**SET, timesteps=2**n) for n in range(12)),
+    *(result(**SET, method=f"method-{n}", timesteps=4, seed=seed) for n in range(30) for seed in (0, 1)),
+    result(**SET, status="failed", top1=None),
 ]
 
 
@@ -36,7 +37,7 @@ def test_a_screen_says_which_rows_how_accurate_and_where_the_rest_is(tmp_path: P
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
     text = "\n".join(lines)
-    assert "73 runs, 32 methods, 2 seeds; digits; scale laptop; 1 failed" in text
+    assert "73 runs, 32 methods, 2 seeds; cifar10; scale laptop; 1 failed" in text
     assert text.count(" claims ") >= 2
     assert "--tables prints them" in text
     assert f"page   {tmp_path / 'report' / 'index.html'}" in text.replace("\n", "")
