@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pytest
 from invented import ann, conversion, result, write_rows
 from rich.console import Console
 
@@ -13,6 +14,11 @@ import reports
 from benchmarks import commands
 from reports import comparison, summary
 from reports.table import DASH
+
+
+@pytest.fixture(autouse=True)
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "write", lambda report, target: [target / "index.html"])
 
 
 def printed(tmp_path: Path, *rows: dict[str, Any], tables: bool = False) -> list[str]:
@@ -27,7 +33,8 @@ SET = {"dataset": "cifar10"}  # claims are about it
 MANY = [
     ann(**SET),
     *(conversion(**SET, timesteps=2**n) for n in range(12)),
-    *(result(**SET, method=f"method-{n}", timesteps=4, seed=seed) for n in range(30) for seed in (0, 1)),
+    *(result(**SET, method=f"method-{n}", timesteps=4) for n in range(18)),
+    result(**SET, method="method-0", timesteps=4, seed=1),
     result(**SET, status="failed", top1=None),
 ]
 
@@ -37,16 +44,16 @@ def test_a_screen_says_which_rows_how_accurate_and_where_the_rest_is(tmp_path: P
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
     text = "\n".join(lines)
-    assert "73 runs, 32 methods, 2 seeds; cifar10; scale laptop; 1 failed" in text
+    assert "32 runs, 20 methods, 2 seeds; cifar10; scale laptop; 1 failed" in text
     assert text.count(" claims ") >= 2
     assert "--tables prints them" in text
     assert f"page   {tmp_path / 'report' / 'index.html'}" in text.replace("\n", "")
-    assert "Not shown here: 16 more methods, 7 more T." in text
+    assert "Not shown here: 4 more methods, 7 more T." in text
 
 
 def test_all_tables_are_printed_when_asked_for(tmp_path: Path) -> None:
     lines = printed(tmp_path, *MANY, tables=True)
-    assert len(lines) > 150
+    assert len(lines) > 100
     assert any(line.startswith("Energy by model") for line in lines)
     assert not any("--tables" in line for line in lines)
 
