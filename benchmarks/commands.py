@@ -16,6 +16,8 @@ from benchmarks.request import chosen_scale, integers, named_method, named_run, 
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
+SMOKE = "-smoke"
+"""How the folder of a smoke sweep's report ends."""
 PERF, HISTORY = "perf/*.json", "regression/history/*.csv"
 
 
@@ -97,12 +99,13 @@ def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale)
 
 def _run(console: Console, work: Plan, results: Path, name: str) -> dict[Run, Status]:
     """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well."""
+    from benchmarks.derived import Energies
     from benchmarks.display import Display
     from benchmarks.launch import local
     from benchmarks.mirroring import Mirroring
 
     with Display(console, len(work.missing)) as display:
-        ended = local(work.missing, results, name, Mirroring(display, results, console, work.missing))
+        ended = local(work.missing, results, name, Mirroring(display, results, console, work.missing, Energies()))
     return {run: result.status for run, result in zip(work.missing, ended, strict=True) if result.status != "done"}
 
 
@@ -125,12 +128,14 @@ def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
     if not path.exists():
         return
     import reports
+    from benchmarks.mirroring import attach
 
-    target = results / "reports" / (f"{name}-smoke" if scale == "smoke" else name)
+    target = results / "reports" / (f"{name}{SMOKE}" if scale == "smoke" else name)
     found = reports.read([path])
     page, *_ = reports.write(found, target)
-    reports.show(found, console, details=False)
+    reports.show(found, console)
     console.print(f" rows   {path}\n page   {page}", highlight=False)
+    attach(console, target, name, scale == "smoke", results)
 
 
 def export(console: Console, name: str, scale: str | None, replace: bool) -> int:
@@ -146,7 +151,12 @@ def export(console: Console, name: str, scale: str | None, replace: bool) -> int
 
 
 def report(
-    console: Console, files: list[Path] | None, to: Path | None, energy: Path | None, percent: float | None
+    console: Console,
+    files: list[Path] | None,
+    to: Path | None,
+    energy: Path | None,
+    percent: float | None,
+    tables: bool = False,
 ) -> int:
     """Tables and page from CSV files."""
     import reports
@@ -156,7 +166,9 @@ def report(
     measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
     page, *_ = reports.write(found, to or results / "reports" / "all")
-    reports.show(found, console)
+    reports.show(found, console, tables)
+    if found.contents.shortest and not tables:
+        console.print(" tables the page has all of them, as tables.md has; --tables prints them here", highlight=False)
     console.print(f" page   {page}", highlight=False)
     return 0
 
@@ -202,11 +214,16 @@ def check(console: Console, method: str) -> int:
 
 
 def sync(console: Console) -> int:
-    """Mirror every run directory."""
-    from benchmarks.tracking import mirror
+    """Mirror every run directory, then put every sweep's tables and page on its parent run."""
+    from benchmarks.derived import Energies
+    from benchmarks.tracking import attach, mirror
 
     results = store.results_root()
-    trouble = mirror(sorted(path.parent for path in results.glob(f"runs/*/*/{store.RUN}")), results)
+    places = sorted(path.parent for path in results.glob(f"runs/*/*/{store.RUN}"))
+    trouble = mirror(places, results, Energies())
+    for folder in sorted(path.parent for path in results.glob("reports/*/index.html")):
+        smoke = folder.name.endswith(SMOKE)
+        trouble = trouble or attach(folder, folder.name.removesuffix(SMOKE), smoke, results)
     console.print(f" mlflow {trouble or 'up to date'}", highlight=False)
     return 1 if trouble else 0
 

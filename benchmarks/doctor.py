@@ -121,9 +121,9 @@ def _places() -> Iterator[Finding]:
 
 
 def _sets(root: Path) -> str:
-    found = sorted(path.parent.name for path in root.glob("*/train-images.npy"))
-    found += ["imagenet"] if (root / "imagenet" / "train").is_dir() else []
-    return ", ".join(found) or "no packed data sets yet"
+    from benchmarks import inventory
+
+    return ", ".join(inventory.there(root))
 
 
 def _try(subject: str, describe: Callable[[], str]) -> Finding:

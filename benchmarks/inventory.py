@@ -62,7 +62,7 @@ def _fetched(console: Console, name: str, root: Path) -> int:
 def verify(console: Console, name: str | None) -> int:
     """Read all there is of a data set, or of every one that is there, and hold it to its checksums."""
     root = packed.root()
-    names = [require(name, DATASETS, "dataset")] if name else [n for n in DATASETS if not missing(n, root)]
+    names = [require(name, DATASETS, "dataset")] if name else there(root)
     code = 0
     for each in names:
         try:
@@ -73,6 +73,11 @@ def verify(console: Console, name: str | None) -> int:
             console.print(f" [red]bad[/]  {escape(str(error))}", highlight=False, soft_wrap=True)
             code = 1
     return code
+
+
+def there(root: Path) -> list[str]:
+    """The data sets of which something is in the data root, and those that need nothing there."""
+    return [name for name in DATASETS if not missing(name, root)]
 
 
 def missing(name: str, root: Path) -> str:

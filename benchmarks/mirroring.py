@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from benchmarks import store
+from benchmarks.derived import Derived
 from benchmarks.identity import key
 from benchmarks.launch import Observer
 from benchmarks.record import Result
@@ -28,8 +30,10 @@ SECONDS_BETWEEN = 30.0
 class Mirroring:
     """Passes everything on to `inner`; mirrors a run at its end, and meanwhile at most twice a minute."""
 
-    def __init__(self, inner: Observer, results: Path, console: Console, runs: Iterable[Run]) -> None:
-        self.inner, self.results, self.console = inner, results, console
+    def __init__(
+        self, inner: Observer, results: Path, console: Console, runs: Iterable[Run], derived: Derived | None = None
+    ) -> None:
+        self.inner, self.results, self.console, self.derived = inner, results, console, derived
         self.last = time.monotonic()
         self.works = os.environ.get("DSR_TRACKING") != "off"
         if self.works:
@@ -59,12 +63,27 @@ class Mirroring:
         if self.works:
             from benchmarks import tracking
 
-            self._note(tracking.mirror([store.directory(self.results, run)], self.results))
+            self._note(tracking.mirror([store.directory(self.results, run)], self.results, self.derived))
         self.last = time.monotonic()
 
     def _note(self, trouble: str | None) -> None:
         """Said once; the runs are complete all the same."""
         if trouble:
             self.works = False
-            self.console.print(" [yellow]mlflow[/] ", end="")
-            self.console.print(f"{trouble}; runs are kept on disk, `dsr-bench sync` brings them in", markup=False)
+            note(self.console, f"{trouble}; runs are kept on disk, `dsr-bench sync` brings them in")
+
+
+def attach(console: Console, folder: Path, sweep: str, smoke: bool, results: Path) -> None:
+    """Put a sweep's tables and page on its parent run, where MLflow is installed and wanted."""
+    if os.environ.get("DSR_TRACKING") == "off" or find_spec("mlflow") is None:
+        return
+    from benchmarks import tracking
+
+    if trouble := tracking.attach(folder, sweep, smoke, results):
+        note(console, f"{trouble}; tables and page are kept on disk, `dsr-bench sync` brings them in")
+
+
+def note(console: Console, text: str) -> None:
+    """One line on MLflow."""
+    console.print(" [yellow]mlflow[/] ", end="")
+    console.print(text, markup=False)

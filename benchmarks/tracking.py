@@ -1,18 +1,20 @@
 """MLflow mirrors what the run directories say, and never the other way round: no run needs any of this.
 
 `mirror` adds to MLflow what is missing there, whatever state a run directory is in: one function for a run in progress,
-its end, its resumption after a kill, and `dsr-bench sync` days later. The only importer of mlflow, inside functions.
+its end, its resumption after a kill, and `dsr-bench sync` days later. `attach` puts a sweep's report on its parent run.
+The only importer of mlflow, inside functions; what is derived of a run is handed in.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
 import sqlite3
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from benchmarks import record, store
+from benchmarks.derived import Derived
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,6 +36,7 @@ EPOCH_METRICS = {  # columns of curves.csv, at step = epoch; the others become e
 FINAL_METRICS = {  # fields of Result, at step 0; the other numbers become result/FIELD
     "top1": "test/acc1_last", "top1_best": "test/acc1_best", "firing_rate": "spikes/rate_mean",
     "acs": "synops/ac_per_image", "analog_macs": "synops/mac_per_image", "train_seconds": "time/train_s",
+    "train_cpu_seconds": "time/train_core_s",
     "train_step_ms": "time/train_step_ms_p50", "test_images_per_second": "throughput/test_images_per_s",
     "peak_step_bytes": "mem/peak_step_bytes", "peak_reserved_bytes": "mem/peak_reserved_bytes",
     "idle_bytes": "mem/idle_bytes", "train_cpu_seconds": "time/train_core_s",
@@ -42,11 +46,18 @@ ENVIRONMENT = {  # each unless the user has set it; left alone, mlflow waits fou
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 # fmt: on
+MARKER = "mlflow.json"
+"""In a run's directory or a report's folder: what MLflow has of it."""
+REPORT = (".html", ".md", ".tex", ".csv")
+"""How the files of a report end that are attached to its sweep."""
 
 
-def mirror(directories: Iterable[Path], results: Path) -> str | None:
-    """Bring MLflow up to date with run directories under `results`; None, or one line saying why it could not."""
-    there, trouble = _Mirror(results), None
+def mirror(directories: Iterable[Path], results: Path, derived: Derived | None = None) -> str | None:
+    """Bring MLflow up to date with run directories under `results`; None, or one line saying why it could not.
+
+    `derived`: what is shown of finished runs beside what their directories say.
+    """
+    there, trouble = _Mirror(results, derived), None
     try:
         for directory in [d for d in directories if (d / store.RUN).exists() and not there.is_settled(d)]:
             try:
@@ -57,6 +68,23 @@ def mirror(directories: Iterable[Path], results: Path) -> str | None:
     except Exception as error:  # whatever it is, the mirror must not stop the work that it mirrors
         trouble = _one_line(f"MLflow at {there.uri}: {error}")
     return trouble
+
+
+def attach(folder: Path, sweep: str, smoke: bool, results: Path) -> str | None:
+    """Put the tables and the page in `folder` on the sweep's parent runs, once; returns what `mirror` returns.
+
+    A sweep that is not in MLflow gets nothing. `smoke`: whether they are of smoke scale, which has parents of its own.
+    """
+    there = _Mirror(results)
+    files = sorted(path for path in folder.iterdir() if path.suffix in REPORT)
+    digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
+    try:
+        if not there.holds(folder, digest) and there.exists():
+            with there.lock:
+                there.attach(files, digest, sweep, smoke, folder)
+    except Exception as error:
+        return _one_line(f"MLflow at {there.uri}: {error}")
+    return None
 
 
 def close_stale(results: Path, live_keys: set[str]) -> str | None:
@@ -79,9 +107,9 @@ def close_stale(results: Path, live_keys: set[str]) -> str | None:
 class _Mirror:
     """MLflow as one results folder sees it. Connect and write under the lock: a store made twice at once is broken."""
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, derived: Derived | None = None) -> None:
         os.environ.update(ENVIRONMENT | dict(os.environ))  # before the first import of mlflow
-        self.results = results.resolve()
+        self.results, self.derived = results.resolve(), derived
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.results / 'mlflow.db'}"
         self.database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
         self.lock = FileLock(self.results / "mlflow.lock", timeout=30)
@@ -92,7 +120,7 @@ class _Mirror:
         from mlflow import MlflowClient
 
         if self.database and not self.database.exists():
-            for marker in self.results.rglob("mlflow.json"):  # of a store that is gone
+            for marker in self.results.rglob(MARKER):  # of a store that is gone
                 marker.unlink(missing_ok=True)
             partial = self.database.with_name(f"{self.database.name}.partial")
             partial.write_bytes(b"")  # empties what a kill has left, and fails at once where nothing can be written
@@ -104,11 +132,37 @@ class _Mirror:
 
     def is_settled(self, directory: Path) -> bool:
         try:
-            marker = json.loads((directory / "mlflow.json").read_text())
+            marker = json.loads((directory / MARKER).read_text())
             same = (marker["uri"], marker["ended"]) == (_one_line(self.uri), _modified(directory / store.RESULT))
-            return same and (self.database is None or self.database.exists())
+            derived = self.derived is None or marker.get("derived") == dict(self.derived.tags)
+            return same and derived and self.exists()
         except (OSError, ValueError, KeyError):
             return False
+
+    def exists(self) -> bool:
+        """Whether the store has been made; a server is taken to be there."""
+        return self.database is None or self.database.exists()
+
+    def holds(self, folder: Path, digest: str) -> bool:
+        """Whether a report of this content has been attached."""
+        try:
+            marker = json.loads((folder / MARKER).read_text())
+            return self.exists() and (marker["uri"], marker["report"]) == (_one_line(self.uri), digest)
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def attach(self, files: Sequence[Path], digest: str, sweep: str, smoke: bool, folder: Path) -> None:
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        wanted = f"tags.`snn.kind` = 'sweep' and tags.`snn.sweep` = '{sweep}'"
+        found = self.client.search_runs(experiments, wanted) if experiments else []
+        parents = [run for run in found if (run.data.tags.get("snn.scale") == "smoke") == smoke]
+        for run in parents:
+            if run.data.tags.get("snn.report") != digest:
+                for path in files:
+                    self.client.log_artifact(run.info.run_id, str(path))
+                self.client.set_tag(run.info.run_id, "snn.report", digest)
+        if parents:
+            record.write_whole(folder / MARKER, json.dumps({"uri": _one_line(self.uri), "report": digest}) + "\n")
 
     def bring_up_to_date(self, directory: Path) -> None:
         """Log what MLflow lacks, then the status, then the marker: cut short anywhere, the next call goes on there."""
@@ -118,6 +172,7 @@ class _Mirror:
         result = record.load(directory / store.RESULT) if ended else None
         epochs, params = _epochs(directory / store.CURVES), _params(about)
         tags = _tags(about, result) | {"snn.results": str(self.results)}
+        tags |= self.derived.tags if self.derived and result else {}
         run = self.find_or_make(about, tags, _modified(directory / store.RUN))
         logged = self.logged(run)
         if any(logged.get((m.key, m.step), m.value) != m.value for m in epochs):  # the run has begun anew since
@@ -129,7 +184,8 @@ class _Mirror:
         new = [m for m in epochs if (m.key, m.step) not in logged]
         if result:
             numbers = {n: v for n, v in vars(result).items() if isinstance(v, int | float) and n not in about["run"]}
-            final = _metrics(FINAL_METRICS, "result", numbers, 0, ended)
+            shown = dict(self.derived.metrics(directory, result)) if self.derived else {}
+            final = _metrics(FINAL_METRICS | {name: name for name in shown}, "result", {**numbers, **shown}, 0, ended)
             new += [m for m in final if known.metrics.get(m.key) != m.value]
         elif run.info.status == "KILLED" and not new:
             return  # closed as stale, and no news of it since
@@ -145,7 +201,8 @@ class _Mirror:
             return
         self.client.set_terminated(run_id, "FINISHED" if result.status == "done" else "FAILED", ended)
         marker = {"uri": _one_line(self.uri), "run_id": run_id, "ended": ended}
-        record.write_whole(directory / "mlflow.json", json.dumps(marker) + "\n")
+        marker |= {"derived": dict(self.derived.tags)} if self.derived else {}
+        record.write_whole(directory / MARKER, json.dumps(marker) + "\n")
 
     def logged(self, run: Run) -> dict[tuple[str, int], float]:
         """What MLflow has of a run: values by metric and step."""

@@ -93,21 +93,22 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
         write_whole(target / name, text)
         written.append(target / name)
     for figure in figures:
-        write_whole(target / f"{figure.name}.svg", figure.svg)
-        (target / f"{figure.name}.pdf").write_bytes(figure.pdf)
-        written += [target / f"{figure.name}.{ending}" for ending in ("svg", "pdf")]
+        svg, pdf = (target / f"{figure.name}.{ending}" for ending in ("svg", "pdf"))
+        if not (svg.exists() and pdf.exists() and svg.read_text() == figure.svg):
+            pdf.write_bytes(figure.pdf)
+            write_whole(svg, figure.svg)  # last: a drawing that is as it was has its PDF
+        written += [svg, pdf]
     return written
 
 
-SUMMARY = ("results", "neurons")
-UNFIT = ("claims", "paper", "protocol")
-"""What a sweep's summary shows, and what is too wide for a terminal."""
-
-
-def show(report: Report, console: Console, details: bool = True) -> None:
-    """Print the tables to a terminal, without `details` only those of results, with them also how claims stand."""
+def show(report: Report, console: Console, tables: bool = False) -> None:
+    """Print what fits a screen: which rows, one matrix of accuracies, verdicts on claims. `tables`: print them all."""
     contents = report.contents
-    chosen = [part for part in contents.sections if (part.name not in UNFIT if details else part.name in SUMMARY)]
-    terminal.show([table for part in chosen for table in part.tables], contents.origin, console)
-    for line in claims.summary(contents.ledger) if details else ():
+    if tables or contents.shortest is None:
+        terminal.show(contents.tables, contents.origin, console)
+    else:
+        terminal.show_table(contents.shortest, console)
+    if contents.rows:
+        console.print(f" rows   {contents.rows}", highlight=False, markup=False)
+    for line in claims.summary(contents.ledger):
         console.print(f" claims {line}", highlight=False)

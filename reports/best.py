@@ -16,14 +16,24 @@ import pandas as pd
 from benchmarks.spec import BadInput, require
 from reports import constants
 from reports.bounds import COLUMNS, Bounds
-from reports.comparison import TABLE, accuracy_cell, aggregate, marked, origin, read
-from reports.energy import EnergyModel
+from reports.comparison import (
+    TABLE,
+    accuracy_cell,
+    aggregate,
+    core_seconds,
+    energy_column,
+    marked,
+    origin,
+    read,
+    training_time,
+)
+from reports.energy import ONCE, EnergyModel
 from reports.front import front as unbeaten
 from reports.notes import notes
 from reports.table import Cell, Column, Table, laid_out, numbers, warning_of
 
 FRONT = "§"
-ORDERS = {**COLUMNS, "time": "true_train_seconds"}
+ORDERS = {**COLUMNS, "core-seconds": "true_train_cpu_seconds", "time": "quiet_train_seconds"}
 ORDERS.pop("timesteps")
 
 
@@ -85,10 +95,10 @@ def _chosen(lines: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 def front(lines: pd.DataFrame) -> pd.Series:
     """Which lines are on the front of accuracy (more is better) and energy (less is better); none lacks either."""
-    known = lines[["energy_microjoules", "top1"]].dropna()
-    energies, accuracies = known["energy_microjoules"].tolist(), known["top1"].tolist()
+    known = lines[["energy_events_microjoules", "top1"]].dropna()
+    energies, accuracies = known["energy_events_microjoules"].tolist(), known["top1"].tolist()
     best_points = {(energies[index], accuracies[index]) for index in unbeaten(energies, accuracies)}
-    points = zip(lines["energy_microjoules"], lines["top1"], strict=True)
+    points = zip(lines["energy_events_microjoules"], lines["top1"], strict=True)
     return pd.Series([point in best_points for point in points], index=lines.index, dtype=bool)
 
 
@@ -135,15 +145,14 @@ def _notes(bounds: Bounds, group: pd.DataFrame, shown: pd.DataFrame) -> Iterator
 
 
 def _columns(lines: pd.DataFrame, on_front: pd.Series) -> list[tuple[Column, list[Cell]]]:
-    busy = marked(lines["busy"], "*")
-    seconds = [dagger + star for dagger, star in zip(marked(lines["seconds_with_parent"], "†"), busy, strict=True)]
     mebibytes = (lines["peak_memory_bytes"] / 2**20).tolist()
     return [
         (Column("method", numeric=False), [*map(Cell, lines["method"], marked(on_front, FRONT))]),
         (Column("T"), [Cell(str(steps)) for steps in lines["timesteps"]]),
         (Column("n"), [Cell(str(seeds)) for seeds in lines["seeds"]]),
         (Column("accuracy", "%, 95 %"), [accuracy_cell(line) for line in lines.to_dict("records")]),
-        (Column("energy", "µJ/image"), numbers(lines["energy_microjoules"].tolist())),
+        (energy_column(ONCE), numbers(lines["energy_events_microjoules"].tolist())),
         (Column("peak memory", "MiB"), numbers(mebibytes, marked(lines["memory_from_parent"], "†"))),
-        (Column("training time", "s"), numbers(lines["true_train_seconds"].tolist(), seconds)),
+        core_seconds(lines),
+        training_time(lines),
     ]

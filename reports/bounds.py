@@ -86,7 +86,7 @@ class Bounds:
 
 COLUMNS = {
     "accuracy": "top1",
-    "energy": "energy_microjoules",
+    "energy": "energy_events_microjoules",
     "memory": "peak_memory_bytes",
     "timesteps": "timesteps",
 }

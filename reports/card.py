@@ -99,11 +99,9 @@ def _results(result: Result, model: EnergyModel) -> Iterable[tuple[str, str]]:
     yield "accuracy at the epoch best on test (chosen there: optimistic)", _number(result.top1_best, 2, " %")
     yield "accuracy at the epoch selected on validation images", _number(result.top1_validation_selected, 2, " %")
     yield "test loss", _number(result.test_loss, 4)
-    yield f"energy per image ({model})", _number(energy.headline(line, model).item(), 3, " µJ")
-    yield (
-        "energy per image, analog first layer at every step (an ANN: without zero activations)",
-        _number(energy.second_count(line, model).item(), 3, " µJ"),
-    )
+    yield f"energy per image: {energy.ONCE} ({model})", _number(energy.events(line, model).item(), 3, " µJ")
+    yield f"energy per image: {energy.EVERY_STEP}", _number(energy.events_every_step(line, model).item(), 3, " µJ")
+    yield f"energy per image: {energy.DENSE}", _number(energy.dense(line, model).item(), 3, " µJ")
     yield "accumulates per image, all steps", _number(result.acs, 0)
     if energy.spiking(line).item():
         yield "multiply-accumulates per image", _number(result.analog_macs, 0)
@@ -125,9 +123,14 @@ def _cost(result: Result) -> Iterable[tuple[str, str]]:
     known = result.peak_step_bytes is not None and result.idle_bytes is not None
     memory = (result.peak_step_bytes or 0) - (result.idle_bytes or 0) if known else None
     load = result.other_load_cores
-    busy = "" if load is None or load <= BUSY_CORES else f" (on a busy machine: others took {load:.1f} cores)"
-    yield "training, evaluation excluded", _number(result.train_seconds, 1, f" s{busy}")
-    yield "one training step", _number(result.train_step_ms, 1, f" ms{busy}")
+    busy = load is not None and load > BUSY_CORES
+    yield "training, evaluation excluded", _number(result.train_cpu_seconds, 0, " core-seconds")
+    for what, seconds, unit in (
+        ("the same", result.train_seconds, "s"),
+        ("one training step", result.train_step_ms, "ms"),
+    ):
+        shown = f"{DASH} (other processes took {load:.1f} cores meanwhile)" if busy else _number(seconds, 1, f" {unit}")
+        yield f"{what}, by the clock", shown
     yield "peak memory of a step, above the idle process", _number(memory and memory / 2**20, 1, " MiB")
     yield "joules of training", _number(result.train_joules, 0, f" J ({result.train_joules_source})")
     if result.parent_key:

@@ -111,7 +111,8 @@ def _compute(rows: pd.DataFrame) -> str:
     memory, joules = (rows[name].notna().sum() for name in ("peak_step_bytes", "train_joules"))
     return (
         f"{seconds.sum() / 3600:.1f} h of training, recorded in {len(seconds)} runs; "
-        f"timed on a busy machine: {_share(busy)}; memory in {memory}, joules in {joules} runs; "
+        f"beside other work, so without a time by the clock: {_share(busy)}; "
+        f"memory in {memory}, joules in {joules} runs; "
         f"{_counts(rows['machine'].str.cat(rows['device'], sep=', '))}"
     )
 

@@ -1,4 +1,4 @@
-"""From rows to tables: one table per dataset, network and scale, one line per method and T.
+"""From rows to lines: one table per dataset, network and scale, one line per method and T.
 
 A line is the mean over the finished seeds. A mean exists only if every one of them has the value: a mean over some
 would be another quantity than its neighbours. Numbers stay raw up to `compare`, which alone turns them into text.
@@ -13,11 +13,11 @@ import pandas as pd
 
 from reports.cards import anchor
 from reports.costs import with_costs
-from reports.energy import FP32_45NM, EnergyModel
+from reports.energy import DENSE, EVERY_STEP, FP32_45NM, ONCE, EnergyModel
 from reports.notes import notes
 from reports.rows import read
 from reports.statistics import Interval, interval
-from reports.table import SMOKE_WARNING, Cell, Column, Table, interval_cell, laid_out, numbers, warning_of
+from reports.table import SMOKE_WARNING, Cell, Column, Table, interval_cell, laid_out, numbers, wall_times, warning_of
 
 __all__ = ["SMOKE_WARNING", "TABLE", "accuracy_cell", "aggregate", "compare", "marked", "origin", "read"]
 
@@ -25,18 +25,21 @@ TABLE = ["dataset", "network", "scale"]
 MEANS = [
     "top1_best",
     "top1_validation_selected",
-    "energy_microjoules",
-    "energy_second_count_microjoules",
+    "energy_events_microjoules",
+    "energy_events_every_step_microjoules",
+    "energy_dense_microjoules",
     "firing_rate",
     "peak_memory_bytes",
     "peak_reserved_bytes",
     "train_step_ms",
     "train_step_ms_iqr",
     "images_per_second",
+    "true_train_cpu_seconds",
     "true_train_seconds",
+    "quiet_train_seconds",
     "true_train_joules",
 ]
-FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "busy"]
+FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent", "busy", "spiking"]
 
 
 def aggregate(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFrame:
@@ -64,9 +67,12 @@ def _line(identity: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     )
 
 
-def compare(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> list[Table]:
-    """The tables of all rows, formatted; different datasets, networks or scales never share one."""
-    lines = aggregate(frame, model)
+def compare(frame: pd.DataFrame, model: EnergyModel = FP32_45NM, lines: pd.DataFrame | None = None) -> list[Table]:
+    """The tables of all rows, formatted; different datasets, networks or scales never share one.
+
+    `lines`: what `aggregate` makes of the rows, where that is known.
+    """
+    lines = aggregate(frame, model) if lines is None else lines
     rows = dict(iter(frame.groupby(TABLE, sort=False)))
     return [_table(table, rows[identity], model) for identity, table in lines.groupby(TABLE, sort=False)]
 
@@ -78,18 +84,16 @@ def _table(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Table
     return Table(
         heading=heading,
         badge=f"scale {scale}",
-        title=f"{heading}, scale {scale}, {_seeds(lines['seeds'])}",
+        title=f"{heading}, scale {scale}, {seeds(lines['seeds'])}",
         columns=headings,
         rows=cells,
         notes=tuple(notes(lines, rows, model)),
         warning=warning_of(scale),
+        behind=True,
     )
 
 
 def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    busy = marked(lines["busy"], "*")
-    step = [dagger + star for dagger, star in zip(marked(lines["step_from_parent"], "†"), busy, strict=True)]
-    seconds = [dagger + star for dagger, star in zip(marked(lines["seconds_with_parent"], "†"), busy, strict=True)]
     mebibytes = lines["peak_memory_bytes"] / 2**20
     return [
         (
@@ -104,16 +108,35 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
             Column("selected on validation", "%", detail=True),
             numbers(lines["top1_validation_selected"].tolist(), decimals=2),
         ),
-        (Column("energy", "µJ/image"), numbers(lines["energy_microjoules"].tolist())),
-        (
-            Column("energy, second count", "µJ/image", detail=True),
-            numbers(lines["energy_second_count_microjoules"].tolist()),
-        ),
+        (energy_column(ONCE), numbers(lines["energy_events_microjoules"].tolist())),
+        (energy_column(EVERY_STEP, True), numbers(lines["energy_events_every_step_microjoules"].tolist())),
+        (energy_column(DENSE, True), numbers(lines["energy_dense_microjoules"].tolist())),
         (Column("firing rate", "per step", detail=True), numbers(lines["firing_rate"].tolist(), decimals=3)),
         (Column("peak memory", "MiB"), numbers(mebibytes.tolist(), marked(lines["memory_from_parent"], "†"))),
-        (Column("train step", "ms"), numbers(lines["train_step_ms"].tolist(), step)),
-        (Column("training time", "s"), numbers(lines["true_train_seconds"].tolist(), seconds)),
+        core_seconds(lines),
+        (
+            Column("train step", "ms", detail=True),
+            wall_times(lines["train_step_ms"].tolist(), lines["busy"], marked(lines["step_from_parent"], "†")),
+        ),
+        training_time(lines),
     ]
+
+
+def energy_column(count: str, detail: bool = False) -> Column:
+    """The heading of one of `reports.energy`'s counts."""
+    return Column(f"energy: {count}", "µJ/image", detail=detail)
+
+
+def core_seconds(lines: pd.DataFrame) -> tuple[Column, list[Cell]]:
+    """Core-seconds of training, parents' among them."""
+    marks = marked(lines["cpu_seconds_with_parent"], "†")
+    return Column("training", "core-seconds"), numbers(lines["true_train_cpu_seconds"].tolist(), marks)
+
+
+def training_time(lines: pd.DataFrame) -> tuple[Column, list[Cell]]:
+    """Seconds of training by the clock, parents' among them, where no other work ran beside."""
+    marks = marked(lines["seconds_with_parent"], "†")
+    return Column("training time", "s"), wall_times(lines["true_train_seconds"].tolist(), lines["busy"], marks)
 
 
 def accuracy_cell(line: dict[Any, Any]) -> Cell:
@@ -128,7 +151,8 @@ def marked(flags: Iterable[bool], mark: str) -> list[str]:
     return [mark if flag else "" for flag in flags]
 
 
-def _seeds(counts: pd.Series) -> str:
+def seeds(counts: pd.Series) -> str:
+    """How many seeds the lines have, in words."""
     least, most = counts.min(), counts.max()
     return f"n = {most} {'seed' if most == 1 else 'seeds'}" if least == most else f"n = {least} to {most} seeds"
 

@@ -1,7 +1,10 @@
 """What each run really cost: conversion is cheap only because somebody trained its parent.
 
-true seconds = own seconds + the parent's true seconds, joules likewise;  peak memory = peak of a full step - what lay
-there before it
+true seconds = own seconds + the parent's true seconds, core-seconds and joules likewise;
+peak memory = peak of a full step - what lay there before it
+
+Wall time says nothing where other work ran beside: then it is not shown (`quiet_*` is NaN). Core-seconds, the user and
+system time of the run's processes, hardly change with the load.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from reports import energy
 from reports.energy import FP32_45NM, EnergyModel
 
 BUSY_CORES = 0.25
-"""Other processes' load, in cores, above which a timing is marked."""
+"""Other processes' load, in cores, above which a wall time is not shown."""
 
 
 def with_costs(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFrame:
@@ -24,22 +27,41 @@ def with_costs(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFr
     parent_memory = parent["peak_step_bytes"] - parent["idle_bytes"]
     step, parent_step = frame["train_step_ms"], parent["train_step_ms"]
     seconds, seconds_before = with_ancestors(frame, "train_seconds")
+    core_seconds, core_seconds_before = with_ancestors(frame, "train_cpu_seconds")
     joules, joules_before = with_ancestors(frame, "train_joules")
+    busy, with_parent = _busy(frame), frame["parent_key"].notna()
     return frame.assign(
-        energy_microjoules=energy.headline(frame, model),
-        energy_second_count_microjoules=energy.second_count(frame, model),
+        energy_events_microjoules=energy.events(frame, model),
+        energy_events_every_step_microjoules=energy.events_every_step(frame, model),
+        energy_dense_microjoules=energy.dense(frame, model),
         peak_memory_bytes=memory.fillna(parent_memory),
         memory_from_parent=memory.isna() & parent_memory.notna(),
         train_step_ms=step.fillna(parent_step),
         step_from_parent=step.isna() & parent_step.notna(),
         true_train_seconds=seconds,
+        quiet_train_seconds=seconds.mask(busy),
+        true_train_cpu_seconds=core_seconds,
         true_train_joules=joules,
         ancestors_train_seconds=seconds_before,
+        ancestors_train_cpu_seconds=core_seconds_before,
         ancestors_train_joules=joules_before,
-        seconds_with_parent=frame["parent_key"].notna() & seconds.notna(),
+        seconds_with_parent=with_parent & seconds.notna(),
+        cpu_seconds_with_parent=with_parent & core_seconds.notna(),
         images_per_second=_images_per_second(frame),
-        busy=frame["other_load_cores"].gt(BUSY_CORES) | parent["other_load_cores"].gt(BUSY_CORES),
+        busy=busy,
+        spiking=energy.spiking(frame),
     )
+
+
+def _busy(frame: pd.DataFrame) -> pd.Series:
+    """Whether other work ran beside a run, or beside an ancestor whose training counts with it."""
+    loaded = dict(zip(frame["key"], frame["other_load_cores"].gt(BUSY_CORES), strict=True))
+    parents = dict(zip(frame["key"], frame["parent_key"], strict=True))
+
+    def beside(key: str) -> bool:
+        return bool(loaded.get(key, False)) or (isinstance(parents.get(key), str) and beside(parents[key]))
+
+    return frame["key"].map(beside).astype(bool)
 
 
 def _images_per_second(frame: pd.DataFrame) -> pd.Series:

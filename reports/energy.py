@@ -1,8 +1,13 @@
 """Energy of one image's inference, from counted operations:  E = e_mac * MACs + e_ac * ACs.
 
-A spiking network multiplies in its first layer only, where the input is analog, and accumulates everywhere else.
-That layer sees the same image at every step, so its MACs count once; the second count takes them T times.
-A network that does not spike multiplies everywhere; its second count skips the zeros a ReLU leaves.
+A network that does not spike multiplies everywhere; a spiking one multiplies in its first layer, whose input is analog,
+and accumulates behind neurons. Two counts mean the same for both:
+
+    events  what hardware that skips zeros pays. ANN: MACs of nonzero activations. SNN: ACs of spikes, MACs at first
+    dense   every synapse at every step. ANN: all MACs. SNN: T times all synapses, MACs at first, ACs behind
+
+The first layer sees the same image at every step. In events it counts once (the headline), or at every step (what
+hardware pays that does not keep its result); T = 1 for an ANN, so both are one number. Every pixel counts, zeros too.
 Only arithmetic is counted here; `lemaire.py` adds memory. The same counts differ 13-fold between the published
 constants, so every table prints them, and `dsr-bench report --energy FILE` replaces them.
 """
@@ -32,8 +37,8 @@ class EnergyModel:
         first = "" if analog is None else f", {analog:g} pJ per MAC of a spiking network's analog first layer"
         return f"{self.name}, {self.mac_picojoules:g} pJ per MAC, {self.ac_picojoules:g} pJ per AC{first}"
 
-    def dense(self, macs: pd.Series) -> pd.Series:
-        """Microjoules of a network that does not spike."""
+    def multiplies(self, macs: pd.Series) -> pd.Series:
+        """Microjoules of multiply-accumulates in a network that does not spike."""
         return self.mac_picojoules * macs * 1e-6
 
     def analog(self, macs: pd.Series) -> pd.Series:
@@ -84,13 +89,29 @@ def spiking(frame: pd.DataFrame) -> pd.Series:
     return (frame["acs"].fillna(0) > 0) | (updates > 0) | (updates.isna() & (frame["timesteps"] > 1))
 
 
-def headline(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
-    """Microjoules per image: analog first layer once, or an ANN's dense MACs."""
-    spent = model.analog(frame["analog_macs"]) + model.accumulates(frame["acs"])
-    return spent.where(spiking(frame), model.dense(frame["dense_macs_per_step"]))
+ONCE, EVERY_STEP = "events, first layer once", "events, first layer every step"
+DENSE = "dense"
+"""What tables call the counts."""
 
 
-def second_count(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
-    """Microjoules per image: analog first layer at every step, or an ANN's MACs without zero activations."""
-    spent = model.analog(frame["analog_macs_every_step"]) + model.accumulates(frame["acs"])
-    return spent.where(spiking(frame), model.dense(frame["analog_macs"]))
+def events(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
+    """Microjoules per image of what is not zero, the first layer once: the headline of every network."""
+    return _events(frame, "analog_macs", model)
+
+
+def events_every_step(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
+    """The same, the first layer at every step."""
+    return _events(frame, "analog_macs_every_step", model)
+
+
+def _events(frame: pd.DataFrame, macs: str, model: EnergyModel) -> pd.Series:
+    spent = model.analog(frame[macs]) + model.accumulates(frame["acs"])
+    return spent.where(spiking(frame), model.multiplies(frame["analog_macs"]))
+
+
+def dense(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
+    """Microjoules per image if every synapse of convolutions and linear layers worked at every step."""
+    first = frame["analog_macs_every_step"]
+    behind = frame["dense_macs_per_step"] * frame["timesteps"] - first
+    spent = model.analog(first) + model.accumulates(behind)
+    return spent.where(spiking(frame), model.multiplies(frame["dense_macs_per_step"]))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from reports import energy
 from reports.constants import Constants
-from reports.energy_lines import compared, even_rates, of_networks, quantized
-from reports.table import DASH, Cell, Column, Table, laid_out, numbers, warning_of
+from reports.energy_lines import compared, even_rates, of_lines
+from reports.table import Cell, Column, Table, laid_out, numbers, warning_of
 
 MORE = "‡"
 Columns = list[tuple[Column, list[Cell]]]
@@ -27,54 +25,42 @@ def compare_energy(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constan
 
 
 def _by_model(lines: pd.DataFrame, where: tuple[str, str], constants: Constants) -> Table:
-    shown = pd.concat([_baselines(lines, constants), of_networks(lines[lines["spiking"]], constants)])
+    shown = of_lines(lines, constants)
     columns: Columns = [
-        (Column("network", numeric=False), [Cell(label) for label in shown["label"]]),
-        (Column("T"), [Cell(steps) for steps in shown["steps"]]),
+        (Column("method", numeric=False), [Cell(method) for method in shown["method"]]),
+        (Column("T"), [Cell(str(steps)) for steps in shown["timesteps"]]),
     ]
     for section, model in constants.models.items():
-        columns.append((Column(model.name.partition(" (")[0], "µJ/image"), numbers(shown[section].tolist())))
-        columns.append((Column("x ANN"), numbers(shown[f"{section} ratio"].tolist(), decimals=3)))
-        if section == "fp32":
-            columns.append((Column("x ANN without zeros"), numbers(shown["x nonzero"].tolist(), decimals=3)))
-        if section == "int8":
-            columns.append((Column("x quantised ANN"), numbers(shown["x quantized"].tolist(), decimals=3)))
+        columns += _of_model(shown, section, model)
     columns += [
-        (Column("with memory access", "µJ/image"), numbers(shown["memory model"].tolist())),
-        (Column("x ANN"), numbers(shown["memory model ratio"].tolist(), decimals=3)),
-        (Column("memory's share", "%", detail=True), numbers(shown["share"].tolist(), decimals=0)),
+        (Column("with memory access: events", "µJ/image"), numbers(shown["memory_events_microjoules"].tolist())),
+        (Column("x dense ANN"), numbers(shown["memory_events_x_dense_ann"].tolist(), decimals=3)),
+        (Column("memory's share", "%", detail=True), numbers(shown["memory_share_percent"].tolist(), decimals=0)),
     ]
     return _table("Energy by model", where, columns, _model_notes(constants))
 
 
-def _baselines(lines: pd.DataFrame, constants: Constants) -> pd.DataFrame:
-    """The ANNs as rows of their own: dense, without zeros, and one per number of bits."""
-    rows: list[dict[str, Any]] = []
-    dense, spiking = lines.iloc[[0]], lines[lines["spiking"]]
-    whole = {section: model.dense(dense["dense_macs_per_step"]).iloc[0] for section, model in constants.models.items()}
-    memory = lines["dense"].dropna()
-    ratios = {f"{section} ratio": value / value for section, value in whole.items()}
-    rows.append({"label": "dense ANN", "memory model": memory.iloc[0] if len(memory) else np.nan} | whole | ratios)
-    rows[0]["memory model ratio"] = rows[0]["memory model"] / rows[0]["memory model"]
-    for line in lines[~lines["spiking"]].to_dict("records"):
-        macs = pd.Series([line["analog_macs"]])
-        found = {section: model.dense(macs).iloc[0] for section, model in constants.models.items()}
-        ratios = {f"{section} ratio": found[section] / whole[section] for section in whole}
-        rows.append({"label": f"{line['method']}, no zeros"} | found | ratios)
-    bits = energy.bits_for(spiking["timesteps"])
-    for width, alike in spiking.groupby(bits):
-        value = quantized(alike, constants).mean()
-        ratio = value / whole["int8"]
-        rows.append({"label": f"{width}-bit ANN", "steps": _span(width)})
-        rows[-1] |= {"int8": value, "int8 ratio": ratio}
-    shown = pd.DataFrame(rows, columns=of_networks(spiking, constants).columns)
-    return shown.assign(steps=shown["steps"].fillna(DASH))
+def _of_model(shown: pd.DataFrame, section: str, model: energy.EnergyModel) -> Columns:
+    """Events with the ratio to the ANN's; of the headline's model the other counts, too."""
 
+    def one(label: str, column: str, unit: str = "", detail: bool = False) -> tuple[Column, list[Cell]]:
+        values = shown[f"{section}_{column}"].tolist()
+        return Column(label, unit, detail=detail), numbers(values, decimals=None if unit else 3)
 
-def _span(bits: Any) -> str:
-    """The step counts that so many bits stand for."""
-    low, high = 2 ** (bits - 1), 2**bits - 1
-    return str(low) if low == high else f"{low}–{high}"
+    name, headline = model.name.partition(" (")[0], section == "fp32"
+    columns = [
+        one(f"{name}: {energy.ONCE if headline else 'events'}", "events_microjoules", "µJ/image"),
+        one("x ANN's events", "events_x_ann"),
+    ]
+    if headline:
+        columns += [
+            one(energy.EVERY_STEP, "events_every_step_microjoules", "µJ/image", True),
+            one(energy.DENSE, "dense_microjoules", "µJ/image", True),
+            one("x ANN's dense", "dense_x_ann", detail=True),
+        ]
+    if section == "int8":
+        columns.append(one("x quantised ANN's events", "events_x_quantised_ann"))
+    return columns
 
 
 def _even(lines: pd.DataFrame, where: tuple[str, str], constants: Constants) -> Table:
@@ -99,20 +85,22 @@ def _table(what: str, where: tuple[str, str], columns: Columns, notes: tuple[str
     headings, cells = laid_out(columns)
     heading = f"{what}, {where[0]}"
     badge = f"scale {where[1]}"
-    return Table(heading, badge, f"{heading}, {badge}", headings, cells, notes, warning_of(where[1]))
+    return Table(heading, badge, f"{heading}, {badge}", headings, cells, notes, warning_of(where[1]), behind=True)
 
 
 def _model_notes(constants: Constants) -> tuple[str, ...]:
     int8 = constants.models["int8"]
     return (
+        "Events: what is not zero (an ANN's nonzero activations multiply, spikes accumulate), the first layer once. "
+        "Dense: every synapse at every step. A ratio has one count and model on both sides, but for the memory model.",
         f"Constants: {'; '.join(str(model) for model in constants.models.values())}. "
         "dsr-bench report --energy FILE takes others.",
-        f"{constants.memory}. Neurons of {', '.join(constants.memory.leaky)} leak; a dash: no layers were exported.",
+        "The ANN of events: the run's parent, else ann of this table; of dense: the same layers. No ratio says what an "
+        "accuracy costs.",
         f"Quantised ANN, an assumption: 8-bit weights, b-bit activations with b = ceil(log2(T + 1)), a MAC at b / 8 of "
         f"{int8.mac_picojoules:g} pJ, 8-bit pixels in the first layer; beside {int8.name}.",
-        "x ANN: the same layers, all MACs dense, by the same model; without zeros: MACs with nonzero activation of the "
-        "run's parent, else of ann. An analog first layer counts once per different input. No ratio says what an "
-        "accuracy costs.",
+        f"{constants.memory}. It has no count of an ANN's events: its ratio is to the dense ANN. Neurons of "
+        f"{', '.join(constants.memory.leaky)} leak; a dash: no layers were exported.",
     )
 
 
@@ -122,4 +110,7 @@ def _even_notes(constants: Constants) -> Iterator[str]:
         "rate x (energy of the ANN - of the analog first layer) / energy of the accumulates. Above 1 it costs less at "
         f"every rate. {MORE} it costs more as measured."
     )
-    yield f"Dense ANN and ANN without zeros: {constants.headline}; quantised ANN: {constants.models['int8']}."
+    yield (
+        f"ANN: {constants.headline}; quantised ANN: {constants.models['int8']}. Events skip zeros on both sides; "
+        "the dense ANN skips none, the spiking network does."
+    )

@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.recipes import timeless
@@ -59,12 +60,17 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawn figure: file name without ending, what it shows, and its two forms."""
+    """A drawn figure: file name without ending, what it shows, and its two forms, of which a page needs one."""
 
     name: str
     caption: str
     svg: str
-    pdf: bytes
+    as_pdf: Callable[[], bytes]
+
+    @property
+    def pdf(self) -> bytes:
+        """Made when it is asked for: embedding its fonts takes as long as drawing it."""
+        return self.as_pdf()
 
 
 def draw(name: str, caption: str, paint: Callable[[Axes], None]) -> Figure:
@@ -73,12 +79,19 @@ def draw(name: str, caption: str, paint: Callable[[Axes], None]) -> Figure:
         figure, axes = plt.subplots(layout="constrained")
         paint(axes)
         axes.set_axisbelow(True)
-        svg, pdf = io.StringIO(), io.BytesIO()
+        svg = io.StringIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Title": caption})
-        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Title": caption})
+        figure.set_layout_engine("none")  # everything has its place
         plt.close(figure)
     text = svg.getvalue()
-    return Figure(name, caption, _own(text[text.index("<svg") :], name), pdf.getvalue())
+    return Figure(name, caption, _own(text[text.index("<svg") :], name), lambda: _pdf(figure, caption))
+
+
+def _pdf(figure: Drawing, caption: str) -> bytes:
+    found = io.BytesIO()
+    with plt.rc_context(STYLE):
+        figure.savefig(found, format="pdf", metadata={"CreationDate": None, "Title": caption})
+    return found.getvalue()
 
 
 def _own(svg: str, name: str) -> str:

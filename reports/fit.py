@@ -82,7 +82,7 @@ def table(lines: Sequence[Line], what: str, badge: str, warning: str = "") -> Ta
     ]
     headings, cells = laid_out(columns)
     heading = f"Cost of a training step against T, {what}"
-    return Table(heading, badge, f"{heading}, {badge}", headings, cells, tuple(_notes(lines)), warning)
+    return Table(heading, badge, f"{heading}, {badge}", headings, cells, tuple(_notes(lines)), warning, behind=True)
 
 
 def _rounded(values: Iterable[float]) -> list[float]:
@@ -91,7 +91,10 @@ def _rounded(values: Iterable[float]) -> list[float]:
 
 
 def of_rows(costed: pd.DataFrame) -> list[Table]:
-    """Fits over finished runs that trained; of every method, the machine and setting that saw the most T."""
+    """Fits over finished runs that trained; of every method, the machine and setting that saw the most T.
+
+    Times are those of runs beside which nothing else ran.
+    """
     own = costed[(costed["status"] == "done") & ~costed["step_from_parent"] & costed["train_step_ms"].notna()]
     tables = []
     for (dataset, network, scale), rows in own.groupby(TABLE, sort=False):
@@ -103,8 +106,8 @@ def of_rows(costed: pd.DataFrame) -> list[Table]:
 def _line(method: str, rows: pd.DataFrame) -> Line:
     settings = [found for _, found in rows.groupby(SETTING, sort=False, dropna=False)]
     best = max(settings, key=lambda found: found["timesteps"].nunique())
-    columns = best["timesteps"], best["train_step_ms"], best["peak_memory_bytes"] / 2**20
-    return Line(method, list(zip(*columns, strict=True)), bool(best["busy"].any()))
+    columns = best["timesteps"], best["train_step_ms"].mask(best["busy"]), best["peak_memory_bytes"] / 2**20
+    return Line(method, list(zip(*columns, strict=True)))
 
 
 def of_record(record: Mapping[str, object], what: str, badge: str) -> Table | None:

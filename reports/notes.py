@@ -16,14 +16,17 @@ INTERVALS = {
     "wilson": "(low–high) is the 95 % Wilson interval of one seed over its test images.",
 }
 ENERGY = (
-    "Energy: {}. A spiking network's analog first layer counts once, in the second count at every step; "
-    "a network that does not spike counts its dense MACs, in the second count without zero activations."
+    "Energy: {}. Events are what hardware that skips zeros pays: MACs of an ANN's nonzero activations, accumulates of "
+    "spikes and the MACs of the first layer, once or at every step. Dense: every synapse at every step."
 )
 PARENT = (
-    "† includes its parent ANN: training time is its own plus the parent's; "
+    "† includes its parent ANN: core-seconds and training time are its own plus the parent's; "
     "memory and step time are the parent's where it has none of its own."
 )
-BUSY = f"* timed on a busy machine: other processes took more than {BUSY_CORES} cores."
+CORE_SECONDS = (
+    "Core-seconds: user and system time of the run's own processes while it trained; a dash where it was not recorded."
+)
+BUSY = f"* no time by the clock: other processes took more than {BUSY_CORES} cores meanwhile; see core-seconds."
 
 
 def notes(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Iterator[str]:
@@ -31,8 +34,11 @@ def notes(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Iterat
     kinds = [text for kind, text in INTERVALS.items() if lines["interval"].eq(kind).any()]
     yield " ".join(["Accuracy: last epoch on the test split; best on test chooses its epoch there.", *kinds])
     yield ENERGY.format(model)
-    if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent"]].any(axis=None):
+    if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent"]].any(
+        axis=None
+    ):
         yield PARENT
+    yield CORE_SECONDS
     if lines["busy"].any():
         yield BUSY
     yield from _machines(rows)

@@ -46,10 +46,14 @@
     field.addEventListener("input", () => {
       const words = field.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
       const rows = [...table.tBodies[0].rows];
+      const heads = [...table.tHead.rows[0].cells].map((_, index) => textOf(table.tHead.rows[0], index).toLowerCase());
+      const at = (row, word) => { // a column of T, or in a matrix the column of this T
+        const column = heads.indexOf(word);
+        return column < 0 ? heads[1] === "t" && `t=${textOf(row, 1)}` === word : !["", "–"].includes(textOf(row, column));
+      };
       rows.forEach((row) => {
-        const steps = `t=${textOf(row, 1)}`;
         const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => (word.startsWith("t=") ? steps === word : text.includes(word)));
+        row.hidden = !words.every((word) => (word.startsWith("t=") ? at(row, word) : text.includes(word)));
       });
       const left = rows.filter((row) => !row.hidden).length;
       told.textContent = words.length ? `${left} of ${rows.length} lines` : "";
@@ -90,15 +94,31 @@
     field.remove();
     return done;
   };
-  document.querySelectorAll("details.copy, .card").forEach((details) => {
-    const source = details.querySelector("pre");
-    const button = make("button", "Copy", { type: "button", className: "plain" });
-    source.before(button);
+  const copier = (name, text) => {
+    const button = make("button", name, { type: "button", className: "plain" });
     button.addEventListener("click", async () => {
-      button.textContent = (await copied(source.textContent)) ? "Copied" : "Select and copy by hand";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      button.textContent = (await copied(text())) ? "Copied" : "Select and copy by hand";
+      setTimeout(() => { button.textContent = name; }, 2000);
     });
+    return button;
+  };
+  document.querySelectorAll(".card").forEach((card) => {
+    const source = card.querySelector("pre");
+    if (source) source.before(copier("Copy", () => source.textContent));
   });
+
+  // what is shown, in the order in which it is shown
+  const shown = (table) => [table.tHead.rows[0], ...table.tBodies[0].rows].filter((row) => !row.hidden)
+    .map((row) => [...row.cells].flatMap((cell, index) => (cell.hidden ? [] : [{ index, text: textOf(row, index) }])));
+  const csv = (table) => shown(table).map((row) => row.map(({ text }) => (
+    /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text)).join(",")).join("\n") + "\n";
+  const latex = (table) => {
+    const numeric = [...table.tHead.rows[0].cells].map((head) => head.classList.contains("number"));
+    const escaped = ({ text }) => [...text].map((one) => LATEX[one] || one).join("");
+    const [head, ...rows] = shown(table).map((row) => `${row.map(escaped).join(" & ")} \\\\`);
+    const sides = shown(table)[0].map(({ index }) => (numeric[index] ? "r" : "l")).join("");
+    return [`\\begin{tabular}{${sides}}`, "\\toprule", head, "\\midrule", ...rows, "\\bottomrule", "\\end{tabular}", ""].join("\n");
+  };
 
   document.querySelectorAll("article").forEach((article) => {
     const table = article.querySelector("table");
@@ -106,9 +126,12 @@
     sortable(table);
     if (table.tBodies[0].rows.length > 6) filter(table, tools);
     accuracies(table, tools);
-    tools.hidden = !tools.childElementCount;
+    const copies = make("span", "", { className: "copies" });
+    copies.append(copier("Copy as CSV", () => csv(table)), copier("as LaTeX", () => latex(table)));
+    tools.append(copies);
+    tools.hidden = false;
     table.tBodies[0].addEventListener("click", (event) => {
-      const link = event.target.closest("tr").querySelector("th a");
+      const link = event.target.closest("td, th").querySelector("a") || event.target.closest("tr").querySelector("th a");
       if (link && !event.target.closest("a") && String(getSelection()) === "") location.hash = link.hash;
     });
     if (table.tBodies[0].rows.length > 30) table.closest(".box").classList.add("tall");

@@ -1,4 +1,4 @@
-"""Seconds and joules of training until the test split is first classified as well as stated.
+"""Core-seconds, seconds and joules of training until the test split is first classified as well as stated.
 
 Ancestors' training counts whole; a run's own as far as its curve says. A run that trains nothing has its accuracy from
 the start. Without a curve a run's best epoch still tells that it never got there.
@@ -38,9 +38,10 @@ def target(dataset: str, scale: str, wanted: float | None) -> float | None:
 
 
 def spent(rows: pd.DataFrame, curves: pd.DataFrame, percent: float, column: str) -> pd.Series:
-    """Per row: `column` ("train_seconds" or "train_joules") up to the target, NEVER where missed, NaN where unknown.
+    """Per row: `column` up to the target, NEVER where missed, NaN where unknown.
 
-    `rows` has `ancestors_<column>`, what the run's parents took.
+    `column`: "train_cpu_seconds", "train_seconds" or "train_joules"; `rows` has
+    `ancestors_<column>`, what the run's parents took.
     """
     there = curves[curves["test_top1"] >= percent]
     first = there.loc[there.groupby("key")["epoch"].idxmin()].set_index("key")[column]

@@ -20,6 +20,7 @@ from reports import (
     energy_tables,
     environment,
     fit,
+    matrix,
     paired,
     paper_tables,
     perf,
@@ -30,6 +31,7 @@ from reports import (
     quantization,
     regression,
     run_figures,
+    summary,
     training_tables,
 )
 from reports.figures import Figure
@@ -71,8 +73,12 @@ class Contents:
     sections: Sequence[Section]
     ledger: Sequence[claims.Judged] = ()
     cards: Sequence[cards.Card] = ()
+    layers: Mapping[str, Table] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    rows: str = ""
+    shortest: Table | None = None
+    """What a terminal is told of the rows in a line, and in one table that fits a screen."""
 
     @property
     def tables(self) -> list[Table]:
@@ -85,19 +91,7 @@ class Contents:
 
 def of(read: Inputs) -> Contents:
     """Everything that can be said from what was read; a section that has nothing to say is left out."""
-    on_steps = _steps(read)
-    on_neurons = Section(
-        "neurons",
-        "Neurons against the mapping",
-        [table for study in read.studies for table in quantization.tables_of(study)],
-        lambda: [figure for study in read.studies for figure in quantization.figures_of(study)],
-    )
-    history = Section(
-        "history",
-        "Regressions",
-        [regression.table_of(found) for found in read.histories],
-        lambda: [figure for found in read.histories for figure in regression.figures_of(found)],
-    )
+    on_steps, on_neurons, history = _steps(read), _neurons(read), _history(read)
     if read.rows is None:
         return Contents(_said([on_steps, on_neurons, history]))
     frame, model = read.rows, read.chosen.headline
@@ -107,17 +101,14 @@ def of(read: Inputs) -> Contents:
     of_paper = numbers if read.whole else numbers[numbers["dataset"].isin(frame["dataset"])]
     ledger = claims.judged(_evidence(read, costed, numbers)) if evidence and len(of_paper) else []
     beside = paper_tables.tables_of(frame, of_paper) if evidence else []
+    lines = comparison.aggregate(frame, model)
     sections = [
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
         Section("paper", "The paper's tables", [*properties.tables_of(frame), *beside]),
-        Section("results", "Results", _results(read, frame)),
+        _results(read, frame, lines),
         Section("figures", "Figures", (), lambda: _drawn(read, frame, numbers)),
-        Section("energy", "Energy", energy_tables.compare_energy(frame, read.layers, read.chosen)),
-        Section(
-            "cost",
-            "Training cost",
-            [*training_tables.compare_training(costed, read.curves, read.percent), *fit.of_rows(costed)],
-        ),
+        _energy(read, frame, lines),
+        _cost(read, costed, lines),
         on_steps,
         on_neurons,
         Section("protocol", "Protocol, machines, data", [*protocol.tables_of(frame), *environment.tables_of(frame)]),
@@ -127,19 +118,35 @@ def of(read: Inputs) -> Contents:
         sections=_said(sections),
         ledger=ledger,
         cards=cards.of(costed, read.curves, read.layers),
+        layers=cards.layers_of(costed, read.layers),
         origin=comparison.origin(frame),
+        rows=summary.of_rows(frame),
+        shortest=summary.abbreviated(lines),
         texts={
-            "tables.csv": _csv(comparison.aggregate(frame, model)),
+            "tables.csv": _csv(lines),
             "energy.csv": _csv(energy_lines.numbers_of(frame, read.layers, read.chosen)),
             "checklist.md": checklist.render(frame),
         },
     )
 
 
-def _results(read: Inputs, frame: pd.DataFrame) -> list[Table]:
-    """Accuracies and costs, the two gradients side by side, and where networks differ image by image."""
+def _results(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
+    """Accuracies, the two gradients side by side, where networks differ image by image, and the long table."""
+    accuracy = matrix.matrices(lines, matrix.accuracy())
     differing = disagreement.tables_of(frame, read.predictions)
-    return [*comparison.compare(frame, read.chosen.headline), *paired.compare_twins(frame), *differing]
+    long = comparison.compare(frame, read.chosen.headline, lines)
+    return Section("results", "Results", [*accuracy, *paired.compare_twins(frame), *differing, *long])
+
+
+def _energy(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
+    events = matrix.matrices(lines, matrix.energy(read.chosen.headline))
+    return Section("energy", "Energy", [*events, *energy_tables.compare_energy(frame, read.layers, read.chosen)])
+
+
+def _cost(read: Inputs, costed: pd.DataFrame, lines: pd.DataFrame) -> Section:
+    short = [table for what in (matrix.core_seconds(), matrix.memory()) for table in matrix.matrices(lines, what)]
+    long = training_tables.compare_training(costed, read.curves, read.percent)
+    return Section("cost", "Training cost", [*short, *long, *fit.of_rows(costed)])
 
 
 def _csv(numbers: pd.DataFrame) -> str:
@@ -162,6 +169,24 @@ def _steps(read: Inputs) -> Section:
         "Cost of a step",
         [table for record in read.records for table in perf.tables_of(record)],
         lambda: [figure for record in read.records for figure in perf.figures_of(record)],
+    )
+
+
+def _neurons(read: Inputs) -> Section:
+    return Section(
+        "neurons",
+        "Neurons against the mapping",
+        [table for study in read.studies for table in quantization.tables_of(study)],
+        lambda: [figure for study in read.studies for figure in quantization.figures_of(study)],
+    )
+
+
+def _history(read: Inputs) -> Section:
+    return Section(
+        "history",
+        "Regressions",
+        [regression.table_of(found) for found in read.histories],
+        lambda: [figure for found in read.histories for figure in regression.figures_of(found)],
     )
 
 

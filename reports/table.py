@@ -10,6 +10,8 @@ from typing import NamedTuple
 from reports.statistics import Interval
 
 DASH = "–"
+BUSY = "*"
+"""The mark of a wall time that is not shown because other work ran beside."""
 SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 
 
@@ -46,6 +48,7 @@ class Table:
     """Headings, rows of cells, and the notes under them.
 
     `heading` and `badge` stand above it on a page, `title` where there is no page; `warning` comes before the numbers.
+    `behind`: it has the details of tables before it, so a page keeps it closed until it is asked for.
     """
 
     heading: str
@@ -55,6 +58,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]
     warning: str = ""
+    behind: bool = False
 
 
 def laid_out(columns: Sequence[tuple[Column, list[Cell]]]) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...]]:
@@ -68,6 +72,16 @@ def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimal
     return [
         Cell(DASH) if math.isnan(value) else Cell(f"{value:,.{places}f}", mark)
         for value, mark in zip(values, marks or [""] * len(values), strict=True)
+    ]
+
+
+def wall_times(values: Sequence[float], busy: Iterable[bool], marks: Iterable[str] | None = None) -> list[Cell]:
+    """A column of times by the clock; where other work ran beside, a marked dash in place of what says nothing."""
+    loaded = list(busy)
+    cells = numbers([math.nan if flag else value for value, flag in zip(values, loaded, strict=True)], marks)
+    return [
+        Cell(DASH, BUSY) if flag and not math.isnan(value) else cell
+        for value, flag, cell in zip(values, loaded, cells, strict=True)
     ]
 
 

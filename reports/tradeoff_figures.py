@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: energy of an inference, with the Pareto front, and seconds of training."""
+"""Accuracy against what it costs: energy of an inference, with the Pareto front, and training."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.costs import BUSY_CORES
-from reports.energy import EnergyModel
+from reports.energy import ONCE, EnergyModel
 from reports.figures import Figure
 from reports.front import front
 from reports.label_placement import place_labels
@@ -21,32 +20,41 @@ from reports.looks import DASHES, Look, drawn, legend_beside, wrapped
 FRONT = "#444444"
 FEWEST = 3
 """Points in a figure; fewer say nothing."""
+TRAINING = {
+    "true_train_cpu_seconds": ("accuracy-against-core-seconds", "core-seconds"),
+    "quiet_train_seconds": ("accuracy-against-training-time", "seconds"),
+}
+"""What training may have cost, the first that is on record, with the file's name and the words."""
 LABELS = "Numbers: T of points on the front and of each method's last, where there is room."
 
 
 def against_energy(lines: pd.DataFrame, looks: Mapping[str, Look], model: EnergyModel) -> Iterator[Figure]:
     """Accuracy against microjoules per image, one figure per dataset, network and scale."""
-    for identity, found, unknown in _tables(lines, "energy_microjoules"):
+    for identity, found, unknown in _tables(lines, "energy_events_microjoules"):
         dataset, network, scale = identity
         caption = (
-            f"Accuracy against energy of an inference: {network} on {dataset}, scale {scale}. {model}. "
+            f"Accuracy against energy of an inference ({ONCE}): {network} on {dataset}, scale {scale}. {model}. "
             f"Stepped line: Pareto front. {LABELS}{unknown}"
         )
-        paint = _scatter(found, "energy_microjoules", "energy (µJ per image)", looks, with_front=True)
+        paint = _scatter(found, "energy_events_microjoules", f"energy: {ONCE} (µJ per image)", looks, with_front=True)
         yield drawn(slug("accuracy-against-energy", *identity), caption, scale, paint)
 
 
 def against_training(lines: pd.DataFrame, looks: Mapping[str, Look]) -> Iterator[Figure]:
-    """Accuracy against seconds of training, parents' among them; hollow where the machine was busy."""
-    for identity, found, unknown in _tables(lines, "true_train_seconds"):
-        dataset, network, scale = identity
-        busy = f" Hollow: timed on a busy machine (more than {BUSY_CORES} cores)." if found["busy"].any() else ""
-        caption = (
-            f"Accuracy against training time, a conversion's parent included: {network} on {dataset}, scale {scale}."
-            f"{busy} Numbers: T of each method's first and last point, where there is room.{unknown}"
-        )
-        paint = _scatter(found, "true_train_seconds", "training time (s)", looks, with_front=False)
-        yield drawn(slug("accuracy-against-training-time", *identity), caption, scale, paint)
+    """Accuracy against training, parents' included: core-seconds, else seconds where no other work ran beside."""
+    drawn_already: list[tuple[str, str, str]] = []
+    for cost, (stem, label) in TRAINING.items():
+        for identity, found, unknown in _tables(lines, cost):
+            if identity in drawn_already:
+                continue
+            drawn_already.append(identity)
+            dataset, network, scale = identity
+            caption = (
+                f"Accuracy against training in {label}, a conversion's parent included: {network} on {dataset}, scale "
+                f"{scale}. Numbers: T of each method's first and last point, where there is room.{unknown}"
+            )
+            paint = _scatter(found, cost, f"training ({label})", looks, with_front=False)
+            yield drawn(slug(stem, *identity), caption, scale, paint)
 
 
 def _tables(lines: pd.DataFrame, cost: str) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame, str]]:
@@ -55,7 +63,8 @@ def _tables(lines: pd.DataFrame, cost: str) -> Iterator[tuple[tuple[str, str, st
         known = found[found[cost] > 0].reset_index(drop=True)
         if len(known) >= FEWEST:
             left_out = len(found) - len(known)
-            unknown = f" Left out, cost not on record: {left_out} of {len(found)}." if left_out else ""
+            why = "timed beside other work, or not at all" if cost == "quiet_train_seconds" else "cost not on record"
+            unknown = f" Left out, {why}: {left_out} of {len(found)}." if left_out else ""
             yield (str(dataset), str(network), str(scale)), known, unknown
 
 
@@ -65,14 +74,12 @@ def _scatter(
     def paint(axes: Axes) -> None:
         axes.set(xscale="log", xlabel=label, ylabel="accuracy (% of the test images)")
         entries = [
-            _method(axes, str(method), one.sort_values("timesteps"), cost, looks[str(method)], not with_front)
+            _method(axes, str(method), one.sort_values("timesteps"), cost, looks[str(method)])
             for method, one in found.groupby("method", sort=False)
         ]
         best = front(found[cost].tolist(), found["top1"].tolist()) if with_front else []
         if best:
             entries.append(_stepped(axes, found.loc[best], cost))
-        elif found["busy"].any():
-            entries.append(Line2D([], [], color=FRONT, marker="o", mfc="white", ms=5, lw=0, label="busy machine"))
         _plain_logarithms(axes, found[cost].tolist())
         axes.margins(0.06)
         legend_beside(axes, entries)
@@ -86,12 +93,10 @@ def _scatter(
     return paint
 
 
-def _method(axes: Axes, method: str, one: pd.DataFrame, cost: str, look: Look, mark_busy: bool) -> Line2D:
+def _method(axes: Axes, method: str, one: pd.DataFrame, cost: str, look: Look) -> Line2D:
     kind = one["kind"].iloc[0]
     axes.plot(one[cost], one["top1"], color=look.colour, lw=0.8, ls=DASHES[kind], alpha=0.6, zorder=2)
-    for busy, points in one.groupby("busy"):
-        fill = "white" if busy and mark_busy else look.colour
-        axes.plot(points[cost], points["top1"], color=look.colour, marker=look.marker, mfc=fill, ms=5, lw=0, zorder=3)
+    axes.plot(one[cost], one["top1"], color=look.colour, marker=look.marker, ms=5, lw=0, zorder=3)
     size, lw = 5, 0 if kind == "still" else 0.8
     return Line2D([], [], color=look.colour, marker=look.marker, ms=size, lw=lw, ls=DASHES[kind], label=wrapped(method))
 

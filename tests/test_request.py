@@ -203,8 +203,18 @@ def test_list_names_everything(bench: Bench) -> None:
 def test_doctor_finds_all_well(bench: Bench, tmp_path: Path) -> None:
     ending = bench("doctor")
     assert (ending.code, ending.err) == (0, "")
-    assert f"{tmp_path}/data (DSR_DATA): no packed data sets yet" in ending.out
+    assert f"{tmp_path}/data (DSR_DATA): digits\n" in ending.out
     assert f"{tmp_path}/results" in ending.out
+
+
+def test_doctor_names_the_data_sets_that_data_list_finds(bench: Bench, tmp_path: Path) -> None:
+    for folder in ("cifar10", "nmnist/NMNIST/Train/0"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    listed = [line.split()[:2] for line in bench("data list").out.splitlines() if line.split()[:1]]
+    found = [name for name, *state in listed if name in DATASETS and state != ["not"]]
+    assert found == ["digits", "cifar10", "nmnist", "cifar10dvs-sim"]
+    (line,) = [line for line in bench("doctor").out.splitlines() if "(DSR_DATA)" in line]
+    assert sorted(line.rpartition(": ")[2].split(", ")) == sorted(found)
 
 
 def test_doctor_says_what_is_broken(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

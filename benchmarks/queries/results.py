@@ -15,6 +15,7 @@ from reports.energy import FP32_45NM
 from reports.notes import BUSY, ENERGY, PARENT
 from reports.rows import NUMERIC
 from reports.statistics import difference
+from reports.table import BUSY as BUSY_MARK
 from reports.table import DASH, Cell, Column, Table, laid_out, numbers
 
 QUANTITIES = {
@@ -23,16 +24,18 @@ QUANTITIES = {
     "selected on validation, %": ("top1_validation_selected", 1.0, ()),
     "train loss": ("train_loss", 1.0, ()),
     "test loss": ("test_loss", 1.0, ()),
-    "energy, µJ/image": ("energy_microjoules", 1.0, ()),
+    "energy: events, first layer once, µJ/image": ("energy_events_microjoules", 1.0, ()),
+    "energy: dense, µJ/image": ("energy_dense_microjoules", 1.0, ()),
     "accumulates, millions": ("acs", 1e-6, ()),
     "firing rate": ("firing_rate", 1.0, ()),
     "peak memory, MiB": ("peak_memory_bytes", 2.0**-20, ("memory_from_parent",)),
+    "training, core-seconds": ("true_train_cpu_seconds", 1.0, ("cpu_seconds_with_parent",)),
     "train step, ms": ("train_step_ms", 1.0, ("step_from_parent", "busy")),
     "training time, s": ("true_train_seconds", 1.0, ("seconds_with_parent", "busy")),
     "parameters": ("parameters", 1.0, ()),
 }
 """Column of the costed rows, its factor, and the flags that mark it."""
-MARKS = {"memory_from_parent": "†", "step_from_parent": "†", "seconds_with_parent": "†", "busy": "*"}
+MARKS = {"memory_from_parent": "†", "step_from_parent": "†", "seconds_with_parent": "†", "cpu_seconds_with_parent": "†"}
 APART = ("dataset", "scale")
 Costed = dict[str, Any]
 
@@ -66,12 +69,15 @@ def _costed(one: Known) -> Costed:
 
 def _line(label: str, a: Costed, b: Costed, comparable: bool) -> list[Cell] | None:
     column, factor, flags = QUANTITIES[label]
-    values = [float(one[column]) * factor for one in (a, b)]
-    if values[0] == values[1] or all(map(math.isnan, values)):
+    measured = [float(one[column]) * factor for one in (a, b)]
+    if measured[0] == measured[1] or all(map(math.isnan, measured)):
         return None
+    hidden = ["busy" in flags and bool(one["busy"]) for one in (a, b)]
+    values = [math.nan if hide else value for value, hide in zip(measured, hidden, strict=True)]
     between, ratio = values[1] - values[0], values[1] / values[0] if values[0] else math.nan
-    marks = ["".join(dict.fromkeys(MARKS[flag] for flag in flags if one[flag])) for one in (a, b)]
-    left, right, apart = numbers([*values, between], [*marks, ""], 2 if "%" in label else None)
+    marks = ["".join(dict.fromkeys(MARKS[flag] for flag in flags if flag in MARKS and one[flag])) for one in (a, b)]
+    *shown, apart = numbers([*values, between], [*marks, ""], 2 if "%" in label else None)
+    left, right = (Cell(DASH, BUSY_MARK) if hide else cell for cell, hide in zip(shown, hidden, strict=True))
     if not comparable:
         return [Cell(label), left, right, Cell(DASH), Cell(DASH)]
     signed = Cell(f"+{apart.text}") if between > 0 else apart
@@ -88,7 +94,7 @@ def _notes(a: Costed, b: Costed, comparable: bool, lines: list[list[Cell]]) -> I
         yield _noise(a, b)
     if any(line[0].text.startswith("energy") for line in lines):
         yield ENERGY.format(FP32_45NM)
-    for mark, said in (("†", PARENT), ("*", BUSY)):
+    for mark, said in (("†", PARENT), (BUSY_MARK, BUSY)):
         if any(mark in cell.marks for line in lines for cell in line):
             yield said
 

@@ -38,7 +38,7 @@ def painted(
             _, axes = plt.subplots(layout="constrained")
             paint(axes)
         found[name] = caption, axes
-        return Figure(name, caption, "", b"")
+        return Figure(name, caption, "", bytes)
 
     draw, looks.draw = looks.draw, keep
     try:

@@ -14,6 +14,7 @@ import pytest
 from invented import ann, conversion, result, write_rows
 
 import reports
+from reports import latex
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -34,15 +35,23 @@ addEventListener("load", () => setTimeout(() => {
 """
 
 
+METHODS = ["dsr-if", "dsr-lif", "stbp-tdbn", "dsr-if-rep"]
+ROWS = [
+    *(
+        result(method=m, timesteps=t, top1=50.0 + 7 * i % 4 + t, top1_best=90.0 - i, top1_validation_selected=60.0)
+        for i, m in enumerate(METHODS)
+        for t in (4, 10)
+    ),
+    *(ann(), conversion(), result(dataset="cifar10", network="preact-resnet18-narrow", timesteps=5)),
+    *(result(method=f"{m}@alpha=1", timesteps=4) for m in METHODS),
+]
+
+
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page of made-up rows."""
     folder = tmp_path_factory.mktemp("page")
-    methods = ["dsr-if", "dsr-lif", "stbp-tdbn", "dsr-if-rep"]
-    rows = [result(method=m, timesteps=t, top1=50.0 + 7 * i % 4 + t, top1_best=90.0 - i, top1_validation_selected=60.0)
-            for i, m in enumerate(methods) for t in (4, 10)]  # fmt: skip
-    rows += [ann(), conversion(), result(dataset="cifar10", network="preact-resnet18-narrow", timesteps=5)]
-    reports.write(reports.read([write_rows(folder / "rows.csv", *rows)]), folder)
+    reports.write(reports.read([write_rows(folder / "rows.csv", *ROWS)]), folder)
     return (folder / "index.html").read_text()
 
 
@@ -62,7 +71,7 @@ def asked(tmp_path: Path, text: str, question: str, width: int = 1200, fragment:
 
 
 RESULTS = (
-    '() => { const table = document.querySelector("#results table"); const head = (name) => '
+    '() => { const table = document.querySelector("#results .behind table"); const head = (name) => '
     "[...table.tHead.rows[0].cells].find((cell) => cell.textContent.startsWith(name));"
     "const column = (index) => [...table.tBodies[0].rows].map((row) => row.cells[index].textContent);"
 )
@@ -91,7 +100,7 @@ def test_one_accuracy_is_shown_at_a_time_and_lines_are_filtered(tmp_path: Path, 
     question = (
         RESULTS
         + """
-      const tools = document.querySelector("#results .tools");
+      const tools = document.querySelector("#results .behind .tools");
       const seen = () => [...table.tHead.rows[0].cells].filter((cell) => !cell.hidden && cell.dataset.accuracy)
         .map((cell) => cell.dataset.accuracy);
       const first = seen();
@@ -137,6 +146,57 @@ def test_a_click_on_any_cell_opens_the_card_of_its_line(tmp_path: Path, text: st
     answer = asked(tmp_path, text, question)
     assert answer["at"] == answer["want"]
     assert answer["open"] == [answer["want"]]
+
+
+MATRIX = (
+    '() => { const table = document.querySelector("#results table"); '
+    'const tools = document.querySelector("#results .tools");'
+)
+
+
+@pytest.mark.timeout(300)
+def test_a_matrix_is_filtered_by_t_and_its_numbers_lead_to_cards_of_their_own(tmp_path: Path, text: str) -> None:
+    question = (
+        MATRIX
+        + """
+      const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+      const field = tools.querySelector("input[type=search]");
+      field.value = "t=10 lif"; field.dispatchEvent(new Event("input"));
+      const left = [...table.tBodies[0].rows].filter((row) => !row.hidden);
+      left[0].cells[heads.indexOf("T=10")].click(); dispatchEvent(new HashChangeEvent("hashchange"));
+      return { heads, left: left.map((row) => row.cells[0].textContent), at: location.hash,
+        open: [...document.querySelectorAll(".card[open]")].map((card) => card.id) };
+    }"""
+    )
+    answer = asked(tmp_path, text, question)
+    assert answer["heads"] == ["method", "no T", "T=4", "T=10"]
+    assert answer["left"] == ["dsr-lif"]
+    assert answer["open"] == ["run-digits-tiny-laptop-dsr-lif-T10"] == [answer["at"][1:]]
+
+
+@pytest.mark.timeout(300)
+def test_what_is_copied_as_latex_and_csv_is_what_the_files_say(tmp_path: Path, text: str) -> None:
+    question = (
+        MATRIX
+        + """
+      const found = [];
+      document.execCommand = () => { found.push(document.querySelector("body > textarea").value); return true; };
+      Object.defineProperty(navigator, "clipboard", { value: undefined });
+      tools.querySelectorAll(".copies button").forEach((button) => button.click());
+      return found;
+    }"""
+    )
+    csv, latex_text = asked(tmp_path, text, question)
+    assert csv.splitlines()[0] == "method,no T,T=4,T=10"
+    assert csv.splitlines()[1].startswith("dsr-if,,")
+    path = write_rows(tmp_path / "rows.csv", *ROWS)
+    (results,) = [part for part in reports.read([path]).contents.sections if part.name == "results"]
+    written = latex.render(results.tables[:1], {})
+    rows = re.search(r"\\midrule\n(.*?)\\bottomrule", written, re.DOTALL)
+    copied = re.search(r"\\midrule\n(.*?)\\bottomrule", latex_text, re.DOTALL)
+    assert rows is not None
+    assert copied is not None
+    assert copied[1] == rows[1]
 
 
 @pytest.mark.timeout(300)

@@ -68,7 +68,8 @@ def test_code_data_compute_and_parents_are_counted(tmp_path: Path) -> None:
     assert find(table, "Which data") == "SHA-256 aa... (2): invented; no checksum: 1 runs"
     assert find(table, "starts from") == "2 runs start from another's weights; its row is here for 1 of 2"
     assert find(table, "compute").startswith(
-        "0.8 h of training, recorded in 1 runs; timed on a busy machine: 1 of 3; memory in 1, joules in 0 runs"
+        "0.8 h of training, recorded in 1 runs; beside other work, so without a time by the clock: 1 of 3; "
+        "memory in 1, joules in 0 runs"
     )
 
 

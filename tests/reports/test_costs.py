@@ -57,23 +57,44 @@ def test_a_run_that_trains_on_from_a_parent_keeps_its_own_memory_and_step(tmp_pa
     assert cell(table, "training time") == Cell("310.0", "†")
 
 
-def test_a_timing_on_a_busy_machine_is_marked(tmp_path: Path) -> None:
-    (table,) = tables(tmp_path, result(other_load_cores=0.26), result(method="dsr-lif", other_load_cores=0.25))
-    assert cell(table, "train step").marks == "*"
-    assert cell(table, "training time").marks == "*"
+def test_beside_other_work_a_time_by_the_clock_is_not_shown(tmp_path: Path) -> None:
+    rows = [result(other_load_cores=0.26, train_cpu_seconds=12.5), result(method="dsr-lif", other_load_cores=0.25)]
+    (table,) = tables(tmp_path, *rows)
+    assert cell(table, "train step") == cell(table, "training time") == Cell(DASH, "*")
+    assert cell(table, "training") == Cell("12.50")
     assert cell(table, "peak memory").marks == ""
-    assert cell(table, "train step", "dsr-lif").marks == ""
-    assert "busy machine" in note(table, "*")
+    assert cell(table, "train step", "dsr-lif") == Cell("50.00")
+    assert cell(table, "training time", "dsr-lif") == Cell("10.00")
+    assert "more than 0.25 cores" in note(table, "*")
 
 
-def test_a_parents_busy_timing_marks_the_conversion(tmp_path: Path) -> None:
-    (table,) = tables(tmp_path, ann(other_load_cores=1.0), conversion())
-    assert cell(table, "training time", "qcfs").marks == "†*"
+def test_one_busy_seed_hides_the_mean_of_all(tmp_path: Path) -> None:
+    (table,) = tables(tmp_path, result(), result(seed=1, other_load_cores=1.0))
+    assert cell(table, "training time") == Cell(DASH, "*")
 
 
-def test_a_quiet_table_has_no_busy_note(tmp_path: Path) -> None:
+def test_a_time_that_was_not_measured_is_a_dash_without_a_mark(tmp_path: Path) -> None:
+    (table,) = tables(tmp_path, result(other_load_cores=1.0, train_seconds=None))
+    assert cell(table, "training time") == Cell(DASH)
+
+
+def test_beside_a_grandparents_training_a_conversions_time_says_nothing_either(tmp_path: Path) -> None:
+    middle = result(method="dsr-ann", key="middle", parent_key="parent", train_cpu_seconds=20.0)
+    rows = [ann(other_load_cores=1.0, train_cpu_seconds=310.0), middle]
+    (table,) = tables(tmp_path, *rows, conversion(parent_key="middle", train_cpu_seconds=3.0))
+    assert cell(table, "training time", "qcfs") == Cell(DASH, "*")
+    assert cell(table, "training", "qcfs") == Cell("333.0", "†")
+
+
+def test_core_seconds_are_unknown_as_soon_as_one_ancestors_are(tmp_path: Path) -> None:
+    (table,) = tables(tmp_path, ann(), conversion(train_cpu_seconds=5.0), result(train_cpu_seconds=7.0))
+    assert cell(table, "training", "qcfs") == Cell(DASH)
+    assert cell(table, "training") == Cell("7.000")
+
+
+def test_a_quiet_table_has_no_note_on_hidden_times(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, result(other_load_cores=None))
-    assert note(table, "busy") == ""
+    assert note(table, "no time by the clock") == ""
 
 
 def test_failed_runs_enter_no_mean_and_are_counted_with_their_reason(tmp_path: Path) -> None:

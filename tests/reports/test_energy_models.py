@@ -10,7 +10,7 @@ from invented import ann, conversion, result, write_rows
 
 import reports
 from benchmarks.spec import BadInput
-from reports import constants, energy, lemaire
+from reports import constants, energy, energy_lines, lemaire
 from reports.comparison import read
 from reports.constants import DEFAULT, Constants
 from reports.energy_tables import compare_energy
@@ -38,8 +38,16 @@ def stated(tmp_path: Path, text: str) -> Constants:
 
 
 def test_the_same_synops_of_sew_34_are_13_times_as_much_by_other_constants() -> None:
-    sew = pd.DataFrame({"acs": [3.88e9], "analog_macs": [118.01e6], "timesteps": [4], "dense_macs_per_step": [3.6e9]})
-    old, new = (energy.headline(sew, model).iloc[0] / 1e3 for model in (energy.SYNOP_77FJ, energy.FP32_45NM))
+    sew = pd.DataFrame(
+        {
+            "acs": [3.88e9],
+            "analog_macs": [118.01e6],
+            "timesteps": [4],
+            "analog_macs_every_step": [472.04e6],
+            "dense_macs_per_step": [3.6e9],
+        }
+    )
+    old, new = (energy.events(sew, model).iloc[0] / 1e3 for model in (energy.SYNOP_77FJ, energy.FP32_45NM))
     assert f"{old:.3f} {new:.3f} mJ" == "0.299 4.035 mJ"
     assert 13 < new / old < 14
 
@@ -51,7 +59,7 @@ def test_the_same_synops_of_sew_34_are_13_times_as_much_by_other_constants() -> 
 def test_break_even_rates_with_a_dense_ann_of_equal_macs(steps: int, even: float) -> None:
     macs, rate = pd.Series([1e6]), pd.Series([0.07])
     spikes = energy.FP32_45NM.accumulates(rate * steps * macs)
-    found = energy.break_even(rate, spikes, 0 * macs, energy.FP32_45NM.dense(macs))
+    found = energy.break_even(rate, spikes, 0 * macs, energy.FP32_45NM.multiplies(macs))
     assert found.iloc[0] == pytest.approx(even, abs=5e-4)
 
 
@@ -67,56 +75,91 @@ def test_as_many_values_as_a_rate_has_need_so_many_bits() -> None:
     assert energy.quantized_mac(energy.INT8_45NM, pd.Series([8, 4])).tolist() == [0.23, 0.115]
 
 
-def test_every_model_stands_in_a_table_with_its_ratio_to_the_dense_ann(tmp_path: Path) -> None:
-    # 1,000 analog MACs, 10,000 ACs; dense 20,000, the ANN 5,000 without zeros. pJ by fp32: 4,600 + 9,000 of 92,000 and
-    # 23,000; int8: 230 + 300 of 4,600; T = 4 is 3 bits: 230 + 19,000 * 0.08625 = 1,868.75; 77 fJ: 770 of 250,000.
+def test_every_model_stands_in_a_table_and_ratios_have_one_count_on_both_sides(tmp_path: Path) -> None:
+    # 1,000 analog MACs, 10,000 ACs; ANN 5,000 MACs without zeros of 20,000. pJ by fp32, events: 4,600 + 9,000 = 13,600
+    # of 23,000; at every step 18,400 + 9,000 = 27,400; dense 18,400 + 76,000 * 0.9 = 86,800 of 92,000.
+    # int8: 230 + 300 = 530 of 1,150; T = 4 is 3 bits, a MAC 0.23 * 3 / 8 = 0.08625: 230 + 4,000 * 0.08625 = 575.
+    # 77 fJ: 770 of 62,500
     models, _ = found(tmp_path, ann(method="ann"), result(firing_rate=0.1))
     assert texts(models, "dsr-if", "4") == [
-        *("0.0136", "0.148", "0.591"),
-        *("0.0005", "0.115", "0.284"),
-        *("0.0008", "0.003"),
+        *("0.0136", "0.591", "0.0274", "0.0868", "0.943"),
+        *("0.0005", "0.461", "0.922"),
+        *("0.0008", "0.012"),
         *(DASH, DASH, DASH),
     ]
-    assert texts(models, "dense ANN", DASH)[:5] == ["0.0920", "1.000", DASH, "0.0046", "1.000"]
-    assert texts(models, "ann, no zeros", DASH)[:2] == ["0.0230", "0.250"]
-    assert texts(models, "3-bit ANN", "4–7")[3:5] == ["0.0019", "0.406"]
+    assert texts(models, "ann", "1") == [
+        *("0.0230", "1.000", "0.0230", "0.0920", "1.000"),
+        *("0.0011", "1.000", DASH),
+        *("0.0625", "1.000"),
+        *(DASH, DASH, DASH),
+    ]
+    labels = [column.label for column in models.columns]
+    assert labels[2:7] == [
+        "45 nm fp32: events, first layer once",
+        "x ANN's events",
+        "events, first layer every step",
+        "dense",
+        "x ANN's dense",
+    ]
     for constant in ("4.6 pJ per MAC, 0.9 pJ per AC", "0.23 pJ per MAC, 0.03", "0.077 pJ per AC", "13.2 pJ"):
         assert constant in " ".join(models.notes)
 
 
 def test_break_even_rates_stand_beside_the_measured_one(tmp_path: Path) -> None:
-    # what is left for spikes over what they take, in pJ: 87,400 of 9,000, 18,400 of 9,000, 1,638.75 of 300
+    # what is left for spikes over what they take, in pJ: 18,400 of 9,000, 575 - 230 of 300, 87,400 of 9,000
     _, even = found(tmp_path, ann(method="ann"), result(firing_rate=0.1))
-    assert texts(even, "dsr-if", "4") == ["0.100", "0.971", "0.204", "0.546", "3"]
+    assert texts(even, "dsr-if", "4") == ["0.100", "0.204", "0.115", "0.971", "3"]
     assert [cell.marks for cell in line(even, "dsr-if", "4")] == [""] * 7
+    assert [column.label for column in even.columns][3:6] == [
+        *("even with ANN events", "even with quantised ANN events", "even with dense ANN"),
+    ]
 
 
 def test_a_network_that_costs_more_is_marked_and_one_that_always_will_says_never(tmp_path: Path) -> None:
-    # the ANN without zeros takes 4,000 pJ, less than the 4,600 of the analog layer; dense is 92,000, spikes 90,000
+    # the ANN's events take 4,000 pJ, less than the 4,600 of the analog layer; dense is 92,000, spikes 90,000
     sparse = ann(method="ann", analog_macs=4_000 / 4.6)
     _, even = found(tmp_path, sparse, result(firing_rate=0.1, acs=100_000.0))
-    assert line(even, "dsr-if", "4")[3:5] == [Cell("0.097", "‡"), Cell("never", "‡")]
+    assert (line(even, "dsr-if", "4")[3], line(even, "dsr-if", "4")[5]) == (Cell("never", "‡"), Cell("0.097", "‡"))
 
 
-def test_a_conversion_is_held_against_its_own_parent(tmp_path: Path) -> None:
+def test_a_conversion_is_compared_with_its_own_parent(tmp_path: Path) -> None:
     plain, parent = ann(method="ann", key="plain"), ann(analog_macs=2_000.0)
     models, _ = found(tmp_path, plain, parent, result(), conversion())
-    assert texts(models, "dsr-if", "4")[2] == "0.591"  # 23,000 pJ
-    assert texts(models, "qcfs", "4")[2] == "1.478"  # 13,600 of 9,200 pJ
+    assert texts(models, "dsr-if", "4")[1] == "0.591"  # 23,000 pJ
+    assert texts(models, "qcfs", "4")[1] == "1.478"  # 13,600 of 9,200 pJ
 
 
 def test_without_an_ann_or_a_count_there_is_a_dash(tmp_path: Path) -> None:
     models, even = found(tmp_path, result(firing_rate=0.1), result(method="dsr-lif", acs=None))
-    assert texts(models, "dsr-if", "4")[:3] == ["0.0136", "0.148", DASH]
-    assert texts(even, "dsr-if", "4")[2] == DASH
-    assert set(texts(models, "dsr-lif", "4")) == {DASH}
+    assert texts(models, "dsr-if", "4")[:5] == ["0.0136", DASH, "0.0274", "0.0868", "0.943"]
+    assert texts(even, "dsr-if", "4")[1:3] == [DASH, DASH]
+    assert texts(models, "dsr-lif", "4")[:3] == [DASH, DASH, DASH]
+
+
+def test_the_numbers_file_names_counts_and_has_anns_too(tmp_path: Path) -> None:
+    frame = read([write_rows(tmp_path / "rows.csv", ann(method="ann"), result(firing_rate=0.1))])
+    numbers = energy_lines.numbers_of(frame, NO_LAYERS, DEFAULT).set_index("method")
+    assert numbers.loc["dsr-if", "fp32_events_microjoules"] == pytest.approx(0.0136)
+    assert numbers.loc["dsr-if", "fp32_events_every_step_microjoules"] == pytest.approx(0.0274)
+    assert numbers.loc["dsr-if", "fp32_dense_microjoules"] == pytest.approx(0.0868)
+    assert numbers.loc["ann", "fp32_events_microjoules"] == pytest.approx(0.023)
+    assert numbers.loc["ann", "fp32_dense_microjoules"] == pytest.approx(0.092)
+    assert numbers.loc["dsr-if", "even_with_ann_events"] == pytest.approx(0.1 * 18_400 / 9_000)
+    assert pd.isna(numbers.loc["ann", "even_with_ann_events"])
+
+
+def test_one_runs_energies_are_those_of_its_line(tmp_path: Path) -> None:
+    found = energy_lines.of_run(result(), [], DEFAULT)
+    assert found == pytest.approx({"fp32": 0.0136, "int8": 0.00053, "synop": 0.00077})
+    assert energy_lines.of_run(result(acs=None), [], DEFAULT) == {}
+    assert energy_lines.of_run(ann(), [], DEFAULT)["fp32"] == pytest.approx(0.023)
 
 
 def test_scales_share_no_table_and_anns_alone_have_none(tmp_path: Path) -> None:
     plain = ann(method="ann")
     tables = found(tmp_path, plain, result(), result(scale="short"))
     assert [table.badge for table in tables] == ["scale laptop"] * 2 + ["scale short"] * 2
-    assert texts(tables[2], "dsr-if", "4")[2] == DASH  # the ANN is of another scale
+    assert texts(tables[2], "dsr-if", "4")[1] == DASH  # the ANN is of another scale
     assert found(tmp_path, plain) == []
 
 
@@ -125,9 +168,9 @@ def test_constants_are_replaced_where_a_file_states_others(tmp_path: Path) -> No
         tmp_path, "[fp32]\nmac_picojoules = 9.2\n[chip]\nname = 'our chip'\nmac_picojoules = 1\nac_picojoules = 2"
     )
     models, _ = found(tmp_path, ann(method="ann"), result(), chosen=chosen)
-    assert [column.label for column in models.columns][10:12] == ["our chip", "x ANN"]
-    assert texts(models, "dsr-if", "4")[:2] == ["0.0182", "0.099"]  # 9,200 + 9,000 of 184,000
-    assert texts(models, "dsr-if", "4")[8:10] == ["0.0210", "1.050"]  # 21,000 of 20,000 pJ
+    assert [column.label for column in models.columns][12:14] == ["our chip: events", "x ANN's events"]
+    assert texts(models, "dsr-if", "4")[:2] == ["0.0182", "0.396"]  # 9,200 + 9,000 of 46,000
+    assert texts(models, "dsr-if", "4")[10:12] == ["0.0210", "4.200"]  # 21,000 of 5,000 pJ
     assert "changed in energy.toml, 9.2 pJ per MAC" in " ".join(models.notes)
     assert chosen.models["int8"] == DEFAULT.models["int8"]
 
@@ -140,8 +183,8 @@ def test_the_whole_page_takes_the_file(tmp_path: Path) -> None:
     assert "9.2 pJ per MAC" in page.partition("<footer>")[2]
     assert "10 pJ at 8 KiB, 20 pJ at 32 KiB, 100 pJ at 1024 KiB (points, as SpikingJelly); the other" in page
     numbers = pd.read_csv(tmp_path / "page" / "energy.csv")
-    assert numbers.loc[0, ["dataset", "method", "timesteps"]].tolist() == ["digits", "dsr-if", 4]
-    assert numbers.loc[0, "fp32"] == pytest.approx(0.0182)
+    assert numbers.loc[1, ["dataset", "method", "timesteps"]].tolist() == ["digits", "dsr-if", 4]
+    assert numbers.loc[1, "fp32_events_microjoules"] == pytest.approx(0.0182)
 
 
 @pytest.mark.parametrize(

@@ -129,16 +129,16 @@ def test_layers_beside_the_rows_fill_the_column(tmp_path: Path) -> None:
     reports.write(reports.read([rows, rows]), tmp_path / "page")
     numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")
     found = picojoules(CONV, LINEAR)
-    assert numbers.loc["dsr-if", "memory model"] == pytest.approx(found["total"] * 1e-6)
-    assert numbers.loc["dsr-if", "memory model ratio"] == pytest.approx(found["total"] / found["dense"])
-    assert pd.isna(numbers.loc["dsr-lif", "memory model"])
+    assert numbers.loc["dsr-if", "memory_events_microjoules"] == pytest.approx(found["total"] * 1e-6)
+    assert numbers.loc["dsr-if", "memory_events_x_dense_ann"] == pytest.approx(found["total"] / found["dense"])
+    assert pd.isna(numbers.loc["dsr-lif", "memory_events_microjoules"])
 
 
 def test_methods_whose_neurons_leak_pay_for_it(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.csv", result(key="k"), result(method="stbp-tdbn", key="l"))
     write_layers(tmp_path / "rows-layers.csv", CONV, CONV | {"key": "l"})
     reports.write(reports.read([rows]), tmp_path / "page")
-    numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")["memory model"]
+    numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")["memory_events_microjoules"]
     assert numbers["stbp-tdbn"] - numbers["dsr-if"] == pytest.approx(3.2 * 96 * 1e-6)
 
 

@@ -18,7 +18,8 @@ def given(**changes: Any) -> Result:
     facts: dict[str, Any] = {
         "key": "0123456789abcdef", "parent_key": None, "dataset": "cifar10", "network": "resnet20", "method": "dsr-if",
         "timesteps": 4, "seed": 0, "scale": "laptop", "status": "done", "top1": 50.0, "top1_best": 51.5,
-        "test_images": 100, "acs": 1e6, "analog_macs": 1000.0, "analog_macs_every_step": 4000.0,
+        "test_images": 100, "dense_macs_per_step": 1_000_000, "acs": 1e6, "analog_macs": 1000.0,
+        "analog_macs_every_step": 4000.0,
         "peak_step_bytes": 3 * 2**20, "idle_bytes": 2**20, "other_load_cores": 1.5, "train_seconds": 12.0,
         "provenance": ORIGIN,
     }  # fmt: skip
@@ -36,12 +37,17 @@ def test_numbers_are_those_of_the_records() -> None:
     assert "| 0.905 µJ |" in text, "1e6 * 0.9 pJ + 1000 * 4.6 pJ"
     assert "| 0.918 µJ |" in text, "and 4000 * 4.6 pJ"
     assert "| 2.0 MiB |" in text
-    assert "| 12.0 s (on a busy machine: others took 1.5 cores) |" in text
+    assert "by the clock | – (other processes took 1.5 cores meanwhile) |" in text
+    assert "12.0 s" not in text
+    quiet = rendered(given(other_load_cores=0.0, train_cpu_seconds=20.4))
+    assert "| training, evaluation excluded | 20 core-seconds |" in quiet
+    assert "| the same, by the clock | 12.0 s |" in quiet
+    assert "dense | 3.615 µJ |" in quiet, "4000 * 4.6 pJ and (4 * 1e6 - 4000) * 0.9 pJ"
     assert "working tree as committed" in text
 
 
 def test_what_was_not_recorded_is_a_dash_and_what_is_not_set_is_left_out() -> None:
-    text = rendered(given(top1=None, acs=None, train_seconds=None, peak_step_bytes=None))
+    text = rendered(given(top1=None, acs=None, dense_macs_per_step=None, train_seconds=None, peak_step_bytes=None))
     assert "| joules of training | – |" in text
     assert text.count("| – |") >= 8
     assert "µJ |" not in text

@@ -50,16 +50,17 @@ def test_the_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
     assert found.count("script") == 1
     assert found.count("script", src="") == found.count("noscript") == 0
     assert "@import" not in text
-    # of each scale: results, energy by model (with two ANNs), break-even rates, training cost, a card's seeds;
-    # of all: machines and data
-    assert found.count("table") == found.count("caption") == 2 * 5 + 2
-    assert found.count("th", scope="col") == 2 * (12 + 13 + 7 + 9 + 10) + 8 + 6
-    assert found.count("th", scope="row") == 2 * (1 + 3 + 1 + 1 + 1) + 2
+    # of each scale: matrices of accuracy, energy and memory, all results, energy by model, break-even rates, training
+    # cost, a card's seeds; of all: machines and data
+    assert found.count("table") == found.count("caption") == 2 * 8 + 2
+    assert found.count("th", scope="col") == 2 * (3 * 2 + 14 + 15 + 7 + 10) + 8 + 6
+    assert found.count("th", scope="row") == 2 * 7 + 2
+    assert found.count("details", **{"class": "behind"}) == 2 * 4
     assert "prefers-color-scheme: dark" in text
 
 
 def test_only_a_smoke_page_carries_the_warning(tmp_path: Path) -> None:
-    assert Page(page(tmp_path, result(scale="smoke"))).count("article", **{"class": "smoke"}) == 4
+    assert Page(page(tmp_path, result(scale="smoke"))).count("article", **{"class": "smoke"}) == 7
     assert SMOKE_WARNING not in page(tmp_path, result(scale="laptop"))
 
 
@@ -94,5 +95,5 @@ def test_without_the_script_nothing_is_hidden_but_empty_toolbars(tmp_path: Path)
     assert hidden
     assert set(hidden) == {'<div class="tools" hidden></div>'}
     links = re.findall(r'<a href="#(run-[^"]+)"', text)
-    assert links == [f"run-digits-tiny-laptop-dsr-if-T{steps}" for steps in (4, 8)]
+    assert links == 2 * [f"run-digits-tiny-laptop-dsr-if-T{steps}" for steps in (4, 8)], "of the matrix, then of all"
     assert all(f'<details class="card" id="{link}">' in text for link in links)

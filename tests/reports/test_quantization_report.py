@@ -81,12 +81,12 @@ def test_studies_stand_in_a_report_with_runs_or_alone(tmp_path: Path) -> None:
     assert not any(path.name == "tables.csv" for path in alone)
     page = (tmp_path / "alone" / "index.html").read_text()
     assert page.count("<figure>") == 10
-    assert page.count("<table>") == 2
+    assert page.count("<table") == 2
     for text in ("Quantisation error of single neurons", "input current (V)", "clamp", "time steps T"):
         assert text in page
     rows = write_rows(tmp_path / "rows.csv", result())
     reports.write(reports.read([rows], study_paths=studies[1:]), tmp_path / "both")
-    assert (tmp_path / "both" / "index.html").read_text().count("<table>") == 4 + 1 + 2
+    assert (tmp_path / "both" / "index.html").read_text().count("<table") == 7 + 1 + 2 + 1
 
 
 def test_the_same_rows_draw_the_same_figures(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_memory_is_the_peak_over_what_lay_there_before(tmp_path: Path) -> None:
 
 def test_a_missing_value_is_a_dash(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, result(top1_best=None, acs=None))
-    for label in ("best on test", "selected on validation", "energy", "firing rate"):
+    for label in ("best on test", "selected on validation", "energy: events, first layer once", "firing rate"):
         assert cell(table, label) == Cell(DASH)
 
 

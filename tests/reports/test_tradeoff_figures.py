@@ -41,14 +41,14 @@ def test_the_front_steps_up_from_point_to_point(tmp_path: Path) -> None:
 
 
 def test_an_ann_is_on_the_front_without_a_t(tmp_path: Path) -> None:
-    still = ann(method="ann", key="ann", top1=99.0, dense_macs_per_step=1e9)
+    still = ann(method="ann", key="ann", top1=99.0, analog_macs=1e9, dense_macs_per_step=2e9)
     with painted(tmp_path, still, at(2, 40.0, 1.0), at(4, 50.0, 2.0)) as found:
         _, axes = found[ENERGY]
         assert points(axes, "Pareto front")[2] == (pytest.approx(4600.0), 99.0)
         assert [text.get_text() for text in axes.texts] == ["2", "4"]
 
 
-def test_hollow_are_busy_timings_and_a_conversion_pays_for_its_parent(tmp_path: Path) -> None:
+def test_what_ran_beside_other_work_has_no_time_and_a_conversion_pays_for_its_parent(tmp_path: Path) -> None:
     rows = [
         ann(),
         *(conversion(timesteps=steps, top1=50.0 + steps) for steps in (2, 4)),
@@ -58,21 +58,22 @@ def test_hollow_are_busy_timings_and_a_conversion_pays_for_its_parent(tmp_path: 
     with painted(tmp_path, *rows) as found:
         caption, axes = found[TIME]
         marked = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
-        fills = {float(x): line.get_markerfacecolor() for line in marked for x in line.get_xdata()}
-        assert fills[10.0] == "white"
-        assert fills[20.0] != "white"
+        assert [float(x) for line in marked for x in line.get_xdata()] == [20.0]
         (bought,) = [line for line in axes.lines if line.get_marker() == "X" and len(line.get_xdata())]
         assert list(bought.get_xdata()) == [300.0, 300.0]
-        assert legend(axes)[-1] == "busy machine"
-        assert "Hollow" in caption
-        assert "Hollow" not in found[ENERGY][0]
+        assert caption.endswith("Left out, timed beside other work, or not at all: 1 of 5.")
+        assert "other work" not in found[ENERGY][0]
 
 
-def test_on_a_quiet_machine_nothing_is_hollow(tmp_path: Path) -> None:
-    with painted(tmp_path, *(result(timesteps=steps) for steps in (2, 4, 8))) as found:
-        caption, axes = found[TIME]
-        assert "Hollow" not in caption
-        assert "busy machine" not in legend(axes)
+def test_core_seconds_take_the_place_of_time_where_they_are_known(tmp_path: Path) -> None:
+    rows = [result(timesteps=steps, train_cpu_seconds=7.0 * steps, other_load_cores=1.0) for steps in (2, 4, 8)]
+    with painted(tmp_path, *rows) as found:
+        assert TIME not in found
+        caption, axes = found["accuracy-against-core-seconds-digits-tiny-laptop"]
+        assert axes.get_xlabel() == "training (core-seconds)"
+        (drawn,) = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+        assert list(drawn.get_xdata()) == [14.0, 28.0, 56.0]
+        assert "training in core-seconds" in caption
 
 
 def test_scales_never_share_a_figure(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def curve(key: str, *points: tuple[float, float, float | str]) -> str:
 def trained(tmp_path: Path, *rows: dict[str, Any], curves: str = "", percent: float | None = 50.0) -> Table:
     path = write_rows(tmp_path / "rows.csv", *rows)
     (tmp_path / "rows-curves.csv").write_text(f"{','.join(reach.COLUMNS)}\n{curves}")
-    found = beside.read([path], "curves", reach.COLUMNS, reach.TEXT)
+    found = beside.read([path], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
     (table,) = compare_training(with_costs(read([path])), found, percent)
     return table
 
@@ -64,12 +64,24 @@ def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it(tmp_path
     )
 
 
-def test_a_busy_machine_marks_every_timing(tmp_path: Path) -> None:
+def test_core_seconds_to_an_accuracy_are_read_off_curves_that_have_them(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.csv", ann(train_cpu_seconds=300.0), result(key="a", train_cpu_seconds=14.0),
+                      result(key="b", method="dsr-lif", parent_key="parent", train_cpu_seconds=9.0))  # fmt: skip
+    lines = "a,1,2,,30,3.5\na,2,4,,60,7.25\nb,1,2,,60,4.5\n"
+    (tmp_path / "rows-curves.csv").write_text(f"{','.join(reach.COLUMNS)},train_cpu_seconds\n{lines}")
+    curves = beside.read([path], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
+    (table,) = compare_training(with_costs(read([path])), curves, 50.0)
+    assert cells(table, "dsr-if")["to 50 %"] == Cell("7.2")
+    assert cells(table, "dsr-lif")["to 50 %"] == Cell("304.5", "†")
+    assert "to 50 %" not in cells(trained(tmp_path, result()), "dsr-if")
+
+
+def test_beside_other_work_no_time_by_the_clock_is_shown(tmp_path: Path) -> None:
     row = result(key="a", other_load_cores=1.0, train_images=300, train_step_ms_iqr=3.0)
     table = trained(tmp_path, row, curves=curve("a", (2.0, 60.0, "")))
-    marks = {label for label, cell in cells(table, "dsr-if").items() if cell.marks == "*"}
+    marks = {label for label, cell in cells(table, "dsr-if").items() if cell == Cell(DASH, "*")}
     assert marks == {"train step", "spread", "images", "training time", "time to 50 %"}
-    assert "busy machine" in " ".join(table.notes)
+    assert "see core-seconds" in " ".join(table.notes)
 
 
 def test_seeds_that_do_not_all_get_there_have_no_mean(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""What a terminal is told at the end: which rows, one matrix of accuracies cut to a screen, how claims came out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.spec import SCALES
+from reports import matrix
+from reports.comparison import TABLE
+from reports.table import DASH, Cell, Column, Table, warning_of
+
+METHODS, STEPS = 16, 5
+"""Lines and T that a screen has room for."""
+
+
+def of_rows(frame: pd.DataFrame) -> str:
+    """How many runs of what there are, in a line."""
+    done = frame[frame["status"] == "done"]
+    lost = len(frame) - len(done)
+    seeds = "1 seed" if done["seed"].nunique() == 1 else f"{done['seed'].nunique()} seeds"
+    parts = [
+        f"{len(done)} runs, {done['method'].nunique()} methods, {seeds}",
+        ", ".join(frame["dataset"].unique()),
+        f"scale {', '.join(frame['scale'].unique())}",
+        *([f"{lost} failed"] if lost else []),
+    ]
+    return "; ".join(parts)
+
+
+def abbreviated(lines: pd.DataFrame) -> Table | None:
+    """The accuracies of the table that says most, means with half their interval; None where no run has ended well."""
+    found = _most(lines[lines["top1"].notna()])
+    if found is None:
+        return None
+    still = matrix.timeless(found)
+    steps, methods = _steps(found[~still]), _methods(found, still)
+    rows = tuple(_row(method, found[found["method"] == method], steps, bool(still.any())) for method in methods)
+    first, scale = found.iloc[0], str(found["scale"].iloc[0])
+    labels = [*([matrix.STILL] if still.any() else []), *(f"T={at}" for at in steps)]
+    heading = f"{first['network']} on {first['dataset']}"
+    title = f"Accuracy (%), {heading}, scale {scale}"
+    columns = (Column("method", numeric=False), *map(Column, labels))
+    return Table(
+        heading, f"scale {scale}", title, columns, rows, tuple(_notes(lines, found, steps, methods)), warning_of(scale)
+    )
+
+
+def _most(lines: pd.DataFrame) -> pd.DataFrame | None:
+    """The lines of the dataset, network and scale with the most numbers, of those of the largest scale."""
+    groups = [found.reset_index(drop=True) for _, found in lines.groupby(TABLE, sort=False)]
+    return min(groups, key=lambda found: (SCALES.index(found["scale"].iloc[0]), -len(found)), default=None)
+
+
+def _steps(moving: pd.DataFrame) -> list[int]:
+    """The T at which most methods have run; of those the small ones."""
+    counts = moving.groupby("timesteps")["method"].nunique()
+    ordered = sorted(counts.index, key=lambda at: (-counts[at], at))
+    return sorted(int(at) for at in ordered[:STEPS])
+
+
+def _methods(found: pd.DataFrame, still: pd.Series) -> list[str]:
+    """The first lines, those without a time axis among them."""
+    return list(dict.fromkeys(found["method"]))[:METHODS]
+
+
+def _row(method: str, lines: pd.DataFrame, steps: Sequence[int], with_still: bool) -> tuple[Cell, ...]:
+    by_steps = {int(line["timesteps"]): _cell(line) for line in lines.to_dict("records")}
+    if with_still and bool(matrix.timeless(lines).any()):
+        return Cell(method), by_steps[1], *(Cell("") for _ in steps)
+    empty = [Cell("")] if with_still else []
+    return Cell(method), *empty, *(by_steps.get(at, Cell(DASH)) for at in steps)
+
+
+def _cell(line: dict[Any, Any]) -> Cell:
+    """The mean, with half its interval; of two seeds none, which would be wider than the table."""
+    half = (line["top1_high"] - line["top1_low"]) / 2
+    return Cell(f"{line['top1']:.1f}" if math.isnan(half) or line["seeds"] == 2 else f"{line['top1']:.1f} ±{half:.1f}")
+
+
+def _notes(lines: pd.DataFrame, found: pd.DataFrame, steps: Sequence[int], methods: Sequence[str]) -> Iterator[str]:
+    yield "± half the 95 % interval: t over 3 seeds or more, Wilson over images of 1; none of 2 seeds."
+    moving = found[~matrix.timeless(found)]
+    left = {
+        "methods": found["method"].nunique() - len(methods),
+        "T": moving["timesteps"].nunique() - len(steps),
+        "tables like this": lines[TABLE].drop_duplicates().shape[0] - 1,
+    }
+    if more := [f"{count} more {what}" for what, count in left.items() if count]:
+        yield f"Not shown here: {', '.join(more)}."
