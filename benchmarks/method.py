@@ -19,7 +19,7 @@ MakeNorm = Callable[[Mapping[str, float]], Norm]
 Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
 HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
-Start = Callable[[nn.Module, nn.Module, Tensor, Tensor], float]
+Start = Callable[[nn.Module, Tensor, Tensor], float]
 MakeRecipe = Callable[[Run, Recipe], Recipe]
 
 
@@ -58,8 +58,8 @@ class Method:
     `wrap` may change how the finished network is run and differentiated; parameters and their names stay. What runs
     faster than its modules would may count its spikes itself (`benchmarks.tally.CountsItself`). `hand_over`
     gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
-    one time step at a time, so its parts see T = 1. `start` sets what a recipe with `start_like` leaves to the first
-    batch: it takes the network, that method's network of the same seed, images and labels, and returns the threshold.
+    one time step at a time, so its parts see T = 1. `start` sets the thresholds that a recipe with
+    `start="first-gradient"` leaves to the first batch: it takes network, images and labels, and returns the threshold.
 
     The last two are for methods from outside; those of this repository are in `benchmarks.recipes`. `recipe` makes of
     a run and DSR's recipe on CIFAR the one that the method would be published with, whatever the run's scale: the suite

@@ -112,7 +112,7 @@ def _hybrid(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recip
 
 
 def _dsr(title: str, neuron: MakeNeuron, wrap: Wrap, hand_over: HandOver = parents_weights) -> Method:
-    return Method(title, neuron, readout=_representation, wrap=wrap, hand_over=hand_over, start=dsr.match_gradient)
+    return Method(title, neuron, readout=_representation, wrap=wrap, hand_over=hand_over, start=dsr.bound_gradient)
 
 
 def _stbp(title: str, readout: MakeReadout = mean_current) -> Method:

@@ -88,8 +88,8 @@ def resolve(run: Run) -> Recipe:
         # tdBN scales to its neuron's threshold
         norm = {name: changes.get(name, value) for name, value in recipe.norm.items()}
         sources = f"{recipe.sources}; varied by {run.method}"
-        start_like = None if "threshold" in changes else recipe.start_like
-        recipe = replace(recipe, norm=norm, start_like=start_like, sources=sources)  # type: ignore[arg-type]
+        start: Start = "constant" if "threshold" in changes else recipe.start
+        recipe = replace(recipe, norm=norm, start=start, sources=sources)  # type: ignore[arg-type]
         return replace(recipe, neuron={**recipe.neuron, **changes})
     if outside := _from_outside(base):
         return scaled(_its_own(run, outside), run)

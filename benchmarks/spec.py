@@ -19,6 +19,7 @@ OF_WHOLE_SETS: tuple[Scale, ...] = ("paper", "short")
 
 Augmentation = Literal["none", "crop", "crop-flip", "crop-flip-cutout", "autoaugment-cutout", "resized-crop-flip"]
 Optimizer = Literal["sgd", "adam"]
+Start = Literal["constant", "first-gradient"]
 Precision = Literal["float32", "bfloat16"]
 Parameter = float | bool | str
 
@@ -59,8 +60,8 @@ class Recipe:
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts,
     `conversion` what turns a parent's weights into this network's.
-    `start_like` names the method whose gradient on the first batch decides where thresholds start (`benchmarks.start`);
-    None: they start from `neuron`'s, or from the parent's activations.
+    `start`: whether thresholds start from `neuron`'s (or the parent's activations), or where the first batch's gradient
+    says (`benchmarks.start`).
     `precision` is that of the convolutions of spikes in a training pass that has no gradient (`dsr-*-rep`); all else,
     and every reported accuracy, is float32.
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
@@ -82,7 +83,7 @@ class Recipe:
     neuron: Mapping[str, Parameter] = field(default_factory=dict)
     norm: Mapping[str, float] = field(default_factory=dict)
     conversion: Mapping[str, float] = field(default_factory=dict)
-    start_like: str | None = None
+    start: Start = "constant"
     parent: str | None = None
     precision: Precision = "float32"
     optimizer: Optimizer = "sgd"

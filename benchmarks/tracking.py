@@ -39,7 +39,7 @@ FINAL_METRICS = {  # fields of Result, at step 0; the other numbers become resul
     "train_cpu_seconds": "time/train_core_s",
     "train_step_ms": "time/train_step_ms_p50", "test_images_per_second": "throughput/test_images_per_s",
     "peak_step_bytes": "mem/peak_step_bytes", "peak_reserved_bytes": "mem/peak_reserved_bytes",
-    "idle_bytes": "mem/idle_bytes", "train_cpu_seconds": "time/train_core_s",
+    "idle_bytes": "mem/idle_bytes",
 }
 ENVIRONMENT = {  # each unless the user has set it; left alone, mlflow waits four minutes for a dead server
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_LOGGING_LEVEL": "CRITICAL",

@@ -10,7 +10,7 @@ from dsr.hybrid import ReLU, set_thresholds
 from dsr.neurons import IF, LIF
 from dsr.readout import Readout
 from dsr.representation import firing_rate, weighted_firing_rate
-from dsr.start import match_gradient
+from dsr.start import bound_gradient
 
 __all__ = [
     "IF",
@@ -19,8 +19,8 @@ __all__ = [
     "ReLU",
     "Readout",
     "RepresentationSpace",
+    "bound_gradient",
     "firing_rate",
-    "match_gradient",
     "set_thresholds",
     "weighted_firing_rate",
 ]

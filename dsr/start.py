@@ -8,9 +8,11 @@ gradients with it: the first steps then throw thresholds so far that layers fall
 coarse, and the gradient fades. With W the weight of the first layer and L the loss of the first batch, the start is the
 lowest c of `CEILINGS` with
 
-    |dL/dW| / |W|  <=  min(1, the same of the network with ReLU in place of neurons)
+    |dL/dW| <= |W|
 
-or, if there is none, the c of the smallest gradient. The rule is ours; the released code starts from constants.
+or, if there is none, the c of the smallest gradient. (With ReLU in place of neurons, batches of 64 CIFAR-10 images and
+18, 32 and 56 layers the ratio is 0.4 to 0.5, 0.5 to 0.7 and 2 to 4.) The rule is ours; the released code starts from
+constants.
 """
 
 from __future__ import annotations
@@ -27,18 +29,17 @@ CEILINGS = tuple(2 ** (k / 8) for k in range(17))
 """From 1, at which the clamp still leaves 34 % of N(0, 1) open, to 4."""
 
 
-def match_gradient(network: nn.Module, reference: nn.Module, images: Tensor, labels: Tensor) -> float:
+def bound_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Set all thresholds of `network` by the rule above and return the first neuron's.
 
-    `images`, in the form that both networks take, and `labels` `(B,)` are the first batch; `reference` is the network
-    with ReLU. Event frames `(T, B, C, H, W)` are averaged for it. Neither network's statistics or gradients change.
+    `images`, in the form that the network takes, and `labels` `(B,)` are the first batch. Nothing else of the network
+    changes, its statistics and gradients included.
     """
-    still = images.mean(0, keepdim=True) if images.dim() == 5 else images
-    limit, found = min(1.0, first_gradient(reference, still, labels)), dict[float, float]()
+    found = dict[float, float]()
     for ceiling in CEILINGS:
         set_ceilings(network, ceiling)
         found[ceiling] = first_gradient(network, images, labels)
-        if found[ceiling] <= limit:
+        if found[ceiling] <= 1:
             break
     else:
         set_ceilings(network, min(found, key=lambda c: found[c]))
@@ -61,4 +62,4 @@ def first_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> float:
         F.cross_entropy(trial(images), labels).backward()
     weight = next(module.weight for module in trial.modules() if isinstance(module, nn.Conv2d))
     assert weight.grad is not None
-    return float(weight.grad.norm() / weight.norm())
+    return (weight.grad.norm() / weight.detach().norm()).item()
