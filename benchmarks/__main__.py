@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from benchmarks import commands
+from benchmarks import commands, partials
 from benchmarks.queries import command as queries
 from benchmarks.request import only_assists
 from benchmarks.spec import BadInput
@@ -198,6 +198,10 @@ def main() -> NoReturn:
         code, said = 2, str(error)
     except UsageError as error:
         code, said = 2, " ".join(error.format_message().split())  # empty where help was asked for by saying nothing
+    except OSError as error:
+        if not (failed := partials.failure(error)):
+            raise
+        code, said = 2, str(partials.refusal(failed.filename or "the output", failed))
     if said:
         print(f"dsr-bench: {said}", file=sys.stderr)
     sys.exit(code)

@@ -8,13 +8,12 @@ training loss.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from benchmarks import store
 from benchmarks.identity import key
-from benchmarks.record import read_csv
+from benchmarks.record import read_csv, replacing
 from benchmarks.spec import Run
 
 COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss")
@@ -52,9 +51,7 @@ def _short(column: str, value: str) -> str:
 
 
 def _write(lines: list[dict[str, str]], path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    os.replace(partial, path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks import addresses
 from benchmarks.spec import BadInput
 
 NEEDED = ("torch", "torchvision", "pandas", "scikit-learn")
@@ -117,7 +118,7 @@ def _places() -> Iterator[Finding]:
     named = "DSR_DATA" if os.environ.get("DSR_DATA") else "DSR_DATA is not set"
     yield _try("data", lambda: f"{packed.root()} ({named}): {_sets(packed.root())}")
     yield _try("results", lambda: f"{results_root()}, {shutil.disk_usage(results_root()).free / 1e9:.0f} GB free")
-    yield "ok", "mlflow", os.environ.get("MLFLOW_TRACKING_URI") or "sqlite in the results folder"
+    yield "ok", "mlflow", addresses.masked(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite in the results folder")
 
 
 def _sets(root: Path) -> str:

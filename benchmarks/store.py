@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks import partials
 from benchmarks.identity import key, parent
 from benchmarks.recipes import resolve
 from benchmarks.record import Result, load, read_csv, replacing, write_whole
@@ -60,8 +61,14 @@ def directory(results: Path, run: Run) -> Path:
 
 
 def describe(path: Path, run: Run, sweep: str | None) -> None:
-    """Make the run directory and write what the run is. The sweep that first made it stays named."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Make the run directory and write what the run is. The sweep that first made it stays named.
+
+    Raises BadInput where it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise partials.refusal(path, error) from error
     if (path / RUN).exists():
         return
     origin = parent(run)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.record import write_whole
+from benchmarks.record import replacing, write_whole
 from reports import (
     beside,
     claims,
@@ -91,7 +91,8 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
         written.append(target / name)
     for figure in figures:
         write_whole(target / f"{figure.name}.svg", figure.svg)
-        (target / f"{figure.name}.pdf").write_bytes(figure.pdf)
+        with replacing(target / f"{figure.name}.pdf", "wb") as file:
+            file.write(figure.pdf)
         written += [target / f"{figure.name}.{ending}" for ending in ("svg", "pdf")]
     return written
 
