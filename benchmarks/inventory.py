@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmarks.data import DATASETS, EventData, ImageFiles, Streamed, frames, load, packed
 from benchmarks.data.download import OFFICIAL, by_hand, fetch
+from benchmarks.data.recordings import Recordings
 from benchmarks.data.whole import counted, part_of
 from benchmarks.display import packing
 from benchmarks.spec import BadInput, Recipe, require
@@ -97,7 +98,7 @@ def _found(name: str, root: Path) -> tuple[str, str]:
     if isinstance(source, EventData):
         recordings = source.find(root)
         counts, what, digest = (len(recordings.train), len(recordings.test)), "recordings", ""
-        packs = ", ".join(frames.of_steps(place) for place in frames.places(root / name))
+        packs = ", ".join(_pack(place, recordings) for place in frames.places(root / name))
     else:
         data = load(name, EVERYTHING)
         counts, what, digest, packs = (len(data.train.labels), len(data.test.labels)), "images", data.sha256[:12], ""
@@ -123,10 +124,26 @@ def _checked(console: Console, name: str, root: Path) -> str:
         for at, (_, recording) in enumerate(everything, 1):
             found.read(recording)
             on_recording(at, len(everything))
-    places = frames.places(root / name)
-    for place in places:
-        frames.verify(place)
-    return f"{found.title}; {len(everything):,} files read, {len(places)} packed folders"
+    used, unused = _used(frames.places(root / name), found)
+    contents = found.contents() if used else ""
+    for place in used:
+        frames.verify(place, contents)
+    others = f"; of other recordings, and read by nothing: {', '.join(map(str, unused))}" if unused else ""
+    return f"{found.title}; {len(everything):,} files read, {len(used)} packed folders{others}"
+
+
+def _pack(place: Path, recordings: Recordings) -> str:
+    """`T20`, and whether these frames will be used; recordings are not read for it."""
+    steps = int(frames.of_steps(place)[1:])
+    if not frames.is_used(place, recordings):
+        return f"T{steps} (of other recordings)"
+    return f"T{steps}" if frames.is_packed(recordings, steps) else f"T{steps} (recordings were written to since)"
+
+
+def _used(places: list[Path], recordings: Recordings) -> tuple[list[Path], list[Path]]:
+    """The packed folders of these recordings, and those of others."""
+    used = [place for place in places if frames.is_used(place, recordings)]
+    return used, [place for place in places if place not in used]
 
 
 def _decode(console: Console, name: str, split: Streamed) -> None:
