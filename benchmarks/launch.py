@@ -183,7 +183,7 @@ def _work(run: Run, place: Path, results: Path, sweep: str | None, running: Code
 def _redirect(log: Path) -> None:
     """Into this file goes what the process prints; nowhere, where it cannot be written: the launcher says so."""
     try:
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     except OSError:
         descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, 1)
