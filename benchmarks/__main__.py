@@ -136,10 +136,13 @@ def neurobench(run: Annotated[Path, typer.Argument(help="Directory of a finished
 
 @app.command()
 def card(
-    run: Annotated[str, typer.Argument(help="A finished run: its directory, or its key.")],
+    run: Annotated[str, typer.Argument(help="A finished run: its directory, its key, or how the key begins.")],
     to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/cards/<run>.")] = None,
 ) -> None:
-    """Export a run: weights (safetensors), a model card, and the network as a NIR graph where NIR can say it."""
+    """Export a run: weights (safetensors), a model card, and the network as a NIR graph where NIR can say it.
+
+    Of a committed row, which has no weights here, the model card alone.
+    """
     from benchmarks.card import command
 
     raise typer.Exit(command.card(console, run, to))

@@ -109,11 +109,20 @@ def _export(console: Console, name: str, runs: list[Run], scale: Scale, results:
     done = exporting.export(name, runs, scale, results)
     if done.stale:
         console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
-    if done.dirty:
+    if changed := done.dirty - done.unknown:
         console.print(
-            f" [yellow]rows[/]   {done.dirty} not exported: their code was not committed when they ran", highlight=False
+            f" [yellow]rows[/]   {changed} not exported: their code was not committed when they ran", highlight=False
         )
+    if done.unknown:
+        said = f"{done.unknown} not exported: no commit of their code was known when they ran"
+        console.print(f" [yellow]rows[/]   {escape(said + _git_says())}", highlight=False, soft_wrap=True)
     return done.dirty
+
+
+def _git_says() -> str:
+    from benchmarks.provenance import trouble
+
+    return f" (DSR_COMMIT may name it); now: {trouble()}" if trouble() else ""
 
 
 def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
@@ -126,7 +135,7 @@ def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
     found = reports.read([path])
     page, *_ = reports.write(found, target)
     reports.show(found, console, details=False)
-    console.print(f" rows   {path}\n page   {page}", highlight=False)
+    console.print(escape(f" rows   {path}\n page   {page}"), highlight=False, soft_wrap=True)
 
 
 def export(console: Console, name: str, scale: str | None) -> int:
@@ -137,7 +146,8 @@ def export(console: Console, name: str, scale: str | None) -> int:
     for found in [chosen_scale(scale, grid, console)] if scale else grid.networks:
         left_out += _export(console, name, grid.runs(found), found, results)  # type: ignore[arg-type]
         path = exporting.path_of(name, found, results)  # type: ignore[arg-type]
-        console.print(f" rows   {path if path.exists() else f'none at scale {found}'}", highlight=False)
+        written = path if path.exists() else f"none at scale {found}"
+        console.print(escape(f" rows   {written}"), highlight=False, soft_wrap=True)
     return 1 if left_out else 0
 
 
@@ -148,14 +158,14 @@ def report(
     import reports
 
     results = store.results_root()
-    chosen = [path for path in files or sorted(results.glob("*.csv")) if store.holds_rows(path)]
+    chosen = [path for path in files or store.seen(results, "*.csv") if store.holds_rows(path)]
     studies = [path for path in chosen if path.name in store.STUDIES]
     runs = [path for path in chosen if path not in studies]
-    measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
+    measured, checks = ([] if files else store.seen(results, kept) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
     page, *_ = reports.write(found, to or results / "reports" / "all")
     reports.show(found, console)
-    console.print(f" page   {page}", highlight=False)
+    console.print(escape(f" page   {page}"), highlight=False, soft_wrap=True)
     return 0
 
 
@@ -181,8 +191,8 @@ def sync(console: Console) -> int:
     from benchmarks.tracking import mirror
 
     results = store.results_root()
-    trouble = mirror(sorted(path.parent for path in results.glob(f"runs/*/*/{store.RUN}")), results)
-    console.print(f" mlflow {trouble or 'up to date'}", highlight=False)
+    trouble = mirror([path.parent for path in store.seen(results, f"runs/*/*/{store.RUN}")], results)
+    console.print(escape(f" mlflow {trouble or 'up to date'}"), highlight=False, soft_wrap=True)
     return 1 if trouble else 0
 
 

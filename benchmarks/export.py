@@ -16,12 +16,16 @@ from benchmarks.sweeps import SWEEPS
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written where, and what was left out because its code was not committed or its recipe has changed."""
+    """What was written where, and what was left out because its code was not committed or its recipe has changed.
+
+    `unknown`: how many of those `dirty` are left out because no commit of their code is known.
+    """
 
     path: Path
     rows: int
     dirty: int
     stale: int
+    unknown: int = 0
 
 
 def path_of(sweep: str, scale: Scale, results: Path) -> Path:
@@ -37,7 +41,7 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
     path = path_of(sweep, scale, results)
     old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
     kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
-    dirty, measured, fresh = 0, dict[str, list[layers.LayerRow]](), []
+    dirty, unknown, measured, fresh = 0, 0, dict[str, list[layers.LayerRow]](), []
     elsewhere = store.committed(results)
     for run in in_order(runs):
         result = store.result(results, run)
@@ -46,7 +50,7 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
                 kept.setdefault(found["key"], found)
             continue
         if scale != "smoke" and _is_dirty(run, results):
-            dirty += 1
+            dirty, unknown = dirty + 1, unknown + _is_unknown(run, results)
         elif result.status == "done" or result.key not in kept or kept[result.key]["status"] != "done":
             kept[result.key] = row(result)
             if result.status == "done":
@@ -58,7 +62,13 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
         write_csv(rows, path)
         layers.write(layers.path_of(path), (found["key"] for found in rows), measured)
         curves.export(path, fresh, [found["key"] for found in rows if found["status"] == "done"], results)
-    return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
+    return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()), unknown)
+
+
+def _is_unknown(run: Run, results: Path) -> bool:
+    """Whether no commit is known of the code that has made the result."""
+    found = store.result(results, run)
+    return bool(found and found.provenance.commit == "unknown")
 
 
 def _is_dirty(run: Run, results: Path) -> bool:

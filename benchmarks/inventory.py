@@ -24,7 +24,7 @@ EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
 def show(console: Console) -> None:
     """One line per data set: is it there, is it whole, its digest, and what it is."""
     root = packed.root()
-    table = Table(title=f"Data root: {root}", title_justify="left", box=None, header_style="dim", pad_edge=False)
+    table = Table(title=escape(f"Data root: {root}"), title_justify="left", box=None, header_style="dim", pad_edge=False)
     table.add_column("name", no_wrap=True)
     for head in ("state", "SHA-256", "what"):
         table.add_column(head, overflow="fold")
@@ -45,14 +45,14 @@ def get(console: Console, name: str) -> int:
         again = f"; or remove {root / name} and call this again" if name in OFFICIAL else ""
         raise BadInput(f"{error}; {by_hand(name)}{again}") from None
     where = f"is there: {root / name}" if (root / name).is_dir() else f"needs no download: {DATASETS[name].title}"
-    console.print(f" {name} {where}; `dsr-bench data verify {name}` checks it", highlight=False, soft_wrap=True)
+    console.print(escape(f" {name} {where}; `dsr-bench data verify {name}` checks it"), highlight=False, soft_wrap=True)
     return 0
 
 
 def _fetched(console: Console, name: str, root: Path) -> int:
     if name not in OFFICIAL:
         raise BadInput(f"{name} cannot be downloaded: its licence wants you to. {by_hand(name)}")
-    console.print(f" fetching {name} into {root / name}; or {by_hand(name)}", highlight=False)
+    console.print(escape(f" fetching {name} into {root / name}; or {by_hand(name)}"), highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(name, total=None)

@@ -100,7 +100,13 @@ def described(place: Path) -> Description:
 
 def places(runs: Path) -> dict[str, Path]:
     """Run directories by the key in their names; `runs` holds a folder per data set and scale."""
-    return {path.parent.name.rpartition("-")[2]: path.parent for path in sorted(runs.glob(f"*/*/{RUN}"))}
+    return {path.parent.name.rpartition("-")[2]: path.parent for path in seen(runs, f"*/*/{RUN}")}
+
+
+def seen(folder: Path, pattern: str) -> list[Path]:
+    """What a pattern finds, sorted, without what begins with a dot or stands in such a folder (as `._cifar10.csv`)."""
+    found = (path.relative_to(folder) for path in folder.glob(pattern))
+    return [folder / path for path in sorted(found) if not any(part.startswith(".") for part in path.parts)]
 
 
 def result(results: Path, run: Run) -> Result | None:
@@ -130,7 +136,7 @@ def holds_rows(path: Path) -> bool:
 def committed(results: Path) -> dict[str, dict[str, str]]:
     """Rows of finished runs in the CSV files directly under the results folder, by key: they count on any machine."""
     rows: dict[str, dict[str, str]] = {}
-    for path in sorted(results.glob("*.csv")):
+    for path in seen(results, "*.csv"):
         rows |= {row["key"]: row for row in read_csv(path) if row.get("key") and row.get("status") == "done"}
     return rows
 

@@ -128,7 +128,20 @@ def test_a_packages_sources_are_its_code(tmp_path, monkeypatch, bring):
     (tmp_path / "kernels_of_mine" / "kernel.cu").write_text("// two\n")
     (tmp_path / "kernels_of_mine" / "notes.txt").write_text("no code\n")
     bring()
-    assert resolve(run_of("mine")).code not in (None, before.code)
+    after = resolve(run_of("mine"))
+    assert after.code not in (None, before.code)
+    (tmp_path / "kernels_of_mine" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "kernels_of_mine" / ".ipynb_checkpoints" / "kernel-checkpoint.cu").write_text("// one\n")
+    (tmp_path / "kernels_of_mine" / "._kernel.cu").write_bytes(b"\0\5\26\7")
+    bring()
+    assert resolve(run_of("mine")).code == after.code, "what begins with a dot is no code"
+
+
+def test_a_file_that_begins_with_a_dot_is_no_plug_in(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(lif())
+    (tmp_path / "._mine.py").write_bytes(b"\0\5\26\7")
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    assert list(methods.from_outside()) == ["mine"]
 
 
 @pytest.mark.parametrize(
