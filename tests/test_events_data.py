@@ -31,6 +31,7 @@ from benchmarks.data.recordings import Events
 from benchmarks.execution import execute
 from benchmarks.networks import build
 from benchmarks.quantization.command import of_run
+from benchmarks.queries import why
 from benchmarks.record import read_csv
 from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.synops import counting
@@ -313,8 +314,15 @@ def test_a_missing_digit_and_an_incomplete_class_are_named(nmnist):
     folder = nmnist.parents[1] / "cifar10dvs" / "CIFAR10DVS" / "airplane"
     for number in (0, 2):
         write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)
-    with pytest.raises(BadInput, match="airplane: 2 recordings, expected numbers 0 to 999"):
+    with pytest.raises(BadInput, match="airplane holds 2 recordings and none to test on: those are 900 to 999"):
         load("cifar10dvs", RECIPE)
+    for number, said in ((1000, "these go from 0 to 1000"), (902, "these go from 0 to 902")):
+        write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)
+        write_aedat4(folder / f"other_{number}.aedat4", SOME)
+        with pytest.raises(BadInput, match=f"airplane: recordings are numbered 0 to 999, once each; {said}"):
+            load("cifar10dvs", RECIPE)
+        (folder / f"cifar10_airplane_{number}.aedat4").unlink()
+        (folder / f"other_{number}.aedat4").unlink()
 
 
 def test_cifar10dvs_is_split_by_number(tmp_path, monkeypatch):
@@ -333,6 +341,22 @@ def test_cifar10dvs_is_split_by_number(tmp_path, monkeypatch):
     assert rows == [10, 11] * 10
     assert data.train.images[:12].sum((1, 2, 4)).argmax(1).tolist() == [*range(10), 0, 1]
     assert data.train.labels.tolist() == [label for label in range(10) for _ in range(10)]
+
+
+def test_a_part_of_cifar10dvs_is_enough_where_a_part_is_meant(tmp_path, monkeypatch):
+    pytest.importorskip("aedat")
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))
+    for label, name in enumerate(recordings.CIFAR10_CLASSES):
+        for number in (3, 40, 899, 900, 977):
+            path = tmp_path / "cifar10dvs" / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4"
+            write_aedat4(path, [(t, label, number % 100, 1) for t in range(4)])
+    data = load("cifar10dvs", RECIPE, frames=2)
+    assert (len(data.train.labels), len(data.test.labels)) == (30, 20)
+    assert data.test.images.sum((1, 2, 4)).argmax(1).tolist() == [0, 77] * 10, "the split is by number"
+    assert data.source.startswith("a part of CIFAR10-DVS, 30 + 20 of its recordings; ")
+    assert not data.source.startswith(why.WHOLE)
+    with pytest.raises(BadInput, match=r"cifar10dvs: scales paper and short are of the whole set, 9,000 \+ 1,000"):
+        load("cifar10dvs", RECIPE, whole=True)
 
 
 def test_counts_are_resized_between_four_pixels():

@@ -67,17 +67,28 @@ def nmnist(root: Path) -> Recordings:
 
 
 def cifar10dvs(root: Path) -> Recordings:
-    """CIFAR10-DVS. Raises BadInput unless every class has its 1,000 recordings."""
+    """CIFAR10-DVS, whatever part of it is there. Raises BadInput if a class has nothing to train or to test on."""
     folder = root / "cifar10dvs" / "CIFAR10DVS"
     train, test = [], []
     for label, name in enumerate(CIFAR10_CLASSES):
-        files = _numbered(folder / name, "*.aedat4")
-        if [_number(path) for path in files] != list(range(PER_CLASS)):
-            raise BadInput(f"{folder / name}: {len(files)} recordings, expected numbers 0 to {PER_CLASS - 1}")
-        train += [(label, path) for path in files[:TRAIN_PER_CLASS]]
-        test += [(label, path) for path in files[TRAIN_PER_CLASS:]]
+        files = [(_number(path), path) for path in _numbered(folder / name, "*.aedat4")]
+        _check_numbers([number for number, _ in files], folder / name)
+        train += [(label, path) for number, path in files if number < TRAIN_PER_CLASS]
+        test += [(label, path) for number, path in files if number >= TRAIN_PER_CLASS]
     title = f"CIFAR10-DVS, {TRAIN_PER_CLASS} of each class train, {PER_CLASS - TRAIN_PER_CLASS} test"
+    if part_of("cifar10dvs", len(train), len(test)):
+        title = f"a part of CIFAR10-DVS, {counted(len(train), len(test))} of its recordings"
     return _of_files(folder, (128, 128), train, test, _read_aedat4, title)
+
+
+def _check_numbers(numbers: list[int], folder: Path) -> None:
+    """Raise BadInput for a class of CIFAR10-DVS with a number that there is none of, or twice, or an empty split."""
+    first, last = numbers[0], numbers[-1]
+    if last >= PER_CLASS or len(set(numbers)) < len(numbers):
+        raise BadInput(f"{folder}: recordings are numbered 0 to {PER_CLASS - 1}, once each; these go from {first} to {last}")
+    for split, low, high in (("train", 0, TRAIN_PER_CLASS - 1), ("test", TRAIN_PER_CLASS, PER_CLASS - 1)):
+        if not any(low <= number <= high for number in numbers):
+            raise BadInput(f"{folder} holds {len(numbers)} recordings and none to {split} on: those are {low} to {high}")
 
 
 def _of_files(
