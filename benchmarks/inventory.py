@@ -24,7 +24,9 @@ EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
 def show(console: Console) -> None:
     """One line per data set: is it there, is it whole, its digest, and what it is."""
     root = packed.root()
-    table = Table(title=escape(f"Data root: {root}"), title_justify="left", box=None, header_style="dim", pad_edge=False)
+    table = Table(
+        title=escape(f"Data root: {root}"), title_justify="left", box=None, header_style="dim", pad_edge=False
+    )
     table.add_column("name", no_wrap=True)
     for head in ("state", "SHA-256", "what"):
         table.add_column(head, overflow="fold")

@@ -15,6 +15,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 from benchmarks.spec import BadInput
 
@@ -74,7 +75,7 @@ def _lives(pid: int) -> bool:
 
 def failure(error: BaseException, *paths: Path) -> OSError | None:
     """The error behind `error` that says that writing failed, or that one of `paths` cannot be opened; None without."""
-    named, seen = {str(path) for path in paths}, error
+    named, seen = {str(path) for path in paths}, cast("BaseException | None", error)
     while seen is not None:
         if isinstance(seen, OSError) and (seen.errno in FAILED or str(seen.filename) in named):
             return seen
@@ -97,12 +98,10 @@ def demand_room(path: Path, needed: int) -> None:
 
 def size(count: float) -> str:
     """`1.5 GB`"""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            break
-        count /= 1000
-    else:
-        unit = "TB"
+    units = iter(("bytes", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while count >= 1000 and unit != "TB":
+        count, unit = count / 1000, next(units)
     return f"{count:.3g} {unit}"
 
 

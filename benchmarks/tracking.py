@@ -66,7 +66,9 @@ def close_stale(results: Path, live_keys: set[str]) -> str | None:
         with there.lock:
             client = there.client
         mark = '"' if "'" in str(there.results) else "'"  # MLflow knows no escaped quotes
-        ours = f"attributes.status = 'RUNNING' and tags.`snn.results` = {mark}{there.results}{mark}"  # a server is shared
+        ours = (
+            f"attributes.status = 'RUNNING' and tags.`snn.results` = {mark}{there.results}{mark}"  # a server is shared
+        )
         experiments = [e.experiment_id for e in client.search_experiments()]
         for run in client.search_runs(experiments, ours) if experiments else ():
             if run.data.tags["snn.run_key"] not in live_keys:
@@ -180,8 +182,8 @@ class _Mirror:
         if known and known.lifecycle_stage == "deleted":
             number = known.experiment_id
             raise RuntimeError(
-                f"the experiment {name} is deleted there: `mlflow experiments restore --experiment-id {number}` brings it "
-                f"back, `mlflow gc --experiment-ids {number}` ends it for good and a new one is made"
+                f"the experiment {name} is deleted there: `mlflow experiments restore --experiment-id {number}` brings "
+                f"it back, `mlflow gc --experiment-ids {number}` ends it for good and a new one is made"
             )
         experiment = known.experiment_id if known else self.client.create_experiment(name, artifacts)
 

@@ -270,7 +270,7 @@ def test_recordings_are_fetched_unpacked_and_their_frames_verified(server, tmp_p
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[1:2])
     assert "packed: T2 (recordings were written to since)" in said(inventory.show)[1]
     code, text = said(lambda console: inventory.verify(console, "nmnist"))
-    assert (code, "was packed from recordings that have changed since; delete the folder" in text) == (1, True)
+    assert (code, "was packed from recordings that have changed since; delete it, and it" in text) == (1, True)
     load("nmnist", RECIPE, frames=2)
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:2])
     assert "packed: T2 (of other recordings)" in said(inventory.show)[1]

@@ -82,7 +82,12 @@ def test_damage_is_one_line_from_a_worker_too(folder: Path, monkeypatch: pytest.
 def test_files_that_begin_with_a_dot_are_no_images(folder: Path) -> None:
     before = load("imagenet", RECIPE)
     for split in ("train", "val"):
-        for name in (f"{TEN[2]}/._0.JPEG", f"{TEN[2]}/.ipynb_checkpoints/0.JPEG", ".ipynb_checkpoints/0.JPEG", "._x.JPEG"):
+        for name in (
+            f"{TEN[2]}/._0.JPEG",
+            f"{TEN[2]}/.ipynb_checkpoints/0.JPEG",
+            ".ipynb_checkpoints/0.JPEG",
+            "._x.JPEG",
+        ):
             (folder / split / name).parent.mkdir(exist_ok=True)
             (folder / split / name).write_bytes(b"\0\5\26\7")
     assert load("imagenet", RECIPE).sha256 == before.sha256

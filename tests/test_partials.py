@@ -61,11 +61,16 @@ def test_how_much_room_is_left_and_needed_is_said() -> None:
     )
 
 
+def break_off(path: Path, error: BaseException) -> None:
+    with replacing(path) as file:
+        file.write("half")
+        raise error
+
+
 def test_another_error_passes_and_leaves_nothing(tmp_path: Path) -> None:
     for error in (ZeroDivisionError("why"), KeyboardInterrupt(), FileNotFoundError(2, "gone", "elsewhere")):
-        with pytest.raises(type(error)) as caught, replacing(tmp_path / "a") as file:
-            file.write("half")
-            raise error
+        with pytest.raises(type(error)) as caught:
+            break_off(tmp_path / "a", error)
         assert caught.value is error
     assert names(tmp_path) == []
 

@@ -66,7 +66,7 @@ def test_a_repository_that_git_distrusts_is_said_in_gits_words(tmp_path: Path, m
     assert "\n" not in provenance.trouble()
     ((mark, _, text),) = doctor._code()
     assert (mark, "dubious ownership" in text) == ("note", True)
-    with pytest.raises(BadInput, match="no rows to compare with .*dubious ownership"):
+    with pytest.raises(BadInput, match=r"no rows to compare with .*dubious ownership"):
         rows.of_commit("HEAD")
 
 
@@ -120,4 +120,6 @@ def test_what_is_not_exported_says_whether_its_code_was_changed_or_is_not_known(
     said = console.export_text()
     assert "no commit of this code is known, so rows beyond smoke scale will not be exported: fatal: not a git" in said
     assert "2 not exported: their code was not committed when they ran" in said
-    assert "1 not exported: no commit of their code was known when they ran (DSR_COMMIT may name it); now: fatal" in said
+    assert (
+        "1 not exported: no commit of their code was known when they ran (DSR_COMMIT may name it); now: fatal" in said
+    )

@@ -48,8 +48,8 @@ def _weights(known: Known) -> str:
 def result_of(row: Row) -> Result:
     """A typed row as the result that it was written from."""
     of = {name: _typed(name, row.get(name)) for name in HINTS if name != "provenance"}
-    where = {one.name: of[one.name] for one in fields(Provenance)}
-    stated = {name: "" if value is None and HINTS[name] is str else value for name, value in where.items()}
+    stated: dict[str, Any] = {one.name: of[one.name] for one in fields(Provenance)}
+    stated = {name: "" if value is None and HINTS[name] is str else value for name, value in stated.items()}
     known = {one.name: of[one.name] for one in fields(Result) if one.name != "provenance"}
     return Result(**known, provenance=Provenance(**stated))
 

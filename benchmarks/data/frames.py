@@ -120,7 +120,7 @@ def verify(place: Path, contents: str) -> None:
         if digest(split.images.numpy(), split.labels.numpy()) != wanted[name]:
             raise _damaged(place, name)
     if _manifest(place).get("contents") != contents:
-        raise BadInput(f"{place} was packed from recordings that have changed since; delete the folder, it is made again")
+        raise BadInput(f"{place} was packed from recordings that have changed since; delete it, and it is made again")
 
 
 def _is_of(place: Path, recordings: Recordings) -> bool:

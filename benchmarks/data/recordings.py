@@ -85,10 +85,10 @@ def _check_numbers(numbers: list[int], folder: Path) -> None:
     """Raise BadInput for a class of CIFAR10-DVS with a number that there is none of, or twice, or an empty split."""
     first, last = numbers[0], numbers[-1]
     if last >= PER_CLASS or len(set(numbers)) < len(numbers):
-        raise BadInput(f"{folder}: recordings are numbered 0 to {PER_CLASS - 1}, once each; these go from {first} to {last}")
+        raise BadInput(f"{folder}: recordings are numbered 0 to {PER_CLASS - 1}, once each; these go {first} to {last}")
     for split, low, high in (("train", 0, TRAIN_PER_CLASS - 1), ("test", TRAIN_PER_CLASS, PER_CLASS - 1)):
         if not any(low <= number <= high for number in numbers):
-            raise BadInput(f"{folder} holds {len(numbers)} recordings and none to {split} on: those are {low} to {high}")
+            raise BadInput(f"{folder}: none of {len(numbers)} recordings is to {split} on; those are {low} to {high}")
 
 
 def _of_files(

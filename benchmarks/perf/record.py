@@ -65,7 +65,9 @@ def perf(
         write(baseline, record)
     show(console, record, before)
     if before is None:
-        console.print(f" no baseline for this machine and setting yet: saved as {escape(str(baseline))}", highlight=False)
+        console.print(
+            f" no baseline for this machine and setting yet: saved as {escape(str(baseline))}", highlight=False
+        )
     elif save:
         console.print(f" baseline replaced: {escape(str(baseline))}", highlight=False)
     return 0

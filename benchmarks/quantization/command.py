@@ -42,7 +42,9 @@ def quantization(console: Console, finished: Path | None) -> int:
     if run.scale == "smoke":
         results, page = results / "smoke", page.with_name("quantization-smoke")
     elif result.provenance.dirty or result.provenance.commit == "unknown":
-        console.print(f" [yellow]rows[/]   not exported: the code of {escape(str(run))} was not committed", highlight=False)
+        console.print(
+            f" [yellow]rows[/]   not exported: the code of {escape(str(run))} was not committed", highlight=False
+        )
         return 1
     path = results / store.QUANTIZATION_LAYERS
     _merge(rows, path)

@@ -211,7 +211,9 @@ def test_a_row_without_a_result_or_of_another_recipe_has_no_card(tmp_path, monke
     write_csv([failed, other], tmp_path / "cifar10.csv")
     with pytest.raises(BadInput, match=rf"{key(run)}, a row of .*cifar10\.csv: the run has not ended well \(failed\)"):
         command.card(QUIET, key(run), None)
-    with pytest.raises(BadInput, match=r"abcdef, a row of .*: its recipe has changed since.* at commit \w+ it is known"):
+    with pytest.raises(
+        BadInput, match=r"abcdef, a row of .*: its recipe has changed since.* at commit \w+ it is known"
+    ):
         command.card(QUIET, "abcdef", None)
     assert not (tmp_path / "cards").exists()
 
