@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from benchmarks import commands
+from benchmarks import commands, partials
 from benchmarks.queries import command as queries
 from benchmarks.request import only_assists
 from benchmarks.spec import BadInput
@@ -144,10 +144,13 @@ def neurobench(run: Annotated[Path, typer.Argument(help="Directory of a finished
 
 @app.command()
 def card(
-    run: Annotated[str, typer.Argument(help="A finished run: its directory, or its key.")],
+    run: Annotated[str, typer.Argument(help="A finished run: its directory, its key, or how the key begins.")],
     to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/cards/<run>.")] = None,
 ) -> None:
-    """Export a run: weights (safetensors), a model card, and the network as a NIR graph where NIR can say it."""
+    """Export a run: weights (safetensors), a model card, and the network as a NIR graph where NIR can say it.
+
+    Of a committed row, which has no weights here, the model card alone.
+    """
     from benchmarks.card import command
 
     raise typer.Exit(command.card(console, run, to))
@@ -206,6 +209,10 @@ def main() -> NoReturn:
         code, said = 2, str(error)
     except UsageError as error:
         code, said = 2, " ".join(error.format_message().split())  # empty where help was asked for by saying nothing
+    except OSError as error:
+        if not (failed := partials.failure(error)):
+            raise
+        code, said = 2, str(partials.refusal(failed.filename or "the output", failed))
     if said:
         print(f"dsr-bench: {said}", file=sys.stderr)
     sys.exit(code)

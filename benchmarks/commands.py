@@ -114,13 +114,22 @@ def _export(console: Console, name: str, runs: list[Run], scale: Scale, results:
     done = exporting.export(name, runs, scale, results, replace)
     if done.stale:
         console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
-    if done.dirty:
+    if changed := done.dirty - done.unknown:
         console.print(
-            f" [yellow]rows[/]   {done.dirty} not exported: their code was not committed when they ran", highlight=False
+            f" [yellow]rows[/]   {changed} not exported: their code was not committed when they ran", highlight=False
         )
+    if done.unknown:
+        said = f"{done.unknown} not exported: no commit of their code was known when they ran"
+        console.print(f" [yellow]rows[/]   {escape(said + _git_says())}", highlight=False, soft_wrap=True)
     for line in (*done.changes, *done.refused):
         console.print(f" [yellow]rows[/]   {escape(line)}", highlight=False, soft_wrap=True)
     return done.dirty + len(done.refused)
+
+
+def _git_says() -> str:
+    from benchmarks.provenance import trouble
+
+    return f" (DSR_COMMIT may name it); now: {trouble()}" if trouble() else ""
 
 
 def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
@@ -134,7 +143,7 @@ def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
     found = reports.read([path])
     page, *_ = reports.write(found, target)
     reports.show(found, console)
-    console.print(f" rows   {path}\n page   {page}", highlight=False)
+    console.print(escape(f" rows   {path}\n page   {page}"), highlight=False, soft_wrap=True)
     attach(console, target, name, scale == "smoke", results)
 
 
@@ -146,7 +155,8 @@ def export(console: Console, name: str, scale: str | None, replace: bool) -> int
     for found in [chosen_scale(scale, grid, console)] if scale else grid.networks:
         left_out += _export(console, name, grid.runs(found), found, results, replace)  # type: ignore[arg-type]
         path = exporting.path_of(name, found, results)  # type: ignore[arg-type]
-        console.print(f" rows   {path if path.exists() else f'none at scale {found}'}", highlight=False)
+        written = path if path.exists() else f"none at scale {found}"
+        console.print(escape(f" rows   {written}"), highlight=False, soft_wrap=True)
     return 1 if left_out else 0
 
 
@@ -162,14 +172,14 @@ def report(
     import reports
 
     results = store.results_root()
-    runs, studies = _kinds_of(files or sorted(results.glob("*.csv")))
-    measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))
+    runs, studies = _kinds_of(files or store.seen(results, "*.csv"))
+    measured, checks = ([] if files else store.seen(results, kept) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
     page, *_ = reports.write(found, to or results / "reports" / "all")
     reports.show(found, console, tables)
     if found.contents.shortest and not tables:
         console.print(" tables the page has all of them, as tables.md has; --tables prints them here", highlight=False)
-    console.print(f" page   {page}", highlight=False)
+    console.print(escape(f" page   {page}"), highlight=False, soft_wrap=True)
     return 0
 
 
@@ -185,14 +195,14 @@ def findings(console: Console, files: list[Path] | None, page: Path | None, bloc
     from reports import findings as found
 
     results = store.results_root()
-    runs, studies = _kinds_of(files or sorted(results.glob("*.csv")))
-    facts = found.gather(runs, [] if files else sorted(results.glob(PERF)), studies)
+    runs, studies = _kinds_of(files or store.seen(results, "*.csv"))
+    facts = found.gather(runs, [] if files else store.seen(results, PERF), studies)
     if page:
         found.write_page(facts, page)
     if block:
         found.put_block(facts, block)
     for written in filter(None, (page, block)):
-        console.print(f" page   {written}", highlight=False)
+        console.print(escape(f" page   {written}"), highlight=False, soft_wrap=True)
     return 0
 
 
@@ -219,12 +229,12 @@ def sync(console: Console) -> int:
     from benchmarks.tracking import attach, mirror
 
     results = store.results_root()
-    places = sorted(path.parent for path in results.glob(f"runs/*/*/{store.RUN}"))
+    places = [path.parent for path in store.seen(results, f"runs/*/*/{store.RUN}")]
     trouble = mirror(places, results, Energies())
-    for folder in sorted(path.parent for path in results.glob("reports/*/index.html")):
+    for folder in (path.parent for path in store.seen(results, "reports/*/index.html")):
         smoke = folder.name.endswith(SMOKE)
         trouble = trouble or attach(folder, folder.name.removesuffix(SMOKE), smoke, results)
-    console.print(f" mlflow {trouble or 'up to date'}", highlight=False)
+    console.print(escape(f" mlflow {trouble or 'up to date'}"), highlight=False, soft_wrap=True)
     return 1 if trouble else 0
 
 

@@ -8,12 +8,11 @@ training loss, core-seconds so far.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from benchmarks import store
-from benchmarks.record import read_csv
+from benchmarks.record import read_csv, replacing
 
 COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss", "train_cpu_seconds")
 DECIMALS = {"train_seconds": 2, "train_cpu_seconds": 2, "train_joules": 1, "test_top1": 3, "train_loss": 4}
@@ -63,9 +62,7 @@ def _short(column: str, value: str) -> str:
 
 
 def _write(lines: list[dict[str, str]], path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    os.replace(partial, path)

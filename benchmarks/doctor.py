@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
+from benchmarks import addresses
 from benchmarks.spec import BadInput
 
 NEEDED = ("torch", "torchvision", "pandas", "scikit-learn")
@@ -36,7 +38,7 @@ def report(console: Console) -> int:
         for finding in examine()
     ]
     for mark, subject, text in findings:
-        console.print(f" [{STYLE[mark]}]{mark:<4}[/] {subject:<12} {text}", highlight=False, soft_wrap=True)
+        console.print(f" [{STYLE[mark]}]{mark:<4}[/] {subject:<12} {escape(text)}", highlight=False, soft_wrap=True)
     return int(any(mark == "bad" for mark, _, _ in findings))
 
 
@@ -101,11 +103,14 @@ def _methods() -> Iterator[Finding]:
 
 
 def _code() -> Iterator[Finding]:
-    from benchmarks.provenance import code
+    from benchmarks.provenance import code, trouble
 
     head, dirty = code()
-    if dirty is None:
-        yield "note", "code", "no git checkout: rows beyond smoke scale cannot be exported (set DSR_COMMIT)"
+    if dirty is None and head == "unknown":
+        what = "rows beyond smoke scale cannot be exported, unless DSR_COMMIT names the commit"
+        yield "note", "code", f"no commit is known: {what}; {trouble()}"
+    elif dirty is None:
+        yield "ok", "code", f"{head[:10]}, says DSR_COMMIT; {trouble()}"
     else:
         yield ("note", "code", f"{head[:10]} with uncommitted changes") if dirty else ("ok", "code", head[:10])
 
@@ -117,7 +122,7 @@ def _places() -> Iterator[Finding]:
     named = "DSR_DATA" if os.environ.get("DSR_DATA") else "DSR_DATA is not set"
     yield _try("data", lambda: f"{packed.root()} ({named}): {_sets(packed.root())}")
     yield _try("results", lambda: f"{results_root()}, {shutil.disk_usage(results_root()).free / 1e9:.0f} GB free")
-    yield "ok", "mlflow", os.environ.get("MLFLOW_TRACKING_URI") or "sqlite in the results folder"
+    yield "ok", "mlflow", addresses.masked(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite in the results folder")
 
 
 def _sets(root: Path) -> str:

@@ -22,6 +22,7 @@ class Exported:
 
     `refused`: a line for every result that is not exported for another reason, a committed row that contradicts it
     above all. `changes`: a line for every committed row that was replaced, or taken out because it descends from one.
+    `unknown`: how many of those `dirty` are left out because no commit of their code is known.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class Exported:
     stale: int
     refused: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    unknown: int = 0
 
 
 def path_of(sweep: str, scale: Scale, results: Path) -> Path:
@@ -60,7 +62,7 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path, replace
         exhibits.update(fresh.places, store.committed(results), results)
     changes = (*fresh.replaced.values(), *(f"{named(found)} ({k}) taken out" for k, found in fresh.out.items()))
     gone = len(old.keys() - kept.keys() - fresh.out.keys())
-    return Exported(path, len(kept), fresh.dirty, gone, tuple(fresh.refused.values()), changes)
+    return Exported(path, len(kept), fresh.dirty, gone, tuple(fresh.refused.values()), changes, fresh.unknown)
 
 
 def _merged(old: Mapping[str, Row], names: Iterable[str], fresh: Fresh, elsewhere: Mapping[str, Row]) -> dict[str, Row]:

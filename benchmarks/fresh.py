@@ -26,7 +26,8 @@ Lines = dict[str, list[Any]]
 class Fresh:
     """By key, parents first: rows, and of finished runs the directories, layers and curves.
 
-    `dirty`: how many were left out because their code was not committed. `refused`: why a row may not be written.
+    `dirty`: how many were left out because their code was not committed, `unknown` of
+    them because no commit is known. `refused`: why a row may not be written.
     `replaced`: whose place a row takes. `out`: committed rows that have to leave.
     """
 
@@ -35,6 +36,7 @@ class Fresh:
     layers: Lines = field(default_factory=dict)
     curves: Lines = field(default_factory=dict)
     dirty: int = 0
+    unknown: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
     out: dict[str, Row] = field(default_factory=dict)
@@ -51,6 +53,7 @@ def collect(runs: Iterable[Run], scale: Scale, results: Path) -> Fresh:
         result = store.result(results, run)
         if result and scale != "smoke" and _is_dirty(run, results):
             fresh.dirty += 1
+            fresh.unknown += result.provenance.commit == "unknown"
         elif result:
             fresh.rows[result.key] = row(result)
             if result.status == "done":

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmarks.data import DATASETS, EventData, ImageFiles, Streamed, frames, load, packed
 from benchmarks.data.download import OFFICIAL, by_hand, fetch
+from benchmarks.data.recordings import Recordings
 from benchmarks.data.whole import counted, part_of
 from benchmarks.display import packing
 from benchmarks.spec import BadInput, Recipe, require
@@ -23,7 +24,9 @@ EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
 def show(console: Console) -> None:
     """One line per data set: is it there, is it whole, its digest, and what it is."""
     root = packed.root()
-    table = Table(title=f"Data root: {root}", title_justify="left", box=None, header_style="dim", pad_edge=False)
+    table = Table(
+        title=escape(f"Data root: {root}"), title_justify="left", box=None, header_style="dim", pad_edge=False
+    )
     table.add_column("name", no_wrap=True)
     for head in ("state", "SHA-256", "what"):
         table.add_column(head, overflow="fold")
@@ -44,14 +47,14 @@ def get(console: Console, name: str) -> int:
         again = f"; or remove {root / name} and call this again" if name in OFFICIAL else ""
         raise BadInput(f"{error}; {by_hand(name)}{again}") from None
     where = f"is there: {root / name}" if (root / name).is_dir() else f"needs no download: {DATASETS[name].title}"
-    console.print(f" {name} {where}; `dsr-bench data verify {name}` checks it", highlight=False, soft_wrap=True)
+    console.print(escape(f" {name} {where}; `dsr-bench data verify {name}` checks it"), highlight=False, soft_wrap=True)
     return 0
 
 
 def _fetched(console: Console, name: str, root: Path) -> int:
     if name not in OFFICIAL:
         raise BadInput(f"{name} cannot be downloaded: its licence wants you to. {by_hand(name)}")
-    console.print(f" fetching {name} into {root / name}; or {by_hand(name)}", highlight=False)
+    console.print(escape(f" fetching {name} into {root / name}; or {by_hand(name)}"), highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(name, total=None)
@@ -102,7 +105,7 @@ def _found(name: str, root: Path) -> tuple[str, str]:
     if isinstance(source, EventData):
         recordings = source.find(root)
         counts, what, digest = (len(recordings.train), len(recordings.test)), "recordings", ""
-        packs = ", ".join(frames.of_steps(place) for place in frames.places(root / name))
+        packs = ", ".join(_pack(place, recordings) for place in frames.places(root / name))
     else:
         data = load(name, EVERYTHING)
         counts, what, digest, packs = (len(data.train.labels), len(data.test.labels)), "images", data.sha256[:12], ""
@@ -128,10 +131,26 @@ def _checked(console: Console, name: str, root: Path) -> str:
         for at, (_, recording) in enumerate(everything, 1):
             found.read(recording)
             on_recording(at, len(everything))
-    places = frames.places(root / name)
-    for place in places:
-        frames.verify(place)
-    return f"{found.title}; {len(everything):,} files read, {len(places)} packed folders"
+    used, unused = _used(frames.places(root / name), found)
+    contents = found.contents() if used else ""
+    for place in used:
+        frames.verify(place, contents)
+    others = f"; of other recordings, and read by nothing: {', '.join(map(str, unused))}" if unused else ""
+    return f"{found.title}; {len(everything):,} files read, {len(used)} packed folders{others}"
+
+
+def _pack(place: Path, recordings: Recordings) -> str:
+    """`T20`, and whether these frames will be used; recordings are not read for it."""
+    steps = int(frames.of_steps(place)[1:])
+    if not frames.is_used(place, recordings):
+        return f"T{steps} (of other recordings)"
+    return f"T{steps}" if frames.is_packed(recordings, steps) else f"T{steps} (recordings were written to since)"
+
+
+def _used(places: list[Path], recordings: Recordings) -> tuple[list[Path], list[Path]]:
+    """The packed folders of these recordings, and those of others."""
+    used = [place for place in places if frames.is_used(place, recordings)]
+    return used, [place for place in places if place not in used]
 
 
 def _decode(console: Console, name: str, split: Streamed) -> None:

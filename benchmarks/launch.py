@@ -11,11 +11,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmarks import exhaustion, store
+from benchmarks import exhaustion, partials, store
 from benchmarks.identity import key, parent
 from benchmarks.locking import alone, is_taken
 from benchmarks.provenance import Code, code, provenance
@@ -167,19 +168,36 @@ def _work(run: Run, place: Path, results: Path, sweep: str | None, running: Code
     except BrokenPipeError:
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
     except BadInput as error:
-        _failure(run, results, running, "failed", str(error))
+        _fail(run, results, running, "failed", str(error))
     except Exception as error:
-        traceback.print_exc()
+        with suppress(OSError):  # the log may be on a full disk
+            traceback.print_exc()
         ran_out = exhaustion.means(error)
         error.__traceback__ = None  # its frames hold what there is no room for
         said = f"{type(error).__name__}: {_first_line(error)}"
-        _failure(run, results, running, "out-of-memory" if ran_out else "failed", said)
+        if failed := partials.failure(error):
+            said = str(partials.refusal(failed.filename or place, failed))
+        _fail(run, results, running, "out-of-memory" if ran_out else "failed", said)
 
 
 def _redirect(log: Path) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    """Into this file goes what the process prints; nowhere, where it cannot be written: the launcher says so."""
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError:
+        descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+
+
+def _fail(run: Run, results: Path, running: Code, status: Status, reason: str) -> None:
+    """Record a failure. Where that cannot be written either, the launcher will find so, and says it."""
+    try:
+        _failure(run, results, running, status, reason)
+    except BadInput as error:
+        with suppress(OSError):
+            print(f"{reason}; {error}", flush=True)
+        os._exit(1)
 
 
 def _orphaned(run: Run, results: Path) -> Run | None:

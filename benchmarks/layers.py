@@ -7,13 +7,12 @@ stay as they are.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from benchmarks import store
-from benchmarks.record import read_csv
+from benchmarks.record import read_csv, replacing
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,7 @@ def write(
     rows = [row for key in keys for row in measured.get(key) or kept.get(key, [])]
     if not rows and not old:
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", newline="") as file:
+    with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(astuple(row) for row in rows)
-    os.replace(partial, path)

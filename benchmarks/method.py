@@ -63,8 +63,8 @@ class Method:
 
     The last two are for methods from outside; those of this repository are in `benchmarks.recipes`. `recipe` makes of
     a run and DSR's recipe on CIFAR the one that the method would be published with, whatever the run's scale: the suite
-    cuts it down. Its `parent` is a method to start from, its `epochs` are 0 for a conversion. `timeless`: the method
-    has no time axis, and exists at T = 1 only.
+    cuts it down, but for a batch size other than DSR's. Its `parent` is a method to start from, its `epochs` are 0 for
+    a conversion. `timeless`: the method has no time axis, and exists at T = 1 only.
     """
 
     title: str

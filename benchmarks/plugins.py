@@ -70,7 +70,7 @@ def _files() -> list[Path]:
     path = Path(named).resolve()
     if path.is_file():
         return [path]
-    files = sorted(p for p in path.glob("*.py") if not p.name.startswith("_"))
+    files = sorted(p for p in path.glob("*.py") if not p.name.startswith(("_", ".")))
     if not files:
         raise BadInput(f"{VARIABLE} must name a Python file or a folder of some, not {named}")
     return files
@@ -101,10 +101,14 @@ def _sources(point: EntryPoint) -> list[Path]:
     spec = importlib.util.find_spec(point.module.partition(".")[0])
     if spec is None:
         return []
-    inside = [
-        p for folder in spec.submodule_search_locations or () for p in Path(folder).rglob("*") if p.suffix in CODE
-    ]
+    inside = [p for folder in spec.submodule_search_locations or () for p in _code(Path(folder))]
     return inside or ([Path(spec.origin)] if spec.origin else [])
+
+
+def _code(folder: Path) -> Iterable[Path]:
+    """A folder's source files; what an editor keeps in `.ipynb_checkpoints` is none."""
+    inside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix in CODE)
+    return [folder / path for path in inside if not any(part.startswith(".") for part in path.parts)]
 
 
 def _hash(files: Iterable[Path]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 
 from benchmarks.spec import OF_WHOLE_SETS, BadInput, Run
 
@@ -74,7 +75,7 @@ def _fetch(console: Console, datasets: Iterable[str], only_plan: bool) -> None:
 def estimate(console: Console, missing: list[Run]) -> None:
     from benchmarks.display import duration
     from benchmarks.estimate import seconds
-    from benchmarks.provenance import code
+    from benchmarks.provenance import code, trouble
 
     times = seconds(missing)
     known = [time for time in times.values() if time is not None]
@@ -82,5 +83,8 @@ def estimate(console: Console, missing: list[Run]) -> None:
     console.print(
         f" time   about {duration(sum(known))} on this machine (from timing small steps{lost})", highlight=False
     )
-    if code().dirty is not False:
+    if code().dirty:
         console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")
+    elif code().commit == "unknown":
+        said = f"no commit of this code is known, so rows beyond smoke scale will not be exported: {trouble()}"
+        console.print(f" [yellow]note[/]   {escape(said)}", highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from benchmarks.data import Dataset
 from benchmarks.record import Provenance
 
 ROOT = Path(__file__).resolve().parent.parent
+GIT_SECONDS = 60
 
 
 class Code(NamedTuple):
@@ -25,23 +26,48 @@ class Code(NamedTuple):
     dirty: bool | None
 
 
-@cache
+class GitError(Exception):
+    """What git says, in one line, where it does not do what it is asked."""
+
+
 def code() -> Code:
-    """The running code's commit, as it was when first asked. Without git: `DSR_COMMIT`, or "unknown"."""
+    """The running code's commit, as it was when first asked. Where git does not tell: `DSR_COMMIT`, or "unknown"."""
+    return _asked()[0]
+
+
+def trouble() -> str:
+    """Why git does not tell the commit, in one line of its own words; empty where it does."""
+    return _asked()[1]
+
+
+@cache
+def _asked() -> tuple[Code, str]:
     try:
-        if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:  # installed inside somebody else's checkout
-            return Code(os.environ.get("DSR_COMMIT", "unknown"), None)
-        head = _git("rev-parse", "HEAD")
+        place = Path(git("rev-parse", "--show-toplevel").strip()).resolve()
+        if place != ROOT:  # installed inside somebody else's checkout
+            raise GitError(f"{ROOT} is no git checkout; it lies inside another one, {place}")
+        head = git("rev-parse", "--verify", "HEAD").strip()
         # what a sweep writes is no code: its rows must not make the next sweep's unfit for export
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
-        return Code(head, bool(changed))
-    except (OSError, subprocess.CalledProcessError):
-        return Code(os.environ.get("DSR_COMMIT", "unknown"), None)
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+        return Code(head, bool(changed.strip())), ""
+    except GitError as error:
+        return Code(os.environ.get("DSR_COMMIT", "unknown"), None), str(error)
 
 
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def git(*arguments: str) -> str:
+    """What git prints in this checkout. Raises GitError, in git's words, which are English whatever the language."""
+    command, english = ["git", "-C", str(ROOT), *arguments], os.environ | {"LC_ALL": "C", "LANGUAGE": "C"}
+    try:
+        done = subprocess.run(
+            command, env=english, capture_output=True, encoding="utf-8", errors="replace", timeout=GIT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git {arguments[0]} in {ROOT} takes longer than {GIT_SECONDS} s") from None
+    except OSError as error:
+        raise GitError(f"git cannot be called ({error.strerror})") from None
+    if done.returncode:
+        raise GitError(" ".join(done.stderr.split()) or f"git {arguments[0]} ends with {done.returncode}")
+    return done.stdout
 
 
 def provenance(data: Dataset | None = None, running: Code | None = None, processes: int = 1) -> Provenance:

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from benchmarks import plugins, recipes_imagenet
 from benchmarks.plugins import PlugIn
-from benchmarks.recipes_cut import on_data, scaled
-from benchmarks.spec import Augmentation, BadInput, Parameter, Recipe, Run, one_line, variant
+from benchmarks.recipes_cut import DIGITS, on_data, scaled
+from benchmarks.spec import Augmentation, BadInput, Parameter, Recipe, Run, Start, one_line, variant
 
 PARENT: Mapping[str, str] = {
     "threshold-balancing": "ann",
@@ -92,7 +92,8 @@ def resolve(run: Run) -> Recipe:
         recipe = replace(recipe, norm=norm, start=start, sources=sources)  # type: ignore[arg-type]
         return replace(recipe, neuron={**recipe.neuron, **changes})
     if outside := _from_outside(base):
-        return scaled(_its_own(run, outside), run)
+        stated = _its_own(run, outside)
+        return _with_its_batch(scaled(stated, run), stated, run)
     return scaled(on_data(replace(_published(run), parent=PARENT.get(base)), run), run)
 
 
@@ -115,6 +116,16 @@ def _its_own(run: Run, outside: PlugIn) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise BadInput(f"{outside}: its recipe for {run} is no benchmarks.spec.Recipe")
     return replace(recipe, code=outside.code)
+
+
+def _with_its_batch(recipe: Recipe, stated: Recipe, run: Run) -> Recipe:
+    """A batch that a method from outside states, other than DSR's, holds at every scale, as far as images go."""
+    if stated.batch_size == CIFAR.batch_size:
+        return recipe
+    images = recipe.train_images or (DIGITS if run.dataset == "digits" else stated.batch_size)
+    size = min(stated.batch_size, images)
+    cut = "" if size == stated.batch_size else f"; batch of {stated.batch_size} cut down to all {size} training images"
+    return replace(recipe, batch_size=size, sources=recipe.sources + cut)
 
 
 def _published(run: Run) -> Recipe:

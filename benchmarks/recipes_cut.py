@@ -13,6 +13,9 @@ from benchmarks.spec import Augmentation, Recipe, Run
 EVENT_DATA = ("nmnist", "cifar10dvs", "cifar10dvs-sim")
 """Data sets of recordings, of which a run sees frames."""
 
+DIGITS = 1_437
+"""Training images of the digits."""
+
 
 def on_data(recipe: Recipe, run: Run) -> Recipe:
     """A recipe made for CIFAR, fitted to the run's data set (but for ImageNet's, which has parts at every scale).

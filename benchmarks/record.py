@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from benchmarks import partials
+
 Status = Literal["done", "failed", "out-of-memory"]
 
 
@@ -142,10 +144,19 @@ def write_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file that takes the place of `path` once it is whole and on the disk: a power cut leaves the old or the new."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open(mode, newline="" if mode == "w" else None) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    """A file that takes the place of `path` once it is whole and on the disk: a power cut leaves the old or the new.
+
+    Raises BadInput where it cannot be written; then nothing of it is left.
+    """
+    partial = partials.beside(path)
+    try:
+        with partial.open(mode, newline="" if mode == "w" else None) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException as error:
+        partials.remove(partial)
+        if isinstance(error, Exception) and (failed := partials.failure(error, partial, path)):
+            raise partials.refusal(path, failed) from error
+        raise

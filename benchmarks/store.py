@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contents
+from benchmarks import contents, partials
 from benchmarks.identity import key, parent
 from benchmarks.recipes import resolve
 from benchmarks.record import Result, load, read_csv, replacing, write_whole
@@ -63,8 +63,14 @@ def directory(results: Path, run: Run) -> Path:
 
 
 def describe(path: Path, run: Run, sweep: str | None) -> None:
-    """Make the run directory and write what the run is. The sweep that first made it stays named."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Make the run directory and write what the run is. The sweep that first made it stays named.
+
+    Raises BadInput where it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise partials.refusal(path, error) from error
     if (path / RUN).exists():
         return
     origin = parent(run)
@@ -96,7 +102,13 @@ def described(place: Path) -> Description:
 
 def places(runs: Path) -> dict[str, Path]:
     """Run directories by the key in their names; `runs` holds a folder per data set and scale."""
-    return {path.parent.name.rpartition("-")[2]: path.parent for path in sorted(runs.glob(f"*/*/{RUN}"))}
+    return {path.parent.name.rpartition("-")[2]: path.parent for path in seen(runs, f"*/*/{RUN}")}
+
+
+def seen(folder: Path, pattern: str) -> list[Path]:
+    """What a pattern finds, sorted, without what begins with a dot or stands in such a folder (as `._cifar10.csv`)."""
+    found = (path.relative_to(folder) for path in folder.glob(pattern))
+    return [folder / path for path in sorted(found) if not any(part.startswith(".") for part in path.parts)]
 
 
 def result(results: Path, run: Run) -> Result | None:
@@ -132,7 +144,7 @@ def holds_rows(path: Path) -> bool:
 
 def tables(results: Path) -> dict[Path, list[dict[str, str]]]:
     """The CSV files directly under the results folder that hold rows of runs."""
-    found = {path: read_csv(path) for path in sorted(results.glob("*.csv"))}
+    found = {path: read_csv(path) for path in seen(results, "*.csv")}
     return {path: rows for path, rows in found.items() if rows and {"key", "status", "top1"} <= set(rows[0])}
 
 

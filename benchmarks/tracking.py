@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from benchmarks import record, store
+from benchmarks import addresses, partials, record, store
 from benchmarks.derived import Derived
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def mirror(directories: Iterable[Path], results: Path, derived: Derived | None =
             except (ValueError, KeyError, TypeError) as error:  # a damaged directory must not hold up the others
                 trouble = _one_line(f"{directory} cannot be read: {error!r}")
     except Exception as error:  # whatever it is, the mirror must not stop the work that it mirrors
-        trouble = _one_line(f"MLflow at {there.uri}: {error}")
+        trouble = there.said(error)
     return trouble
 
 
@@ -93,14 +93,17 @@ def close_stale(results: Path, live_keys: set[str]) -> str | None:
     try:
         with there.lock:
             client = there.client
-        ours = f"attributes.status = 'RUNNING' and tags.`snn.results` = '{there.results}'"  # a server may be shared
+        mark = '"' if "'" in str(there.results) else "'"  # MLflow knows no escaped quotes
+        ours = (
+            f"attributes.status = 'RUNNING' and tags.`snn.results` = {mark}{there.results}{mark}"  # a server is shared
+        )
         experiments = [e.experiment_id for e in client.search_experiments()]
         for run in client.search_runs(experiments, ours) if experiments else ():
             if run.data.tags["snn.run_key"] not in live_keys:
                 client.set_tag(run.info.run_id, "snn.status", "killed")
                 client.set_terminated(run.info.run_id, "KILLED")
     except Exception as error:
-        return _one_line(f"MLflow at {there.uri}: {error}")
+        return there.said(error)
     return None
 
 
@@ -110,8 +113,8 @@ class _Mirror:
     def __init__(self, results: Path, derived: Derived | None = None) -> None:
         os.environ.update(ENVIRONMENT | dict(os.environ))  # before the first import of mlflow
         self.results, self.derived = results.resolve(), derived
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.results / 'mlflow.db'}"
-        self.database = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or addresses.of_file(self.results / "mlflow.db")
+        self.database = addresses.file_of(self.uri)
         self.lock = FileLock(self.results / "mlflow.lock", timeout=30)
 
     @cached_property
@@ -119,16 +122,35 @@ class _Mirror:
         warnings.filterwarnings("ignore", module="mlflow")  # which uses what sqlalchemy has deprecated
         from mlflow import MlflowClient
 
+        if addresses.is_in_memory(self.uri):
+            raise RuntimeError("a database in memory ends with this process; name a file, as in sqlite:///mlflow.db")
         if self.database and not self.database.exists():
             for marker in self.results.rglob(MARKER):  # of a store that is gone
                 marker.unlink(missing_ok=True)
-            partial = self.database.with_name(f"{self.database.name}.partial")
-            partial.write_bytes(b"")  # empties what a kill has left, and fails at once where nothing can be written
-            MlflowClient(f"sqlite:///{partial}")  # made beside its place: a kill half-way would spoil it for good
-            partial.replace(self.database)
+            self.make(self.database)
         if self.database:  # raises within 5 s where mlflow would try for 100 s
             sqlite3.connect(self.database, timeout=5).execute("BEGIN IMMEDIATE").connection.close()
         return MlflowClient(self.uri)
+
+    def make(self, database: Path) -> None:
+        """A new store, made beside its place: a kill half-way would spoil it for good."""
+        from mlflow import MlflowClient
+
+        partial = database.with_name(f"{database.name}.partial")
+        try:
+            partial.write_bytes(b"")  # empties what a kill has left, and fails at once where nothing can be written
+            MlflowClient(addresses.of_file(partial))
+            partial.replace(database)
+        except BaseException:  # the disk may be full
+            for left in (partial, partial.with_name(f"{partial.name}-journal")):
+                partials.remove(left)
+            raise
+
+    def said(self, error: Exception) -> str:
+        """One line about trouble with MLflow: where, what, and how to mend it if that is known."""
+        where = addresses.masked(self.uri.replace(" ", "%20"))  # a blank would end it
+        what = str(error).replace(self.uri, where)
+        return _one_line(f"MLflow at {where}: {_of_schema(what) or what}")
 
     def is_settled(self, directory: Path) -> bool:
         try:
@@ -214,6 +236,12 @@ class _Mirror:
         name = f"dsr-bench/{about['run']['dataset']}"
         artifacts = (self.results / "mlartifacts").as_uri() if self.database else None  # a server has its own place
         known = self.client.get_experiment_by_name(name)
+        if known and known.lifecycle_stage == "deleted":
+            number = known.experiment_id
+            raise RuntimeError(
+                f"the experiment {name} is deleted there: `mlflow experiments restore --experiment-id {number}` brings "
+                f"it back, `mlflow gc --experiment-ids {number}` ends it for good and a new one is made"
+            )
         experiment = known.experiment_id if known else self.client.create_experiment(name, artifacts)
 
         def run(title: str, tags: dict[str, str], *known_by: str) -> Run:
@@ -262,5 +290,19 @@ def _modified(path: Path) -> int:
     return int(1000 * path.stat().st_mtime) if path.exists() else 0  # milliseconds, as MLflow counts
 
 
+def _of_schema(text: str) -> str:
+    """What to do about a database of another version of MLflow; empty where the text is of something else."""
+    found = re.search(r"out-of-date database schema \(found version (\w+)", text)
+    if not found:
+        return ""
+    import mlflow
+
+    here, known = f"MLflow {mlflow.__version__}", Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    if any(known.glob(f"{found[1]}_*.py")):
+        return f"the database is older than {here}: copy it, then `mlflow db upgrade` with this address mends it"
+    return f"the database is of a newer MLflow than {here}: install that one, or name another database"
+
+
 def _one_line(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", " ".join(text.split()))[:300]  # without the password of an address
+    """Without line breaks, SQL, and what is secret in an address."""
+    return addresses.masked(" ".join(text.partition("[SQL:")[0].split()))[:400]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.record import write_whole
+from benchmarks.record import replacing, write_whole
 from reports import (
     beside,
     claims,
@@ -95,7 +95,8 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
     for figure in figures:
         svg, pdf = (target / f"{figure.name}.{ending}" for ending in ("svg", "pdf"))
         if not (svg.exists() and pdf.exists() and svg.read_text() == figure.svg):
-            pdf.write_bytes(figure.pdf)
+            with replacing(pdf, "wb") as file:
+                file.write(figure.pdf)
             write_whole(svg, figure.svg)  # last: a drawing that is as it was has its PDF
         written += [svg, pdf]
     return written

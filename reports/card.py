@@ -20,6 +20,7 @@ from reports.rows import NUMERIC
 from reports.statistics import wilson
 from reports.table import DASH, warning_of
 
+BESIDE = "With dsr-bench and its extra `export` installed (at the commit above, if a later one refuses):\n\n"
 LOAD = """```python
 import torch
 from benchmarks.card import load
@@ -37,14 +38,15 @@ def render(
     shape: tuple[int, ...],
     nir: str,
     model: EnergyModel = FP32_45NM,
+    weights: str | None = None,
 ) -> str:
     """The whole card.
 
     `recipe`: its fields, by name; `title`: the method's; `inputs`: what the network is given, in words; `shape`: of
-    one input; `nir`: what is said of the NIR graph.
+    one input; `nir`: what is said of the NIR graph; `weights`: where they are, if not beside the card.
     """
     warning = warning_of(result.scale)
-    load = LOAD.format(shape=", ".join(map(str, shape)), inputs=inputs)
+    load = weights or BESIDE + LOAD.format(shape=", ".join(map(str, shape)), inputs=inputs)
     parts = [
         _head(result),
         f"# {result.method}, T = {result.timesteps}: {result.network} on {result.dataset}",
@@ -61,7 +63,6 @@ def render(
         "## Environment",
         _table(_environment(result)),
         "## Load",
-        "With dsr-bench and its extra `export` installed (at the commit above, if a later one refuses):",
         load,
         "## NIR",
         nir,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import shutil
 import tarfile
 import threading
 import zipfile
+from collections import namedtuple
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from limited import files_of_at_most
 from recorded import SOME, write_aedat4, write_bin
 from rich.console import Console
 
@@ -115,6 +118,19 @@ def test_offline_is_one_line(tmp_path):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_download_without_room_is_refused_before_it_begins(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(1000))
+    with pytest.raises(BadInput, match=r"No space left on device \(1 kB free there, 1\.28 MB needed\)"):
+        download(server.url("/file"), tmp_path / "file", MD5)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 0
+
+
+def test_a_disk_that_fills_up_in_a_download_is_one_line_and_is_given_back(server, tmp_path):
+    with files_of_at_most(10_000), pytest.raises(BadInput, match=r"/file cannot be written: File too large"):
+        download(server.url("/file"), tmp_path / "file", MD5)
+    assert not list(tmp_path.iterdir())
+
+
 def cifar_archive() -> bytes:
     """CIFAR-10's layout with 3 images in each of six files, the number of the file in every pixel."""
     written = io.BytesIO()
@@ -164,6 +180,19 @@ def test_a_failed_download_leaves_what_arrived_and_nothing_else(official, server
     server.cut = None
     assert len(load("cifar10", RECIPE).train.labels) == 15
     assert server.asked == [None, "bytes=100-"]
+
+
+def test_a_disk_that_fills_up_in_unpacking_leaves_the_archive_alone(official, server):
+    with (
+        files_of_at_most(len(server.files["/cifar"]) + 100),
+        pytest.raises(BadInput, match=r"cifar10 cannot be written: File too large\); set DSR_DATA"),
+    ):
+        load("cifar10", RECIPE)
+    assert [str(p.relative_to(official)) for p in official.rglob("*") if p.is_file()] == [
+        ".downloads/cifar10/cifar-10-python.tar.gz"
+    ]
+    assert len(load("cifar10", RECIPE).train.labels) == 15
+    assert server.asked == [None], "it is not fetched again"
 
 
 def said(does) -> tuple[int, str]:
@@ -238,6 +267,17 @@ def test_recordings_are_fetched_unpacked_and_their_frames_verified(server, tmp_p
     load("nmnist", RECIPE, frames=2)
     assert "10 + 10 recordings, a part of 60,000 + 10,000; packed: T2" in said(inventory.show)[1]
     assert said(lambda console: inventory.verify(console, "nmnist"))[0] == 0
+    write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[1:2])
+    assert "packed: T2 (recordings were written to since)" in said(inventory.show)[1]
+    code, text = said(lambda console: inventory.verify(console, "nmnist"))
+    assert (code, "was packed from recordings that have changed since; delete it, and it" in text) == (1, True)
+    load("nmnist", RECIPE, frames=2)
+    write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:2])
+    assert "packed: T2 (of other recordings)" in said(inventory.show)[1]
+    code, text = said(lambda console: inventory.verify(console, "nmnist"))
+    assert (code, "0 packed folders; of other recordings, and read by nothing: " in text) == (0, True)
+    write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:1])
+    load("nmnist", RECIPE, frames=2)
     (images,) = root.glob("nmnist/frames/*/test-images.npy")
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
     code, text = said(lambda console: inventory.verify(console, "nmnist"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -13,7 +14,7 @@ import torch
 from recorded import SOME, write_aedat4, write_bin
 from torch.nn import functional as F
 
-from benchmarks import store
+from benchmarks import partials, store
 from benchmarks.data import (
     camera,
     evaluation_batches,
@@ -30,6 +31,8 @@ from benchmarks.data.recordings import Events
 from benchmarks.execution import execute
 from benchmarks.networks import build
 from benchmarks.quantization.command import of_run
+from benchmarks.queries import why
+from benchmarks.record import read_csv
 from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.synops import counting
 
@@ -176,6 +179,94 @@ def test_a_changed_recording_is_packed_anew_and_a_half_written_cache_is_not_used
     assert after.test.images[0].sum() == 7
 
 
+def of_same_size(path: Path, row: int) -> None:
+    """Another recording in as many bytes."""
+    write_bin(path, [(k, 1, row, 1) for k in range(path.stat().st_size // 5)])
+
+
+def test_frames_of_a_damaged_recording_are_not_used_once_it_is_mended(nmnist):
+    whole = load("nmnist", RECIPE, frames=2)
+    shutil.rmtree(nmnist.parent / "frames")
+    one = nmnist / "Test" / "0" / "9.bin"
+    copied = shutil.copy2(one, nmnist.parents[1] / "copy.bin")
+    of_same_size(one, 7)
+    damaged = load("nmnist", RECIPE, frames=2)
+    assert damaged.sha256 != whole.sha256
+    (made,) = frames.places(nmnist.parent)
+    shutil.copy2(copied, one)  # size and time of writing are as they were
+    with pytest.raises(BadInput, match=r"T2-\w+ was packed from recordings that have changed since"):
+        frames.verify(made, recordings.nmnist(nmnist.parents[1]).contents())
+    assert to_pack("nmnist", 2) > 0
+    mended = load("nmnist", RECIPE, frames=2)
+    assert mended.sha256 == whole.sha256
+    assert [path.name for path in made.parent.iterdir()] == [made.name], "the old frames have made room"
+    assert damaged.test.images[0, :, 1, 7, 1].sum() == 20, "whoever has them mapped goes on"
+    frames.verify(made, recordings.nmnist(nmnist.parents[1]).contents())
+
+
+def test_a_change_that_keeps_size_and_time_of_writing_is_noticed(nmnist):
+    before = load("nmnist", RECIPE, frames=2)
+    one = nmnist / "Train" / "3" / "10.bin"
+    then = one.stat()
+    of_same_size(one, 7)
+    os.utime(one, ns=(then.st_atime_ns, then.st_mtime_ns))
+    assert load("nmnist", RECIPE, frames=2).sha256 != before.sha256
+
+
+def test_recordings_that_were_touched_or_copied_are_read_once_and_not_packed_again(nmnist, monkeypatch):
+    before = load("nmnist", RECIPE, frames=2)
+    copied = shutil.copytree(nmnist.parents[1], nmnist.parents[1] / "copied")
+    monkeypatch.setenv("DSR_DATA", str(copied))
+    monkeypatch.setattr(recordings, "_read_bin", None)  # no recording is counted again
+    assert load("nmnist", RECIPE, frames=2).sha256 == before.sha256
+    monkeypatch.setattr(recordings, "_contents", None)  # nor read a second time
+    assert load("nmnist", RECIPE, frames=2).sha256 == before.sha256
+
+
+def test_frames_of_an_older_version_are_made_again_and_come_out_the_same(nmnist):
+    before = load("nmnist", RECIPE, frames=2)
+    (made,) = frames.places(nmnist.parent)
+    manifest = json.loads((made / "manifest.json").read_text())
+    (made / "manifest.json").write_text(json.dumps({name: manifest[name] for name in ("source", "sha256")}))
+    assert load("nmnist", RECIPE, frames=2).sha256 == before.sha256
+    assert json.loads((made / "manifest.json").read_text()) == manifest
+
+
+def test_a_recording_that_changes_while_frames_are_made_is_noticed_the_next_time(nmnist):
+    one = nmnist / "Train" / "0" / "9.bin"
+
+    def change(done: int, of: int) -> None:
+        if done == of:
+            of_same_size(one, 7)
+
+    before = load("nmnist", RECIPE, frames=2, on_recording=change)
+    assert load("nmnist", RECIPE, frames=2).sha256 != before.sha256
+
+
+def test_what_a_dead_process_left_of_frames_is_removed(nmnist):
+    load("nmnist", RECIPE, frames=2)
+    (made,) = frames.places(nmnist.parent)
+    left = made.with_name(f".{made.name}.{partials.HOST}.999999999")
+    made.rename(left)
+    load("nmnist", RECIPE, frames=2)
+    assert [path.name for path in made.parent.iterdir()] == [made.name]
+
+
+def test_recordings_that_cannot_be_counted_are_named(nmnist):
+    empty = nmnist / "Train" / "4" / "10.bin"
+    empty.write_bytes(bytes([0, 240, 0, 0, 0]))  # a marker of the camera's clock, and no event
+    with pytest.raises(BadInput, match=r"Train/4/10\.bin holds no event"):
+        load("nmnist", RECIPE, frames=2)
+
+
+def test_files_that_begin_with_a_dot_are_no_recordings(nmnist):
+    whole = load("nmnist", RECIPE, frames=2)
+    for name in ("._9.bin", ".DS_Store", ".ipynb_checkpoints/9-checkpoint.bin"):
+        (nmnist / "Train" / "4" / name).parent.mkdir(exist_ok=True)
+        (nmnist / "Train" / "4" / name).write_bytes(b"1234567")
+    assert load("nmnist", RECIPE, frames=2).sha256 == whole.sha256
+
+
 def test_packing_that_fails_leaves_nothing(nmnist):
     (nmnist / "Train" / "4" / "10.bin").write_bytes(b"1234567")
     with pytest.raises(BadInput, match=r"10\.bin: 7 bytes, no whole number of 5-byte events"):
@@ -192,7 +283,9 @@ def test_a_disk_without_room_for_the_frames_is_said_before_they_are_written(nmni
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(BadInput, match=r"frames could not be written to .*No space left on device"):
+    with pytest.raises(
+        BadInput, match=r"/frames cannot be written: No space left on device \(.* free there, 185 kB needed\)"
+    ):
         load("nmnist", RECIPE, frames=2)
     assert not list((nmnist.parent / "frames").iterdir())
 
@@ -202,7 +295,7 @@ def test_a_damaged_manifest_of_frames_is_named(nmnist, text):
     load("nmnist", RECIPE, frames=2)
     (manifest,) = nmnist.parent.glob("frames/*/manifest.json")
     manifest.write_text(text)
-    for does in (lambda: load("nmnist", RECIPE, frames=2), lambda: frames.verify(manifest.parent)):
+    for does in (lambda: load("nmnist", RECIPE, frames=2), lambda: frames.verify(manifest.parent, "")):
         with pytest.raises(BadInput, match=r"T2-\w+: its manifest.json is damaged; delete the folder"):
             does()
 
@@ -223,8 +316,15 @@ def test_a_missing_digit_and_an_incomplete_class_are_named(nmnist):
     folder = nmnist.parents[1] / "cifar10dvs" / "CIFAR10DVS" / "airplane"
     for number in (0, 2):
         write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)
-    with pytest.raises(BadInput, match="airplane: 2 recordings, expected numbers 0 to 999"):
+    with pytest.raises(BadInput, match="airplane: none of 2 recordings is to test on; those are 900 to 999"):
         load("cifar10dvs", RECIPE)
+    for number, said in ((1000, "these go 0 to 1000"), (902, "these go 0 to 902")):
+        write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)
+        write_aedat4(folder / f"other_{number}.aedat4", SOME)
+        with pytest.raises(BadInput, match=f"airplane: recordings are numbered 0 to 999, once each; {said}"):
+            load("cifar10dvs", RECIPE)
+        (folder / f"cifar10_airplane_{number}.aedat4").unlink()
+        (folder / f"other_{number}.aedat4").unlink()
 
 
 def test_cifar10dvs_is_split_by_number(tmp_path, monkeypatch):
@@ -243,6 +343,22 @@ def test_cifar10dvs_is_split_by_number(tmp_path, monkeypatch):
     assert rows == [10, 11] * 10
     assert data.train.images[:12].sum((1, 2, 4)).argmax(1).tolist() == [*range(10), 0, 1]
     assert data.train.labels.tolist() == [label for label in range(10) for _ in range(10)]
+
+
+def test_a_part_of_cifar10dvs_is_enough_where_a_part_is_meant(tmp_path, monkeypatch):
+    pytest.importorskip("aedat")
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))
+    for label, name in enumerate(recordings.CIFAR10_CLASSES):
+        for number in (3, 40, 899, 900, 977):
+            path = tmp_path / "cifar10dvs" / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4"
+            write_aedat4(path, [(t, label, number % 100, 1) for t in range(4)])
+    data = load("cifar10dvs", RECIPE, frames=2)
+    assert (len(data.train.labels), len(data.test.labels)) == (30, 20)
+    assert data.test.images.sum((1, 2, 4)).argmax(1).tolist() == [0, 77] * 10, "the split is by number"
+    assert data.source.startswith("a part of CIFAR10-DVS, 30 + 20 of its recordings; ")
+    assert not data.source.startswith(why.WHOLE)
+    with pytest.raises(BadInput, match=r"cifar10dvs: scales paper and short are of the whole set, 9,000 \+ 1,000"):
+        load("cifar10dvs", RECIPE, whole=True)
 
 
 def test_counts_are_resized_between_four_pixels():
@@ -289,6 +405,19 @@ def test_a_run_on_frames_counts_the_first_layer_at_every_step(nmnist):
     first = next(layer for layer in counter.found.layers if layer.origin == "input")
     assert per_image.analog_macs == per_image.analog_macs_every_step == 4 * first.dense_macs
     assert counter.images == 1
+
+
+@pytest.mark.skipif(not (REAL / "nmnist").is_dir(), reason="no N-MNIST: DSR_DATA names no folder that holds nmnist")
+def test_real_recordings_give_the_frames_of_the_committed_rows(tmp_path, monkeypatch):
+    rows = read_csv(Path(__file__).parent.parent / "results" / "nmnist.csv")
+    of = "N-MNIST, 1,000 + 100 of its recordings; all events in one frame, a mean over 10"
+    (committed,) = {row["data_sha256"] for row in rows if row["data_source"] == of}
+    shutil.copytree(REAL / "nmnist" / "NMNIST", tmp_path / "nmnist" / "NMNIST")
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))
+    found = load("nmnist", RECIPE)
+    if found.source != of:
+        pytest.skip("another part of N-MNIST than the rows are of")
+    assert found.sha256 == committed
 
 
 @pytest.mark.skipif(not (REAL / "nmnist").is_dir(), reason="no N-MNIST: DSR_DATA names no folder that holds nmnist")

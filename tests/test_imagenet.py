@@ -79,6 +79,20 @@ def test_damage_is_one_line_from_a_worker_too(folder: Path, monkeypatch: pytest.
     assert refusal().startswith(f"{folder}/val/{TEN[4]}/0.JPEG cannot be decoded (")
 
 
+def test_files_that_begin_with_a_dot_are_no_images(folder: Path) -> None:
+    before = load("imagenet", RECIPE)
+    for split in ("train", "val"):
+        for name in (
+            f"{TEN[2]}/._0.JPEG",
+            f"{TEN[2]}/.ipynb_checkpoints/0.JPEG",
+            ".ipynb_checkpoints/0.JPEG",
+            "._x.JPEG",
+        ):
+            (folder / split / name).parent.mkdir(exist_ok=True)
+            (folder / split / name).write_bytes(b"\0\5\26\7")
+    assert load("imagenet", RECIPE).sha256 == before.sha256
+
+
 def test_another_number_of_classes_is_refused(folder: Path) -> None:
     assert "holds 10 classes, the recipe is for 1000" in refusal(replace(RECIPE, classes=1000))
     for split in ("train", "val"):

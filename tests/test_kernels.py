@@ -49,3 +49,17 @@ def test_the_library_is_compiled_once(fresh_kernels, monkeypatch, tmp_path):
     kernels.load.cache_clear()
     assert kernels.library() is not None
     assert built.stat().st_mtime_ns == stamp
+
+
+@needs_kernels
+def test_a_damaged_library_is_compiled_anew(fresh_kernels, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    assert kernels.library() is not None
+    (built,) = tmp_path.glob("one/dsr-bench/*.so")
+    damaged = tmp_path / "two" / "dsr-bench" / built.name  # elsewhere: a path that is loaded is not read again
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"cut short")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "two"))
+    kernels.load.cache_clear()
+    assert kernels.library() is not None
+    assert damaged.stat().st_size == built.stat().st_size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from dataclasses import asdict, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from ended_runs import CLEAN, ended, finish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import identity, provenance, store
+from benchmarks import identity, store
 from benchmarks.export import Exported, export
 from benchmarks.identity import in_order, key, parent
 from benchmarks.plan import Plan, plan
@@ -247,7 +246,8 @@ def test_uncommitted_code_is_exported_at_smoke_scale_only(tmp_path: Path, commit
     smoke, made = replace(ANN, scale="smoke"), replace(CLEAN, commit=commit, dirty=dirty)
     for run in (ANN, smoke):
         finish(tmp_path, run, provenance=made)
-    assert export("quick", [ANN], "laptop", tmp_path) == Exported(tmp_path / "quick.csv", kept, 1 - kept, 0)
+    unknown = int(commit == "unknown")
+    assert export("quick", [ANN], "laptop", tmp_path) == Exported(tmp_path / "quick.csv", kept, 1 - kept, 0, unknown)
     assert (tmp_path / "quick.csv").exists() == bool(kept)
     assert export("quick", [smoke], "smoke", tmp_path) == Exported(tmp_path / "smoke" / "quick.csv", 1, 0, 0)
     assert [line["key"] for line in read_csv(tmp_path / "smoke" / "quick.csv")] == [key(smoke)]
@@ -263,11 +263,3 @@ def test_rows_that_another_file_has_are_taken_over(tmp_path: Path) -> None:
     write_csv([row(ended(ANN)), row(ended(PARENT))], tmp_path / "other.csv")
     assert export("quick", [ANN], "laptop", tmp_path).rows == 1
     assert [line["key"] for line in read_csv(tmp_path / "quick.csv")] == [key(ANN)]
-
-
-def test_code_inside_somebody_elses_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    (inside := tmp_path / "lib" / "dsr").mkdir(parents=True)
-    monkeypatch.setattr(provenance, "ROOT", inside)
-    monkeypatch.delenv("DSR_COMMIT", raising=False)
-    assert provenance.code.__wrapped__() == provenance.Code("unknown", None)

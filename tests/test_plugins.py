@@ -89,6 +89,34 @@ def test_what_a_file_says_of_itself_is_what_is_run(monkeypatch, bring):
     assert resolve(run_of("dsr-if")).code is None
 
 
+@pytest.mark.parametrize(
+    ("stated", "scale", "dataset", "batch"),
+    [
+        (16, "smoke", "cifar10", 16),
+        (16, "smoke", "digits", 16),
+        (16, "laptop", "cifar10", 16),
+        (16, "laptop", "nmnist", 16),
+        (16, "laptop", "imagenet", 16),
+        (16, "paper", "imagenet", 16),
+        (4096, "paper", "cifar10", 4096),
+        (4096, "smoke", "cifar10", 320),  # all training images
+        (4096, "smoke", "digits", 1437),
+        (128, "smoke", "cifar10", 32),  # DSR's, which is cut down as everybody's
+    ],
+)
+def test_a_batch_that_a_plug_in_states_holds_at_every_scale(
+    stated, scale, dataset, batch, tmp_path, monkeypatch, bring
+):
+    recipe = f"lambda run, usual: replace(usual, batch_size={stated})"
+    text = lif().replace("LIF)", f"LIF, recipe={recipe})")
+    (tmp_path / "mine.py").write_text(f"from dataclasses import replace\n{text}")
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    bring()
+    found = resolve(Run(dataset, "preact-resnet18", "mine", 4, 0, scale))
+    assert found.batch_size == batch
+    assert ("batch of 4096 cut down to all" in found.sources) == (batch in (320, 1437))
+
+
 def test_a_sweep_runs_a_conversion_and_its_parent_from_one_file(tmp_path):
     environment = os.environ | {"DSR_METHODS": str(EXAMPLES), "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off"}
     words = ["sweep", "quick", "--methods", "trained-clip", "--timesteps", "2", "--seeds", "0"]
@@ -128,7 +156,20 @@ def test_a_packages_sources_are_its_code(tmp_path, monkeypatch, bring):
     (tmp_path / "kernels_of_mine" / "kernel.cu").write_text("// two\n")
     (tmp_path / "kernels_of_mine" / "notes.txt").write_text("no code\n")
     bring()
-    assert resolve(run_of("mine")).code not in (None, before.code)
+    after = resolve(run_of("mine"))
+    assert after.code not in (None, before.code)
+    (tmp_path / "kernels_of_mine" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "kernels_of_mine" / ".ipynb_checkpoints" / "kernel-checkpoint.cu").write_text("// one\n")
+    (tmp_path / "kernels_of_mine" / "._kernel.cu").write_bytes(b"\0\5\26\7")
+    bring()
+    assert resolve(run_of("mine")).code == after.code, "what begins with a dot is no code"
+
+
+def test_a_file_that_begins_with_a_dot_is_no_plug_in(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(lif())
+    (tmp_path / "._mine.py").write_bytes(b"\0\5\26\7")
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    assert list(methods.from_outside()) == ["mine"]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,17 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 import pytest
 import torch
+from ended_runs import finish
 from recorded import write_bin
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
 from benchmarks import commands, estimate, launch
 from benchmarks.data import DATASETS
+from benchmarks.identity import key
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
+from benchmarks.spec import Run
 from benchmarks.sweeps import SWEEPS
 
 RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --timesteps 2 --seed 0 --scale smoke"
@@ -198,6 +201,33 @@ def test_list_names_everything(bench: Bench) -> None:
     assert (ending.code, ending.err) == (0, "")
     listed = {line.split()[0] for line in ending.out.splitlines() if line.strip()}
     assert {*SWEEPS, *DATASETS, *METHODS, *NETWORKS} <= listed
+
+
+def test_folders_of_any_name_are_printed_as_they_are_and_dot_files_are_no_results(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, root = tmp_path / "out [red]what?now *#%20", tmp_path / "in [bold]*?"
+    root.mkdir()
+    monkeypatch.setenv("DSR_RESULTS", str(results))
+    monkeypatch.setenv("DSR_DATA", str(root))
+    run = Run("cifar10", "preact-resnet18-narrow", "ann", 1, 0, "laptop")
+    finish(results, run, top1=90.0, test_images=10_000)
+    (results / "._cifar10.csv").write_bytes(b"\0\5\26\7\xff")
+    assert f" rows   {results}/cifar10.csv\n" in bench("export cifar10 --scale laptop").out
+    assert f" page   {results}/reports/all/index.html\n" in bench("report").out
+    assert f"{key(run)}, {results}/runs/" in bench(f"why {key(run)}").out
+    said = bench("doctor").out
+    assert f"{root} (DSR_DATA)" in said
+    assert f"{results}, " in said
+    assert f"Data root: {root}\n" in "".join(f"{line.rstrip()}\n" for line in bench("data list").out.splitlines())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", root.name, results.name]
+
+
+def test_doctor_masks_an_address(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/?token=secret")
+    said = bench("doctor").out
+    assert "https://***@host/?***" in said
+    assert "secret" not in said
 
 
 def test_doctor_finds_all_well(bench: Bench, tmp_path: Path) -> None:

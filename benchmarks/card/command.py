@@ -10,21 +10,19 @@ from typing import NamedTuple
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from torch import nn
 
 from benchmarks import store
-from benchmarks.card import neurons, nir_graph, weights
-from benchmarks.data import DATASETS
-from benchmarks.data.inputs import Counts, Pixels
+from benchmarks.card import committed, neurons, nir_graph, weights
+from benchmarks.card.shapes import described
 from benchmarks.methods import named
-from benchmarks.recipes import frames
+from benchmarks.queries.found import Known, find
 from benchmarks.record import Result, load, write_whole
-from benchmarks.spec import BadInput, Recipe, Run, one_line, require
+from benchmarks.spec import BadInput, Recipe, Run, one_line
 from reports import card as text
 
 CARD, GRAPH = "README.md", "network.nir"
-PIXELS = {"digits": 8, "imagenet": 224}
-"""Edges of images, where they are not 32 and no recipe says them."""
 
 SAYS = """`network.nir` is the network in evaluation mode for the Neuromorphic Intermediate Representation (`nir.read`).
 
@@ -40,10 +38,16 @@ UNSAID = """- Beyond NIR 1.0's text, or against it: {}. Every neuron's metadata 
 
 
 def card(console: Console, name: str, to: Path | None) -> int:
-    """Write the folder. Raises BadInput for no such run, and where the packages are missing."""
+    """Write the folder; of a committed row, whose weights are not here, the model card alone.
+
+    Raises BadInput for no such run, and where the packages are missing.
+    """
+    known = find(name, store.results_root())
+    place = Path(known.place)
+    if not (place / store.RUN).is_file():
+        return _without_weights(console, known, to)
     if missing := [package for package in ("safetensors", "nir") if find_spec(package) is None]:
         raise BadInput(f"a card needs {' and '.join(missing)}: pip install 'dsr-bench[export]'")
-    place = find(name)
     found = _read(place)
     title = named(found.run.method).title
     inputs, shape = described(found.run, found.recipe, weights.sizes(found.state)[1])
@@ -52,20 +56,21 @@ def card(console: Console, name: str, to: Path | None) -> int:
     weights.save(found.state, found.run, found.recipe, found.result, target)
     said, written = _graph(found.result, weights.load(target), shape, target)
     write_whole(target / CARD, text.render(found.result, asdict(found.recipe), title, inputs, shape, said))
-    console.print(f" card   {target}", highlight=False, soft_wrap=True)
+    console.print(escape(f" card   {target}"), highlight=False, soft_wrap=True)
     if not written:
-        console.print(f" [yellow]nir[/]    {said}", highlight=False, soft_wrap=True)
+        console.print(f" [yellow]nir[/]    {escape(said)}", highlight=False, soft_wrap=True)
     return 0
 
 
-def find(name: str) -> Path:
-    """A run's directory, from its path or its key. Raises BadInput where there is none."""
-    if (Path(name) / store.RUN).exists():
-        return Path(name)
-    runs = store.places(store.results_root() / "runs")
-    if name not in runs:
-        raise BadInput(f"{name} is neither the directory of a run nor the key of one under {store.results_root()}/runs")
-    return runs[name]
+def _without_weights(console: Console, known: Known, to: Path | None) -> int:
+    said = committed.render(known)
+    target = to or store.results_root() / "cards" / store.directory(Path(), known.run).name
+    target.mkdir(parents=True, exist_ok=True)
+    write_whole(target / CARD, said)
+    note = f"not on this disk: {known.key} is a row of {known.place}; the card says where it was trained"
+    console.print(escape(f" card   {target}"), highlight=False, soft_wrap=True)
+    console.print(f" [yellow]weights[/] {escape(note)}", highlight=False, soft_wrap=True)
+    return 0
 
 
 class Finished(NamedTuple):
@@ -92,23 +97,6 @@ def _read(place: Path) -> Finished:
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
         raise BadInput(f"{place / store.NETWORK} is damaged: {one_line(error)}") from error
     return Finished(about.run, about.recipe, result, state)
-
-
-def described(run: Run, recipe: Recipe, channels: int) -> tuple[str, tuple[int, ...]]:
-    """What the network is given, in words, and the shape of one input."""
-    inputs = DATASETS[require(run.dataset, DATASETS, "dataset")].inputs
-    if isinstance(inputs, Counts):
-        count = frames(run, recipe)
-        shape = (channels, inputs.size, inputs.size)
-        words = f"event counts of {count} frames" if count > 1 else "mean event counts"
-        return f"{words}, {inputs.size} x {inputs.size} pixels", (count, 1, *shape) if count > 1 else (1, *shape)
-    assert isinstance(inputs, Pixels)
-    size = recipe.image_size or PIXELS.get(run.dataset, 32)
-    return f"(pixels / 255 - {_listed(inputs.mean)}) / {_listed(inputs.std)}", (1, channels, size, size)
-
-
-def _listed(values: tuple[float, ...]) -> str:
-    return str(values[0]) if len(values) == 1 else str(values)
 
 
 def _graph(result: Result, network: nn.Module, shape: tuple[int, ...], target: Path) -> tuple[str, bool]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.networks import build
-from benchmarks.record import Result
+from benchmarks.record import Result, replacing
 from benchmarks.spec import BadInput, Recipe, Run, one_line
 
 WEIGHTS = "model.safetensors"
@@ -41,7 +41,8 @@ def save(state: Mapping[str, Tensor], run: Run, recipe: Recipe, result: Result, 
     texts = {name: str(value) for name, value in about.items()}
     texts |= {"run": json.dumps(asdict(run)), "recipe": json.dumps(asdict(recipe))}
     tensors = {name: value.clone().contiguous() for name, value in state.items()}
-    (target / WEIGHTS).write_bytes(packed(tensors, texts))
+    with replacing(target / WEIGHTS, "wb") as file:
+        file.write(packed(tensors, texts))
 
 
 def load(place: Path | str) -> nn.Module:

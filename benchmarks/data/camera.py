@@ -47,7 +47,8 @@ def recordings(root: Path) -> Recordings:
     title = "simulated event camera on CIFAR-10"
     if of := part_of("cifar10dvs-sim", len(train), len(test)):
         title = f"{title}, {counted(len(train), len(test))} of {of} images"
-    return Recordings(root / "cifar10dvs-sim", (SIZE, SIZE), train, test, read, title, made_of)
+    folder, size = root / "cifar10dvs-sim", (SIZE, SIZE)
+    return Recordings(folder, size, train, test, read, title, made_of, made_of, lambda: made_of)
 
 
 def _of(split: Split, label: int, count: int) -> list[int]:

@@ -6,8 +6,6 @@ Archives wait in ROOT/.downloads until they are unpacked, so that a download tha
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -17,31 +15,38 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import partials
+from benchmarks.addresses import masked
 from benchmarks.data.splits import digest
 from benchmarks.data.transfer import OnBytes, download
 from benchmarks.spec import BadInput, one_line
 
 Unpack = Callable[[Path, Path, OnBytes], None]
+UNPACKED = ".unpacked"
+"""What is only needed meanwhile, in the folder that is being made."""
 
 
 def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) -> None:
     """Download `name` and put it into `folder`, which must not exist. Raises BadInput with one line when that fails."""
+    work = partials.beside(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+        work.mkdir(parents=True)
     except OSError as error:
         raise BadInput(f"{name} is not in {folder.parent}, and that folder cannot be written ({error})") from error
     archives = folder.parent / ".downloads" / name
     try:
         OFFICIAL[name](archives, work, on_bytes)
+        partials.remove(work / UNPACKED)
         work.rename(folder)
-        shutil.rmtree(archives, ignore_errors=True)
+        partials.remove(archives)
     except (OSError, RuntimeError, HTTPException, zipfile.BadZipFile, BadInput) as error:
+        failed = partials.failure(error)
+        why = str(partials.refusal(folder, failed)) if failed and not isinstance(error, BadInput) else one_line(error)
         raise BadInput(
-            f"{name} is not in {folder.parent} and could not be fetched ({one_line(error)}); {by_hand(name)}"
+            f"{name} is not in {folder.parent} and could not be fetched ({masked(why)}); {by_hand(name)}"
         ) from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        partials.remove(work)
 
 
 def by_hand(name: str) -> str:
@@ -61,9 +66,10 @@ def _cifar(official: str, archives: Path, work: Path, on_bytes: OnBytes) -> None
 
     known = getattr(torchvision.datasets, official)
     download(known.url, archives / known.filename, known.tgz_md5, on_bytes)
+    torchvision.datasets.utils.extract_archive(str(archives / known.filename), str(work / UNPACKED))
     sha256 = {}
     for split in ("train", "test"):
-        data = known(archives, train=split == "train", download=True)  # the archive is there: it is unpacked
+        data = known(work / UNPACKED, train=split == "train")
         labels = np.asarray(data.targets, dtype=np.int64)
         np.save(work / f"{split}-images.npy", data.data)
         np.save(work / f"{split}-labels.npy", labels)
@@ -85,13 +91,14 @@ def _nmnist(archives: Path, work: Path, on_bytes: OnBytes) -> None:
 def _cifar10dvs(archives: Path, work: Path, on_bytes: OnBytes) -> None:
     known = _tonic().CIFAR10DVS
     download(known.url, archives / known.filename, known.file_md5, on_bytes)
-    _unzip(archives / known.filename, archives / "classes")
+    _unzip(archives / known.filename, work / UNPACKED)
     for name in known.data_filename:
-        _unzip(archives / "classes" / name, work / "CIFAR10DVS")
+        _unzip(work / UNPACKED / name, work / "CIFAR10DVS")
 
 
 def _unzip(archive: Path, to: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
+        partials.demand_room(to, sum(each.file_size for each in opened.infolist()))
         opened.extractall(to)
 
 

@@ -6,18 +6,20 @@ polarity; it is not normalised, and not mirrored (the released code mirrors CIFA
 
     ROOT/NAME/frames/T20-KEY/{train,test}-{images,labels}.npy, manifest.json
 
-KEY is of everything that shapes the frames: files and their sizes, T, camera size, and the version of the rule. A
-folder is written beside its place and moved there when it is whole.
+KEY is of everything that shapes the frames and costs no reading: files and their sizes, T, camera size, and the
+version of the rule. The manifest keeps the recordings' stamp and the digest of their contents: where the stamp has
+changed since, contents are read and compared, and frames of other contents are packed anew. A folder is written beside
+its place and moved there when it is whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
-import shutil
-import tempfile
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,17 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmarks import partials
 from benchmarks.data.recordings import Events, Recordings
 from benchmarks.data.splits import Arrays, Split, both, digest
 from benchmarks.data.workers import shared_out
+from benchmarks.record import write_whole
 from benchmarks.spec import BadInput
 
 RULE = 1
 """To be raised when frames of the same recordings change."""
+
+MANIFEST, NAME = "manifest.json", re.compile(r"T\d+-\w+")
 
 OnRecording = Callable[[int, int], None]
 
@@ -57,7 +63,7 @@ def packed(
 ) -> Arrays:
     """Both splits, images `(N, T, 2, H, W)`, packed if they have not been. Raises BadInput with one line."""
     place = place_of(recordings, timesteps)
-    if not is_packed(recordings, timesteps):
+    if not (is_packed(recordings, timesteps) or _is_of(place, recordings)):
         _pack(recordings, timesteps, place, on_recording)
     sha256 = _sha256(place)
     train, test = (_mapped(place, split) for split in ("train", "test"))
@@ -67,8 +73,9 @@ def packed(
 
 
 def is_packed(recordings: Recordings, timesteps: int) -> bool:
-    """Whether these frames are there, all of them."""
-    return (place_of(recordings, timesteps) / "manifest.json").is_file()
+    """Whether these frames are there, all of them, and nobody has written to a recording since."""
+    place = place_of(recordings, timesteps)
+    return (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp
 
 
 def bytes_to_pack(recordings: Recordings, timesteps: int) -> int:
@@ -87,8 +94,8 @@ def place_of(recordings: Recordings, timesteps: int) -> Path:
 
 def places(folder: Path) -> list[Path]:
     """All frames packed in a data set's folder, by T."""
-    found = [path.parent for path in folder.glob("frames/T*/manifest.json")]
-    return sorted(found, key=lambda place: int(of_steps(place)[1:]))
+    found = [path.parent for path in folder.glob(f"frames/T*/{MANIFEST}")]
+    return sorted((place for place in found if NAME.fullmatch(place.name)), key=_steps)
 
 
 def of_steps(place: Path) -> str:
@@ -96,38 +103,76 @@ def of_steps(place: Path) -> str:
     return place.name.partition("-")[0]
 
 
-def verify(place: Path) -> None:
-    """Hold packed frames to their checksums. Raises BadInput for damaged ones."""
+def _steps(place: Path) -> int:
+    return int(of_steps(place)[1:])
+
+
+def is_used(place: Path, recordings: Recordings) -> bool:
+    """Whether the folder is where frames of these recordings are looked for."""
+    return place.name == place_of(recordings, _steps(place)).name
+
+
+def verify(place: Path, contents: str) -> None:
+    """Hold packed frames to their checksums and to the recordings' contents. Raises BadInput for damaged ones."""
     wanted = _sha256(place)
     for name in ("train", "test"):
         split = _mapped(place, name)
         if digest(split.images.numpy(), split.labels.numpy()) != wanted[name]:
             raise _damaged(place, name)
+    if _manifest(place).get("contents") != contents:
+        raise BadInput(f"{place} was packed from recordings that have changed since; delete it, and it is made again")
+
+
+def _is_of(place: Path, recordings: Recordings) -> bool:
+    """Whether frames that are there are of these recordings, byte by byte. If so, the next look need not read them."""
+    manifest = _manifest(place) if (place / MANIFEST).is_file() else {}
+    if "contents" not in manifest or manifest["contents"] != recordings.contents():
+        return False
+    with contextlib.suppress(BadInput):  # of a folder that cannot be written
+        write_whole(place / MANIFEST, json.dumps(manifest | {"stamp": recordings.stamp}, indent=2) + "\n")
+    return True
 
 
 def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnRecording) -> None:
+    work, needed = partials.beside(place), bytes_to_pack(recordings, timesteps)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        work.mkdir(parents=True)
+        partials.demand_room(work, needed)
+        manifest = {"source": recordings.title, "timesteps": timesteps, "rule": RULE, "stamp": recordings.stamp}
+        manifest["contents"] = recordings.contents()  # before frames are made: what changes meanwhile is noticed later
+        manifest["sha256"] = _splits(recordings, timesteps, work, on_recording)
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        _put(work, place, recordings)
     except OSError as error:
-        raise BadInput(f"{place.parent} cannot be written, frames are kept there ({error})") from error
-    try:
-        splits = {"train": recordings.train, "test": recordings.test}
-        total, done, sha256 = sum(map(len, splits.values())), 0, {}
-        for split, files in splits.items():
-            images = _count(recordings, files, timesteps, work / f"{split}-images.npy", on_recording, (done, total))
-            labels = np.array([label for label, _ in files], dtype=np.int64)
-            np.save(work / f"{split}-labels.npy", labels)
-            sha256[split] = digest(images, labels)
-            done += len(files)
-        manifest: dict[str, Any] = {"source": recordings.title, "timesteps": timesteps, "rule": RULE, "sha256": sha256}
-        (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-        work.rename(place)
-    except OSError as error:
-        if not (place / "manifest.json").is_file():  # else another process was faster
-            raise BadInput(f"frames could not be written to {place.parent} ({error})") from error
+        raise BadInput(f"frames of {recordings.title}: {partials.refusal(place.parent, error, needed)}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        partials.remove(work)
+
+
+def _splits(recordings: Recordings, timesteps: int, work: Path, on_recording: OnRecording) -> dict[str, str]:
+    """Write the frames and labels of both splits; their digests."""
+    splits = {"train": recordings.train, "test": recordings.test}
+    total, done, sha256 = sum(map(len, splits.values())), 0, {}
+    for split, files in splits.items():
+        images = _count(recordings, files, timesteps, work / f"{split}-images.npy", on_recording, (done, total))
+        labels = np.array([label for label, _ in files], dtype=np.int64)
+        np.save(work / f"{split}-labels.npy", labels)
+        sha256[split] = digest(images, labels)
+        done += len(files)
+    return sha256
+
+
+def _put(work: Path, place: Path, recordings: Recordings) -> None:
+    """Move finished frames to their place, unless another process was faster; older ones make room."""
+    if place.exists():
+        if (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp:
+            return
+        older = partials.beside(place.with_name(f"{place.name}-old"))
+        place.rename(older)  # whoever has mapped it into memory goes on
+        work.rename(place)
+        partials.remove(older)
+    else:
+        work.rename(place)
 
 
 def _count(
@@ -193,11 +238,16 @@ def _mapped_anew(to: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
 
 def _sha256(place: Path) -> dict[str, str]:
     """Digests by split, as they were when the frames were packed."""
+    return {split: str(digest) for split, digest in _manifest(place)["sha256"].items()}
+
+
+def _manifest(place: Path) -> dict[str, Any]:
     try:
-        found = json.loads((place / "manifest.json").read_text())["sha256"]
-        return {split: str(found[split]) for split in ("train", "test")}
+        found: dict[str, Any] = json.loads((place / MANIFEST).read_text())
+        found["sha256"]["train"], found["sha256"]["test"]
+        return found
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{place}: its manifest.json is damaged; delete the folder, it is made again") from error
+        raise BadInput(f"{place}: its {MANIFEST} is damaged; delete the folder, it is made again") from error
 
 
 def _mapped(place: Path, split: str) -> Split:

@@ -73,7 +73,8 @@ def _files(folder: Path, split: str, wnids: list[str]) -> Found:
     found: Found = []
     for label, wnid in enumerate(wnids):
         entries = sorted(os.scandir(folder / split / wnid), key=lambda entry: entry.name)
-        images = [entry for entry in entries if entry.name.lower().endswith(ENDINGS)]
+        seen = (entry for entry in entries if not entry.name.startswith("."))  # `._1.JPEG`, which macOS writes
+        images = [entry for entry in seen if entry.name.lower().endswith(ENDINGS)]
         if not images:
             raise BadInput(f"{folder / split / wnid} holds no image ({', '.join(ENDINGS)})")
         for entry in images:

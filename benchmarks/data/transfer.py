@@ -8,6 +8,8 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
+from benchmarks import partials
+from benchmarks.addresses import masked
 from benchmarks.spec import BadInput, one_line
 
 CHUNK_BYTES = 1 << 20
@@ -19,7 +21,8 @@ OnBytes = Callable[[int, int | None], None]
 def download(url: str, to: Path, md5: str, on_bytes: OnBytes = lambda done, of: None) -> None:
     """Fetch `url` into the file `to`. What arrived before an interruption, in `to`.partial, is not asked for again.
 
-    Raises BadInput in one line when the server cannot be reached or sends something else.
+    Raises BadInput in one line when the server cannot be reached or sends something else, and when there is no room;
+    what arrived is then removed.
     """
     if to.is_file() and _md5(to) == md5:
         return
@@ -28,8 +31,11 @@ def download(url: str, to: Path, md5: str, on_bytes: OnBytes = lambda done, of: 
     try:
         _receive(url, partial, on_bytes)
     except (OSError, HTTPException) as error:
+        if failed := partials.failure(error, partial):
+            partials.remove(partial)
+            raise partials.refusal(to, failed) from error
         raise BadInput(
-            f"{url} could not be downloaded ({one_line(error)}); the same command goes on where it was"
+            f"{url} could not be downloaded ({masked(one_line(error))}); the same command goes on where it was"
         ) from error
     found = _md5(partial)
     if found != md5:
@@ -53,6 +59,7 @@ def _receive(url: str, partial: Path, on_bytes: OnBytes) -> None:
             there = 0
         left = answer.headers.get("Content-Length")
         total = there + int(left) if left else None
+        partials.demand_room(partial, int(left or 0))
         while chunk := answer.read(CHUNK_BYTES):
             file.write(chunk)
             there += len(chunk)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
@@ -64,9 +65,11 @@ def perf(
         write(baseline, record)
     show(console, record, before)
     if before is None:
-        console.print(f" no baseline for this machine and setting yet: saved as {baseline}", highlight=False)
+        console.print(
+            f" no baseline for this machine and setting yet: saved as {escape(str(baseline))}", highlight=False
+        )
     elif save:
-        console.print(f" baseline replaced: {baseline}", highlight=False)
+        console.print(f" baseline replaced: {escape(str(baseline))}", highlight=False)
     return 0
 
 

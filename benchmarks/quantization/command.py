@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 import reports
 from benchmarks import store
@@ -41,7 +42,9 @@ def quantization(console: Console, finished: Path | None) -> int:
     if run.scale == "smoke":
         results, page = results / "smoke", page.with_name("quantization-smoke")
     elif result.provenance.dirty or result.provenance.commit == "unknown":
-        console.print(f" [yellow]rows[/]   not exported: the code of {run} was not committed", highlight=False)
+        console.print(
+            f" [yellow]rows[/]   not exported: the code of {escape(str(run))} was not committed", highlight=False
+        )
         return 1
     path = results / store.QUANTIZATION_LAYERS
     _merge(rows, path)
@@ -96,5 +99,5 @@ def _show(console: Console, written: Path, target: Path) -> int:
     paths = [path for path in (written.with_name(name) for name in store.STUDIES) if path.exists()]
     page, *_ = reports.write(reports.read([], study_paths=paths), target)
     reports.show(reports.read([], study_paths=[written]), console)
-    console.print(f" rows   {written}\n page   {page}", highlight=False)
+    console.print(escape(f" rows   {written}\n page   {page}"), highlight=False, soft_wrap=True)
     return 0

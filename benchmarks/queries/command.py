@@ -40,12 +40,12 @@ def best(
         timesteps=max_timesteps,
     )
     question = Question(limits, dataset, scale, by, count)
-    named = files or [path for path in sorted(store.results_root().glob("*.csv")) if store.holds_rows(path)]
+    named = files or [path for path in store.seen(store.results_root(), "*.csv") if store.holds_rows(path)]
     found = answer([path for path in named if path.name not in store.STUDIES], question, energy)
+    for miss in found.misses:  # first: what fits is what was asked for
+        _say(miss)
     if found.tables:
         terminal.show(found.tables, found.origin, console)
-    for miss in found.misses:
-        _say(miss)
     raise typer.Exit(0 if found.tables else 1)
 
 

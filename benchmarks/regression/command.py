@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 import reports
 from benchmarks import store
@@ -98,7 +99,7 @@ def _conclude(console: Console, results: Path, findings: Sequence[Finding]) -> N
     console.print(f" {verdict} comparisons{''.join(f', {other}' for other in others)}", highlight=False)
     if path is not None:
         page, *_ = reports.write(reports.read([], history_paths=[path]), results / "reports" / "regression")
-        console.print(f" history {path}\n page    {page}", highlight=False, soft_wrap=True)
+        console.print(escape(f" history {path}\n page    {page}"), highlight=False, soft_wrap=True)
 
 
 def _rows(results: Path, asked: Request) -> list[Finding]:
@@ -110,7 +111,7 @@ def _rows(results: Path, asked: Request) -> list[Finding]:
 
 def _is_elsewhere(results: Path) -> bool:
     """Whether the results folder is not the checkout's and holds no rows: then the checkout's own are looked at."""
-    return results.resolve() != (ROOT / "results").resolve() and not any(results.glob("*.csv"))
+    return results.resolve() != (ROOT / "results").resolve() and not store.seen(results, "*.csv")
 
 
 def _convergence(console: Console, results: Path, asked: Request) -> list[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.perf.record import slug
 from benchmarks.provenance import provenance
+from benchmarks.record import replacing
 from benchmarks.regression import rows
 from benchmarks.regression.finding import Finding
 
@@ -35,10 +36,11 @@ def append(findings: Iterable[Finding], results: Path) -> Path | None:
         return None
     path = folder(results) / f"{slug(machine)}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    with replacing(path) as file:
+        file.write(before)
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
-        if is_new:
+        if not before:
             writer.writeheader()
         writer.writerows({**origin, **{name: _text(value) for name, value in vars(found).items()}} for found in kept)
     return path

@@ -14,13 +14,13 @@ but for the seed. It is a regression if
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from benchmarks.provenance import ROOT
+from benchmarks import store
+from benchmarks.provenance import ROOT, GitError, git
 from benchmarks.record import read_csv
 from benchmarks.regression.finding import Finding, Verdict, verdict
 from benchmarks.spec import BadInput
@@ -40,10 +40,12 @@ def of_commit(revision: str) -> dict[str, list[Row]]:
     import csv
 
     try:
-        names = _git("ls-tree", "--name-only", revision, "results/").split()
-        texts = {Path(name).name: _git("show", f"{revision}:{name}") for name in names if name.endswith(".csv")}
-    except (OSError, subprocess.CalledProcessError):
-        raise BadInput(f"git has no commit {revision!r} of {ROOT}, so there are no rows to compare with") from None
+        names = git("ls-tree", "-z", "--name-only", revision, "results/").split("\0")
+        texts = {Path(name).name: git("show", f"{revision}:{name}") for name in names if name.endswith(".csv")}
+    except GitError as error:
+        raise BadInput(
+            f"git has no commit {revision!r} of {ROOT}, so there are no rows to compare with ({error})"
+        ) from None
     return {name: list(csv.DictReader(text.splitlines())) for name, text in texts.items()}
 
 
@@ -51,7 +53,7 @@ def of_folder(folder: Path) -> dict[str, list[Row]]:
     """The result CSVs directly in a folder, by file name. Raises BadInput for no folder."""
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder of result CSVs")
-    return {path.name: list(read_csv(path)) for path in sorted(folder.glob("*.csv"))}
+    return {path.name: list(read_csv(path)) for path in store.seen(folder, "*.csv")}
 
 
 def compare(fresh: Mapping[str, list[Row]], committed: Mapping[str, list[Row]], partial: bool = False) -> list[Finding]:
@@ -186,8 +188,3 @@ def _label(group: Group) -> str:
 
 def _listed(values: Iterable[float]) -> str:
     return ", ".join(f"{value:,.0f}" for value in sorted(values))
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -63,13 +63,23 @@ def load(source: Path, *headers: Path) -> tuple[ctypes.CDLL | None, str]:
     if not compiler:
         return None, "no C compiler (cc, gcc or clang)"
     try:
-        return Library(_built(compiler, source, headers), source, headers), ""
+        return _loaded(compiler, source, headers), ""
     except (OSError, subprocess.SubprocessError) as error:
         return None, _first_error(error)
 
 
 def _again(*sources: Path) -> ctypes.CDLL | None:
     return library() if sources == (SOURCE, HEADER) else load(*sources)[0]
+
+
+def _loaded(compiler: str, source: Path, headers: tuple[Path, ...]) -> Library:
+    """A library that cannot be loaded, as after a power cut, is built anew, once."""
+    path = _built(compiler, source, headers)
+    try:
+        return Library(path, source, headers)
+    except OSError:
+        path.unlink()
+        return Library(_built(compiler, source, headers), source, headers)
 
 
 def _built(compiler: str, source: Path, headers: tuple[Path, ...]) -> Path:

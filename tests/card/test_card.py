@@ -11,19 +11,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from ended_runs import finish
+from ended_runs import ended, finish
 from rich.console import Console
 from torch import nn
 
 from benchmarks import store
 from benchmarks.card import command, load, nir_simulation
+from benchmarks.card.committed import result_of
+from benchmarks.card.shapes import described
 from benchmarks.data import evaluation_batches
 from benchmarks.data import load as data_of
 from benchmarks.execution import execute
 from benchmarks.identity import key
 from benchmarks.networks import build
+from benchmarks.queries.found import _typed
 from benchmarks.recipes import resolve
-from benchmarks.record import Result
+from benchmarks.record import Result, row, write_csv
 from benchmarks.spec import BadInput, Run
 
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed (extra: export)")
@@ -161,24 +164,71 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
     (broken / store.RESULT).unlink()
     with pytest.raises(BadInput, match="has not ended"):
         command.card(QUIET, str(broken), None)
-    for name in ("no-such", "", "*"):
-        with pytest.raises(BadInput, match="neither the directory of a run nor the key"):
-            command.find(name)
+    for name, said in (("no-such", "names no run"), ("", "is no directory of a run"), ("*", "names no run")):
+        with pytest.raises(BadInput, match=said):
+            command.card(QUIET, name, None)
     with pytest.raises(BadInput, match="holds no weights that dsr-bench card"):
         load(tmp_path)
 
 
-def test_without_the_packages_one_line_says_what_to_install(monkeypatch):
+def test_without_the_packages_one_line_says_what_to_install(made, monkeypatch):
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match=r"needs safetensors and nir: pip install 'dsr-bench\[export\]'"):
-        command.card(QUIET, "anything", None)
+        command.card(QUIET, str(made[1]), None)
+
+
+def test_a_committed_row_has_a_card_that_says_where_its_weights_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
+    monkeypatch.setattr(command, "find_spec", lambda name: None)  # no package is needed for it
+    run = Run("cifar10", "preact-resnet18", "dsr-if", 20, 3, "paper")
+    result = ended(run, top1=95.25, test_images=10_000, parameters=11_000_000, epochs=200)
+    write_csv([row(result)], tmp_path / "cifar10.csv")
+    console = Console(record=True, width=300)
+    assert command.card(console, key(run)[:9], None) == 0
+    assert f"{key(run)} is a row of {tmp_path}/cifar10.csv; the card says where" in console.export_text()
+    (place,) = (tmp_path / "cards").iterdir()
+    assert place.name == f"dsr-if-preact-resnet18-T20-s3-{key(run)}"
+    assert [path.name for path in place.iterdir()] == ["README.md"]
+    text = (place / "README.md").read_text()
+    assert "| accuracy, last epoch, 10,000 test images | 95.25 % (95 % Wilson interval 94.82 to 95.65 %) |" in text
+    assert "| parameters | 11,000,000 |" in text
+    assert "| learning rate | 0.1 |" in text
+    assert f"They are in `results/runs/cifar10-paper/{place.name}` on the machine that trained them" in text
+    assert "--network preact-resnet18 --method dsr-if --timesteps 20 --seed 3 --scale paper` trains" in text
+    assert "load(" not in text
+    head = yaml_head(text)
+    assert "value: 0.9525" in head
+
+
+def yaml_head(text: str) -> str:
+    return text.split("---")[1]
+
+
+def test_a_row_without_a_result_or_of_another_recipe_has_no_card(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
+    run = Run("cifar10", "preact-resnet18", "dsr-if", 20, 3, "paper")
+    failed, other = row(ended(run, status="failed")), row(ended(replace(run, seed=4))) | {"key": "abcdef"}
+    write_csv([failed, other], tmp_path / "cifar10.csv")
+    with pytest.raises(BadInput, match=rf"{key(run)}, a row of .*cifar10\.csv: the run has not ended well \(failed\)"):
+        command.card(QUIET, key(run), None)
+    with pytest.raises(
+        BadInput, match=r"abcdef, a row of .*: its recipe has changed since.* at commit \w+ it is known"
+    ):
+        command.card(QUIET, "abcdef", None)
+    assert not (tmp_path / "cards").exists()
+
+
+def test_a_row_comes_back_as_the_result_that_it_was_written_from():
+    (result,) = (ended(RUN, top1=91.5, epochs=2, dense_macs_per_step=7, acs=1.5, parent_key="f" * 16),)
+    stored = {name: "" if value is None else str(value) for name, value in row(result).items()}
+    assert result_of(_typed(stored)) == result
 
 
 def test_inputs_of_event_data_are_frames_and_an_anns_their_mean():
     run = Run("nmnist", "vgg11", "dsr-if", 10, 0, "paper")
-    assert command.described(run, resolve(run), 2) == ("event counts of 10 frames, 34 x 34 pixels", (10, 1, 2, 34, 34))
+    assert described(run, resolve(run), 2) == ("event counts of 10 frames, 34 x 34 pixels", (10, 1, 2, 34, 34))
     ann = replace(run, method="ann", timesteps=1)
-    assert command.described(ann, resolve(ann), 2) == ("mean event counts, 34 x 34 pixels", (1, 2, 34, 34))
+    assert described(ann, resolve(ann), 2) == ("mean event counts, 34 x 34 pixels", (1, 2, 34, 34))
     tiny = Run("imagenet", "preact-resnet-imagenet-tiny", "dsr-ann", 1, 0, "laptop")
-    assert command.described(tiny, resolve(tiny), 3)[1] == (1, 3, 64, 64)
-    assert json.dumps(command.described(RUN, resolve(RUN), 1)) == '["(pixels / 255 - 0.3053) / 0.3761", [1, 1, 8, 8]]'
+    assert described(tiny, resolve(tiny), 3)[1] == (1, 3, 64, 64)
+    assert json.dumps(described(RUN, resolve(RUN), 1)) == '["(pixels / 255 - 0.3053) / 0.3761", [1, 1, 8, 8]]'

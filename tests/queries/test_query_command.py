@@ -85,6 +85,15 @@ def test_best_ends_in_1_where_nothing_fits_and_says_how_near(bench: Bench) -> No
     assert ending.out.endswith("nearest is dsr-if T=5: accuracy 50.5 %, 9.50 points short of 60 %\n")
 
 
+def test_what_fits_is_said_last_where_other_tables_have_nothing_that_fits(bench: Bench, tmp_path: Path) -> None:
+    other = replace(RUN, network="preact-resnet18")
+    record.write_csv([record.row(ended(other, top1=10.0, test_images=10_000))], tmp_path / "other.csv")
+    ending = bench("best", "--min-accuracy", "50")
+    assert ending.code == 0
+    first, last = ending.out.index("preact-resnet18 on cifar10, scale laptop: none"), ending.out.index("50.50 ± 6.35")
+    assert first < last
+
+
 def test_diff_says_what_both_are_what_differs_and_what_does_not(bench: Bench, tmp_path: Path) -> None:
     place = finish(tmp_path, SECOND, top1=51.0, test_images=10_000, analog_macs=1e6, acs=10e6)
     ending = bench("diff", key(RUN)[:8], str(place))

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from benchmarks import provenance
 from benchmarks.record import COLUMNS, write_csv
 from benchmarks.regression import rows
 from benchmarks.spec import BadInput
@@ -134,7 +135,7 @@ def test_the_rows_of_a_commit_are_read_from_git(tmp_path, monkeypatch):
     git("init")
     git("add", ".")
     git("commit", "-m", "rows")
-    monkeypatch.setattr(rows, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     write_csv([row(0, top1=40.0), row(1, top1=40.0)], results / "x.csv")
     found = rows.compare(rows.of_folder(results), rows.of_commit("HEAD"))
     assert [(each.quantity, each.value) for each in found if each.verdict == "worse"] == [("accuracy", 40.0)]

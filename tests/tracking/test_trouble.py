@@ -9,11 +9,15 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
 from mirrored import (
+    RUN,
+    client,
     ended,
     found,
     needs_mlflow,
@@ -22,7 +26,9 @@ from mirrored import (
     trained,
 )
 
-from benchmarks import tracking
+from benchmarks import addresses, tracking
+
+NAMED = "sqlite:///mlflow.db"
 
 
 @needs_mlflow
@@ -111,3 +117,92 @@ def test_when_the_store_is_gone_what_was_settled_in_it_is_mirrored_again(tmp_pat
     assert tracking.mirror([started(tmp_path, "new")], tmp_path) is None, "makes a new store"
     assert tracking.mirror([settled], tmp_path) is None
     assert the_run(tmp_path, "settled").info.status == "FINISHED"
+
+
+@needs_mlflow
+def test_a_results_folder_may_have_any_name(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    results = tmp_path / "what?now, 100%20 [it's] #1"
+    assert tracking.mirror([started(results, "a"), ended(started(results, "b"), top1=5.0)], results) is None
+    assert tracking.close_stale(results, set()) is None
+    assert sorted(p.name for p in results.iterdir()) == ["mlflow.db", "mlflow.lock", "runs"]
+    assert [p.name for p in tmp_path.iterdir()] == [results.name], "nothing beside it"
+    runs = MlflowClient(addresses.of_file(results / "mlflow.db")).search_runs(["1"])
+    assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
+
+
+@needs_mlflow
+@pytest.mark.parametrize("uri", ["sqlite:///:memory:", "sqlite://"])
+def test_a_database_in_memory_is_refused_and_is_no_file(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    for trouble in (tracking.mirror([started(tmp_path, "a")], tmp_path), tracking.close_stale(tmp_path, set())):
+        assert trouble == f"MLflow at {uri}: a database in memory ends with this process; name a file, as in {NAMED}"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.lock", "runs"]
+
+
+@pytest.mark.parametrize("uri", ["http://me:secret@127.0.0.1:9/?token=secret", "http://secret pass@127.0.0.1:9"])
+def test_neither_a_line_nor_a_marker_tells_a_secret(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    there = tracking._Mirror(tmp_path)
+    said = there.said(ValueError(f"no route to {uri}"))
+    assert "127.0.0.1:9" in said
+    assert "secret" not in said
+
+
+def test_a_deleted_experiment_is_said_with_what_to_do(store: Path) -> None:
+    run = replace(RUN, dataset="cifar100")
+    assert tracking.mirror([started(store, "first", run=run)], store) is None
+    number = client(store).get_experiment_by_name("dsr-bench/cifar100").experiment_id
+    client(store).delete_experiment(number)
+    trouble = tracking.mirror([started(store, "second", run=run)], store) or ""
+    assert "the experiment dsr-bench/cifar100 is deleted there" in trouble
+    assert f"`mlflow experiments restore --experiment-id {number}` brings it back" in trouble
+    assert "\n" not in trouble
+    client(store).restore_experiment(number)
+    assert tracking.mirror([store / "runs" / "second"], store) is None
+    (second,) = found(store, "tags.`snn.run_key` = 'second'", "cifar100")
+    assert second.info.status == "RUNNING"
+
+
+def test_a_run_that_somebody_deletes_meanwhile_is_begun_anew(store: Path) -> None:
+    directory = trained(started(store, "deleted"), 1)
+    assert tracking.mirror([directory], store) is None
+    before = the_run(store, "deleted").info.run_id
+    client(store).delete_run(before)
+    assert tracking.mirror([ended(trained(directory, 2))], store) is None
+    after = the_run(store, "deleted")
+    assert after.info.run_id != before
+    assert after.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("0584bdc529eb", "is older than MLflow"), ("ffffffffffff", "is of a newer MLflow than MLflow")],
+)
+def test_a_database_of_another_mlflow_is_said_with_what_to_do(
+    version: str, said: str, store: Path, tmp_path: Path
+) -> None:
+    copyfile(store / "mlflow.db", tmp_path / "mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        database.commit()
+    trouble = tracking.mirror([started(tmp_path, "a")], tmp_path) or ""
+    assert f"sqlite:///{tmp_path}/mlflow.db: the database {said}" in trouble
+    assert "\n" not in trouble
+
+
+@needs_mlflow
+def test_a_store_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    def full(uri: str) -> None:
+        (tmp_path / "mlflow.db.partial-journal").touch()
+        raise OSError("(sqlite3.OperationalError) database or disk is full\n[SQL: CREATE TABLE a (b INTEGER)]")
+
+    monkeypatch.setattr(mlflow, "MlflowClient", full)
+    trouble = tracking.mirror([started(tmp_path, "a")], tmp_path)
+    assert trouble == f"MLflow at sqlite:///{tmp_path}/mlflow.db: (sqlite3.OperationalError) database or disk is full"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.lock", "runs"]

@@ -1,0 +1,66 @@
+"""Addresses of stores: of a SQLite file as a URI, the file that a URI names, and any address without its secrets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+HIDDEN = "***"
+END = r"""\s"'<>"""
+"""What ends an address in a text."""
+
+SECRETS = (
+    # user:password@, user@ and token@ behind //, up to the last @, as passwords hold / ? # and @, and as %40, too;
+    # none where the path begins at once, as in sqlite:////home/me@work
+    (rf"//(?=[^/{END}])(?:[^/?#{END}]*(?:@|%40)|[^/?#{END}]*:[^{END}]*(?:@|%40))", f"//{HIDDEN}@"),
+    # an address inside an address
+    (rf"(?i)%2F%2F(?!%2F)[^/{END}]*?%40", f"%2F%2F{HIDDEN}%40"),
+    # without a scheme, or with one slash too few
+    (rf"(?<![\w/%*.])[^/:@?=({END}]+:[^/@{END}\\][^/@{END}]*@(?=\w)", f"{HIDDEN}@"),
+    (rf"(?<=\w:)/(?!/)[^/{END}]*:[^/{END}]*@", f"/{HIDDEN}@"),
+    # what is asked for, and what stands behind #
+    (rf"(\w+:/[^?#{END}]*)\?[^{END})]+", rf"\1?{HIDDEN}"),
+    (rf"\?[^=?{END}]+=[^{END})]+", f"?{HIDDEN}"),
+    (rf"(\w+://[^#{END}]*)#[^{END})]*=[^{END})]*", rf"\1#{HIDDEN}"),
+    (r"(?i)\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{8,}", rf"\1 {HIDDEN}"),
+)
+
+
+def masked(text: str) -> str:
+    """A text whose addresses tell neither users and passwords nor queries. A blank ends an address."""
+    for secret, instead in SECRETS:
+        text = re.sub(secret, instead, text)
+    return text
+
+
+def of_file(path: Path) -> str:
+    """The URI of a SQLite database in a file of any name. SQLAlchemy decodes %3F from 2.1 on, and not before."""
+    plain, quoted = f"sqlite:///{path}", f"sqlite+pysqlite:///{quote(str(path))}"
+    try:
+        from sqlalchemy.engine import make_url
+    except ImportError:
+        return plain
+    fitting = (uri for uri in (plain, quoted) if make_url(uri).database == str(path) and not make_url(uri).query)
+    return next(fitting, f"sqlite+pysqlite:///file:{quote(str(path))}?uri=true")
+
+
+def file_of(uri: str) -> Path | None:
+    """The file of a SQLite URI; None for any other store, and for a database in memory."""
+    if not uri.startswith("sqlite"):
+        return None
+    try:
+        from sqlalchemy.engine import make_url
+
+        name = make_url(uri).database or ""
+    except ImportError:
+        name = uri.partition(":///")[2]
+    if name.startswith("file:"):
+        name = unquote(name.removeprefix("file:"))
+    return None if is_in_memory(uri) or not name else Path(name)
+
+
+def is_in_memory(uri: str) -> bool:
+    """Whether a SQLite URI names no file: its database ends with the process."""
+    name = unquote(uri.partition(":///")[2])
+    return uri.startswith("sqlite") and (not name or ":memory:" in name or "mode=memory" in name)
