@@ -46,6 +46,7 @@ def single(
 def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
     results = store.results_root()
     work = plan(runs, results)
+    exporting.look(name, scale, results)
     if only_assists() and not only_plan:
         from benchmarks.launch import assist
 
@@ -148,7 +149,7 @@ def report(
     import reports
 
     results = store.results_root()
-    chosen = [path for path in files or sorted(results.glob("*.csv")) if store.holds_rows(path)]
+    chosen = [path for path in files or store.files_of_rows(results) if store.holds_rows(path)]
     studies = [path for path in chosen if path.name in store.STUDIES]
     runs = [path for path in chosen if path not in studies]
     measured, checks = ([] if files else sorted(results.glob(kept)) for kept in (PERF, HISTORY))

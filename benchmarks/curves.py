@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from benchmarks import store
+from benchmarks import csv_files, store
 from benchmarks.identity import key
 from benchmarks.record import read_csv
 from benchmarks.spec import Run
@@ -30,7 +30,7 @@ def export(rows: Path, runs: Iterable[Run], wanted: Collection[str], results: Pa
     """Bring the curves beside `rows` up to date: of runs with the `wanted` keys, what was there and what is here."""
     path = path_of(rows)
     kept: dict[str, list[dict[str, str]]] = {}
-    for line in read_csv(path) if path.exists() else []:
+    for line in csv_files.keyed(path):
         if line["key"] in wanted:
             kept.setdefault(line["key"], []).append(line)
     for run in runs:
@@ -53,7 +53,7 @@ def _short(column: str, value: str) -> str:
 
 def _write(lines: list[dict[str, str]], path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", newline="") as file:
+    with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)

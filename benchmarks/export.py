@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks import curves, layers, store
+from benchmarks import csv_files, curves, layers, store
 from benchmarks.identity import in_order, key, parent
-from benchmarks.record import read_csv, row, write_csv
+from benchmarks.record import checked, row, write_csv
 from benchmarks.spec import BadInput, Run, Scale
 from benchmarks.sweeps import SWEEPS
 
@@ -29,13 +29,27 @@ def path_of(sweep: str, scale: Scale, results: Path) -> Path:
     return results / "smoke" / f"{sweep}.csv" if scale == "smoke" else results / f"{sweep}.csv"
 
 
+def look(sweep: str, scale: Scale, results: Path) -> None:
+    """Read what an export will merge with, before anything is trained. Raises BadInput for what it could not read."""
+    path = path_of(sweep, scale, results)
+    for found in _old(path).values():
+        _is_current(found)
+    for beside in (layers.path_of(path), curves.path_of(path)):
+        csv_files.keyed(beside)
+
+
+def _old(path: Path) -> dict[str, dict[str, str]]:
+    return {found["key"]: found for found in checked(csv_files.keyed(path), path)}
+
+
 def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Exported:
     """Merge these runs' results into the sweep's CSVs, and rows of theirs that another sweep's CSV has.
 
     Rows from a dirty tree stay out, unless they are smoke.
     """
+    look(sweep, scale, results)
     path = path_of(sweep, scale, results)
-    old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
+    old = _old(path)
     kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
     dirty, measured, fresh = 0, dict[str, list[layers.LayerRow]](), []
     elsewhere = store.committed(results)
@@ -73,14 +87,11 @@ def _is_current(found: dict[str, str]) -> bool:
 
     Of a method that is not here, as a plug-in may be that is not loaded, nobody can tell: its rows stay.
     """
-    run = Run(
-        found["dataset"],
-        found["network"],
-        found["method"],
-        int(found["timesteps"]),
-        int(found["seed"]),
-        found["scale"],  # type: ignore[arg-type]
-    )
+    try:
+        steps, seed = int(found["timesteps"]), int(found["seed"])
+    except ValueError as error:
+        raise BadInput(f"the row of {found['key']} has no whole timesteps or seed: {error}") from None
+    run = Run(found["dataset"], found["network"], found["method"], steps, seed, found["scale"])  # type: ignore[arg-type]
     try:
         return found["scale"] in get_args(Scale) and key(run) == found["key"]
     except BadInput:

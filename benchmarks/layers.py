@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from benchmarks import store
+from benchmarks import csv_files, store
 from benchmarks.record import read_csv
 
 
@@ -77,13 +77,13 @@ def _mean(total: str, images: int) -> str:
 def write(path: Path, keys: Iterable[str], measured: Mapping[str, list[LayerRow]]) -> None:
     """Write the rows of these runs, in their order: as `measured` on this disk, or else as they stand in the file."""
     old: dict[str, list[LayerRow]] = {}
-    for line in read_csv(path) if path.exists() else []:
+    for line in csv_files.keyed(path):
         old.setdefault(line["key"], []).append(LayerRow(**{name: line.get(name) or "" for name in COLUMNS}))
     rows = [row for key in keys for row in measured.get(key) or old.get(key, [])]
     if not rows and not old:
         return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", newline="") as file:
+    with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(astuple(row) for row in rows)

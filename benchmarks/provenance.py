@@ -41,7 +41,7 @@ def code() -> Code:
 
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return os.fsdecode(subprocess.run(command, check=True, capture_output=True).stdout).strip()
 
 
 def provenance(data: Dataset | None = None, running: Code | None = None, processes: int = 1) -> Provenance:
@@ -78,7 +78,7 @@ def _vectors() -> str:
 def _cpuinfo(field: str) -> str:
     """What the system says of the first processor; empty where it does not."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")

@@ -26,9 +26,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks import csv_files
 from benchmarks.identity import key, parent
 from benchmarks.recipes import resolve
-from benchmarks.record import Result, load, read_csv, replacing, write_whole
+from benchmarks.record import Result, load, replacing, rows_of_runs, write_whole
 from benchmarks.spec import BadInput, Recipe, Run
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
@@ -87,7 +88,7 @@ class Description:
 
 def described(place: Path) -> Description:
     """What a run's directory says it is. Raises OSError, ValueError, KeyError or TypeError where it does not say."""
-    about = json.loads((place / RUN).read_text())
+    about = json.loads((place / RUN).read_text(encoding="utf-8"))
     return Description(about["key"], about["parent_key"], Run(**about["run"]), Recipe(**about["recipe"]))
 
 
@@ -120,11 +121,20 @@ def holds_rows(path: Path) -> bool:
     return path.name in STUDIES or not path.name.endswith((*BESIDE, "published.csv"))
 
 
+def files_of_rows(results: Path) -> list[Path]:
+    """CSV files of runs and studies directly under the results folder; files of somebody else's are left out."""
+    found = sorted(results.glob("*.csv"))
+    return [path for path in found if path.name in STUDIES or csv_files.has_columns(path, "key", "status")]
+
+
 def committed(results: Path) -> dict[str, dict[str, str]]:
-    """Rows of finished runs in the CSV files directly under the results folder, by key: they count on any machine."""
+    """Rows of finished runs in the CSV files directly under the results folder, by key: they count on any machine.
+
+    Raises BadInput for a file of ours that cannot be read.
+    """
     rows: dict[str, dict[str, str]] = {}
-    for path in sorted(results.glob("*.csv")):
-        rows |= {row["key"]: row for row in read_csv(path) if row.get("key") and row.get("status") == "done"}
+    for found in rows_of_runs(results).values():
+        rows |= {row["key"]: row for row in found if row["key"] and row["status"] == "done"}
     return rows
 
 

@@ -104,7 +104,7 @@ class _Mirror:
 
     def is_settled(self, directory: Path) -> bool:
         try:
-            marker = json.loads((directory / "mlflow.json").read_text())
+            marker = json.loads((directory / "mlflow.json").read_text(encoding="utf-8"))
             same = (marker["uri"], marker["ended"]) == (_one_line(self.uri), _modified(directory / store.RESULT))
             return same and (self.database is None or self.database.exists())
         except (OSError, ValueError, KeyError):
@@ -114,7 +114,10 @@ class _Mirror:
         """Log what MLflow lacks, then the status, then the marker: cut short anywhere, the next call goes on there."""
         from mlflow.entities import Param, RunTag
 
-        about, ended = json.loads((directory / store.RUN).read_text()), _modified(directory / store.RESULT)
+        about, ended = (
+            json.loads((directory / store.RUN).read_text(encoding="utf-8")),
+            _modified(directory / store.RESULT),
+        )
         result = record.load(directory / store.RESULT) if ended else None
         epochs, params = _epochs(directory / store.CURVES), _params(about)
         tags = _tags(about, result) | {"snn.results": str(self.results)}

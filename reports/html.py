@@ -40,8 +40,8 @@ def render(contents: Contents, model: EnergyModel = FP32_45NM) -> str:
         latex=lambda table: latex.render([table], {}),
         csv=csv,
         inline=inline,
-        style=(HERE / "page.css").read_text(),
-        script=(HERE / "page.js").read_text(),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
     )
 
 

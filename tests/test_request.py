@@ -109,6 +109,19 @@ def test_a_mistake_is_one_line(words: str, said: str, bench: Bench, tmp_path: Pa
     assert_refused(bench(words), said, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["quick.csv", "other.csv", "smoke/quick.csv"])
+@pytest.mark.parametrize("words", ["sweep quick --methods ann --seeds 0", "sweep quick --methods ann --plan"])
+def test_rows_that_cannot_be_read_are_one_line_before_anything_runs(
+    words: str, name: str, bench: Bench, tmp_path: Path
+) -> None:
+    (path := tmp_path / "results" / name).parent.mkdir(parents=True)
+    path.write_text("key;status\n0123456789abcdef;done\n", encoding="utf-8-sig")
+    ending = bench(words)
+    assert (ending.code, ending.out) == (2, "")
+    (line,) = ending.err.splitlines()
+    assert line.startswith(f"dsr-bench: cannot read {path}: its values are separated by ';'")
+
+
 @pytest.mark.parametrize("words", [f"{RUN} --dataset cifar10", "sweep cifar10 --scale smoke", "sweep cifar10 --plan"])
 @pytest.mark.parametrize(
     ("trouble", "said"),

@@ -121,7 +121,7 @@ def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnR
             sha256[split] = digest(images, labels)
             done += len(files)
         manifest: dict[str, Any] = {"source": recordings.title, "timesteps": timesteps, "rule": RULE, "sha256": sha256}
-        (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         work.rename(place)
     except OSError as error:
         if not (place / "manifest.json").is_file():  # else another process was faster
@@ -194,7 +194,7 @@ def _mapped_anew(to: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
 def _sha256(place: Path) -> dict[str, str]:
     """Digests by split, as they were when the frames were packed."""
     try:
-        found = json.loads((place / "manifest.json").read_text())["sha256"]
+        found = json.loads((place / "manifest.json").read_text(encoding="utf-8"))["sha256"]
         return {split: str(found[split]) for split in ("train", "test")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{place}: its manifest.json is damaged; delete the folder, it is made again") from error

@@ -88,7 +88,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise BadInput(f"{path} is no JSON ({one_line(error)})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256", {}), dict):

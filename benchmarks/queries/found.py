@@ -120,9 +120,9 @@ def _row_of(key: str, places: Mapping[str, Path], rows: Mapping[str, tuple[Row, 
 def _rows(results: Path) -> dict[str, tuple[Row, str]]:
     """Rows of runs in the CSV files directly under the results folder, and the file; finished before failed ones."""
     found: dict[str, tuple[Row, str]] = {}
-    for path in sorted(results.glob("*.csv")):
-        for row in record.read_csv(path):
-            if row.get("key") and row.get("status") and (row["status"] == "done" or row["key"] not in found):
+    for path, rows in record.rows_of_runs(results).items():
+        for row in rows:
+            if row["key"] and row["status"] and (row["status"] == "done" or row["key"] not in found):
                 found[row["key"]] = (_typed(row), str(path))
     return found
 

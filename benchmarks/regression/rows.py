@@ -14,14 +14,16 @@ but for the seed. It is a regression if
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from benchmarks import csv_files
 from benchmarks.provenance import ROOT
-from benchmarks.record import read_csv
+from benchmarks.record import rows_of_runs
 from benchmarks.regression.finding import Finding, Verdict, verdict
 from benchmarks.spec import BadInput
 
@@ -37,21 +39,26 @@ Group = tuple[str, ...]
 
 def of_commit(revision: str) -> dict[str, list[Row]]:
     """The result CSVs of a commit, by file name. Raises BadInput where git does not know it."""
-    import csv
-
     try:
-        names = _git("ls-tree", "--name-only", revision, "results/").split()
+        names = os.fsdecode(_git("ls-tree", "-z", "--name-only", revision, "results/")).split("\0")
         texts = {Path(name).name: _git("show", f"{revision}:{name}") for name in names if name.endswith(".csv")}
     except (OSError, subprocess.CalledProcessError):
         raise BadInput(f"git has no commit {revision!r} of {ROOT}, so there are no rows to compare with") from None
-    return {name: list(csv.DictReader(text.splitlines())) for name, text in texts.items()}
+    ours = {name: raw for name, raw in texts.items() if csv_files.columns(raw) >= {"key", "status"}}
+    named = {name: f"{revision}:results/{name}" for name in ours}
+    return {
+        name: list(csv_files.parsed(csv_files.decoded(raw, named[name]), named[name])) for name, raw in ours.items()
+    }
 
 
 def of_folder(folder: Path) -> dict[str, list[Row]]:
-    """The result CSVs directly in a folder, by file name. Raises BadInput for no folder."""
+    """The result CSVs directly in a folder, by file name.
+
+    Raises BadInput for no folder, and for a file of ours that cannot be read.
+    """
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder of result CSVs")
-    return {path.name: list(read_csv(path)) for path in sorted(folder.glob("*.csv"))}
+    return {path.name: list(rows) for path, rows in rows_of_runs(folder).items()}
 
 
 def compare(fresh: Mapping[str, list[Row]], committed: Mapping[str, list[Row]], partial: bool = False) -> list[Finding]:
@@ -188,6 +195,6 @@ def _listed(values: Iterable[float]) -> str:
     return ", ".join(f"{value:,.0f}" for value in sorted(values))
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> bytes:
     command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True).stdout
