@@ -16,8 +16,9 @@ from rich.console import Console
 
 from benchmarks import commands
 from benchmarks.queries import command as queries
-from benchmarks.request import only_assists
 from benchmarks.spec import BadInput
+from benchmarks.spelling import carry_everything
+from benchmarks.torchrun import only_assists
 
 app = typer.Typer(
     name="dsr-bench",
@@ -191,6 +192,7 @@ def doctor() -> None:
 
 def main() -> NoReturn:
     """Entry point: whatever goes wrong with a request is one line on stderr."""
+    carry_everything()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code, said = app(standalone_mode=False) or 0, ""  # typer turns KeyboardInterrupt into 130

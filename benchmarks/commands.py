@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks import export as exporting
-from benchmarks import preparation, store
+from benchmarks import preparation, store, torchrun
 from benchmarks.plan import Plan, plan
 from benchmarks.record import Status
-from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, only_assists, words
+from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, words
 from benchmarks.spec import Run, Scale
 
 INTERRUPTED = 130
@@ -44,10 +44,12 @@ def single(
 
 
 def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
+    if not only_plan:
+        torchrun.check()
     results = store.results_root()
     work = plan(runs, results)
     exporting.look(name, scale, results)
-    if only_assists() and not only_plan:
+    if torchrun.only_assists() and not only_plan:
         from benchmarks.launch import assist
 
         return assist(work.missing, results)

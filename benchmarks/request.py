@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from rich.console import Console
@@ -73,11 +72,6 @@ def integers(words: str | None, what: str, least: int) -> tuple[int, ...] | None
     if min(numbers) < least:
         raise BadInput(f"{what} must be at least {least}, not {min(numbers)}")
     return numbers
-
-
-def only_assists() -> bool:
-    """Whether torchrun has started this process, and not as the first: it trains along, says and records nothing."""
-    return os.environ.get("RANK", "0") != "0"
 
 
 def _default_scale(console: Console) -> Scale:

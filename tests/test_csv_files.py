@@ -124,7 +124,7 @@ def test_a_foreign_file_is_not_written_over(name: str, text: str, tmp_path: Path
 
 def test_a_key_that_a_spreadsheet_took_for_a_number_is_named(text: str, tmp_path: Path) -> None:
     put(tmp_path, text.replace("0" * 16, "5.05E+15").encode())
-    with pytest.raises(BadInput, match="'5.05E\\+15' is no key"):
+    with pytest.raises(BadInput, match=r"'5.05E\+15' is no key"):
         plan([ANN], tmp_path)
 
 

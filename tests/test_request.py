@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ from recorded import write_bin
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
-from benchmarks import commands, estimate, launch
+from benchmarks import commands, estimate, launch, torchrun
 from benchmarks.data import DATASETS
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
+from benchmarks.spec import BadInput
+from benchmarks.spelling import spell
 from benchmarks.sweeps import SWEEPS
 
 RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --timesteps 2 --seed 0 --scale smoke"
@@ -159,6 +162,26 @@ def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
     assert not list((tmp_path / "results").iterdir())
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_is_not_utf8_is_told_all_the_same(
+    encoding: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    said = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", said)
+    assert bench("sweep quick --plan").code == 0
+    command_line.console.print("✓ ± \udcff ünï 雪")
+    said.flush()
+    text = said.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert f"52 runs {'-' if encoding == 'ascii' else '·'} 0 cached" in text
+    signs = {"ascii": "+ +- ? uni ?", "latin-1": "+ ± ? ünï ?", "cp1252": "+ ± ? ünï ?"}
+    assert signs[encoding] in text
+
+
+def test_marks_are_spelled_out_in_ascii() -> None:
+    assert spell("✓ 54.1 ± 0.2 µJ → Größe ≥ 3 × 10² …") == "+ 54.1 +- 0.2 uJ -> Gro?e >= 3 x 102 ..."
+
+
 def test_a_plan_times_small_steps(bench: Bench, tmp_path: Path) -> None:
     ending = bench("sweep quick --plan --methods qcfs --timesteps 2 --seeds 7")
     assert ending.code == 0
@@ -176,6 +199,40 @@ def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: p
     assert (ending.code, ending.err) == (0, "")
     assert " data   nmnist, 3 frames: packed before the first run (3.4 MB), a time" in ending.out
     assert not (tmp_path / "data" / "nmnist" / "frames").exists()
+
+
+@pytest.mark.parametrize("variables", [{"RANK": "3"}, {"RANK": "none", "LOCAL_RANK": "x"}, {"WORLD_SIZE": "1"}])
+def test_what_a_batch_system_says_of_processes_is_nothing_to_one_alone(
+    variables: dict[str, str], bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (torchrun.rank(), torchrun.size(), torchrun.rank_here(), torchrun.size_here()) == (0, 1, 0, 1)
+    monkeypatch.setattr(launch, "assist", lambda *arguments: pytest.fail("it records nothing"))
+    with pytest.raises(AssertionError, match="nothing may be run"):
+        bench(RUN)
+
+
+@pytest.mark.parametrize("count", ["4", "two"])
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_several_processes_that_nobody_joins_are_refused(
+    count: str, rank: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", count)
+    monkeypatch.setenv("RANK", rank)
+    assert_refused(bench(RUN), f"WORLD_SIZE is '{count}': torchrun has not started this process", tmp_path)
+
+
+def test_torchruns_processes_know_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    for name, value in (theirs | {"TORCHELASTIC_USE_AGENT_STORE": "True"}).items():
+        monkeypatch.setenv(name, value)
+    assert (torchrun.rank(), torchrun.size(), torchrun.rank_here(), torchrun.size_here()) == (5, 8, 1, 4)
+    assert torchrun.only_assists()
+    torchrun.check()
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
+    with pytest.raises(BadInput, match="--rdzv-backend c10d"):
+        torchrun.check()
 
 
 @pytest.mark.parametrize(("gpu", "said"), [(True, "paper, because there is a"), (False, "laptop, because there is no")])
