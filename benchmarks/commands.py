@@ -12,7 +12,7 @@ from benchmarks import preparation, store, torchrun
 from benchmarks.plan import Plan, plan
 from benchmarks.record import Status
 from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, words
-from benchmarks.spec import Run, Scale
+from benchmarks.spec import MAX_SEED, Run, Scale
 
 INTERRUPTED = 130
 PERF, HISTORY = "perf/*.json", "regression/history/*.csv"
@@ -29,7 +29,8 @@ def sweep(
     only_plan: bool,
 ) -> int:
     """Plan, run what is missing, export, tabulate."""
-    grid = named_sweep(name, network, methods, integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0))
+    steps, chosen_seeds = integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0, MAX_SEED)
+    grid = named_sweep(name, network, methods, steps, chosen_seeds)
     chosen = chosen_scale(scale, grid, console)
     runs = grid.runs(chosen)
     return _carry_out(console, name, grid.title, runs, chosen, only_plan)

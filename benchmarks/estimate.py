@@ -29,7 +29,7 @@ from benchmarks.structure import structure
 
 FEW, MANY = 2, 6
 """The step counts of the probes."""
-WORK = {"cpu": 1.2e9, "cuda": 2e11}
+WORK = {"cpu": 2e9, "cuda": 2e11}
 """Multiply-accumulates of a probe's longer forward pass, about; its batch follows from it."""
 LARGE = {"cpu": 1e8, "cuda": float("inf")}
 """Multiply-accumulates per image and step from which a narrow network is probed in a large one's place."""

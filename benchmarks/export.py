@@ -45,15 +45,20 @@ def _old(path: Path) -> dict[str, dict[str, str]]:
 def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Exported:
     """Merge these runs' results into the sweep's CSVs, and rows of theirs that another sweep's CSV has.
 
-    Rows from a dirty tree stay out, unless they are smoke.
+    Rows from a dirty tree stay out, unless they are smoke; failed smoke runs of other calls go.
     """
     look(sweep, scale, results)
     path = path_of(sweep, scale, results)
     old = _old(path)
+    wanted = in_order(runs)
     kept: dict[str, dict[str, Any]] = {k: found for k, found in old.items() if _is_current(found)}
+    stale = len(old) - len(kept)
+    if scale == "smoke":  # a smoke run that failed once is no record: only those that were asked for are told of again
+        asked = {key(run) for run in wanted}
+        kept = {k: found for k, found in kept.items() if found["status"] == "done" or k in asked}
     dirty, measured, fresh = 0, dict[str, list[layers.LayerRow]](), []
     elsewhere = store.committed(results)
-    for run in in_order(runs):
+    for run in wanted:
         result = store.result(results, run)
         if result is None:
             if found := elsewhere.get(key(run)):
@@ -72,7 +77,7 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path) -> Expo
         write_csv(rows, path)
         layers.write(layers.path_of(path), (found["key"] for found in rows), measured)
         curves.export(path, fresh, [found["key"] for found in rows if found["status"] == "done"], results)
-    return Exported(path, len(kept), dirty, len(old) - len(kept.keys() & old.keys()))
+    return Exported(path, len(kept), dirty, stale)
 
 
 def _is_dirty(run: Run, results: Path) -> bool:

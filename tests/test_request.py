@@ -21,7 +21,8 @@ from benchmarks import commands, estimate, launch, torchrun
 from benchmarks.data import DATASETS
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
-from benchmarks.spec import BadInput
+from benchmarks.request import integers
+from benchmarks.spec import MAX_SEED, BadInput
 from benchmarks.spelling import spell
 from benchmarks.sweeps import SWEEPS
 
@@ -95,9 +96,23 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --methods ann,dsr-fi", "unknown method 'dsr-fi' (did you mean 'dsr-if'?)"),
     ("sweep quick --network preact-tiny", "unknown network 'preact-tiny' (did you mean 'preact-resnet-tiny'?)"),
     ("sweep quick --timesteps 2,0", "timesteps must be at least 1, not 0"),
-    ("sweep quick --timesteps 2;4", "timesteps must be whole numbers separated by commas, not '2;4'"),
+    (
+        "sweep quick --timesteps 2;4",
+        "timesteps must be whole numbers or ranges separated by commas, as in 0,1 or 0-2, not '2;4'",
+    ),
     ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
-    ("sweep quick --seeds ,", "seeds must be whole numbers separated by commas, not ','"),
+    ("sweep quick --seeds ,", "seeds must be whole numbers or ranges separated by commas"),
+    (
+        "sweep quick --seeds 2-0",
+        "seeds must be whole numbers or ranges separated by commas, as in 0,1 or 0-2, not '2-0'",
+    ),
+    ("sweep quick --timesteps 0-2", "timesteps must be at least 1, not 0"),
+    ("sweep quick --timesteps 1-100000000000", "are 100000000000 numbers, at most 1000 are allowed"),
+    ("sweep quick --seeds 0,4294967296", "seeds must be at most 4294967295, not 4294967296"),
+    (f"{RUN} --seed 92233720368547758080", "seed must be at most 4294967295, not 92233720368547758080"),
+    ("sweep quick --methods ANN", "unknown method 'ANN' (did you mean 'ann'?)"),
+    (f"{RUN} --network PreAct-ResNet-tiny", "(did you mean 'preact-resnet-tiny'?)"),
+    ("sweep quick --methods ann,", "one of the names in 'ann,' is empty: a comma stands between two names"),
     ("sweep quick --methods dsr-if@beta=1", "unknown parameter of dsr-if 'beta'; there are: threshold, alpha"),
     ("sweep quick --methods dsr-if@alpha=2", "dsr-if@alpha=2: threshold must be positive and alpha in (0, 1]"),
     ("sweep quick --methods dsr-if@alpha", "a variant is written method@name=value, not 'dsr-if@alpha'"),
@@ -151,6 +166,18 @@ def test_results_that_cannot_be_written_are_one_line(
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path / place))
     assert_refused(bench(words), f"results folder {tmp_path / place} cannot be written (", tmp_path)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_numbers_may_be_ranges() -> None:
+    assert integers("0-2", "seeds", 0) == (0, 1, 2)
+    assert integers("8, 2-4,3", "timesteps", 1) == (8, 2, 3, 4)
+    assert integers("7", "seeds", 0) == (7,)
+
+
+def test_the_largest_seed_is_one_that_torch_takes() -> None:
+    latest = MAX_SEED * 100_003 + 1000 + 1_000_000_007 * 1000  # of an epoch in a process, as in benchmarks.training
+    torch.Generator().manual_seed(latest)
+    assert latest < 2**63
 
 
 def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
