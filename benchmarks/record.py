@@ -146,11 +146,15 @@ def rows_of_runs(folder: Path) -> dict[Path, list[dict[str, str]]]:
     return {path: checked(read_csv(path), path) for path in ours}
 
 
+TAKEN_FOR_NUMBERS = r"\d+[.,]\d+(E\+?\d+)?|\d+E\+?\d+"
+"""What becomes of a key like 5050e10123456789 in a spreadsheet."""
+
+
 def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
     """Rows of runs as they are. Raises BadInput where a column is missing or a spreadsheet took a key for a number."""
     if rows and (missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]):
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
-    if numbers := [row["key"] for row in rows if re.search("[.,+E]", row["key"])]:
+    if numbers := [row["key"] for row in rows if re.fullmatch(TAKEN_FOR_NUMBERS, row["key"])]:
         raise BadInput(
             f"{path}: {numbers[0]!r} is no key; a spreadsheet took it for a number: restore the file from git"
         )
