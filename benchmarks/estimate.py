@@ -167,11 +167,10 @@ def _line(few: float, many: float) -> Cost:
 
 
 def _timed(body: Body, method: str, timesteps: int, trains: bool) -> tuple[float, float]:
-    """Seconds per image of a step in training, if it `trains`, and of one in inference, after one to warm up."""
+    """Seconds per image of a step in training, if it `trains`, and of one in inference, after a small one to warm up."""
     device, batch = _device(), _batch(body)
     model = build(body.network, method, timesteps, 10, body.channels).to(device)
-    if timesteps != MANY:  # once for both: kernels are loaded, and memory is there
-        _step(model, batch, body, trains, device)
+    _step(model, SMALLEST_BATCH, body, trains, device)  # a first step loads kernels and looks at the network
     train = _step(model, batch, body, True, device) if trains else 0.0
     return train / batch, _step(model, batch, body, False, device) / batch
 

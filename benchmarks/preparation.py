@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -82,7 +83,8 @@ def estimate(console: Console, missing: list[Run]) -> None:
     from benchmarks.estimate import seconds
     from benchmarks.provenance import code
 
-    times = seconds(missing)
+    with console.status("timing small steps") if console.is_terminal else nullcontext():
+        times = seconds(missing)
     known = [time for time in times.values() if time is not None]
     lost = f"; {len(times) - len(known)} runs not among them, whose steps fail here" if len(known) < len(times) else ""
     console.print(

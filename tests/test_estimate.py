@@ -63,7 +63,7 @@ def test_probes_are_few_and_small_whatever_the_scale(name: str, scale: str, prob
     runs = in_order(SWEEPS[name].runs(scale))
     assert None not in estimate.seconds(runs).values()
     methods, networks = {run.method for run in runs}, {run.network for run in runs}
-    assert 0 < len(probes) <= 5 * len(methods) + 3 * (len(networks) + 1)
+    assert 0 < len(probes) <= 6 * len(methods) + 3 * (len(networks) + 1)
     several = [(body, batch, steps) for body, batch, steps in probes if steps > 1]
     assert max(steps for *_, steps in several) == MANY
     assert max(estimate._macs(body) for body, *_ in several) <= estimate.LARGE["cpu"]
