@@ -167,7 +167,7 @@ def _line(few: float, many: float) -> Cost:
 
 
 def _timed(body: Body, method: str, timesteps: int, trains: bool) -> tuple[float, float]:
-    """Seconds per image of a step in training, if it `trains`, and of one in inference, after a small one to warm up."""
+    """Seconds per image of a step in training, if it `trains`, and of one in inference; a small one warms up."""
     device, batch = _device(), _batch(body)
     model = build(body.network, method, timesteps, 10, body.channels).to(device)
     _step(model, SMALLEST_BATCH, body, trains, device)  # a first step loads kernels and looks at the network
