@@ -16,8 +16,9 @@ from rich.console import Console
 
 from benchmarks import commands, partials
 from benchmarks.queries import command as queries
-from benchmarks.request import only_assists
 from benchmarks.spec import BadInput
+from benchmarks.spelling import carry_everything
+from benchmarks.torchrun import only_assists
 
 app = typer.Typer(
     name="dsr-bench",
@@ -42,8 +43,8 @@ def sweep(
     scale: ScaleOption = None,
     network: Annotated[str | None, typer.Option(help="One network instead of the sweep's.")] = None,
     methods: Annotated[str | None, typer.Option(help="Comma-separated methods instead of the sweep's.")] = None,
-    timesteps: Annotated[str | None, typer.Option(help="Comma-separated T instead of the sweep's.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Comma-separated seeds instead of the sweep's.")] = None,
+    timesteps: Annotated[str | None, typer.Option(help="T instead of the sweep's, as in 2,4 or 2-5.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the sweep's, as in 0,1 or 0-2.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run, and how long it would take.")] = False,
 ) -> None:
     """Run what is missing of a sweep, then write its CSV, tables and page."""
@@ -101,7 +102,7 @@ def report(
 def perf(
     network: Annotated[str, typer.Option(help="Whose steps are timed.")] = "preact-resnet18-narrow",
     batch: Annotated[int, typer.Option(help="Images in a batch.")] = 64,
-    timesteps: Annotated[str, typer.Option(help="Comma-separated T.")] = "5,10,20",
+    timesteps: Annotated[str, typer.Option(help="T, as in 5,10 or 2-5.")] = "5,10,20",
     methods: Annotated[str | None, typer.Option(help="Comma-separated methods; default: all that train.")] = None,
     save: Annotated[bool, typer.Option("--save", help="Replace this machine's baseline.")] = False,
 ) -> None:
@@ -202,6 +203,7 @@ def doctor() -> None:
 
 def main() -> NoReturn:
     """Entry point: whatever goes wrong with a request is one line on stderr."""
+    carry_everything()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code, said = app(standalone_mode=False) or 0, ""  # typer turns KeyboardInterrupt into 130

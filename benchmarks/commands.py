@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks import export as exporting
-from benchmarks import preparation, store
+from benchmarks import preparation, store, torchrun
 from benchmarks.plan import Plan, plan
 from benchmarks.record import Status
-from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, only_assists, words
-from benchmarks.spec import Run, Scale
+from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, words
+from benchmarks.spec import MAX_SEED, Run, Scale
 
 INTERRUPTED = 130
 SMOKE = "-smoke"
@@ -32,7 +32,8 @@ def sweep(
     only_plan: bool,
 ) -> int:
     """Plan, run what is missing, export, tabulate."""
-    grid = named_sweep(name, network, methods, integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0))
+    steps, chosen_seeds = integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0, MAX_SEED)
+    grid = named_sweep(name, network, methods, steps, chosen_seeds)
     chosen = chosen_scale(scale, grid, console)
     runs = grid.runs(chosen)
     return _carry_out(console, name, grid.title, runs, chosen, only_plan)
@@ -47,9 +48,12 @@ def single(
 
 
 def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
+    if not only_plan:
+        torchrun.check()
     results = store.results_root()
     work = plan(runs, results)
-    if only_assists() and not only_plan:
+    exporting.look(name, scale, results)
+    if torchrun.only_assists() and not only_plan:
         from benchmarks.launch import assist
 
         return assist(work.missing, results)
@@ -172,7 +176,7 @@ def report(
     import reports
 
     results = store.results_root()
-    runs, studies = _kinds_of(files or store.seen(results, "*.csv"))
+    runs, studies = _kinds_of(files or store.files_of_rows(results))
     measured, checks = ([] if files else store.seen(results, kept) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
     page, *_ = reports.write(found, to or results / "reports" / "all")
@@ -195,7 +199,7 @@ def findings(console: Console, files: list[Path] | None, page: Path | None, bloc
     from reports import findings as found
 
     results = store.results_root()
-    runs, studies = _kinds_of(files or store.seen(results, "*.csv"))
+    runs, studies = _kinds_of(files or store.files_of_rows(results))
     facts = found.gather(runs, [] if files else store.seen(results, PERF), studies)
     if page:
         found.write_page(facts, page)

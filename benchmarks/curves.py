@@ -11,7 +11,7 @@ import csv
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from benchmarks import store
+from benchmarks import csv_files, store
 from benchmarks.record import read_csv, replacing
 
 COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss", "train_cpu_seconds")
@@ -26,7 +26,7 @@ def path_of(rows: Path) -> Path:
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
     """The lines of a file by their run's key; none where there is no file."""
     found: dict[str, list[dict[str, str]]] = {}
-    for line in read_csv(path) if path.exists() else []:
+    for line in csv_files.keyed(path):
         found.setdefault(line["key"], []).append(line)
     return found
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.training import Epoch
 
 
+DAYS_OF_A_YEAR = 365
 SECONDS_BETWEEN_LINES = 30.0
 """Without a terminal, a long run says where it is about twice a minute."""
 
@@ -117,10 +118,13 @@ def _short(run: Run) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`3.1 s`, `4 min 05 s`, `2 h 30 min`."""
+    """`3.1 s`, `4 min 05 s`, `2 h 30 min`, `12 days`, `19 years`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours, days = minutes // 60, minutes / (24 * 60)
+    if hours < 48:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{days:,.0f} days" if days < 2 * DAYS_OF_A_YEAR else f"{days / DAYS_OF_A_YEAR:,.0f} years"

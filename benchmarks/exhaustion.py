@@ -40,7 +40,7 @@ def kills() -> int | None:
 
 def _count(path: Path) -> int | None:
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks import curves, exhibits, layers, store
+from benchmarks import csv_files, curves, exhibits, layers, store
 from benchmarks.contents import Row
 from benchmarks.fresh import Fresh, Lines, Tables, collect, judge, named
 from benchmarks.identity import in_order, key
-from benchmarks.record import read_csv, write_csv
+from benchmarks.record import checked, write_csv
 from benchmarks.spec import BadInput, Run, Scale
 from benchmarks.sweeps import SWEEPS
 
@@ -39,19 +39,36 @@ def path_of(sweep: str, scale: Scale, results: Path) -> Path:
     return results / "smoke" / f"{sweep}.csv" if scale == "smoke" else results / f"{sweep}.csv"
 
 
+def look(sweep: str, scale: Scale, results: Path) -> None:
+    """Read what an export will merge with, before anything is trained. Raises BadInput for what it could not read."""
+    path = path_of(sweep, scale, results)
+    for found in _old(path).values():
+        _is_current(found)
+    for beside in (layers.path_of(path), curves.path_of(path)):
+        csv_files.keyed(beside)
+
+
+def _old(path: Path) -> dict[str, dict[str, str]]:
+    return {found["key"]: found for found in checked(csv_files.keyed(path), path)}
+
+
 def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path, replace: bool = False) -> Exported:
     """Merge these runs' results into the sweep's CSVs, and rows of theirs that another sweep's CSV has.
 
-    Rows from a dirty tree stay out, unless they are smoke. `replace`: a result that contradicts a committed row takes
-    its place in every file, and rows that descend from the old one leave.
+    Rows from a dirty tree stay out, unless they are smoke; failed smoke runs of other calls leave. `replace`: a result
+    that contradicts a committed row takes its place in every file, and rows that descend from the old one leave.
     """
+    look(sweep, scale, results)
     path, ordered = path_of(sweep, scale, results), in_order(runs)
     fresh = collect(ordered, scale, results)
     committed: Tables = {} if scale == "smoke" else store.tables(results)
     judge(fresh, committed, sweep, replace)
     elsewhere = {} if scale == "smoke" else store.committed(results, fresh.replaced)
-    old = {found["key"]: found for found in read_csv(path)} if path.exists() else {}
-    kept = _merged(old, map(key, ordered), fresh, elsewhere)
+    old, names = _old(path), [key(run) for run in ordered]
+    kept = _merged(old, names, fresh, elsewhere)
+    gone = len(old.keys() - kept.keys() - fresh.out.keys())
+    if scale == "smoke":  # a smoke run that failed once is no record: only those that were asked for are told of again
+        kept = {name: found for name, found in kept.items() if found["status"] == "done" or name in names}
     others = [other for other in committed if other != path]
     if kept or old:
         _write(path, sorted(kept.values(), key=lambda found: _place(found, sweep)), fresh, others)
@@ -61,7 +78,6 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path, replace
     if scale != "smoke":
         exhibits.update(fresh.places, store.committed(results), results)
     changes = (*fresh.replaced.values(), *(f"{named(found)} ({k}) taken out" for k, found in fresh.out.items()))
-    gone = len(old.keys() - kept.keys() - fresh.out.keys())
     return Exported(path, len(kept), fresh.dirty, gone, tuple(fresh.refused.values()), changes, fresh.unknown)
 
 
@@ -109,14 +125,11 @@ def _is_current(found: Row) -> bool:
 
     Of a method that is not here, as a plug-in may be that is not loaded, nobody can tell: its rows stay.
     """
-    run = Run(
-        found["dataset"],
-        found["network"],
-        found["method"],
-        int(found["timesteps"]),
-        int(found["seed"]),
-        found["scale"],
-    )
+    try:
+        steps, seed = int(found["timesteps"]), int(found["seed"])
+    except ValueError as error:
+        raise BadInput(f"the row of {found['key']} has no whole timesteps or seed: {error}") from None
+    run = Run(found["dataset"], found["network"], found["method"], steps, seed, found["scale"])  # type: ignore[arg-type]
     try:
         return found["scale"] in get_args(Scale) and key(run) == found["key"]
     except BadInput:

@@ -104,7 +104,7 @@ def rapl(root: Path = POWERCAP) -> Meter:
     """The processor packages' counters. Raises Unavailable where there are none or they may not be read."""
     zones = [zone for zone in sorted(root.glob("intel-rapl:*")) if (zone / "energy_uj").exists()]
     try:
-        names = {zone: (zone / "name").read_text().strip() for zone in zones}
+        names = {zone: (zone / "name").read_text(encoding="utf-8").strip() for zone in zones}
         chosen = [zone for zone in zones if names[zone].startswith("package") or names[zone] == "dram"]
         counters = [Counter(_file(zone / "energy_uj"), 1e-6, _file(zone / "max_energy_range_uj")()) for zone in chosen]
     except PermissionError as error:
@@ -119,7 +119,7 @@ def rapl(root: Path = POWERCAP) -> Meter:
 
 
 def _file(path: Path) -> Callable[[], int]:
-    return lambda: int(path.read_text())
+    return lambda: int(path.read_text(encoding="utf-8"))
 
 
 def nvml(uuid: str, load: Callable[[str], Any] = ctypes.CDLL) -> Meter:

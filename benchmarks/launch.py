@@ -5,6 +5,7 @@ The process is forked from a server that has the imports done; it never shares m
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmarks import exhaustion, partials, store
+from benchmarks import exhaustion, partials, store, torchrun
 from benchmarks.identity import key, parent
 from benchmarks.locking import alone, is_taken
 from benchmarks.provenance import Code, code, provenance
@@ -62,7 +63,7 @@ def local(runs: Sequence[Run], results: Path, sweep: str | None, observer: Obser
 
 def _next(pending: list[Run], results: Path) -> Run:
     """The first run that no other launcher works on and whose parent has ended; the first of all if there is none."""
-    if "WORLD_SIZE" in os.environ:  # torchrun's processes take the runs in one order
+    if torchrun.size() > 1:  # torchrun's processes take the runs in one order
         return pending[0]
     free = (run for run in pending if parent(run) not in pending and not is_taken(store.directory(results, run)))
     return next(free, pending[0])
@@ -95,11 +96,11 @@ def _context() -> multiprocessing.context.BaseContext:
 def _assist(run: Run, results: Path) -> None:
     """In a process of its own, whose log stands beside the run's; the first process records what goes wrong."""
     from benchmarks.execution import assist
-    from benchmarks.processes import joined, rank_here
+    from benchmarks.processes import joined
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     store.directory(results, run).mkdir(parents=True, exist_ok=True)
-    _redirect(store.directory(results, run) / f"log-{rank_here()}.txt")
+    _redirect(store.directory(results, run) / f"log-{torchrun.rank()}.txt")
     with joined(key(run)) as team:
         assist(run, results, team)
 
@@ -133,7 +134,7 @@ def _in_own_process(
 
 def _let_the_others_go_on(run: Run) -> None:
     """Among torchrun's processes: a process that was killed cannot say that it has ended."""
-    if "WORLD_SIZE" in os.environ:
+    if torchrun.size() > 1:
         from benchmarks.processes import release
 
         release(key(run))
@@ -188,6 +189,9 @@ def _redirect(log: Path) -> None:
         descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # a log is a file, whatever the terminal
 
 
 def _fail(run: Run, results: Path, running: Code, status: Status, reason: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from benchmarks import store
+from benchmarks import csv_files, store
 from benchmarks.record import read_csv, replacing
 
 
@@ -76,7 +76,7 @@ def _mean(total: str, images: int) -> str:
 def read(path: Path) -> dict[str, list[LayerRow]]:
     """The rows of a file by their run's key; none where there is no file."""
     found: dict[str, list[LayerRow]] = {}
-    for line in read_csv(path) if path.exists() else []:
+    for line in csv_files.keyed(path):
         found.setdefault(line["key"], []).append(LayerRow(**{name: line.get(name) or "" for name in COLUMNS}))
     return found
 

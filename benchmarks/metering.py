@@ -127,7 +127,7 @@ def _available() -> int:
 
 def _reset_peak_resident() -> None:
     with suppress(OSError):  # then the peak is that of the whole process so far: never too small
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def _status(name: str) -> int:
@@ -138,7 +138,7 @@ def _status(name: str) -> int:
 def _field(file: Path, name: str) -> int | None:
     """A line of kibibytes, in bytes."""
     with suppress(OSError):
-        for line in file.read_text().splitlines():
+        for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith(name):
                 return int(line.split()[1]) * 1024
     return None
@@ -173,7 +173,7 @@ def cpu_seconds() -> float:
 def _busy_seconds() -> float | None:
     """CPU seconds spent by all processes of the machine."""
     try:
-        first = Path("/proc/stat").read_text().split("\n", 1)[0]
+        first = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0]
     except OSError:
         return None
     user, nice, system, _, _, irq, softirq, *_ = (int(value) for value in first.split()[1:])

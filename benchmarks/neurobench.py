@@ -47,7 +47,7 @@ def rewrite(place: Path) -> str:
     """Make the file of a finished run's directory again, and return its text. Raises BadInput where it cannot be."""
     try:
         write(place, load(place / store.RESULT), static_of(place))
-        return (place / store.NEUROBENCH).read_text()
+        return (place / store.NEUROBENCH).read_text(encoding="utf-8")
     except (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
         wanted = f"{store.RESULT}, {store.NETWORK} and a {store.LEDGER} of this version"
         raise BadInput(f"{place} is not the directory of a finished run: it needs {wanted}") from error

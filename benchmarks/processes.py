@@ -25,7 +25,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from benchmarks.spec import BadInput
+from benchmarks import torchrun
 
 PATIENCE = timedelta(days=7)
 """How long the others wait for the first, which measures and records alone."""
@@ -71,26 +71,22 @@ class Team:
 ALONE = Team()
 
 
-def rank_here() -> int:
-    """This process's number among those that torchrun has started; 0 without it."""
-    return int(os.environ.get("RANK", "0"))
-
-
 @contextmanager
 def joined(name: str) -> Iterator[Team]:
     """Among torchrun's processes, the group of those that carry out the run called `name`; else a process alone.
 
     The others begin when the first does, and end when it has ended. They meet at the store that torchrun itself hosts.
-    Raises BadInput where something else has set torchrun's variables.
+    Raises BadInput where something else than torchrun announces several.
     """
-    size, rank = _size(), rank_here()
+    torchrun.check()
+    size, rank = torchrun.size(), torchrun.rank()
     if size == 1:
         yield ALONE
         return
     store = _store(name)
     cuda = torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(torchrun.rank_here())
     if rank == 0:
         store.set("begun", "")
     store.wait(["begun"], PATIENCE)
@@ -107,26 +103,16 @@ def joined(name: str) -> Iterator[Team]:
 
 def release(name: str) -> None:
     """Let the others end the run called `name`, however the first process's part of it has ended."""
-    if _size() > 1 and rank_here() == 0 and _is_torchruns():
+    if torchrun.size() > 1 and torchrun.rank() == 0:
         store = _store(name)
         store.set("begun", "")
         store.set("ended", "")
 
 
-def _size() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def _is_torchruns() -> bool:
-    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-
-
 def _store(name: str) -> Any:
-    """Where torchrun's processes meet. Raises BadInput where something else has set torchrun's variables."""
-    if not _is_torchruns():
-        raise BadInput("WORLD_SIZE is set, and this is no process of torchrun's: only torchrun starts several")
+    """Where torchrun's processes meet."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    tcp = distributed.TCPStore(address, port, _size())  # type: ignore[attr-defined]
+    tcp = distributed.TCPStore(address, port, torchrun.size())  # type: ignore[attr-defined]
     return distributed.PrefixStore(name, tcp)  # type: ignore[attr-defined]
 
 

@@ -104,7 +104,7 @@ def _vectors() -> str:
 def _cpuinfo(field: str) -> str:
     """What the system says of the first processor; empty where it does not."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")

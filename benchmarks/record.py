@@ -10,13 +10,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from benchmarks import partials
+from benchmarks import csv_files, partials
+from benchmarks.spec import BadInput
 
 Status = Literal["done", "failed", "out-of-memory"]
 
@@ -118,7 +120,7 @@ def save(result: Result, path: Path) -> None:
 
 def load(path: Path) -> Result:
     """Read what `save` wrote."""
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text(encoding="utf-8"))
     return Result(**(stored | {"provenance": Provenance(**stored["provenance"])}))
 
 
@@ -131,9 +133,33 @@ def write_csv(rows: Iterable[dict[str, Any]], path: Path) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows as written, every value still text."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """Rows as written, every value still text. Raises BadInput for a file that cannot be read: `csv_files` says why."""
+    return csv_files.rows(path)
+
+
+def rows_of_runs(folder: Path) -> dict[Path, list[dict[str, str]]]:
+    """Rows of runs in the CSV files directly in a folder; files that are not ours (no `key` and `status`) are left out.
+
+    Raises BadInput for one of ours that cannot be read, lacks columns or holds keys that a spreadsheet has changed.
+    """
+    seen = [path for path in sorted(folder.glob("*.csv")) if not path.name.startswith(".")]
+    ours = [path for path in seen if csv_files.has_columns(path, "key", "status")]
+    return {path: checked(read_csv(path), path) for path in ours}
+
+
+TAKEN_FOR_NUMBERS = r"\d+[.,]\d+(E\+?\d+)?|\d+E\+?\d+"
+"""What becomes of a key like 5050e10123456789 in a spreadsheet."""
+
+
+def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
+    """Rows of runs as they are. Raises BadInput where a column is missing or a spreadsheet took a key for a number."""
+    if rows and (missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]):
+        raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
+    if numbers := [row["key"] for row in rows if re.fullmatch(TAKEN_FOR_NUMBERS, row["key"])]:
+        raise BadInput(
+            f"{path}: {numbers[0]!r} is no key; a spreadsheet took it for a number: restore the file from git"
+        )
+    return rows
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -149,8 +175,9 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises BadInput where it cannot be written; then nothing of it is left.
     """
     partial = partials.beside(path)
+    of_text: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"} if mode == "w" else {}
     try:
-        with partial.open(mode, newline="" if mode == "w" else None) as file:
+        with partial.open(mode, **of_text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import re
+import sys
 from dataclasses import replace
 
 from rich.console import Console
 
 from benchmarks.recipes import timeless
-from benchmarks.spec import SCALES, BadInput, Run, Scale, require, spelled, variant
+from benchmarks.spec import MAX_SEED, SCALES, BadInput, Run, Scale, require, spelled, variant
 from benchmarks.sweeps import SWEEPS, Sweep
+
+MOST_NUMBERS = 1000
+"""On an axis of a sweep."""
 
 
 def named_sweep(
@@ -41,6 +45,8 @@ def named_run(
     method = named_method(method)
     if timesteps < 1 or seed < 0:
         raise BadInput(f"timesteps must be at least 1 and seed at least 0, not {timesteps} and {seed}")
+    if seed > MAX_SEED:
+        raise BadInput(f"seed must be at most {MAX_SEED}, not {seed}")
     if timeless(method) and timesteps != 1:
         raise BadInput(f"{method} has no time axis: its timesteps are 1, not {timesteps}")
     chosen = require(scale, SCALES, "scale") if scale else _default_scale(console)
@@ -58,26 +64,41 @@ def chosen_scale(scale: str | None, grid: Sweep, console: Console) -> Scale:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """`"a, b"` -> ("a", "b")."""
-    return tuple(word.strip() for word in text.split(","))
+    """`"a, b"` -> ("a", "b"). Raises BadInput where nothing stands before, between or after commas."""
+    found = tuple(word.strip() for word in text.split(","))
+    if not all(found):
+        raise BadInput(f"one of the names in {text!r} is empty: a comma stands between two names, as in a,b")
+    return found
 
 
-def integers(words: str | None, what: str, least: int) -> tuple[int, ...] | None:
-    """`"2,4,8"` -> (2, 4, 8). Raises BadInput for anything but whole numbers of at least `least`."""
+def integers(words: str | None, what: str, least: int, most: int = sys.maxsize) -> tuple[int, ...] | None:
+    """`"2,4,8-10"` -> (2, 4, 8, 9, 10). Raises BadInput for anything but whole numbers from `least` to `most`."""
     if words is None:
         return None
     try:
-        numbers = tuple(int(word) for word in words.split(","))
+        spans = [_span(word.strip()) for word in words.split(",")]
     except ValueError:
-        raise BadInput(f"{what} must be whole numbers separated by commas, not {words!r}") from None
-    if min(numbers) < least:
-        raise BadInput(f"{what} must be at least {least}, not {min(numbers)}")
-    return numbers
+        raise BadInput(
+            f"{what} must be whole numbers or ranges separated by commas, as in 0,1 or 0-2, not {words!r}"
+        ) from None
+    for bound in (bound for span in spans for bound in span):
+        if bound < least:
+            raise BadInput(f"{what} must be at least {least}, not {bound}")
+        if bound > most:
+            raise BadInput(f"{what} must be at most {most}, not {bound}")
+    if (count := sum(last - first + 1 for first, last in spans)) > MOST_NUMBERS:
+        raise BadInput(f"{what}: {words} are {count} numbers, at most {MOST_NUMBERS} are allowed")
+    return tuple(dict.fromkeys(number for first, last in spans for number in range(first, last + 1)))
 
 
-def only_assists() -> bool:
-    """Whether torchrun has started this process, and not as the first: it trains along, says and records nothing."""
-    return os.environ.get("RANK", "0") != "0"
+def _span(word: str) -> tuple[int, int]:
+    """`"3"` -> (3, 3), `"2-5"` -> (2, 5). Raises ValueError."""
+    if not (found := re.fullmatch(r"(\d+)-(\d+)", word)):
+        return int(word), int(word)
+    first, last = int(found[1]), int(found[2])
+    if last < first:
+        raise ValueError(word)
+    return first, last
 
 
 def _default_scale(console: Console) -> Scale:

@@ -18,6 +18,9 @@ OF_WHOLE_SETS: tuple[Scale, ...] = ("paper", "short")
 """Scales at which a part of a data set is refused."""
 
 Augmentation = Literal["none", "crop", "crop-flip", "crop-flip-cutout", "autoaugment-cutout", "resized-crop-flip"]
+MAX_SEED = 2**32 - 1
+"""torch takes 64 bits, and seeds of epochs and processes are made of a run's by multiplication."""
+
 Optimizer = Literal["sgd", "adam"]
 Start = Literal["constant", "first-gradient"]
 Precision = Literal["float32", "bfloat16"]
@@ -134,8 +137,9 @@ def require(value: str, allowed: Iterable[str], what: str) -> str:
     allowed = list(allowed)
     if value in allowed:
         return value
-    near = difflib.get_close_matches(value, allowed, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    spelled_so = {name.lower(): name for name in allowed}
+    near = difflib.get_close_matches(value.lower(), spelled_so, n=1)
+    hint = f" (did you mean {spelled_so[near[0]]!r}?)" if near else ""
     raise BadInput(f"unknown {what} {value!r}{hint}; there are: {', '.join(allowed)}")
 
 

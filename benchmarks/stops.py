@@ -163,7 +163,7 @@ def take(run: Run, results: Path, sweep: str | None) -> Result | None:
         source, origin = store.result(results, longer), store.directory(results, longer)
         if not source or not store.is_done(results, longer) or not (origin / store.STOPS).exists():
             continue  # what was taken itself has no stops
-        for stop in json.loads((origin / store.STOPS).read_text()):
+        for stop in json.loads((origin / store.STOPS).read_text(encoding="utf-8")):
             if stop["timesteps"] == run.timesteps:
                 store.describe(place := store.directory(results, run), run, sweep)
                 _take_counts(stop, origin, place)

@@ -27,10 +27,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contents, partials
+from benchmarks import contents, csv_files, partials
 from benchmarks.identity import key, parent
 from benchmarks.recipes import resolve
-from benchmarks.record import Result, load, read_csv, replacing, write_whole
+from benchmarks.record import Result, load, replacing, rows_of_runs, write_whole
 from benchmarks.spec import BadInput, Recipe, Run
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
@@ -96,7 +96,7 @@ class Description:
 
 def described(place: Path) -> Description:
     """What a run's directory says it is. Raises OSError, ValueError, KeyError or TypeError where it does not say."""
-    about = json.loads((place / RUN).read_text())
+    about = json.loads((place / RUN).read_text(encoding="utf-8"))
     return Description(about["key"], about["parent_key"], Run(**about["run"]), Recipe(**about["recipe"]))
 
 
@@ -143,21 +143,26 @@ def holds_rows(path: Path) -> bool:
 
 
 def tables(results: Path) -> dict[Path, list[dict[str, str]]]:
-    """The CSV files directly under the results folder that hold rows of runs."""
-    found = {path: read_csv(path) for path in seen(results, "*.csv")}
-    return {path: rows for path, rows in found.items() if rows and {"key", "status", "top1"} <= set(rows[0])}
+    """The CSV files directly under the results folder that hold rows of runs. Raises BadInput for an unreadable one."""
+    return {path: rows for path, rows in rows_of_runs(results).items() if rows}
 
 
 def committed(results: Path, replaced: Collection[str] = ()) -> dict[str, Mapping[str, str]]:
     """Rows of finished runs that are committed, by key: they count on any machine.
 
     Rows that descend from other weights than their parent's row do not count. Raises BadInput where one key, none of
-    the `replaced`, has two contents.
+    the `replaced`, has two contents, and for a file of ours that cannot be read.
     """
     found = [(path, row) for path, rows in tables(results).items() for row in rows if row["key"] not in replaced]
     known = contents.by_key(found)
     outdated = contents.stale(known)
     return {key: row for key, row in known.items() if key not in outdated}
+
+
+def files_of_rows(results: Path) -> list[Path]:
+    """CSV files of runs and studies directly under the results folder; files of somebody else's are left out."""
+    found = seen(results, "*.csv")
+    return [path for path in found if path.name in STUDIES or csv_files.has_columns(path, "key", "status")]
 
 
 def write_table(path: Path, rows: Iterable[Any]) -> None:

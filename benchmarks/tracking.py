@@ -154,7 +154,7 @@ class _Mirror:
 
     def is_settled(self, directory: Path) -> bool:
         try:
-            marker = json.loads((directory / MARKER).read_text())
+            marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
             same = (marker["uri"], marker["ended"]) == (_one_line(self.uri), _modified(directory / store.RESULT))
             derived = self.derived is None or marker.get("derived") == dict(self.derived.tags)
             return same and derived and self.exists()
@@ -190,7 +190,10 @@ class _Mirror:
         """Log what MLflow lacks, then the status, then the marker: cut short anywhere, the next call goes on there."""
         from mlflow.entities import Param, RunTag
 
-        about, ended = json.loads((directory / store.RUN).read_text()), _modified(directory / store.RESULT)
+        about, ended = (
+            json.loads((directory / store.RUN).read_text(encoding="utf-8")),
+            _modified(directory / store.RESULT),
+        )
         result = record.load(directory / store.RESULT) if ended else None
         epochs, params = _epochs(directory / store.CURVES), _params(about)
         tags = _tags(about, result) | {"snn.results": str(self.results)}

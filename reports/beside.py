@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -34,10 +33,7 @@ def beside(path: Path, ending: str) -> Path:
 
 
 def _read_one(path: Path, columns: Sequence[str], text: Sequence[str], later: Sequence[str]) -> pd.DataFrame:
-    try:
-        rows = read_csv(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+    rows = read_csv(path)
     if rows and (missing := [name for name in columns if name not in rows[0]]):
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
     frame = pd.DataFrame(rows, columns=[*columns, *later], dtype="str").replace("", None)

@@ -54,7 +54,7 @@ def read(path: Path | None) -> Constants:
     if path is None:
         return DEFAULT
     try:
-        stated = tomllib.loads(path.read_text())
+        stated = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     models = dict(MODELS)

@@ -57,8 +57,8 @@ def _text(contents: Contents, model: EnergyModel) -> str:
         accuracies=ACCURACIES,
         place=_place,
         latex={chr(code): text for code, text in latex.SPECIAL.items()},
-        style=(HERE / "page.css").read_text(),
-        script=(HERE / "page.js").read_text(),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
     )
 
 

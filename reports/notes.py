@@ -59,8 +59,11 @@ def _failures(failed: pd.DataFrame) -> Iterator[str]:
     why = failed["status"].str.cat(
         failed["reason"].map(_one_line, na_action="ignore"), sep=": ", na_rep="no reason given"
     )
-    what = failed["method"] + " T=" + failed["timesteps"].astype(str) + ", " + why
-    counted = "; ".join(f"{count} x {text}" for text, count in what.value_counts(sort=False).items())
+    run = failed["method"] + " T=" + failed["timesteps"].astype(str)
+    counted = "; ".join(
+        f"{len(seeds)} x {run} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, sorted(seeds)))}), {why}"
+        for (run, why), seeds in failed["seed"].groupby([run, why], sort=False)
+    )
     yield f"{len(failed)} failed and {'is' if len(failed) == 1 else 'are'} not in the means: {counted}."
 
 

@@ -24,7 +24,7 @@ def read(paths: Iterable[Path]) -> list[Record]:
     records = []
     for path in paths:
         try:
-            record = json.loads(path.read_text())
+            record = json.loads(path.read_text(encoding="utf-8"))
             assert record["rows"]
         except (OSError, ValueError, KeyError, TypeError, AssertionError):
             raise BadInput(f"{path} is no record of `dsr-bench perf`") from None

@@ -21,7 +21,7 @@ def read(path: Path = PATH) -> pd.DataFrame:
     """One row per published accuracy (percent); `method` and `our_network` name what of ours stands for it, if any.
 
     `timesteps` stays text (one paper gives a range); `steps` is the number, NaN where it is none. No rows where the
-    file is not there, as in an installed package. Raises BadInput for a file without the columns.
+    file is not there, as in an installed package. Raises BadInput for a file without the columns or with other values.
     """
     if not path.exists():
         return pd.DataFrame(columns=[*COLUMNS, "steps"])
@@ -30,7 +30,10 @@ def read(path: Path = PATH) -> pd.DataFrame:
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
     for name in NUMBERS:
-        frame[name] = pd.to_numeric(frame[name].replace("", None))
+        try:
+            frame[name] = pd.to_numeric(frame[name].replace("", None))
+        except ValueError as error:
+            raise BadInput(f"{path}: column {name}: {error}") from error
     return frame.assign(steps=pd.to_numeric(frame["timesteps"], errors="coerce"))
 
 

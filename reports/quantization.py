@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
+from benchmarks import csv_files
 from benchmarks.spec import BadInput
 from reports import quantization_figures
 from reports.comparison import SMOKE_WARNING
@@ -25,9 +27,10 @@ def read(paths: Iterable[Path]) -> list[pd.DataFrame]:
     """The rows of each file. Raises BadInput for a file that is neither kind."""
     frames = []
     for path in paths:
+        text = csv_files.whole(path)
         try:
-            frame = pd.read_csv(path)
-        except (OSError, ValueError):
+            frame = pd.read_csv(io.StringIO(text))
+        except ValueError:
             raise BadInput(f"cannot read {path}") from None
         if frame.empty or not (set(frame) >= OF_NEURONS or set(frame) >= OF_LAYERS):
             raise BadInput(f"{path} is no CSV file of `dsr-bench quantization`")

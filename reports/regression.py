@@ -6,12 +6,14 @@ A figure's ordinate is the same for all quantities,   (value - baseline) / (limi
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
+from benchmarks import csv_files
 from benchmarks.spec import BadInput
 from reports.figures import COLOURS, OTHER, Figure, draw
 from reports.table import DASH, Cell, Column, Table, laid_out, numbers
@@ -38,9 +40,10 @@ def read(paths: Iterable[Path]) -> list[pd.DataFrame]:
     """The rows of each machine's history. Raises BadInput for a file that is none."""
     frames = []
     for path in paths:
+        text = csv_files.whole(path)
         try:
-            frame = pd.read_csv(path, dtype={"commit": str, "since": str, "unit": str})
-        except (OSError, ValueError):
+            frame = pd.read_csv(io.StringIO(text), dtype={"commit": str, "since": str, "unit": str})
+        except ValueError:
             raise BadInput(f"cannot read {path}") from None
         if frame.empty or not set(frame) >= {*REQUIRED, "unit", "dirty"}:
             raise BadInput(f"{path} is no history of `dsr-bench regression`")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -10,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pandas as pd
 
 from benchmarks import contents
-from benchmarks.record import COLUMNS, LATER_COLUMNS, Provenance, Result, read_csv
+from benchmarks.record import COLUMNS, Provenance, Result, checked, read_csv
 from benchmarks.spec import SCALES, BadInput, Run, require
 
 HINTS = get_type_hints(Result) | get_type_hints(Provenance)
@@ -53,14 +52,9 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _read_one(path: Path) -> pd.DataFrame:
-    try:
-        rows = read_csv(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+    rows = checked(read_csv(path), path)
     if not rows:
         raise BadInput(f"{path} has no rows")
-    if missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]:
-        raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
     return _typed(pd.DataFrame(rows, columns=COLUMNS, dtype="str").replace("", None), path)
 
 

@@ -241,6 +241,17 @@ def test_an_export_replaces_failed_by_done_never_back_and_drops_stale_rows(tmp_p
     assert [line["key"] for line in read_csv(path)] == [key(ANN)]
 
 
+def test_a_failed_smoke_run_is_told_of_only_where_it_was_asked_for(tmp_path: Path) -> None:
+    failed, done, other = (replace(ANN, scale="smoke", seed=seed) for seed in (0, 1, 2))
+    finish(tmp_path, failed, status="failed")
+    for run in (done, other):
+        finish(tmp_path, run)
+    path = export("quick", [failed, done], "smoke", tmp_path).path
+    assert [line["status"] for line in read_csv(path)] == ["failed", "done"]
+    assert export("quick", [other], "smoke", tmp_path).stale == 0
+    assert [line["key"] for line in read_csv(path)] == [key(done), key(other)]
+
+
 @pytest.mark.parametrize(("commit", "dirty", "kept"), [("abc", True, 0), ("unknown", None, 0), ("stated", None, 1)])
 def test_uncommitted_code_is_exported_at_smoke_scale_only(tmp_path: Path, commit: str, dirty: Any, kept: int) -> None:
     smoke, made = replace(ANN, scale="smoke"), replace(CLEAN, commit=commit, dirty=dirty)

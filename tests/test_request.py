@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,12 +18,14 @@ from recorded import write_bin
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
-from benchmarks import commands, estimate, launch
+from benchmarks import commands, estimate, launch, torchrun
 from benchmarks.data import DATASETS
 from benchmarks.identity import key
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
-from benchmarks.spec import Run
+from benchmarks.request import integers
+from benchmarks.spec import MAX_SEED, BadInput, Run
+from benchmarks.spelling import spell
 from benchmarks.sweeps import SWEEPS
 
 RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --timesteps 2 --seed 0 --scale smoke"
@@ -95,9 +98,23 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --methods ann,dsr-fi", "unknown method 'dsr-fi' (did you mean 'dsr-if'?)"),
     ("sweep quick --network preact-tiny", "unknown network 'preact-tiny' (did you mean 'preact-resnet-tiny'?)"),
     ("sweep quick --timesteps 2,0", "timesteps must be at least 1, not 0"),
-    ("sweep quick --timesteps 2;4", "timesteps must be whole numbers separated by commas, not '2;4'"),
+    (
+        "sweep quick --timesteps 2;4",
+        "timesteps must be whole numbers or ranges separated by commas, as in 0,1 or 0-2, not '2;4'",
+    ),
     ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
-    ("sweep quick --seeds ,", "seeds must be whole numbers separated by commas, not ','"),
+    ("sweep quick --seeds ,", "seeds must be whole numbers or ranges separated by commas"),
+    (
+        "sweep quick --seeds 2-0",
+        "seeds must be whole numbers or ranges separated by commas, as in 0,1 or 0-2, not '2-0'",
+    ),
+    ("sweep quick --timesteps 0-2", "timesteps must be at least 1, not 0"),
+    ("sweep quick --timesteps 1-100000000000", "are 100000000000 numbers, at most 1000 are allowed"),
+    ("sweep quick --seeds 0,4294967296", "seeds must be at most 4294967295, not 4294967296"),
+    (f"{RUN} --seed 92233720368547758080", "seed must be at most 4294967295, not 92233720368547758080"),
+    ("sweep quick --methods ANN", "unknown method 'ANN' (did you mean 'ann'?)"),
+    (f"{RUN} --network PreAct-ResNet-tiny", "(did you mean 'preact-resnet-tiny'?)"),
+    ("sweep quick --methods ann,", "one of the names in 'ann,' is empty: a comma stands between two names"),
     ("sweep quick --methods dsr-if@beta=1", "unknown parameter of dsr-if 'beta'; there are: threshold, alpha"),
     ("sweep quick --methods dsr-if@alpha=2", "dsr-if@alpha=2: threshold must be positive and alpha in (0, 1]"),
     ("sweep quick --methods dsr-if@alpha", "a variant is written method@name=value, not 'dsr-if@alpha'"),
@@ -110,6 +127,19 @@ MISTAKES: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("words", "said"), MISTAKES, ids=[words[-30:] for words, _ in MISTAKES])
 def test_a_mistake_is_one_line(words: str, said: str, bench: Bench, tmp_path: Path) -> None:
     assert_refused(bench(words), said, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["quick.csv", "other.csv", "smoke/quick.csv"])
+@pytest.mark.parametrize("words", ["sweep quick --methods ann --seeds 0", "sweep quick --methods ann --plan"])
+def test_rows_that_cannot_be_read_are_one_line_before_anything_runs(
+    words: str, name: str, bench: Bench, tmp_path: Path
+) -> None:
+    (path := tmp_path / "results" / name).parent.mkdir(parents=True)
+    path.write_text("key;status\n0123456789abcdef;done\n", encoding="utf-8-sig")
+    ending = bench(words)
+    assert (ending.code, ending.out) == (2, "")
+    (line,) = ending.err.splitlines()
+    assert line.startswith(f"dsr-bench: cannot read {path}: its values are separated by ';'")
 
 
 @pytest.mark.parametrize("words", [f"{RUN} --dataset cifar10", "sweep cifar10 --scale smoke", "sweep cifar10 --plan"])
@@ -140,6 +170,18 @@ def test_results_that_cannot_be_written_are_one_line(
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_numbers_may_be_ranges() -> None:
+    assert integers("0-2", "seeds", 0) == (0, 1, 2)
+    assert integers("8, 2-4,3", "timesteps", 1) == (8, 2, 3, 4)
+    assert integers("7", "seeds", 0) == (7,)
+
+
+def test_the_largest_seed_is_one_that_torch_takes() -> None:
+    latest = MAX_SEED * 100_003 + 1000 + 1_000_000_007 * 1000  # of an epoch in a process, as in benchmarks.training
+    torch.Generator().manual_seed(latest)
+    assert latest < 2**63
+
+
 def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
     ending = bench("sweep quick --plan")
@@ -147,6 +189,26 @@ def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
     assert "52 runs · 0 cached · 52 missing" in ending.out  # 2 seeds x (ann, qcfs's parent, 8 methods x 3 T)
     assert "about 52 min 00 s" in ending.out
     assert not list((tmp_path / "results").iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_is_not_utf8_is_told_all_the_same(
+    encoding: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    said = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", said)
+    assert bench("sweep quick --plan").code == 0
+    command_line.console.print("✓ ± \udcff ünï 雪")
+    said.flush()
+    text = said.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert f"52 runs {'-' if encoding == 'ascii' else '·'} 0 cached" in text
+    signs = {"ascii": "+ +- ? uni ?", "latin-1": "+ ± ? ünï ?", "cp1252": "+ ± ? ünï ?"}
+    assert signs[encoding] in text
+
+
+def test_marks_are_spelled_out_in_ascii() -> None:
+    assert spell("✓ 54.1 ± 0.2 µJ → Größe ≥ 3 × 10² …") == "+ 54.1 +- 0.2 uJ -> Gro?e >= 3 x 102 ..."
 
 
 def test_a_plan_times_small_steps(bench: Bench, tmp_path: Path) -> None:
@@ -166,6 +228,40 @@ def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: p
     assert (ending.code, ending.err) == (0, "")
     assert " data   nmnist, 3 frames: packed before the first run (3.4 MB), a time" in ending.out
     assert not (tmp_path / "data" / "nmnist" / "frames").exists()
+
+
+@pytest.mark.parametrize("variables", [{"RANK": "3"}, {"RANK": "none", "LOCAL_RANK": "x"}, {"WORLD_SIZE": "1"}])
+def test_what_a_batch_system_says_of_processes_is_nothing_to_one_alone(
+    variables: dict[str, str], bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (torchrun.rank(), torchrun.size(), torchrun.rank_here(), torchrun.size_here()) == (0, 1, 0, 1)
+    monkeypatch.setattr(launch, "assist", lambda *arguments: pytest.fail("it records nothing"))
+    with pytest.raises(AssertionError, match="nothing may be run"):
+        bench(RUN)
+
+
+@pytest.mark.parametrize("count", ["4", "two"])
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_several_processes_that_nobody_joins_are_refused(
+    count: str, rank: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", count)
+    monkeypatch.setenv("RANK", rank)
+    assert_refused(bench(RUN), f"WORLD_SIZE is '{count}': torchrun has not started this process", tmp_path)
+
+
+def test_torchruns_processes_know_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    for name, value in (theirs | {"TORCHELASTIC_USE_AGENT_STORE": "True"}).items():
+        monkeypatch.setenv(name, value)
+    assert (torchrun.rank(), torchrun.size(), torchrun.rank_here(), torchrun.size_here()) == (5, 8, 1, 4)
+    assert torchrun.only_assists()
+    torchrun.check()
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
+    with pytest.raises(BadInput, match="--rdzv-backend c10d"):
+        torchrun.check()
 
 
 @pytest.mark.parametrize(("gpu", "said"), [(True, "paper, because there is a"), (False, "laptop, because there is no")])

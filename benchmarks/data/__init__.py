@@ -18,7 +18,7 @@ from benchmarks.data.frames import packed as packed_frames
 from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
 from benchmarks.data.streamed import Streamed
-from benchmarks.data.whole import demand
+from benchmarks.data.whole import WHOLE, demand
 from benchmarks.spec import BadInput, Recipe, require
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "evaluation_batches",
     "load",
     "packed",
+    "published",
     "sizes",
     "to_pack",
     "training_batches",
@@ -54,11 +55,12 @@ Check = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Images:
-    """A set of images in memory."""
+    """A set of images in memory; `head` says how large it is without reading it."""
 
     title: str
     read: Callable[[], Arrays]
     inputs: Pixels
+    head: Callable[[], packed.Head] | None = None
 
     def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Pixels]:
         found = self.read()
@@ -78,8 +80,7 @@ class EventData:
         """Without packing anything."""
         found = self.find(packed.root())
         _check(name, recipe, whole, len(found.train), len(found.test))
-        train, test = _wanted(len(found.train), name, recipe), _tested(len(found.test), name, recipe)
-        return Sizes(2, self.inputs.size, train, recipe.validation_images, test)
+        return Sizes(2, self.inputs.size, *_limited(name, recipe, len(found.train), len(found.test)))
 
     def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Counts]:
         there = self.find(packed.root())
@@ -110,10 +111,16 @@ class ImageFiles:
 DATASETS: Mapping[str, Images | EventData | ImageFiles] = {
     "digits": Images("8 x 8 handwritten digits, embedded in scikit-learn", digits.read, Pixels((0.3053,), (0.3761,))),
     "cifar10": Images(
-        "CIFAR-10", partial(packed.read, "cifar10", 10), Pixels((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+        "CIFAR-10",
+        partial(packed.read, "cifar10", 10),
+        Pixels((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+        partial(packed.head, "cifar10"),
     ),
     "cifar100": Images(
-        "CIFAR-100", partial(packed.read, "cifar100", 100), Pixels((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
+        "CIFAR-100",
+        partial(packed.read, "cifar100", 100),
+        Pixels((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
+        partial(packed.head, "cifar100"),
     ),
     "imagenet": ImageFiles(
         "ImageNet, or ten classes of it", imagenet.read, Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -155,13 +162,37 @@ def load(
 
 
 def sizes(name: str, recipe: Recipe, whole: bool = False) -> Sizes:
-    """What `load` would give, for a plan: event data are not packed for it. Raises BadInput as `load` does."""
+    """What `load` would give, for a plan: nothing is packed, and of packed images headers alone are read.
+
+    Raises BadInput as `load` does, but for damage that only shows in the images.
+    """
     dataset = DATASETS[require(name, DATASETS, "dataset")]
     if isinstance(dataset, EventData):
         return dataset.sizes(recipe, name, whole)
+    if isinstance(dataset, Images) and dataset.head:
+        channels, edge, available, tested = dataset.head()
+        _check(name, recipe, whole, available, tested)
+        return Sizes(channels, edge, *_limited(name, recipe, available, tested))
     data = load(name, recipe, whole=whole)
     held_out = len(data.validation.labels) if data.validation else 0
     return Sizes(data.channels, data.example.shape[-1], len(data.train.labels), held_out, len(data.test.labels))
+
+
+def published(name: str, recipe: Recipe) -> Sizes:
+    """What `sizes` would give of the whole set as its authors publish it, for a plan before it is here."""
+    dataset = DATASETS[require(name, DATASETS, "dataset")]
+    train, test = WHOLE[name]
+    channels, edge = 3, 32
+    if isinstance(dataset, EventData):
+        channels, edge = 2, dataset.inputs.size
+    elif isinstance(dataset, ImageFiles):
+        edge = recipe.image_size or 224
+    return Sizes(channels, edge, *_limited(name, recipe, train, test))
+
+
+def _limited(name: str, recipe: Recipe, train: int, test: int) -> tuple[int, int, int]:
+    """Images for training, validation and testing, of so many that there are."""
+    return _wanted(train, name, recipe), recipe.validation_images, _tested(test, name, recipe)
 
 
 def to_pack(name: str, frames: int) -> int:

@@ -75,7 +75,7 @@ def _cifar(official: str, archives: Path, work: Path, on_bytes: OnBytes) -> None
         np.save(work / f"{split}-labels.npy", labels)
         sha256[split] = digest(data.data, labels)
     manifest = {"name": work.name, "source": "official files, by torchvision", "sha256": sha256}
-    (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _nmnist(archives: Path, work: Path, on_bytes: OnBytes) -> None:

@@ -141,7 +141,7 @@ def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnR
         manifest = {"source": recordings.title, "timesteps": timesteps, "rule": RULE, "stamp": recordings.stamp}
         manifest["contents"] = recordings.contents()  # before frames are made: what changes meanwhile is noticed later
         manifest["sha256"] = _splits(recordings, timesteps, work, on_recording)
-        (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         _put(work, place, recordings)
     except OSError as error:
         raise BadInput(f"frames of {recordings.title}: {partials.refusal(place.parent, error, needed)}") from error
@@ -243,7 +243,7 @@ def _sha256(place: Path) -> dict[str, str]:
 
 def _manifest(place: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((place / MANIFEST).read_text())
+        found: dict[str, Any] = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
         found["sha256"]["train"], found["sha256"]["test"]
         return found
     except (OSError, ValueError, KeyError, TypeError) as error:

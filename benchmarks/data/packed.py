@@ -12,13 +12,22 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from benchmarks.data.splits import Arrays, Split, both, digest
 from benchmarks.spec import BadInput, one_line
+
+
+class Head(NamedTuple):
+    """Channels and edge of a set's images, and how many there are for training and for testing."""
+
+    channels: int
+    edge: int
+    train: int
+    test: int
 
 
 def root() -> Path:
@@ -46,6 +55,13 @@ def read(name: str, classes: int) -> Arrays:
     return Arrays(classes, train, test, both(train_digest, test_digest), source)
 
 
+def head(name: str) -> Head:
+    """What the headers of a packed set say, without its images being read. Raises BadInput where they are damaged."""
+    folder = root() / name
+    train, test = (_array(folder / f"{split}-images.npy", np.uint8, 4, mapped=True) for split in ("train", "test"))
+    return Head(train.shape[3], train.shape[1], len(train), len(test))
+
+
 def _split(folder: Path, split: str, classes: int, manifest: dict[str, Any]) -> tuple[str, Split]:
     images = _array(folder / f"{split}-images.npy", np.uint8, 4)
     labels = _array(folder / f"{split}-labels.npy", np.int64, 1)
@@ -67,12 +83,15 @@ def _split(folder: Path, split: str, classes: int, manifest: dict[str, Any]) -> 
     return found, Split(torch.from_numpy(channels_first), torch.from_numpy(labels))
 
 
-def _array(path: Path, dtype: type, dimensions: int) -> np.ndarray:
+def _array(path: Path, dtype: type, dimensions: int, mapped: bool = False) -> np.ndarray:
     if not path.is_file():
         raise BadInput(f"{path} is missing")
     try:
-        with path.open("rb") as file:
-            array = np.load(file, allow_pickle=False)
+        if mapped:
+            array = np.lib.format.open_memmap(path, mode="r")
+        else:
+            with path.open("rb") as file:
+                array = np.load(file, allow_pickle=False)
     except Exception as error:  # numpy and tokenize raise half a dozen kinds for a damaged header
         raise BadInput(f"{path} cannot be read, it is damaged or cut short ({one_line(error)})") from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != dimensions:
@@ -88,7 +107,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise BadInput(f"{path} is no JSON ({one_line(error)})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256", {}), dict):

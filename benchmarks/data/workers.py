@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks import torchrun
 from benchmarks.spec import BadInput
 
 
@@ -18,7 +19,7 @@ def workers() -> int:
     stated = os.environ.get("DSR_WORKERS")
     if stated is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(12, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))  # torchrun's processes share them
+        return max(1, min(12, cores // torchrun.size_here()))  # torchrun's processes share them
     if not stated.isdigit():
         raise BadInput(f"DSR_WORKERS must be a whole number, not {stated!r}")
     return int(stated)

@@ -154,7 +154,7 @@ def path_of(results: Path, record: Mapping[str, Any]) -> Path:
 def read(path: Path) -> dict[str, Any] | None:
     """A record; None where there is none. Raises BadInput for a file that is none."""
     try:
-        record: dict[str, Any] = json.loads(path.read_text())
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         assert record["rows"]
     except FileNotFoundError:
         return None

@@ -32,5 +32,5 @@ def benchmarked(file: str, options: Sequence[str] = ()) -> list[dict[str, Any]]:
         code = subprocess.run([sys.executable, "-m", "pytest", str(path), *words], check=False).returncode
         if code:
             raise Failed(code)
-        entries: list[dict[str, Any]] = json.loads(raw.read_text())["benchmarks"]
+        entries: list[dict[str, Any]] = json.loads(raw.read_text(encoding="utf-8"))["benchmarks"]
         return entries

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import reports
-from benchmarks import store
+from benchmarks import csv_files, store
 from benchmarks.data import evaluation_batches, load
 from benchmarks.evaluation import ROWS
 from benchmarks.identity import key
@@ -22,7 +22,7 @@ from benchmarks.networks import build
 from benchmarks.quantization.split import LayerErrors, layer_errors
 from benchmarks.quantization.studies import studies
 from benchmarks.recipes import frames, resolve
-from benchmarks.record import Result, read_csv, write_whole
+from benchmarks.record import Result, write_whole
 from benchmarks.record import load as load_result
 from benchmarks.spec import BadInput, Run
 
@@ -38,6 +38,8 @@ def quantization(console: Console, finished: Path | None) -> int:
         path = results / store.QUANTIZATION
         write_whole(path, _text([asdict(row) for row in studies()]))
         return _show(console, path, page)
+    for folder in (results, results / "smoke"):
+        csv_files.keyed(folder / store.QUANTIZATION_LAYERS)  # rather now than after measuring
     run, result, rows = of_run(finished)
     if run.scale == "smoke":
         results, page = results / "smoke", page.with_name("quantization-smoke")
@@ -54,14 +56,14 @@ def quantization(console: Console, finished: Path | None) -> int:
 def _merge(rows: list[dict[str, Any]], path: Path) -> None:
     """A run that is measured again loses its old rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = [row for row in read_csv(path) if row["key"] != rows[0]["key"]] if path.exists() else []
+    kept = [row for row in csv_files.keyed(path) if row["key"] != rows[0]["key"]]
     write_whole(path, _text([*kept, *rows]))
 
 
 def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
     """A finished run from its directory, and one row per layer. Raises BadInput for no such run, and no DSR neuron."""
     try:
-        about = json.loads((place / store.RUN).read_text())
+        about = json.loads((place / store.RUN).read_text(encoding="utf-8"))
         result = load_result(place / store.RESULT)
         run = Run(**about["run"])
     except (OSError, ValueError, TypeError, KeyError):

@@ -53,6 +53,7 @@ def request(
 def regression(console: Console, asked: Request) -> int:
     """Carry the parts out one after the other. Exit code 1 if something has become worse."""
     results, running = store.results_root(), code()
+    history.look(results)
     changes = " with changes" if running.dirty else ""
     console.print(f"[bold]regression[/] · commit {running.commit[:12]}{changes}", highlight=False)
     checks: Mapping[str, Callable[[], list[Finding]]] = {

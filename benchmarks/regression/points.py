@@ -63,9 +63,10 @@ def read(results: Path) -> list[Point]:
 
 def _stored(path: Path) -> list[Point]:
     types: dict[str, Any] = get_type_hints(Point)
+    rows = read_csv(path)
     try:
-        return [Point(**{name: kind(row[name]) for name, kind in types.items()}) for row in read_csv(path)]
-    except (OSError, KeyError, ValueError, TypeError) as error:
+        return [Point(**{name: kind(row[name]) for name, kind in types.items()}) for row in rows]
+    except (KeyError, ValueError, TypeError) as error:
         raise BadInput(f"{path} holds something else than reference points ({error})") from None
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from benchmarks import store
+from benchmarks import csv_files
 from benchmarks.provenance import ROOT, GitError, git
-from benchmarks.record import read_csv
+from benchmarks.record import rows_of_runs
 from benchmarks.regression.finding import Finding, Verdict, verdict
 from benchmarks.spec import BadInput
 
@@ -37,8 +37,6 @@ Group = tuple[str, ...]
 
 def of_commit(revision: str) -> dict[str, list[Row]]:
     """The result CSVs of a commit, by file name. Raises BadInput where git does not know it."""
-    import csv
-
     try:
         names = git("ls-tree", "-z", "--name-only", revision, "results/").split("\0")
         texts = {Path(name).name: git("show", f"{revision}:{name}") for name in names if name.endswith(".csv")}
@@ -46,14 +44,22 @@ def of_commit(revision: str) -> dict[str, list[Row]]:
         raise BadInput(
             f"git has no commit {revision!r} of {ROOT}, so there are no rows to compare with ({error})"
         ) from None
-    return {name: list(csv.DictReader(text.splitlines())) for name, text in texts.items()}
+    ours = {name: text.encode() for name, text in texts.items()}
+    ours = {name: raw for name, raw in ours.items() if csv_files.columns(raw) >= {"key", "status"}}
+    named = {name: f"{revision}:results/{name}" for name in ours}
+    return {
+        name: list(csv_files.parsed(csv_files.decoded(raw, named[name]), named[name])) for name, raw in ours.items()
+    }
 
 
 def of_folder(folder: Path) -> dict[str, list[Row]]:
-    """The result CSVs directly in a folder, by file name. Raises BadInput for no folder."""
+    """The result CSVs directly in a folder, by file name.
+
+    Raises BadInput for no folder, and for a file of ours that cannot be read.
+    """
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder of result CSVs")
-    return {path.name: list(read_csv(path)) for path in store.seen(folder, "*.csv")}
+    return {path.name: list(rows) for path, rows in rows_of_runs(folder).items()}
 
 
 def compare(fresh: Mapping[str, list[Row]], committed: Mapping[str, list[Row]], partial: bool = False) -> list[Finding]:

@@ -94,7 +94,7 @@ def _built(compiler: str, source: Path, headers: tuple[Path, ...]) -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             partial = Path(scratch) / target.name
             command = [compiler, *FLAGS, str(source), "-o", str(partial)]
-            subprocess.run(command, capture_output=True, check=True, timeout=300, text=True)
+            subprocess.run(command, capture_output=True, check=True, timeout=300, encoding="utf-8", errors="replace")
             partial.replace(target)
     return target
 
@@ -102,7 +102,9 @@ def _built(compiler: str, source: Path, headers: tuple[Path, ...]) -> Path:
 def _processor() -> str:
     """What `-march=native` depends on."""
     try:
-        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+        flags = next(
+            line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("flags")
+        )
     except (OSError, StopIteration):
         flags = ""
     return f"{platform.machine()} {platform.processor()} {flags}"

@@ -24,7 +24,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("", "has no rows"),
         (",".join(COLUMNS) + "\n", "has no rows"),
         ("key,dataset\n1,digits\n", "lacks the columns parent_key, network"),
-        ("\xff", "cannot read .*: not a text file"),
+        ("\xff", "cannot read .*, line 1: it is not UTF-8"),
     ],
 )
 def test_a_file_that_is_no_result_csv_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:

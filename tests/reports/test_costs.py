@@ -105,7 +105,7 @@ def test_failed_runs_enter_no_mean_and_are_counted_with_their_reason(tmp_path: P
     assert cell(table, "accuracy").text.startswith("90.00 (")
     assert cell(table, "training time").text == "10.00"
     assert note(table, "failed") == (
-        "2 failed and are not in the means: 2 x dsr-if T=4, out-of-memory: no room for 8 GB."
+        "2 failed and are not in the means: 2 x dsr-if T=4 (seeds 1, 2), out-of-memory: no room for 8 GB."
     )
 
 

@@ -143,7 +143,7 @@ def test_methods_whose_neurons_leak_pay_for_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("key,layer\nk,conv\n", "lacks the columns origin"), ("\xff", "text file")]
+    ("text", "message"), [("key,layer\nk,conv\n", "lacks the columns origin"), ("\xff", "line 1: it is not UTF-8")]
 )
 def test_a_file_of_layers_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:
     rows = write_rows(tmp_path / "rows.csv", result(key="k"))

@@ -1,0 +1,99 @@
+"""CSV files that people, spreadsheets and merges may have touched: one rule for every reader.
+
+read            UTF-8 with or without a byte-order mark, commas, any line ends
+refused         UTF-16 and Latin-1, semicolons and tabs, conflict markers, lines that are too short or too long:
+                BadInput, one line that names the file, the line and what to do
+not ours        a file without the columns that a reader looks for; whoever looks through a folder passes it by
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from pathlib import Path
+
+from benchmarks.spec import BadInput
+
+MARKERS = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MEND = "restore it from git, save it as CSV in UTF-8 with commas, or move it away"
+BEGINNING = 1 << 16
+"""Bytes in which the names of the columns are looked for."""
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """A file's rows, every value still text. Raises BadInput where it cannot be read as it was written."""
+    return parsed(decoded(_bytes(path), str(path)), str(path))
+
+
+def whole(path: Path) -> str:
+    """A file's text, for readers of their own, once its rows are known to be readable. Raises BadInput."""
+    found = decoded(_bytes(path), str(path))
+    parsed(found, str(path))
+    return found
+
+
+def keyed(path: Path) -> list[dict[str, str]]:
+    """The rows, each with a key, of a file that is about to be written anew; none where there is no file yet.
+
+    Raises BadInput where it cannot be read, and where it is a file of somebody else's, which must not be lost.
+    """
+    if not path.exists():
+        return []
+    if not has_columns(path, "key"):
+        raise BadInput(f"{path} has no column 'key', so it is none of ours, and rows are to go there: move it away")
+    return rows(path)
+
+
+def has_columns(path: Path, *wanted: str) -> bool:
+    """Whether a file names these columns: is it one of ours?"""
+    return not path.is_dir() and columns(_bytes(path, BEGINNING)).issuperset(wanted)
+
+
+def columns(raw: bytes) -> set[str]:
+    """The names of a CSV's columns, in whatever encoding and with whatever separator it may have got by now."""
+    text = raw.decode("utf-16" if raw.startswith(UTF16) else "utf-8-sig", errors="replace").replace("\0", "")
+    heads = (line for line in text.splitlines() if line.strip() and not line.startswith(MARKERS))
+    return {word.strip(' "') for word in re.split("[,;\t]", next(heads, ""))}
+
+
+def decoded(raw: bytes, where: str) -> str:
+    """A file's text, without a byte-order mark; `where` names it. Raises BadInput where it is not UTF-8."""
+    if raw.startswith(UTF16) or b"\0" in raw:
+        raise BadInput(f"cannot read {where}: it is UTF-16 or no text, not UTF-8; {MEND}")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"cannot read {where}, line {line}: it is not UTF-8; {MEND}") from None
+
+
+def parsed(text: str, where: str) -> list[dict[str, str]]:
+    """The rows of a CSV text; `where` names it. Raises BadInput."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(MARKERS):
+            raise BadInput(f"cannot read {where}, line {number}: a merge left its conflict there; {MEND}")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        names = next(reader, [])
+        if len(names) == 1 and (other := re.search("[;\t]", names[0])):
+            raise BadInput(f"cannot read {where}: its values are separated by {other[0]!r}, not ','; {MEND}")
+        return [_row(names, values, f"{where}, line {reader.line_num}") for values in reader if values]
+    except csv.Error as error:
+        raise BadInput(f"cannot read {where}, line {reader.line_num}: {error}; {MEND}") from None
+
+
+def _row(names: list[str], values: list[str], where: str) -> dict[str, str]:
+    if len(values) != len(names):
+        raise BadInput(f"cannot read {where}: {len(values)} values for {len(names)} columns; {MEND}")
+    return dict(zip(names, values, strict=True))
+
+
+def _bytes(path: Path, count: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error

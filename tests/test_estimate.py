@@ -1,0 +1,127 @@
+"""How long a plan's estimate may take, counted in probes, and what becomes of their times."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import estimate
+from benchmarks.data import packed, published
+from benchmarks.display import duration
+from benchmarks.estimate import FEW, MANY, Body, Cost
+from benchmarks.identity import in_order
+from benchmarks.preparation import _meant_for
+from benchmarks.recipes import resolve
+from benchmarks.spec import BadInput, Run
+from benchmarks.sweeps import SWEEPS
+
+MACS = {
+    "preact-resnet18": 480_000_000,
+    "preact-resnet18-narrow": 30_000_000,
+    "preact-resnet18-imagenet": 1_700_000_000,
+    "preact-resnet18-imagenet-narrow": 105_000_000,
+    "vgg11": 250_000_000,
+    "vgg11-narrow": 17_000_000,
+} | {f"preact-resnet{depth}": 2_000_000 * depth for depth in (20, 32, 44, 56, 110)}
+
+
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """Every probe's network, batch and steps; a step takes a nanosecond per multiply-accumulate, training three."""
+    seen: list[tuple[Body, int, int]] = []
+
+    def macs(body: Body) -> int:
+        whole = 224 if "imagenet" in body.network else 32
+        return MACS[body.network] * body.edge**2 // whole**2
+
+    def step(model: nn.Module, batch: int, body: Body, trains: bool, device: torch.device) -> float:
+        seen.append((body, batch, model.steps))
+        return 1e-9 * macs(body) * batch * model.steps * (3 if trains else 1)
+
+    def build(network: str, method: str, timesteps: int, classes: int, channels: int) -> nn.Module:
+        made = nn.Identity()
+        made.steps = timesteps
+        return made
+
+    for name in ("_probed", "_costs", "_sizes"):
+        getattr(estimate, name).cache_clear()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(estimate, "_macs", macs)
+    monkeypatch.setattr(estimate, "_step", step)
+    monkeypatch.setattr(estimate, "build", build)
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))  # no data: a plan needs none
+    yield seen
+    for name in ("_probed", "_costs", "_sizes"):
+        getattr(estimate, name).cache_clear()
+
+
+@pytest.mark.parametrize("scale", ["paper", "short", "laptop"])
+@pytest.mark.parametrize("name", ["cifar10", "depth", "conversion", "imagenet", "cifar10dvs"])
+def test_probes_are_few_and_small_whatever_the_scale(name: str, scale: str, probes) -> None:
+    runs = in_order(SWEEPS[name].runs(scale))
+    assert None not in estimate.seconds(runs).values()
+    methods, networks = {run.method for run in runs}, {run.network for run in runs}
+    assert 0 < len(probes) <= 6 * len(methods) + 3 * (len(networks) + 1)
+    several = [(body, batch, steps) for body, batch, steps in probes if steps > 1]
+    assert max(steps for *_, steps in several) == MANY
+    assert max(estimate._macs(body) for body, *_ in several) <= estimate.LARGE["cpu"]
+    assert max(estimate._macs(body) * batch * steps for body, batch, steps in several) <= estimate.WORK["cpu"]
+
+
+def test_more_seeds_and_steps_need_no_more_probes(probes) -> None:
+    estimate.seconds([Run("cifar10", "preact-resnet18", "dsr-if", 5, 0, "paper")])
+    count = len(probes)
+    many = [Run("cifar10", "preact-resnet18", "dsr-if", t, seed, "paper") for t in (2, 20, 500) for seed in (0, 1)]
+    estimate.seconds(many)
+    assert len(probes) == count
+
+
+def test_a_large_networks_time_is_scaled_from_a_narrow_ones(probes) -> None:
+    run = Run("cifar10", "preact-resnet18", "dsr-if", 5, 0, "paper")
+    recipe = resolve(run)
+    # 1 ns per multiply-accumulate and step, three times that in training; 480e6 in the network that is meant
+    image = 1e-9 * 480e6 * 5
+    trained, tested = recipe.epochs * 50_000 * 3 * image, (recipe.epochs + 2) * 10_000 * image
+    assert estimate.seconds([run])[run] == pytest.approx(trained + tested, rel=1e-3)
+
+
+def test_a_line_goes_through_both_times_and_never_below_nothing() -> None:
+    line = estimate._line(3.0, 5.0)
+    assert (line.at(FEW), line.at(MANY), line.at(20)) == pytest.approx((3.0, 5.0, 12.0))
+    assert estimate._line(6.0, 5.0) == Cost(5.0, 0.0)
+    assert estimate._line(0.5, 6.0) == Cost(0.0, 1.0)
+
+
+def test_sizes_come_from_headers_and_published_counts(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSR_DATA", str(tmp_path))
+    (tmp_path / "cifar10").mkdir()
+    for split, count in (("train", 50), ("test", 10)):
+        np.save(tmp_path / "cifar10" / f"{split}-images.npy", np.zeros((count, 32, 32, 3), np.uint8))
+    assert packed.head("cifar10") == (3, 32, 50, 10)
+    path = tmp_path / "cifar10" / "test-images.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BadInput, match="damaged or cut short"):
+        packed.head("cifar10")
+    laptop = resolve(Run("cifar10", "preact-resnet18-narrow", "ann", 1, 0, "laptop"))
+    assert published("cifar10", laptop) == (3, 32, 10_000, 2_000, 10_000)
+    events = resolve(Run("cifar10dvs", "vgg11", "ann", 1, 0, "paper"))
+    assert published("cifar10dvs", events) == (2, 48, 9_000, 0, 1_000)
+
+
+def test_long_times_are_said_in_days_and_years() -> None:
+    said = {3.14: "3.1 s", 245: "4 min 05 s", 9000: "2 h 30 min", 172_000: "47 h 46 min", 1_036_800: "12 days"}
+    assert {seconds: duration(seconds) for seconds in said} == said
+    assert duration(164_642 * 3600) == "19 years"
+
+
+GPU_FOR = [(False, "paper", "is meant for one"), (True, "paper", ""), (False, "laptop", "")]
+
+
+@pytest.mark.parametrize(("gpu", "scale", "said"), GPU_FOR)
+def test_it_is_said_which_machine_a_scale_is_meant_for(gpu: bool, scale: str, said: str, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    told = _meant_for([Run("cifar10", "preact-resnet18", "ann", 1, 0, scale)])
+    assert said in told
+    assert bool(told) == bool(said)
