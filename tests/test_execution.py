@@ -19,13 +19,16 @@ import torch
 
 from benchmarks import digests, store
 from benchmarks.__main__ import app
-from benchmarks.data import DATASETS, Split
+from benchmarks.data import DATASETS, Split, load
 from benchmarks.execution import execute
 from benchmarks.identity import key, parent
 from benchmarks.methods import kernels_for
+from benchmarks.networks import build
 from benchmarks.provenance import Code
+from benchmarks.recipes import resolve
 from benchmarks.record import read_csv
 from benchmarks.spec import BadInput, Run
+from benchmarks.start import set_start
 from benchmarks.training import Epoch
 
 RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 16, 0, "smoke")
@@ -97,6 +100,15 @@ def test_a_run_leaves_everything_that_its_directory_promises(uninterrupted):
     assert 10 < result.top1 <= result.top1_best <= 100
     assert result.firing_rate is not None
     assert 0 < result.firing_rate < 1
+    assert result.initial_threshold == pytest.approx(started_from(RUN))
+
+
+def started_from(run: Run) -> float | None:
+    """The threshold that a network fresh from the run's seed starts from."""
+    recipe = resolve(run)
+    data = load(run.dataset, recipe)
+    torch.manual_seed(run.seed)
+    return set_start(run, recipe, build(run.network, run.method, run.timesteps, 10, 1, recipe), data)
 
 
 def test_the_ledger_adds_up_to_the_row(uninterrupted):
