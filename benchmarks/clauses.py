@@ -18,6 +18,7 @@ from benchmarks.methods import named, parts
 from benchmarks.networks import NETWORKS, build
 from benchmarks.recipes import resolve, timeless
 from benchmarks.spec import SCALES, Run
+from benchmarks.start import start_by
 from benchmarks.structure import structure
 from benchmarks.synops import counting
 
@@ -118,6 +119,8 @@ def learns(method: str) -> None:
     steps = steps_of(method)
     recipe = resolve(Run("digits", NETWORK, method, steps, 0, "smoke"))
     network = build(NETWORK, method, steps, 10, 1, recipe).train()
+    if recipe.start != "constant":
+        start_by(method, network, x, y)
     optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
     before = {name: value.clone() for name, value in network.state_dict().items() if name.endswith("conv1.weight")}
     losses = []

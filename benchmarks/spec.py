@@ -144,9 +144,12 @@ def require(value: str, allowed: Iterable[str], what: str) -> str:
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's numbers by name, its parts' as `neuron.threshold`; where they come from is left out."""
-    stated = {name: value for name, value in asdict(recipe).items() if name != "sources"}
+    """A recipe's numbers by name, its parts' as `neuron.threshold`; where they come from is left out.
+
+    A start that is measured is what the threshold is said to be.
+    """
+    stated = {name: value for name, value in asdict(recipe).items() if name not in ("sources", "start")}
     found = {name: value for name, value in stated.items() if not isinstance(value, Mapping)}
     for part in ("neuron", "norm", "conversion"):
         found |= {f"{part}.{name}": value for name, value in stated[part].items()}
-    return found
+    return found | ({"neuron.threshold": recipe.start} if recipe.start != "constant" else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.data import Dataset, training_batches
 from benchmarks.methods import named
@@ -17,8 +17,13 @@ def set_start(run: Run, recipe: Recipe, network: nn.Module, data: Dataset) -> fl
     """
     if recipe.start == "constant":
         return None
-    rule = named(run.method).start
-    if rule is None:
-        raise BadInput(f"{run.method} has no rule for thresholds that start by the first gradient")
     images, labels = next(training_batches(data, recipe, run.seed, 1))
+    return start_by(run.method, network, images, labels)
+
+
+def start_by(method: str, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Set the thresholds of a fresh network by this batch; returns the first neuron's. Raises BadInput as above."""
+    rule = named(method).start
+    if rule is None:
+        raise BadInput(f"{method} has no rule for thresholds that start by the first gradient")
     return rule(network, images, labels)

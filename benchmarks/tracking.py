@@ -168,7 +168,7 @@ class _Mirror:
     def holds(self, folder: Path, digest: str) -> bool:
         """Whether a report of this content has been attached."""
         try:
-            marker = json.loads((folder / MARKER).read_text())
+            marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
             return self.exists() and (marker["uri"], marker["report"]) == (_one_line(self.uri), digest)
         except (OSError, ValueError, KeyError):
             return False

@@ -94,7 +94,7 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
         written.append(target / name)
     for figure in figures:
         svg, pdf = (target / f"{figure.name}.{ending}" for ending in ("svg", "pdf"))
-        if not (svg.exists() and pdf.exists() and svg.read_text() == figure.svg):
+        if not (svg.exists() and pdf.exists() and svg.read_text(encoding="utf-8") == figure.svg):
             with replacing(pdf, "wb") as file:
                 file.write(figure.pdf)
             write_whole(svg, figure.svg)  # last: a drawing that is as it was has its PDF

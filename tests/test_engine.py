@@ -158,7 +158,8 @@ def test_bfloat16_rounds_weights_and_nothing_else():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_recipe_in_bfloat16_trains(kind):
     method = f"dsr-{kind}-rep"
-    recipe = resolve(Run("digits", "preact-resnet-tiny", method, STEPS, 0, "smoke"))
+    variant = f"{method}@threshold={1 if kind == 'if' else 0.1}"
+    recipe = resolve(Run("digits", "preact-resnet-tiny", variant, STEPS, 0, "smoke"))
     logits = {}
     for precision in ("float32", "bfloat16"):
         torch.manual_seed(0)

@@ -12,7 +12,7 @@ import dsr.start
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
 from benchmarks.spec import BadInput, Run
-from benchmarks.start import set_start
+from benchmarks.start import start_by
 from benchmarks.sweeps import SWEEPS
 
 DEEP = "preact-resnet32"
@@ -100,7 +100,5 @@ def test_a_variant_that_names_its_threshold_starts_from_it():
 
 
 def test_a_method_without_such_thresholds_is_refused():
-    run = Run("cifar10", DEEP, "ann", 1, 0, "laptop")
-    recipe = resolve(Run("cifar10", DEEP, "dsr-if", 5, 0, "laptop"))
     with pytest.raises(BadInput, match="ann has no rule for thresholds"):
-        set_start(run, recipe, nn.Identity(), None)  # type: ignore[arg-type]
+        start_by("ann", nn.Identity(), *images())

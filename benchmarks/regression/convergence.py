@@ -47,7 +47,8 @@ TIMESTEPS, NETWORK = 4, "preact-resnet-tiny"
 SCALE: Scale = "smoke"
 METHODS = (
     *("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned"),
-    *("qcfs-ann", "qcfs-l8-ann", "dsr-ann", "dsr-if-hybrid", "dsr-if-hybrid-rep"),
+    *("qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann", "qcfs-2022-published-ann", "deng-gu-ann", "ann-published"),
+    *("dsr-ann", "dsr-if-hybrid", "dsr-if-hybrid-rep"),
     *("threshold-balancing-half", "qcfs"),
 )
 """All that trains, but for what differs in a recipe that these data do not use; and conversions of both parents."""

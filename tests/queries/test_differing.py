@@ -47,8 +47,7 @@ def test_sections_hold_what_differs_and_nothing_else(tmp_path: Path) -> None:
     assert lines(shown, "Code") == {"commit": ("abc", "f" * 12)}
     assert lines(shown, "Data") == {"data sha256": ("d1", "d2")}
     assert lines(shown, "Environment") == {"threads": ("2", "1"), "torch": ("2.13", "2.14")}
-    assert lines(shown, "Recipe") == {  # recipes.py: IF from 1 and LIF from dt at laptop scale, T = 5
-        "neuron.threshold": ("1", "0.1"),
+    assert lines(shown, "Recipe") == {  # both start by the first gradient at laptop scale
         "neuron.threshold floor": ("0.01", "0.001"),
         "neuron.tau": (DASH, "1"),
         "neuron.dt": (DASH, "0.1"),

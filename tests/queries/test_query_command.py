@@ -90,7 +90,10 @@ def test_what_fits_is_said_last_where_other_tables_have_nothing_that_fits(bench:
     record.write_csv([record.row(ended(other, top1=10.0, test_images=10_000))], tmp_path / "other.csv")
     ending = bench("best", "--min-accuracy", "50")
     assert ending.code == 0
-    first, last = ending.out.index("preact-resnet18 on cifar10, scale laptop: none"), ending.out.index("50.50 ± 6.35")
+    first, last = (
+        ending.out.index("preact-resnet18 on cifar10, scale laptop: none"),
+        ending.out.index("50.50 (50.00, 51.00)"),
+    )
     assert first < last
 
 

@@ -69,7 +69,7 @@ def test_a_laptop_run_differs_in_all_that_was_cut(tmp_path: Path) -> None:
         "warm-up iterations": ("400", "78"),
         "training images": ("all", "10,000"),
         "held-out training images": ("0", "2,000"),
-        "V at the start": ("6", "1"),
+        "V at the start": ("6", "first-gradient"),
     }
     assert said == "Not comparable with the paper's row: 7 things differ from DSR, Fig. 3a."
     assert {what: sides[2] for what, sides in found.items() if sides[2] != DASH} == {

@@ -169,7 +169,7 @@ def test_latency_depth_and_families_are_read_off_rows_of_one_scale(tmp_path: Pat
         *cifar("stbp-tdbn", 5, 55.0, 55.1, 55.2),
         *cifar("stbp-tdbn-tuned", 5, 65.0, 65.1, 65.2),
         *cifar("qcfs", 5, 70.0, 70.1, 70.2, parent_key="parent"),
-        *cifar("qcfs-ann", 1, 71.0, 71.2, key="parent"),
+        *cifar("qcfs-ann", 1, 71.0, key="parent"),
         *cifar("dsr-if", 5, 30.0, 30.5, **deep[110]),
         *cifar("dsr-if", 5, 50.0, 50.4, **deep[20]),
         *cifar("dsr-if", 5, 95.0, scale="paper"),
@@ -265,7 +265,7 @@ def test_a_setting_is_named_by_its_parameters_and_not_by_the_papers_threshold() 
 
 def test_trained_thresholds_steady_the_result_if_the_f_test_says_so(tmp_path: Path) -> None:
     steady, free = (60.0, 60.01, 60.02), (50.0, 55.0, 60.0)
-    rows = [*cifar("dsr-if", 20, *steady), *cifar("dsr-if@train_threshold=false", 20, *free)]
+    rows = [*cifar("dsr-if@threshold=6", 20, *steady), *cifar("dsr-if@threshold=6@train_threshold=false", 20, *free)]
     outcome = ledger(tmp_path, *rows)["ablation-spread", "laptop"]
     # SD 5 and 0.01: F = 250,000 with 2 and 2 degrees of freedom, p = 2 / (1 + F)
     assert (outcome.verdict, outcome.p) == ("reproduced", pytest.approx(2 / 250_001, rel=1e-6))
@@ -276,7 +276,7 @@ def test_trained_thresholds_steady_the_result_if_the_f_test_says_so(tmp_path: Pa
 
 
 def test_without_both_is_held_against_without_trained_thresholds_alone(tmp_path: Path) -> None:
-    both, one = "dsr-if@alpha=1@train_threshold=false", "dsr-if@train_threshold=false"
+    both, one = "dsr-if@alpha=1@threshold=6@train_threshold=false", "dsr-if@threshold=6@train_threshold=false"
     rows = [*cifar(both, 20, 92.0, 92.1, 92.2), *cifar(one, 20, 90.0, 90.3, 90.1)]
     assert ledger(tmp_path, *rows)["ablation-both", "laptop"].verdict == "reproduced"
 

@@ -88,6 +88,6 @@ def test_files_from_before_losses_were_exported_are_read(tmp_path: Path) -> None
     (tmp_path / "rows-curves.csv").write_text(f"{','.join(reach.COLUMNS)}\na,1,2.0,,30.0\n")
     old = beside.read([tmp_path / "rows.csv"], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
     assert old["train_loss"].isna().all()
-    (tmp_path / "rows-curves.csv").write_text(f"{','.join(COLUMNS)}\na,1,2.0,,30.0,1.5\n")
+    (tmp_path / "rows-curves.csv").write_text(f"{','.join(COLUMNS)}\na,1,2.0,,30.0,1.5,\n")
     new = beside.read([tmp_path / "rows.csv"], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
     assert new["train_loss"].tolist() == [1.5]

@@ -150,7 +150,7 @@ def test_the_protocol_marks_what_differs_from_the_published_recipe(tmp_path: Pat
     assert [cell.text for cell in found["epochs"]] == ["200", "8"]
     assert found["epochs"][1].marks == protocol.DIFFERS
     assert found["momentum"][1].marks == ""
-    assert [cell.text for cell in found["neuron.threshold"]] == ["6.0", "1.0"]
+    assert [cell.text for cell in found["neuron.threshold"]] == ["6.0", "first-gradient"]
 
 
 def test_the_protocol_has_a_column_for_every_recipe_of_a_method(tmp_path: Path) -> None:

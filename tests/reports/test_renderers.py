@@ -105,8 +105,10 @@ def test_reports_load_of_the_harness_only_what_plans_and_records() -> None:
     assert not {"torch", "mlflow", "dsr", "baselines"} & set(loaded)
     harness = {name for name in loaded if name.startswith("benchmarks")}
     planning = {
+        "contents",
         "csv_files",
         "identity",
+        "partials",
         "plugins",
         "recipes",
         "recipes_cut",
