@@ -189,7 +189,7 @@ def test_core_seconds_are_those_of_training_and_not_of_evaluation(tmp_path: Path
     monkeypatch.setattr(training.Trainer, "_pass", passed)
     monkeypatch.setattr(training.Trainer, "_evaluate", evaluated)
     recipe = resolve(SMOKE_ANN)
-    data, network, memory, _ = execution._prepare(SMOKE_ANN, recipe, tmp_path)
+    data, network, memory, *_ = execution._prepare(SMOKE_ANN, recipe, tmp_path)
     found = training.Training(memory)
     training.Trainer(network, data, replace(recipe, epochs=2), 0, 1).run(found, lambda _: None)
     assert [epoch.train_cpu_seconds for epoch in found.epochs] == [3.0, 6.0]
