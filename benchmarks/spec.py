@@ -86,7 +86,6 @@ class Recipe:
     neuron: Mapping[str, Parameter] = field(default_factory=dict)
     norm: Mapping[str, float] = field(default_factory=dict)
     conversion: Mapping[str, float] = field(default_factory=dict)
-    start: Start = "constant"
     parent: str | None = None
     precision: Precision = "float32"
     optimizer: Optimizer = "sgd"
@@ -94,6 +93,7 @@ class Recipe:
     image_size: int | None = None
     revision: int = 1
     code: str | None = None
+    start: Start = "constant"
     sources: str = ""
 
 

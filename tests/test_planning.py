@@ -62,6 +62,7 @@ def test_defaults_stay_as_they_are_because_keys_leave_them_out() -> None:
             None,
             1,
             None,
+            "constant",
             "",
         )
         == PLAIN
@@ -81,6 +82,7 @@ def test_every_field_of_run_and_recipe_but_the_sources_changes_the_key(monkeypat
     }
     recipes |= {"train_images": 7, "test_images": 7, "augmentation": "none", "precision": "other", "parent": "ann"}
     recipes |= {"optimizer": "adam", "classes": 10, "image_size": 64, "code": "0123456789ab"}
+    recipes |= {"start": "first-gradient"}
     recipes |= {"neuron": {"threshold": 1.0}, "norm": {"threshold": 1.0}, "conversion": {"images": 1}}
     assert runs.keys() == {field.name for field in fields(Run)}
     assert recipes.keys() | {"sources"} == {field.name for field in fields(Recipe)}
@@ -258,7 +260,9 @@ def test_uncommitted_code_is_exported_at_smoke_scale_only(tmp_path: Path, commit
     for run in (ANN, smoke):
         finish(tmp_path, run, provenance=made)
     unknown = int(commit == "unknown")
-    assert export("quick", [ANN], "laptop", tmp_path) == Exported(tmp_path / "quick.csv", kept, 1 - kept, 0, unknown)
+    assert export("quick", [ANN], "laptop", tmp_path) == Exported(
+        tmp_path / "quick.csv", kept, 1 - kept, 0, unknown=unknown
+    )
     assert (tmp_path / "quick.csv").exists() == bool(kept)
     assert export("quick", [smoke], "smoke", tmp_path) == Exported(tmp_path / "smoke" / "quick.csv", 1, 0, 0)
     assert [line["key"] for line in read_csv(tmp_path / "smoke" / "quick.csv")] == [key(smoke)]

@@ -115,7 +115,9 @@ def test_what_is_not_exported_says_whether_its_code_was_changed_or_is_not_known(
     console = Console(record=True, width=400)
     monkeypatch.setattr("benchmarks.estimate.seconds", lambda runs: {})
     preparation.estimate(console, [])
-    monkeypatch.setattr("benchmarks.commands.exporting.export", lambda *_: export.Exported(tmp_path, 0, 3, 0, 1))
+    monkeypatch.setattr(
+        "benchmarks.commands.exporting.export", lambda *_: export.Exported(tmp_path, 0, 3, 0, unknown=1)
+    )
     assert _export(console, "quick", [], "laptop", tmp_path) == 3
     said = console.export_text()
     assert "no commit of this code is known, so rows beyond smoke scale will not be exported: fatal: not a git" in said
