@@ -17,6 +17,7 @@ from benchmarks.spec import Run
 from dsr.dynamics import Dynamics
 from dsr.engine.representation_space import _Clamp
 from dsr.engine.trains import Trains
+from dsr.start import set_ceilings
 
 METHODS = ["dsr-if", "dsr-lif"]
 
@@ -25,7 +26,9 @@ def plain(method: str, steps: int = STEPS) -> PreActResNet:
     """A small network with thresholds at which neurons are silent, open and saturated."""
     torch.manual_seed(0)
     recipe = resolve(Run("digits", "preact-resnet-tiny", method, steps, 0, "smoke"))
-    return PreActResNet(parts(method, steps, recipe), (1, 1), (6, 8), CLASSES)
+    network = PreActResNet(parts(method, steps, recipe), (1, 1), (6, 8), CLASSES)
+    set_ceilings(network, 1.0)
+    return network
 
 
 def wrapped(network: nn.Module) -> dsr.RepresentationSpace:
