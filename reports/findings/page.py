@@ -9,7 +9,7 @@ import pandas as pd
 from reports import claims, comparison, disagreement, markdown
 from reports.claims.families import FAMILIES
 from reports.claims.statement import KINDS
-from reports.findings import matrix, sentences
+from reports.findings import sentences, tables
 from reports.paired import compare_twins
 from reports.paper_tables import EVIDENCE
 from reports.predictions import Kept
@@ -29,9 +29,9 @@ def render(
         ["# Results so far", _origin(names), "\n".join(_scales(frame)), _data(frame)],
         ["## In short", "\n".join(sentences.levels(frame)), "\n".join(sentences.verdicts(ledger))],
         *_findings(ledger),
-        ["## Accuracy", *map(_shown, matrix.accuracies(frame))],
-        ["## Variants of a neuron", *map(_shown, matrix.variants(frame))],
-        ["## Conversions against T", *map(_shown, matrix.conversions(frame))],
+        ["## Accuracy", *map(_shown, tables.accuracies(frame))],
+        ["## Variants of a neuron", *map(_shown, tables.variants(frame))],
+        ["## Conversions against T", *map(_shown, tables.conversions(frame))],
         ["## The two gradients of DSR", *map(_shown, compare_twins(frame))],
         ["## Where SNN and ANN differ", *map(_shown, disagreement.tables_of(frame, kept))],
         ["## The study of single neurons", *map(_shown, neurons)],
@@ -49,9 +49,9 @@ def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
         return said
     rows = done[(done["scale"] == scale) & done["timesteps"].isin([1, *SHOWN_STEPS])]
     network = rows["network"].value_counts().index[0]
-    (table,) = matrix.accuracies(rows[rows["network"] == network])
+    (table,) = tables.accuracies(rows[rows["network"] == network])
     lines = markdown.render([table], {}).split("\n\n")[1]
-    where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {matrix.SEEDS}"
+    where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {tables.SEEDS}"
     return f"{where}\n\n{lines}\n\n{said}"
 
 

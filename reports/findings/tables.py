@@ -1,0 +1,87 @@
+"""Which accuracies the page of results shows, as matrices: trained methods, variants, and conversions at every T."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from reports import matrix
+from reports.comparison import TABLE, accuracy_cell, aggregate
+from reports.lines import kinds
+from reports.matrix import Quantity
+from reports.paper_tables import EVIDENCE
+from reports.table import Cell, Table, numbers
+
+SEEDS = (
+    "Percent of the test images, last epoch. ± half the 95 % Student t interval of n seeds; (a, b): the values of "
+    "two seeds; (low–high): one seed, Wilson's interval over its test images. A dash has not been run."
+)
+MEANS = "Percent of the test images; ′: one seed, else the mean of all. Parents are in the table of accuracies."
+
+
+def accuracies(frame: pd.DataFrame) -> list[Table]:
+    """One per data set, network and scale: every method at the T that a trained spiking method was run at."""
+    found = []
+    for lines, kind in _lines(frame):
+        varied = lines["method"].str.contains("@", regex=False)
+        steps = set(lines["timesteps"][(kind == "trained") & ~varied])
+        shown = lines["timesteps"].isin(steps) | (kind == "still")
+        found += matrix.matrices(lines[shown & ~(varied & (kind == "trained"))], _with_intervals("Accuracy"))
+    return found
+
+
+def variants(frame: pd.DataFrame) -> list[Table]:
+    """Trained methods with parameters of their neuron changed, `method@...`, beside the method itself."""
+    found = []
+    for lines, kind in _lines(frame):
+        varied = lines[lines["method"].str.contains("@", regex=False) & (kind == "trained")]
+        wanted = {*varied["method"], *varied["method"].str.split("@").str[0]}
+        shown = lines["method"].isin(wanted) & lines["timesteps"].isin(set(varied["timesteps"]))
+        found += matrix.matrices(lines[shown], _with_intervals("Variants"))
+    return found
+
+
+def conversions(frame: pd.DataFrame) -> list[Table]:
+    """Conversions at every T they were run at, means alone: of data sets, networks and scales with four T or more."""
+    found = []
+    for lines, kind in _lines(frame):
+        converted = lines[kind == "converted"]
+        if converted["timesteps"].nunique() > 3:
+            found += matrix.matrices(converted, _of_means(MEANS + _images(frame, converted)))
+    return found
+
+
+def _of_means(note: str) -> Quantity:
+    return Quantity("Conversions against T", "%", _means, lambda _: [note])
+
+
+def _with_intervals(heading: str) -> Quantity:
+    return Quantity(heading, "%", lambda lines: [_cell(line) for line in lines.to_dict("records")], lambda _: [SEEDS])
+
+
+def _cell(line: dict) -> Cell:
+    found = accuracy_cell(line)
+    return Cell(f"{found.text} (n = {line['seeds']})") if line["interval"] == "student-t" else found
+
+
+def _means(lines: pd.DataFrame) -> Sequence[Cell]:
+    marks = ["′" if seeds == 1 else "" for seeds in lines["seeds"]]
+    return [Cell(numbers([top1], decimals=1)[0].text, mark) for top1, mark in zip(lines["top1"], marks, strict=True)]
+
+
+def _images(frame: pd.DataFrame, lines: pd.DataFrame) -> str:
+    """On how many images, where runs were not all tested on as many."""
+    here = (frame[TABLE] == lines.iloc[0][TABLE].tolist()).all(axis=1)
+    here &= (frame["epochs"] == 0) & (frame["status"] == "done")
+    least, most = frame.loc[here, "test_images"].min(), frame.loc[here, "test_images"].max()
+    return f" Tested on {least:,.0f} to {most:,.0f} images." if least < most else ""
+
+
+def _lines(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.Series]]:
+    """The lines of each data set, network and scale that has evidence, and the kind of each line's method."""
+    rows = frame[frame["scale"].isin(EVIDENCE)]
+    lines = aggregate(rows)
+    for identity, found in lines[lines["top1"].notna()].groupby(TABLE, sort=False):
+        here = rows[(rows["status"] == "done") & (rows[TABLE] == list(identity)).all(axis=1)]
+        yield found, found["method"].map(kinds(here))
