@@ -83,7 +83,7 @@ def attach(folder: Path, sweep: str, smoke: bool, results: Path) -> str | None:
             with there.lock:
                 there.attach(files, digest, sweep, smoke, folder)
     except Exception as error:
-        return _one_line(f"MLflow at {there.uri}: {error}")
+        return there.said(error)
     return None
 
 
@@ -190,10 +190,8 @@ class _Mirror:
         """Log what MLflow lacks, then the status, then the marker: cut short anywhere, the next call goes on there."""
         from mlflow.entities import Param, RunTag
 
-        about, ended = (
-            json.loads((directory / store.RUN).read_text(encoding="utf-8")),
-            _modified(directory / store.RESULT),
-        )
+        about = json.loads((directory / store.RUN).read_text(encoding="utf-8"))
+        ended = _modified(directory / store.RESULT)
         result = record.load(directory / store.RESULT) if ended else None
         epochs, params = _epochs(directory / store.CURVES), _params(about)
         tags = _tags(about, result) | {"snn.results": str(self.results)}

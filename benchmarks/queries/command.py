@@ -40,7 +40,7 @@ def best(
         timesteps=max_timesteps,
     )
     question = Question(limits, dataset, scale, by, count)
-    named = files or [path for path in store.seen(store.results_root(), "*.csv") if store.holds_rows(path)]
+    named = files or [path for path in store.files_of_rows(store.results_root()) if store.holds_rows(path)]
     found = answer([path for path in named if path.name not in store.STUDIES], question, energy)
     for miss in found.misses:  # first: what fits is what was asked for
         _say(miss)

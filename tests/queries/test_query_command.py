@@ -79,6 +79,11 @@ def test_best_shows_a_line_of_two_seeds_with_the_constants(bench: Bench) -> None
     assert "4.6 pJ per MAC, 0.9 pJ per AC" in ending.out
 
 
+def test_best_leaves_files_of_somebody_else_alone(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "groceries.csv").write_text("what,price\nbread,3\n", encoding="utf-8")
+    assert bench("best", "--min-accuracy", "50").code == 0
+
+
 def test_best_ends_in_1_where_nothing_fits_and_says_how_near(bench: Bench) -> None:
     ending = bench("best", "--min-accuracy", "60")
     assert (ending.code, ending.err) == (1, "")
