@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks import export as exporting
-from benchmarks import preparation, store, torchrun
+from benchmarks import partials, preparation, store, torchrun
 from benchmarks.plan import Plan, plan
 from benchmarks.record import Status
 from benchmarks.request import chosen_scale, integers, named_method, named_run, named_sweep, words
@@ -177,7 +177,7 @@ def report(
 
     results = store.results_root()
     runs, studies = _kinds_of(files or store.files_of_rows(results))
-    measured, checks = ([] if files else store.seen(results, kept) for kept in (PERF, HISTORY))
+    measured, checks = ([] if files else partials.seen(results, kept) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
     page, *_ = reports.write(found, to or results / "reports" / "all")
     reports.show(found, console, tables)
@@ -200,7 +200,7 @@ def findings(console: Console, files: list[Path] | None, page: Path | None, bloc
 
     results = store.results_root()
     runs, studies = _kinds_of(files or store.files_of_rows(results))
-    facts = found.gather(runs, [] if files else store.seen(results, PERF), studies)
+    facts = found.gather(runs, [] if files else partials.seen(results, PERF), studies)
     if page:
         found.write_page(facts, page)
     if block:
@@ -233,9 +233,9 @@ def sync(console: Console) -> int:
     from benchmarks.tracking import attach, mirror
 
     results = store.results_root()
-    places = [path.parent for path in store.seen(results, f"runs/*/*/{store.RUN}")]
+    places = [path.parent for path in partials.seen(results, f"runs/*/*/{store.RUN}")]
     trouble = mirror(places, results, Energies())
-    for folder in (path.parent for path in store.seen(results, "reports/*/index.html")):
+    for folder in (path.parent for path in partials.seen(results, "reports/*/index.html")):
         smoke = folder.name.endswith(SMOKE)
         trouble = trouble or attach(folder, folder.name.removesuffix(SMOKE), smoke, results)
     console.print(escape(f" mlflow {trouble or 'up to date'}"), highlight=False, soft_wrap=True)

@@ -47,6 +47,14 @@ def keyed(path: Path) -> list[dict[str, str]]:
     return rows(path)
 
 
+def by_key(path: Path) -> dict[str, list[dict[str, str]]]:
+    """The rows of such a file by their key."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in keyed(path):
+        found.setdefault(row["key"], []).append(row)
+    return found
+
+
 def has_columns(path: Path, *wanted: str) -> bool:
     """Whether a file names these columns: is it one of ours?"""
     return not path.is_dir() and columns(_bytes(path, BEGINNING)).issuperset(wanted)

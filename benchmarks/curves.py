@@ -25,10 +25,7 @@ def path_of(rows: Path) -> Path:
 
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
     """The lines of a file by their run's key; none where there is no file."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for line in csv_files.keyed(path):
-        found.setdefault(line["key"], []).append(line)
-    return found
+    return csv_files.by_key(path)
 
 
 def write(

@@ -54,8 +54,8 @@ def execute(
     data, network, memory, origin, threshold = _prepare(run, recipe, results)
     source = provenance(data, code, team.size)
 
-    begun = Training(memory, dirty=source.dirty, parent_sha256=origin)
-    training = train(run, recipe, network, data, place, begun, on_epoch, team)
+    begun = Training(memory, dirty=source.dirty)
+    training = train(run, recipe, network, data, place, begun, on_epoch, team, origin)
     network.eval()
     source = replace(source, dirty=training.dirty, kernels=kernels_of(network, data.example))
     final, counter = _measure(run, network, data, place, origin, on_images)
@@ -63,15 +63,15 @@ def execute(
     store.write_table(place / store.LEDGER, counter.ledger())
     store.write_table(place / store.RATES, counter.rates())
     _save(network.state_dict(), place / store.NETWORK)
-    identities = {
+    beyond = {
+        "initial_threshold": threshold,
         "weights_sha256": digests.of_state(network.state_dict()),
         "parent_sha256": origin,
         "predictions_sha256": _keep(final, place),
     }
     silent = silence.mention(run, place, results)
     measured = final, counter.per_image()
-    result = outcome.result(run, recipe, data, network, training, measured, source, identities, silent)
-    result = replace(result, initial_threshold=threshold)
+    result = outcome.result(run, recipe, data, network, training, measured, source, beyond, silent)
     neurobench.write(place, result, neurobench.static(network.state_dict()))
     save(result, place / store.RESULT)
     (place / store.CHECKPOINT).unlink(missing_ok=True)
@@ -83,8 +83,8 @@ def assist(run: Run, results: Path, team: Team) -> None:
     recipe = resolve(run)
     if recipe.epochs:
         data, network, memory, origin, _ = _prepare(run, recipe, results)
-        begun = Training(memory, parent_sha256=origin)
-        trainer, training = _trainer(run, recipe, network, data, store.directory(results, run), begun, team)
+        place = store.directory(results, run)
+        trainer, training = _trainer(run, recipe, network, data, place, Training(memory), team, origin)
         trainer.run(training, lambda training: None)
 
 
@@ -152,16 +152,21 @@ def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: 
 
 
 def _trainer(
-    run: Run, recipe: Recipe, network: nn.Module, data: Dataset, place: Path, begun: Training, team: Team
+    run: Run,
+    recipe: Recipe,
+    network: nn.Module,
+    data: Dataset,
+    place: Path,
+    training: Training,
+    team: Team,
+    origin: str | None,
 ) -> tuple[Trainer, Training]:
-    """A trainer at the checkpoint, if there is one."""
-    training = begun
+    """A trainer at the checkpoint, if there is one that started from the weights with the digest `origin`."""
     trainer = Trainer(network, data, recipe, run.seed, run.timesteps, team)
-    if saved := _half_done(place, data, data.train.device, training.parent_sha256):
+    if saved := _half_done(place, data, data.train.device, origin):
         idle, dirty = training.memory.idle, training.dirty
         training = trainer.restore(saved)
         training.memory.idle, training.dirty = idle, training.dirty or dirty
-        training.parent_sha256 = begun.parent_sha256
     return trainer, training
 
 
@@ -174,14 +179,15 @@ def train(
     training: Training,
     on_epoch: OnEpoch,
     team: Team,
+    origin: str | None = None,
 ) -> Training:
-    """Train from the checkpoint on; save and report after every epoch."""
+    """Train from the checkpoint on; save and report after every epoch. `origin`: digest of the parent's weights."""
     if recipe.epochs == 0:
         return training
-    trainer, training = _trainer(run, recipe, network, data, place, training, team)
+    trainer, training = _trainer(run, recipe, network, data, place, training, team, origin)
 
     def after_epoch(training: Training) -> None:
-        made_of = {"data_sha256": data.sha256, "parent_sha256": training.parent_sha256}
+        made_of = {"data_sha256": data.sha256, "parent_sha256": origin}
         _save({**trainer.state(training), **made_of}, place / store.CHECKPOINT)
         store.write_table(place / store.CURVES, training.epochs)
         on_epoch(training.epochs[-1])

@@ -26,9 +26,9 @@ Lines = dict[str, list[Any]]
 class Fresh:
     """By key, parents first: rows, and of finished runs the directories, layers and curves.
 
-    `dirty`: how many were left out because their code was not committed, `unknown` of
-    them because no commit is known. `refused`: why a row may not be written.
-    `replaced`: whose place a row takes. `out`: committed rows that have to leave.
+    `dirty`: how many were left out because their code was not committed, `unknown` of them because no commit is known.
+    `refused`: why a row may not be written. `replaced`: whose place a row takes. `out`: committed rows that have to
+    leave.
     """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)

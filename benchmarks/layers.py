@@ -75,10 +75,10 @@ def _mean(total: str, images: int) -> str:
 
 def read(path: Path) -> dict[str, list[LayerRow]]:
     """The rows of a file by their run's key; none where there is no file."""
-    found: dict[str, list[LayerRow]] = {}
-    for line in csv_files.keyed(path):
-        found.setdefault(line["key"], []).append(LayerRow(**{name: line.get(name) or "" for name in COLUMNS}))
-    return found
+    return {
+        key: [LayerRow(**{name: line.get(name) or "" for name in COLUMNS}) for line in lines]
+        for key, lines in csv_files.by_key(path).items()
+    }
 
 
 def write(

@@ -24,17 +24,20 @@ def result(
     training: Training,
     measured: tuple[Evaluation, SynOps],
     source: Provenance,
-    digests: Mapping[str, Any],
+    beyond: Mapping[str, Any],
     reason: str | None,
 ) -> Result:
-    """All fields of a run that has ended well; `reason`: what is to be noticed about it all the same."""
+    """All fields of a run that has ended well. `beyond`: fields that none of the other arguments knows, by name.
+
+    `reason`: what is to be noticed about the run all the same.
+    """
     final, operations = measured
     return Result(
         **_identity(run),
         **_accuracy(training, final, recipe, data),
         **_operations(network, operations),
         **_cost(training, final),
-        **digests,
+        **beyond,
         reason=reason,
         provenance=source,
     )

@@ -1,7 +1,8 @@
 """Files and folders on their way to their places, and what becomes of them where the writer dies or the disk is full.
 
 What is being written stands beside its place as `.NAME.HOST.PID` and is moved there when it is whole. A writer that
-fails removes it. What a dead process has left is removed when the same place is next written to.
+fails removes it. What a dead process has left is removed when the same place is next written to. Whoever looks through
+a folder passes over all names that begin with a dot: `seen`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ A_DAY = 86_400.0
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FAILED = (*FULL, errno.EFBIG, errno.EIO, errno.EROFS)
 """Errors that mean that something could not be written, whatever was written."""
+
+
+def seen(folder: Path, pattern: str, deep: bool = False) -> list[Path]:
+    """What a pattern finds, sorted, without what begins with a dot or lies in such a folder (as `._cifar10.csv`)."""
+    found = (path.relative_to(folder) for path in (folder.rglob if deep else folder.glob)(pattern))
+    return [folder / path for path in sorted(found) if not any(part.startswith(".") for part in path.parts)]
 
 
 def beside(path: Path) -> Path:

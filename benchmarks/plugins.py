@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from benchmarks import partials
 from benchmarks.spec import BadInput, one_line
 
 GROUP, VARIABLE = "dsr_bench.methods", "DSR_METHODS"
@@ -107,8 +108,7 @@ def _sources(point: EntryPoint) -> list[Path]:
 
 def _code(folder: Path) -> Iterable[Path]:
     """A folder's source files; what an editor keeps in `.ipynb_checkpoints` is none."""
-    inside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix in CODE)
-    return [folder / path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    return [path for path in partials.seen(folder, "*", deep=True) if path.suffix in CODE]
 
 
 def _hash(files: Iterable[Path]) -> str:

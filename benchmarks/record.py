@@ -142,8 +142,7 @@ def rows_of_runs(folder: Path) -> dict[Path, list[dict[str, str]]]:
 
     Raises BadInput for one of ours that cannot be read, lacks columns or holds keys that a spreadsheet has changed.
     """
-    seen = [path for path in sorted(folder.glob("*.csv")) if not path.name.startswith(".")]
-    ours = [path for path in seen if csv_files.has_columns(path, "key", "status")]
+    ours = [path for path in partials.seen(folder, "*.csv") if csv_files.has_columns(path, "key", "status")]
     return {path: checked(read_csv(path), path) for path in ours}
 
 

@@ -102,13 +102,7 @@ def described(place: Path) -> Description:
 
 def places(runs: Path) -> dict[str, Path]:
     """Run directories by the key in their names; `runs` holds a folder per data set and scale."""
-    return {path.parent.name.rpartition("-")[2]: path.parent for path in seen(runs, f"*/*/{RUN}")}
-
-
-def seen(folder: Path, pattern: str) -> list[Path]:
-    """What a pattern finds, sorted, without what begins with a dot or stands in such a folder (as `._cifar10.csv`)."""
-    found = (path.relative_to(folder) for path in folder.glob(pattern))
-    return [folder / path for path in sorted(found) if not any(part.startswith(".") for part in path.parts)]
+    return {path.parent.name.rpartition("-")[2]: path.parent for path in partials.seen(runs, f"*/*/{RUN}")}
 
 
 def result(results: Path, run: Run) -> Result | None:
@@ -161,7 +155,7 @@ def committed(results: Path, replaced: Collection[str] = ()) -> dict[str, Mappin
 
 def files_of_rows(results: Path) -> list[Path]:
     """CSV files of runs and studies directly under the results folder; files of somebody else's are left out."""
-    found = seen(results, "*.csv")
+    found = partials.seen(results, "*.csv")
     return [path for path in found if path.name in STUDIES or csv_files.has_columns(path, "key", "status")]
 
 

@@ -62,7 +62,6 @@ class Training:
     """What has happened so far: epochs done, and the meters that survive an interruption.
 
     `dirty`: whether any epoch was trained by code that was not committed; None where git does not tell.
-    `parent_sha256`: digest of the weights that training started from, None where it started from none.
     """
 
     memory: Memory
@@ -70,7 +69,6 @@ class Training:
     other_load_cores: float | None = None
     joules_source: str | None = None
     dirty: bool | None = None
-    parent_sha256: str | None = None
 
     def joules(self, spent: float | None, source: str | None) -> float | None:
         """Joules up to and with an epoch that took `spent`; None where any epoch's are unknown or counted otherwise."""

@@ -37,9 +37,7 @@ def set_thresholds(network: nn.Module, ann: nn.Module, images: Tensor, quantile:
     batches = images.split(IMAGES_AT_ONCE)
     found = _activations(ann, list(neurons), batches, VALUES // len(batches))
     for name, neuron in neurons.items():
-        ceiling = torch.quantile(found[name], quantile).to(neuron.threshold)
-        neuron.threshold.copy_(ceiling * neuron.dynamics().dt)
-        neuron.project_threshold()
+        neuron.set_ceiling(torch.quantile(found[name], quantile).to(neuron.threshold))
 
 
 def _activations(ann: nn.Module, names: list[str], batches: tuple[Tensor, ...], each: int) -> dict[str, Tensor]:

@@ -114,6 +114,13 @@ class Neuron(nn.Module):
         """How it integrates, and the clamp of its representation."""
         raise NotImplementedError
 
+    def set_ceiling(self, ceiling: Tensor | float) -> None:
+        """Its representation is at most `ceiling` from now on, in the unit of its currents; V stays above its floor."""
+        of = self.dynamics()
+        with torch.no_grad():
+            self.threshold.fill_(ceiling * of.dt / of.tau)
+        self.project_threshold()
+
     def project_threshold(self) -> None:
         """V <- max(V, floor), in place."""
         with torch.no_grad():

@@ -50,9 +50,7 @@ def set_ceilings(network: nn.Module, ceiling: float) -> None:
     """Every neuron's representation is at most `ceiling` from now on, in the unit of its currents."""
     for neuron in network.modules():
         if isinstance(neuron, Neuron):
-            with torch.no_grad():
-                neuron.threshold.fill_(ceiling * neuron.dynamics().dt / neuron.dynamics().tau)
-            neuron.project_threshold()
+            neuron.set_ceiling(ceiling)
 
 
 def first_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> float:

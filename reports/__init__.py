@@ -51,7 +51,7 @@ def read(
 ) -> Report:
     """All that the files say.
 
-    Beside each of `csv_paths`, files of layers, of curves and of predictions are read if they are there. `perf_paths`:
+    Beside each of `csv_paths`, files of layers, of curves and of predictions are read if they exist. `perf_paths`:
     records of `dsr-bench perf`; `study_paths`: CSV of `dsr-bench quantization`; `history_paths`: of its `regression`;
     `energy_path`: see `reports.constants`; `percent`: the accuracy whose cost in training is shown; `whole`: these are
     all results there are, so tables of the paper without a row of ours are shown too.

@@ -21,7 +21,8 @@ def read(path: Path = PATH) -> pd.DataFrame:
     """One row per published accuracy (percent); `method` and `our_network` name what of ours stands for it, if any.
 
     `timesteps` stays text (one paper gives a range); `steps` is the number, NaN where it is none. No rows where the
-    file is not there, as in an installed package. Raises BadInput for a file without the columns or with other values.
+    file does not exist, as in an installed package. Raises BadInput for a file without the columns or with other
+    values.
     """
     if not path.exists():
         return pd.DataFrame(columns=[*COLUMNS, "steps"])

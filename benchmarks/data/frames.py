@@ -73,7 +73,7 @@ def packed(
 
 
 def is_packed(recordings: Recordings, timesteps: int) -> bool:
-    """Whether these frames are there, all of them, and nobody has written to a recording since."""
+    """Whether all these frames have been packed, and nobody has written to a recording since."""
     place = place_of(recordings, timesteps)
     return (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp
 
@@ -124,7 +124,7 @@ def verify(place: Path, contents: str) -> None:
 
 
 def _is_of(place: Path, recordings: Recordings) -> bool:
-    """Whether frames that are there are of these recordings, byte by byte. If so, the next look need not read them."""
+    """Whether the frames found are of these recordings, byte by byte; then the next look need not read them."""
     manifest = _manifest(place) if (place / MANIFEST).is_file() else {}
     if "contents" not in manifest or manifest["contents"] != recordings.contents():
         return False

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import partials
 from benchmarks.data.whole import counted, part_of
 from benchmarks.spec import BadInput, one_line
 
@@ -148,8 +149,7 @@ def _numbered(folder: Path, pattern: str) -> list[Path]:
 
     What begins with a dot (`._12.bin`, which macOS writes) is no recording.
     """
-    found = (path for path in folder.glob(pattern) if not path.name.startswith("."))
-    files = sorted(found, key=lambda path: (_number(path), path.name))
+    files = sorted(partials.seen(folder, pattern), key=lambda path: (_number(path), path.name))
     if not files:
         raise BadInput(f"{folder} holds no {pattern}; README, Data, says how recordings are placed")
     return files

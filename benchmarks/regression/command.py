@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import reports
-from benchmarks import store
+from benchmarks import partials, store
 from benchmarks.perf.session import Failed
 from benchmarks.provenance import ROOT, code
 from benchmarks.regression import convergence, history, overhead, points, rows, steps
@@ -112,7 +112,7 @@ def _rows(results: Path, asked: Request) -> list[Finding]:
 
 def _is_elsewhere(results: Path) -> bool:
     """Whether the results folder is not the checkout's and holds no rows: then the checkout's own are looked at."""
-    return results.resolve() != (ROOT / "results").resolve() and not store.seen(results, "*.csv")
+    return results.resolve() != (ROOT / "results").resolve() and not partials.seen(results, "*.csv")
 
 
 def _convergence(console: Console, results: Path, asked: Request) -> list[Finding]:
