@@ -61,6 +61,7 @@ def test_kernels_compile_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_run_ends_well_in_such_a_folder_where_the_system_knows_ascii_alone(tmp_path: Path) -> None:
     results, locale = tmp_path / ODD, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    locale["PYTHONIOENCODING"] = ""  # as if it were not set: tox sets it to UTF-8
     chosen = {"DSR_RESULTS": str(results), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "DSR_TRACKING": "off"}
     words = ["-m", "benchmarks", "sweep", "quick", "--methods", "ann", "--seeds", "0"]
     said = subprocess.run([sys.executable, *words], cwd=tmp_path, env=os.environ | chosen | locale, capture_output=True)
