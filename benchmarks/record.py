@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, get_args, get_type_hints
 
 from benchmarks import csv_files, partials
 from benchmarks.spec import BadInput
@@ -112,6 +113,13 @@ LATER_COLUMNS = (
 
 COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name for f in fields(Provenance)]
 
+HINTS = get_type_hints(Result) | get_type_hints(Provenance)
+NUMERIC = [name for name in COLUMNS if {int, float} & {HINTS[name], *get_args(HINTS[name])}]
+RANGES = dict.fromkeys(("top1", "top1_best", "top1_validation_selected"), (0.0, 100.0)) | {
+    "test_images": (1.0, math.inf)
+}
+"""Columns whose numbers have ends, both included: percent, and how many images a percentage is of."""
+
 
 def save(result: Result, path: Path) -> None:
     """Write the result as JSON, whole or not at all."""
@@ -151,14 +159,40 @@ TAKEN_FOR_NUMBERS = r"\d+[.,]\d+(E\+?\d+)?|\d+E\+?\d+"
 
 
 def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
-    """Rows of runs as they are. Raises BadInput where a column is missing or a spreadsheet took a key for a number."""
+    """Rows of runs as they are. Raises BadInput for the first thing in them that no run can have left.
+
+    That is a missing column, a key that a spreadsheet took for a number, no key, an unknown status, or in a column of
+    numbers something else or what lies beyond its `RANGES`.
+    """
     if rows and (missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]):
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
     if numbers := [row["key"] for row in rows if re.fullmatch(TAKEN_FOR_NUMBERS, row["key"])]:
         raise BadInput(
             f"{path}: {numbers[0]!r} is no key; a spreadsheet took it for a number: restore the file from git"
         )
+    for line in rows:
+        if wrong := _wrong(line):
+            raise BadInput(f"{path}: {wrong}")
     return rows
+
+
+def _wrong(line: Mapping[str, str]) -> str:
+    """The first cell of a row of a run that makes no sense, in words; empty where all do."""
+    if not line["key"]:
+        return "column key has an empty cell"
+    if line["status"] not in get_args(Status):
+        return f"column status: {line['status']!r} of {line['key']}; allowed: {', '.join(get_args(Status))}"
+    for name in NUMERIC:
+        if not (text := line.get(name, "")):
+            continue
+        low, high = RANGES.get(name, (-math.inf, math.inf))
+        try:
+            fits = low <= (value := float(text)) <= high or math.isnan(value)
+        except ValueError:
+            return f"column {name}: {text!r} of {line['key']} is not a number"
+        if not fits:
+            return f"column {name}: {text} of {line['key']} is not within {low:g} and {high:g}"
+    return ""
 
 
 def write_whole(path: Path, text: str) -> None:

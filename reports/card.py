@@ -12,11 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.record import Result, row
+from benchmarks.record import NUMERIC, Result, row
 from reports import energy
 from reports.costs import BUSY_CORES
 from reports.energy import FP32_45NM, EnergyModel
-from reports.rows import NUMERIC
 from reports.statistics import wilson
 from reports.table import DASH, warning_of
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.record import NUMERIC
 from reports import energy, lemaire
 from reports.constants import Constants
-from reports.rows import NUMERIC
 
 TABLE = ["dataset", "network", "scale"]
 COUNTS = [

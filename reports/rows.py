@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pandas as pd
 
 from benchmarks import contents
-from benchmarks.record import COLUMNS, Provenance, Result, checked, read_csv
+from benchmarks.record import COLUMNS, NUMERIC, checked, read_csv
 from benchmarks.spec import SCALES, BadInput, Run, require
 
-HINTS = get_type_hints(Result) | get_type_hints(Provenance)
-NUMERIC = [name for name in COLUMNS if {int, float} & {HINTS[name], *get_args(HINTS[name])}]
 RUN = ["dataset", "network", "method", "timesteps", "seed", "scale"]
 REQUIRED = ["key", "status", *RUN]
 

@@ -210,3 +210,11 @@ def test_smoke_rows_are_written_over_without_a_word(tmp_path: Path) -> None:
         finish(tmp_path, smoke, top1=top1, provenance=replace(CLEAN, dirty=True))
         assert not export("quick", [smoke], "smoke", tmp_path).refused
     assert top1_of(tmp_path / "smoke" / "quick.csv") == {key(smoke): "60.0"}
+
+
+def test_words_in_a_column_of_numbers_stop_a_plan_with_a_line_that_names_the_file(tmp_path: Path) -> None:
+    write_csv([row(ended(ANN))], tmp_path / "other.csv")
+    write_csv([row(ended(ANN)) | {"top1": "good"}], tmp_path / "quick.csv")
+    for ask in (lambda: store.committed(tmp_path), lambda: export("quick", [ANN], "laptop", tmp_path)):
+        with pytest.raises(BadInput, match=r"quick\.csv: column top1: 'good' of .* is not a number"):
+            ask()

@@ -128,9 +128,15 @@ def test_a_key_that_a_spreadsheet_took_for_a_number_is_named(text: str, tmp_path
         plan([ANN], tmp_path)
 
 
-def test_rows_without_whole_numbers_are_named_before_anything_runs(text: str, tmp_path: Path) -> None:
-    put(tmp_path, text.replace(",ann,1,", ",ann,one,").encode())
-    with pytest.raises(BadInput, match="has no whole timesteps or seed"):
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [("one", "quick.csv: column timesteps: 'one' of .* is not a number"), ("1.5", "has no whole timesteps or seed")],
+)
+def test_rows_without_whole_numbers_are_named_before_anything_runs(
+    steps: str, said: str, text: str, tmp_path: Path
+) -> None:
+    put(tmp_path, text.replace(",ann,1,", f",ann,{steps},").encode())
+    with pytest.raises(BadInput, match=said):
         export.look("quick", "laptop", tmp_path)
 
 

@@ -10,10 +10,9 @@ from benchmarks import store
 from benchmarks.card.shapes import described
 from benchmarks.methods import named
 from benchmarks.queries.found import Known, Row
-from benchmarks.record import Provenance, Result
+from benchmarks.record import HINTS, Provenance, Result
 from benchmarks.spec import BadInput
 from reports import card as text
-from reports.rows import HINTS
 
 NO_GRAPH = "None here: a graph is made of the weights."
 

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import contents, record, store
 from benchmarks.identity import unchanged
 from benchmarks.spec import BadInput, Recipe, Run
-from reports.rows import NUMERIC, RUN
+from reports.rows import RUN
 
 SHOWN = 5
 TRUTHS = {"True": True, "False": False}
@@ -142,4 +142,4 @@ def _typed(row: Mapping[str, str]) -> Row:
 def _value(name: str, text: str) -> Any:
     if not text:
         return None
-    return float(text) if name in NUMERIC else TRUTHS.get(text, text)
+    return float(text) if name in record.NUMERIC else TRUTHS.get(text, text)

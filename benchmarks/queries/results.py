@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.queries.found import Known
-from benchmarks.record import COLUMNS
+from benchmarks.record import COLUMNS, NUMERIC
 from reports.costs import with_costs
 from reports.energy import FP32_45NM
 from reports.notes import BUSY, ENERGY, PARENT
-from reports.rows import NUMERIC
 from reports.statistics import difference
 from reports.table import BUSY as BUSY_MARK
 from reports.table import DASH, Cell, Column, Table, laid_out, numbers

@@ -39,7 +39,12 @@ def test_a_file_that_is_no_result_csv_is_refused_in_one_line(tmp_path: Path, tex
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"top1": "good"}, "column top1"),
+        ({"top1": "good"}, "rows.csv: column top1: 'good' of .* is not a number"),
+        ({"top1": 150.0}, "column top1: 150.0 of .* is not within 0 and 100"),
+        ({"top1_best": float("inf")}, "column top1_best: inf of .* is not within 0 and 100"),
+        ({"test_images": 0}, "column test_images: 0 of .* is not within 1 and inf"),
+        ({"status": "odd"}, "column status: 'odd' of .*; allowed: done, failed, out-of-memory"),
+        ({"key": ""}, "column key has an empty cell"),
         ({"scale": "huge"}, "unknown scale"),
         ({"timesteps": 4.5}, "column timesteps"),
         ({"timesteps": None}, "column timesteps has an empty cell"),
