@@ -161,8 +161,9 @@ TAKEN_FOR_NUMBERS = r"\d+[.,]\d+(E\+?\d+)?|\d+E\+?\d+"
 def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
     """Rows of runs as they are. Raises BadInput for the first thing in them that no run can have left.
 
-    That is a missing column, a key that a spreadsheet took for a number, no key, an unknown status, or in a column of
-    numbers something else or what lies beyond its `RANGES`.
+    That is a missing column, a key that a spreadsheet took for a number, no key, an unknown status, a run that is its
+    own parent, one that is done without an accuracy, or in a column of numbers something else or what lies beyond its
+    `RANGES`.
     """
     if rows and (missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]):
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
@@ -182,15 +183,19 @@ def _wrong(line: Mapping[str, str]) -> str:
         return "column key has an empty cell"
     if line["status"] not in get_args(Status):
         return f"column status: {line['status']!r} of {line['key']}; allowed: {', '.join(get_args(Status))}"
+    if line["parent_key"] == line["key"]:
+        return f"column parent_key: {line['key']} names itself as its parent"
+    if line["status"] == "done" and not line["top1"]:
+        return f"column top1: {line['key']} is done and has no accuracy"
     for name in NUMERIC:
         if not (text := line.get(name, "")):
             continue
         low, high = RANGES.get(name, (-math.inf, math.inf))
         try:
-            fits = low <= (value := float(text)) <= high or math.isnan(value)
+            value = float(text)
         except ValueError:
             return f"column {name}: {text!r} of {line['key']} is not a number"
-        if not fits:
+        if name in RANGES and not low <= value <= high:
             return f"column {name}: {text} of {line['key']} is not within {low:g} and {high:g}"
     return ""
 

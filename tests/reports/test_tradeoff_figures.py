@@ -95,5 +95,5 @@ def test_what_has_no_cost_on_record_is_left_out_and_said(tmp_path: Path) -> None
 
 def test_failed_runs_alone_draw_nothing(tmp_path: Path) -> None:
     rows = [result(timesteps=steps, status="failed", top1=None) for steps in (2, 4, 8)]
-    with painted(tmp_path, *rows, result(seed=1, top1=None)) as found:
+    with painted(tmp_path, *rows, result(seed=1, status="out-of-memory", top1=None)) as found:
         assert not found
