@@ -136,7 +136,8 @@ def seeds(found: Estimate) -> str:
     """How many runs a difference rests on."""
     one, other = found.n
     if one == other == found.common:
-        return f"n = {one}, paired"
+        how = "paired" if found.paired else "same seeds" if one > 1 else "same seed"
+        return f"n = {one}, {how}"
     return f"n = {one} and {other}, {found.common or 'none'} common"
 
 

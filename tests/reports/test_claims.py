@@ -64,7 +64,7 @@ def test_one_seed_on_a_side_decides_nothing(sides: tuple[list[float], list[float
 
 def test_two_seeds_are_told_as_they_are() -> None:
     assert (
-        "+3.00 points (seed by seed +2.00 and +4.00; n = 2, paired)"
+        "+3.00 points (seed by seed +2.00 and +4.00; n = 2, same seeds)"
         in above(found([52, 54], [50, 50]), 0, "").statistic
     )
     text = above(difference({0: 52.0, 1: 54.0}, {7: 50.0, 8: 49.0, 9: 51.0}), 0, "").statistic
@@ -184,6 +184,23 @@ def test_latency_depth_and_families_are_read_off_rows_of_one_scale(tmp_path: Pat
     assert verdicts["ablation"] == verdicts["latency-dsr-lif"] == "not run"
 
 
+def test_a_conversion_that_was_not_run_at_five_steps_leaves_its_claims_open(tmp_path: Path) -> None:
+    def lost(method: str, *steps: int) -> list[dict[str, Any]]:
+        runs = [one for t in steps for one in cifar(method, t, 10.0, 10.2, 10.1)]
+        return [one | {"parent_key": f"parent{one['seed']}"} for one in runs]
+
+    ann = [row | {"key": f"parent{row['seed']}"} for row in cifar("ann", 1, 60.0, 60.1, 60.2)]
+
+    def verdict(*rows: dict[str, Any]) -> tuple[str, str]:
+        outcome = ledger(tmp_path, *ann, *rows)["conversion-steps", "laptop"]
+        return outcome.verdict, outcome.brief
+
+    balanced = lost("threshold-balancing", 5, 2)
+    assert verdict(*balanced) == ("inconclusive", "deng-gu, T = 5: no run of deng-gu at T = 5 (1 of 3 parts missing)")
+    assert verdict(*balanced, *lost("deng-gu", 2))[0] == "inconclusive"
+    assert verdict(*balanced, *lost("deng-gu", 5))[0] == "reproduced"
+
+
 def test_depth_needs_two_seeds_and_all_110_layers(tmp_path: Path) -> None:
     def deep(depth: int, *top1: float) -> list[dict[str, Any]]:
         return cifar("dsr-if", 5, *top1, network=f"preact-resnet{depth}")
@@ -293,6 +310,20 @@ def test_alpha_is_judged_by_the_studies(largest: float, best: float, verdicts: t
     ]  # fmt: skip
     found = ledger(tmp_path, result(), studies=pd.DataFrame(rows))
     assert (found["alpha-largest", ""].verdict, found["alpha-mean", ""].verdict) == verdicts
+
+
+def test_what_a_leaky_neuron_has_left_is_told_at_the_longest_and_at_the_best_t(tmp_path: Path) -> None:
+    errors = {0.05: (0.2, 0.012, 0.013), 0.1: (0.2, 0.023, 0.0234)}
+    rows = [
+        {"study": "convergence", "neuron": "lif", "drive": "inside", "alpha": 0.3, "dt": dt, "timesteps": t,
+         "mean_error": error}
+        for dt, found in errors.items() for t, error in zip((1, 64, 1024), found, strict=True)
+    ]  # fmt: skip
+    outcome = ledger(tmp_path, result(), studies=pd.DataFrame(rows))["prop-1", ""]
+    assert outcome == Outcome(
+        "reproduced",
+        "mean error at T = 1024: 1.3 % at dt = 0.05 (1.2 % at the best T), 2.3 % at dt = 0.1 (2.3 % at the best T)",
+    )
 
 
 def record(machine: str, steps: tuple[int, ...], **slopes: float) -> dict[str, Any]:
