@@ -13,14 +13,23 @@ from pathlib import Path
 from benchmarks import store
 from benchmarks.contents import Row
 from benchmarks.record import replacing
+from benchmarks.spec import BadInput
 
+FOLDER = "predictions"
 LARGEST_BYTES = 20 * 1024
 """A file has to be smaller: ImageNet's 50,000 test images are not, CIFAR's 10,000 are."""
 
 
+def look(results: Path) -> None:
+    """Raises BadInput where their folder cannot be one, before anything is trained."""
+    folder = results / FOLDER
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is not a folder, and predictions are to go there: move it away")
+
+
 def update(places: Mapping[str, Path], rows: Mapping[str, Row], results: Path) -> None:
     """Copy from the directories of these runs (by key), and remove what belongs to no row of `rows`."""
-    folder = results / "predictions"
+    folder = results / FOLDER
     for key, place in places.items():
         source = place / store.PREDICTIONS
         if source.exists() and source.stat().st_size < LARGEST_BYTES:
@@ -30,7 +39,7 @@ def update(places: Mapping[str, Path], rows: Mapping[str, Row], results: Path) -
                 with replacing(folder / f"{key}.npz", "wb") as file:
                     file.write(packed)
     for copy in folder.glob("*.npz"):
-        if re.fullmatch("[0-9a-f]{16}", copy.stem) and not _belongs(copy, rows):
+        if copy.is_file() and re.fullmatch("[0-9a-f]{16}", copy.stem) and not _belongs(copy, rows):
             copy.unlink()
 
 

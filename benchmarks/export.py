@@ -46,6 +46,8 @@ def look(sweep: str, scale: Scale, results: Path) -> None:
         _is_current(found)
     for beside in (layers.path_of(path), curves.path_of(path)):
         csv_files.keyed(beside)
+    if scale != "smoke":
+        exhibits.look(results)
 
 
 def _old(path: Path) -> dict[str, dict[str, str]]:

@@ -17,14 +17,14 @@ from torch import nn
 import dsr.engine.kernels
 from benchmarks import digests, execution, exhibits, predictions, silence, store, training
 from benchmarks.execution import execute
-from benchmarks.export import export
+from benchmarks.export import export, look
 from benchmarks.identity import key
 from benchmarks.ledger import LedgerRow
 from benchmarks.methods import kernels_for, kernels_of
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
 from benchmarks.record import row, write_csv
-from benchmarks.spec import Run
+from benchmarks.spec import BadInput, Run
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop")
 CHILD = replace(ANN, method="threshold-balancing", timesteps=4)
@@ -193,3 +193,16 @@ def test_core_seconds_are_those_of_training_and_not_of_evaluation(tmp_path: Path
     found = training.Training(memory)
     training.Trainer(network, data, replace(recipe, epochs=2), 0, 1).run(found, lambda _: None)
     assert [epoch.train_cpu_seconds for epoch in found.epochs] == [3.0, 6.0]
+
+
+def test_a_file_in_place_of_the_folder_of_predictions_is_named_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "predictions").write_text("mine")
+    with pytest.raises(BadInput, match="predictions is not a folder"):
+        look("quick", "laptop", tmp_path)
+    look("quick", "smoke", tmp_path)
+
+
+def test_a_folder_among_predictions_is_left_alone(tmp_path: Path) -> None:
+    (mine := tmp_path / "predictions" / f"{key(ANN)}.npz").mkdir(parents=True)
+    export("quick", [ANN], "laptop", tmp_path)
+    assert mine.is_dir()

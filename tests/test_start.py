@@ -83,6 +83,12 @@ def test_where_no_ceiling_bounds_the_gradient_the_smallest_is_taken(monkeypatch)
     assert seen == pytest.approx([2 ** (k / 8) for k in range(17)])
 
 
+def test_a_gradient_that_overflows_is_no_small_one(monkeypatch):
+    network, found = deep("dsr-if-rep"), iter([float("nan"), float("inf"), 3.0, 2.0, *[4.0] * 13])
+    monkeypatch.setattr(dsr.start, "first_gradient", lambda *_: next(found))
+    assert dsr.bound_gradient(network, *images()) == pytest.approx(2 ** (3 / 8))
+
+
 def test_short_schedules_measure_their_start_and_published_ones_state_it():
     for method in ("dsr-if", "dsr-if-rep", "dsr-lif", "dsr-lif-rep"):
         for scale in ("laptop", "smoke"):
