@@ -176,6 +176,8 @@ def report(
     import reports
 
     results = store.results_root()
+    if to:
+        partials.make_folder(to)
     runs, studies = _kinds_of(files or store.files_of_rows(results))
     measured, checks = ([] if files else partials.seen(results, kept) for kept in (PERF, HISTORY))
     found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)

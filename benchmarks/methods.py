@@ -197,6 +197,10 @@ def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
         if not allowed:
             raise BadInput(f"the neurons of {base} have no parameters to vary")
         require(name, allowed, f"parameter of {base}")
+    defaults = inspect.signature(neuron).parameters
+    for name, value in changes.items():
+        if isinstance(value, str) and isinstance(defaults[name].default, int | float):
+            raise BadInput(f"{spelled(base, changes)}: {name} takes a number or a truth value, not {value!r}")
     try:
         neuron(1, **changes)
     except (TypeError, ValueError) as error:

@@ -97,6 +97,14 @@ def refusal(path: Path | str, error: OSError, needed: int | None = None) -> BadI
     return BadInput(f"{path} cannot be written: {error.strerror or error}{room}")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it. Raises BadInput where it cannot be made, as where a file has its name."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be made a folder: {error.strerror or error}") from error
+
+
 def demand_room(path: Path, needed: int) -> None:
     """Raise BadInput where a disk has less room than a file at `path` needs."""
     if _free(path) < needed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
@@ -118,13 +119,15 @@ def spelled(base: str, changes: Mapping[str, Parameter]) -> str:
 
 
 def _parameter(text: str) -> Parameter:
-    """A number or truth value where it reads as one; 1.0 is 1."""
+    """A number or truth value where it reads as one; 1.0 is 1. Raises BadInput for a number without end, and NaN."""
     try:
         value = json.loads(text)
     except ValueError:
         return text
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"a parameter of a neuron is finite, not {text}")
     return value if isinstance(value, bool | int | float) else text
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.partials import make_folder
 from benchmarks.record import replacing, write_whole
 from reports import (
     beside,
@@ -87,7 +88,7 @@ def write(report: Report, target_directory: Path) -> list[Path]:
 
 
 def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list[Path]:
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     written = []
     for name, text in texts.items():
         write_whole(target / name, text)

@@ -17,6 +17,7 @@ from benchmarks import store
 from benchmarks.card import committed, neurons, nir_graph, weights
 from benchmarks.card.shapes import described
 from benchmarks.methods import named
+from benchmarks.partials import make_folder
 from benchmarks.queries.found import Known, find
 from benchmarks.record import Result, load, write_whole
 from benchmarks.spec import BadInput, Recipe, Run, one_line
@@ -52,7 +53,7 @@ def card(console: Console, name: str, to: Path | None) -> int:
     title = named(found.run.method).title
     inputs, shape = described(found.run, found.recipe, weights.sizes(found.state)[1])
     target = to or store.results_root() / "cards" / place.name
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     weights.save(found.state, found.run, found.recipe, found.result, target)
     said, written = _graph(found.result, weights.load(target), shape, target)
     write_whole(target / CARD, text.render(found.result, asdict(found.recipe), title, inputs, shape, said))
@@ -65,7 +66,7 @@ def card(console: Console, name: str, to: Path | None) -> int:
 def _without_weights(console: Console, known: Known, to: Path | None) -> int:
     said = committed.render(known)
     target = to or store.results_root() / "cards" / store.directory(Path(), known.run).name
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     write_whole(target / CARD, said)
     note = f"not on this disk: {known.key} is a row of {known.place}; the card says where it was trained"
     console.print(escape(f" card   {target}"), highlight=False, soft_wrap=True)
