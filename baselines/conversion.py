@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from baselines.events import Passed, Program
-from baselines.paths import POOLS, Tracer, Unsupported
+from baselines.events.paths import POOLS, Tracer, Unsupported
 
 
 class IF(nn.Module):

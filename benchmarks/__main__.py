@@ -14,11 +14,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from benchmarks import commands, partials
-from benchmarks.queries import command as queries
+from benchmarks.cli import commands
+from benchmarks.cli.spelling import carry_everything
+from benchmarks.distributed.torchrun import only_assists
+from benchmarks.files import partials
 from benchmarks.spec import BadInput
-from benchmarks.spelling import carry_everything
-from benchmarks.torchrun import only_assists
+from reports.queries import command as queries
 
 app = typer.Typer(
     name="dsr-bench",
@@ -138,7 +139,7 @@ def quantization(
 @app.command()
 def neurobench(run: Annotated[Path, typer.Argument(help="Directory of a finished run.")]) -> None:
     """Write and print what NeuroBench would call a run's results."""
-    from benchmarks.neurobench import rewrite
+    from benchmarks.operations.neurobench import rewrite
 
     console.print(rewrite(run), end="", markup=False, highlight=False, soft_wrap=True)
 
@@ -166,7 +167,7 @@ def check(method: Annotated[str, typer.Argument(help="A method, or a variant lik
 @data.command("list")
 def list_data() -> None:
     """What is in the data root, and what could be."""
-    from benchmarks import inventory
+    from benchmarks.cli import datasets as inventory
 
     inventory.show(console)
 
@@ -174,7 +175,7 @@ def list_data() -> None:
 @data.command()
 def get(name: Annotated[str, typer.Argument(help="Which data set.")]) -> None:
     """Download a data set; an interrupted download goes on."""
-    from benchmarks import inventory
+    from benchmarks.cli import datasets as inventory
 
     raise typer.Exit(inventory.get(console, name))
 
@@ -182,7 +183,7 @@ def get(name: Annotated[str, typer.Argument(help="Which data set.")]) -> None:
 @data.command()
 def verify(name: Annotated[str | None, typer.Argument(help="Which data set; default: all there are.")] = None) -> None:
     """Read everything and compare checksums."""
-    from benchmarks import inventory
+    from benchmarks.cli import datasets as inventory
 
     raise typer.Exit(inventory.verify(console, name))
 
@@ -196,7 +197,7 @@ def sync() -> None:
 @app.command()
 def doctor() -> None:
     """Say what is installed, what works, where data and results are, and how to mend what does not."""
-    from benchmarks import doctor as examination
+    from benchmarks.cli import doctor as examination
 
     raise typer.Exit(examination.report(console))
 

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.data import DATASETS, digits
-from benchmarks.identity import key
 from benchmarks.methods import named, parts
 from benchmarks.networks import NETWORKS, build
+from benchmarks.operations.counter import counting
+from benchmarks.operations.structure import structure
 from benchmarks.recipes import resolve, timeless
+from benchmarks.runs.identity import key
 from benchmarks.spec import SCALES, Run
-from benchmarks.start import start_by
-from benchmarks.structure import structure
-from benchmarks.synops import counting
+from benchmarks.training.thresholds import start_by
 
 NETWORK = "preact-resnet-tiny"
 LARGE = ("preact-resnet18", "preact-resnet18-imagenet", "preact-resnet110", "vgg11", "vgg16")

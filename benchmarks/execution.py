@@ -10,21 +10,24 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from benchmarks import digests, neurobench, outcome, predictions, silence, stops, store
+from benchmarks import outcome
 from benchmarks.data import Dataset, evaluation_batches, load, to_measure
-from benchmarks.evaluation import Evaluation, evaluate
-from benchmarks.identity import parent
-from benchmarks.metering import Memory, idle_memory
+from benchmarks.distributed.processes import ALONE, Team
+from benchmarks.measurement import digests, latencies, predictions
+from benchmarks.measurement.evaluation import Evaluation, evaluate
+from benchmarks.measurement.metering import Memory, idle_memory
+from benchmarks.measurement.provenance import Code, provenance
 from benchmarks.methods import kernels_of, named
 from benchmarks.networks import build
-from benchmarks.processes import ALONE, Team
-from benchmarks.provenance import Code, provenance
+from benchmarks.operations import neurobench, silence
+from benchmarks.operations.counter import Counter, counting
 from benchmarks.recipes import frames, resolve
-from benchmarks.record import Result, replacing, save
+from benchmarks.runs import store
+from benchmarks.runs.identity import parent
+from benchmarks.runs.record import Result, replacing, save
 from benchmarks.spec import OF_WHOLE_SETS, BadInput, Recipe, Run, one_line
-from benchmarks.start import set_start
-from benchmarks.synops import Counter, counting
-from benchmarks.training import Epoch, Trainer, Training
+from benchmarks.training.loop import Epoch, Trainer, Training
+from benchmarks.training.thresholds import set_start
 
 OnEpoch = Callable[[Epoch], None]
 OnImages = Callable[[int, int], None]
@@ -44,11 +47,11 @@ def execute(
     `on_epoch` is told every epoch trained, `on_images` how many images of how many have been simulated.
     `team`: this process is the first of those that train the network together; the others `assist`.
     A parent must have ended before. Raises BadInput for data that are not there, `training.Diverged` for a loss that
-    is no number, and whatever torch raises; `benchmarks.launch` turns those into recorded failures.
+    is no number, and whatever torch raises; `benchmarks.launching.launch` turns those into recorded failures.
     """
     results = results or store.results_root()
     place, recipe = store.directory(results, run), resolve(run)
-    if taken := stops.take(run, results, sweep):
+    if taken := latencies.take(run, results, sweep):
         return taken
     store.describe(place, run, sweep)
     data, network, memory, origin, threshold = _prepare(run, recipe, results)
@@ -225,9 +228,9 @@ def _simulate(
         _save({**sums, "data_sha256": data.sha256, "parent_sha256": origin}, place / store.CHECKPOINT)
         on_images(sums["images"], len(data.test.labels))
 
-    found = stops.simulate(network, data, stops.stops_of(run), saved, keep)
-    stops.write(found, place)
-    return stops.evaluation(found[-1]), found[-1].counter
+    found = latencies.simulate(network, data, latencies.stops_of(run), saved, keep)
+    latencies.write(found, place)
+    return latencies.evaluation(found[-1]), found[-1].counter
 
 
 def _half_done(place: Path, data: Dataset, device: torch.device, origin: str | None) -> dict[str, Any] | None:

@@ -56,7 +56,7 @@ class Method:
     """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
 
     `wrap` may change how the finished network is run and differentiated; parameters and their names stay. What runs
-    faster than its modules would may count its spikes itself (`benchmarks.tally.CountsItself`). `hand_over`
+    faster than its modules would may count its spikes itself (`benchmarks.operations.tally.CountsItself`). `hand_over`
     gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
     one time step at a time, so its parts see T = 1. `start` sets the thresholds that a recipe with
     `start="first-gradient"` leaves to the first batch: it takes network, images and labels, and returns the threshold.

@@ -22,8 +22,8 @@ import baselines.conversion
 import baselines.events
 import baselines.qcfs
 import baselines.stbp
-import baselines.stbp_compiled
-import baselines.tdbn
+import baselines.stbp.compiled
+import baselines.stbp.tdbn
 import dsr
 from benchmarks import plugins
 from benchmarks.method import HandOver, MakeNeuron, MakeReadout, Method, Wrap, mean_current, parents_weights
@@ -35,7 +35,7 @@ from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, varia
 
 def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
     """tdBN: alpha = 1 / sqrt(n) where n branches are added."""
-    return lambda features, branches=1: baselines.tdbn.ThresholdBatchNorm2d(
+    return lambda features, branches=1: baselines.stbp.tdbn.ThresholdBatchNorm2d(
         features, alpha=branches**-0.5, **parameters
     )
 
@@ -81,7 +81,7 @@ def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Modu
 
 
 def _compiled(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    library, _ = dsr.engine.kernels.load(baselines.stbp_compiled.SOURCE)
+    library, _ = dsr.engine.kernels.load(baselines.stbp.compiled.SOURCE)
     return baselines.stbp.compile_neurons(network, library)
 
 

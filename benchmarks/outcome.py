@@ -8,12 +8,12 @@ from typing import Any
 from torch import nn
 
 from benchmarks.data import Dataset
-from benchmarks.evaluation import Evaluation
-from benchmarks.identity import key, parent
-from benchmarks.record import Provenance, Result
+from benchmarks.measurement.evaluation import Evaluation
+from benchmarks.operations.counter import SynOps
+from benchmarks.runs.identity import key, parent
+from benchmarks.runs.record import Provenance, Result
 from benchmarks.spec import Recipe, Run
-from benchmarks.synops import SynOps
-from benchmarks.training import Training
+from benchmarks.training.loop import Training
 
 
 def result(

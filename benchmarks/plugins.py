@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from benchmarks import partials
+from benchmarks.files import partials
 from benchmarks.spec import BadInput, one_line
 
 GROUP, VARIABLE = "dsr_bench.methods", "DSR_METHODS"

@@ -65,7 +65,7 @@ class Recipe:
     training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts,
     `conversion` what turns a parent's weights into this network's.
     `start`: whether thresholds start from `neuron`'s (or the parent's activations), or where the first batch's gradient
-    says (`benchmarks.start`).
+    says (`benchmarks.training.thresholds`).
     `precision` is that of the convolutions of spikes in a training pass that has no gradient (`dsr-*-rep`); all else,
     and every reported accuracy, is float32.
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from

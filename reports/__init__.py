@@ -8,27 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.partials import make_folder
-from benchmarks.record import replacing, write_whole
-from reports import (
-    beside,
-    claims,
-    comparison,
-    constants,
-    energy,
-    html,
-    latex,
-    lemaire,
-    markdown,
-    perf,
-    predictions,
-    quantization,
-    reach,
-    regression,
-    sections,
-    terminal,
-)
-from reports.figures import Figure
+from benchmarks.files.partials import make_folder
+from benchmarks.runs.record import replacing, write_whole
+from reports import claims, sections
+from reports.cost import to_accuracy
+from reports.energy import constants, lemaire, models
+from reports.figures.drawing import Figure
+from reports.inputs import layers_and_curves, predictions
+from reports.rendering import latex, markdown, page, terminal
+from reports.studies import perf, quantization, regression
+from reports.tables import comparison
 
 __all__ = ["Report", "read", "show", "write"]
 
@@ -38,7 +27,7 @@ class Report:
     """What there is to say; `headline` is the energy model of tables that show one energy."""
 
     contents: sections.Contents
-    headline: energy.EnergyModel
+    headline: models.EnergyModel
 
 
 def read(
@@ -54,8 +43,8 @@ def read(
 
     Beside each of `csv_paths`, files of layers, of curves and of predictions are read if they exist. `perf_paths`:
     records of `dsr-bench perf`; `study_paths`: CSV of `dsr-bench quantization`; `history_paths`: of its `regression`;
-    `energy_path`: see `reports.constants`; `percent`: the accuracy whose cost in training is shown; `whole`: these are
-    all results there are, so tables of the paper without a row of ours are shown too.
+    `energy_path`: see `reports.energy.constants`; `percent`: the accuracy whose cost in training is shown; `whole`:
+    these are all results, so tables of the paper without a row of ours are shown too.
     Raises benchmarks.spec.BadInput for a file that is missing or is no result CSV, and where there is none.
     """
     optional = bool(study_paths or history_paths)
@@ -63,8 +52,8 @@ def read(
     found = sections.Inputs(
         chosen=constants.read(energy_path),
         rows=rows,
-        layers=beside.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT),
-        curves=beside.read(csv_paths, "curves", reach.COLUMNS, reach.TEXT, reach.LATER),
+        layers=layers_and_curves.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT),
+        curves=layers_and_curves.read(csv_paths, "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER),
         records=perf.read(perf_paths),
         studies=quantization.read(study_paths),
         histories=regression.read(history_paths),
@@ -79,7 +68,7 @@ def write(report: Report, target_directory: Path) -> list[Path]:
     """Write `index.html`, `tables.md`, `tables.tex`, CSV files, `checklist.md` and figures; return their paths."""
     contents = report.contents
     texts = {
-        "index.html": html.render(contents, report.headline),
+        "index.html": page.render(contents, report.headline),
         "tables.md": markdown.render(contents.tables, contents.origin),
         "tables.tex": latex.render(contents.tables, contents.origin),
         **contents.texts,

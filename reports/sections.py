@@ -8,34 +8,20 @@ from functools import cached_property
 
 import pandas as pd
 
-from reports import (
-    cards,
-    checklist,
-    claims,
-    comparison,
-    constants,
-    costs,
-    disagreement,
-    energy_lines,
-    energy_tables,
-    environment,
-    fit,
-    matrix,
-    paired,
-    paper_tables,
-    perf,
-    predictions,
-    properties,
-    protocol,
-    published,
-    quantization,
-    regression,
-    run_figures,
-    summary,
-    training_tables,
-)
-from reports.figures import Figure
-from reports.table import Table
+from reports import claims, summary
+from reports.cards import run_cards
+from reports.cost import costs, fit
+from reports.cost import tables as training_tables
+from reports.energy import constants
+from reports.energy import lines as energy_lines
+from reports.energy import tables as energy_tables
+from reports.figures import of_runs
+from reports.figures.drawing import Figure
+from reports.inputs import predictions, published
+from reports.rendering.table import Table
+from reports.statistics import paired
+from reports.studies import perf, quantization, regression
+from reports.tables import checklist, comparison, disagreement, environment, matrix, paper, properties, protocol
 
 
 @dataclass(frozen=True)
@@ -72,7 +58,7 @@ class Inputs:
 class Contents:
     sections: Sequence[Section]
     ledger: Sequence[claims.Judged] = ()
-    cards: Sequence[cards.Card] = ()
+    cards: Sequence[run_cards.Card] = ()
     layers: Mapping[str, Table] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -97,10 +83,10 @@ def of(read: Inputs) -> Contents:
     frame, model = read.rows, read.chosen.headline
     costed = costs.with_costs(frame, model)
     numbers = published.read()
-    evidence = read.whole or frame["scale"].isin(paper_tables.EVIDENCE).any()
+    evidence = read.whole or frame["scale"].isin(paper.EVIDENCE).any()
     of_paper = numbers if read.whole else numbers[numbers["dataset"].isin(frame["dataset"])]
     ledger = claims.judged(_evidence(read, costed, numbers)) if evidence and len(of_paper) else []
-    beside = paper_tables.tables_of(frame, of_paper) if evidence else []
+    beside = paper.tables_of(frame, of_paper) if evidence else []
     lines = comparison.aggregate(frame, model)
     sections = [
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
@@ -117,8 +103,8 @@ def of(read: Inputs) -> Contents:
     return Contents(
         sections=_said(sections),
         ledger=ledger,
-        cards=cards.of(costed, read.curves, read.layers),
-        layers=cards.layers_of(costed, read.layers),
+        cards=run_cards.of(costed, read.curves, read.layers),
+        layers=run_cards.layers_of(costed, read.layers),
         origin=comparison.origin(frame),
         rows=summary.of_rows(frame),
         shortest=summary.abbreviated(lines),
@@ -160,7 +146,7 @@ def _said(sections: Sequence[Section]) -> list[Section]:
 def _drawn(read: Inputs, frame: pd.DataFrame, numbers: pd.DataFrame) -> list[Figure]:
     ours = numbers[numbers["method"] != ""]
     beside = ours.assign(network=ours["our_network"], timesteps=ours["steps"])
-    return run_figures.figures_of(frame, read.layers, read.curves, beside, read.chosen.headline)
+    return of_runs.figures_of(frame, read.layers, read.curves, beside, read.chosen.headline)
 
 
 def _steps(read: Inputs) -> Section:

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.spec import SCALES
-from reports import matrix
-from reports.comparison import TABLE
-from reports.table import DASH, Cell, Column, Table, warning_of
+from reports.rendering.table import DASH, Cell, Column, Table, warning_of
+from reports.tables import matrix
+from reports.tables.comparison import TABLE
 
 METHODS, STEPS = 16, 5
 """Lines and T that a screen has room for."""

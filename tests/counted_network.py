@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.synops import Counter, counting
+from benchmarks.operations.counter import Counter, counting
 
 
 class Spikes(nn.Module):

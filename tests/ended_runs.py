@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks import store
-from benchmarks.identity import key
-from benchmarks.record import Provenance, Result, save
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.record import Provenance, Result, save
 from benchmarks.spec import Run
 
 CLEAN = Provenance("abc", False, "2026-01-01T00:00:00+00:00", "x, 2 cores", "cpu", 2, "3.11", "2.13", "d1", "digits")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.addresses import file_of, is_in_memory, masked, of_file
+from benchmarks.files.addresses import file_of, is_in_memory, masked, of_file
 
 WITH_SECRETS = {
     "http://me:secret@127.0.0.1:9": "http://***@127.0.0.1:9",

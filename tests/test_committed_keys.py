@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.identity import key, parent
 from benchmarks.methods import BUILT_IN
-from benchmarks.record import read_csv
+from benchmarks.runs.identity import key, parent
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import Run, variant
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from benchmarks import contents, curves, store
-from benchmarks.record import read_csv
-from reports import rows
+from benchmarks.export import curves
+from benchmarks.runs import contents, store
+from benchmarks.runs.record import read_csv
+from reports.inputs import rows
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 TABLES = store.tables(RESULTS)

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from ended_runs import CLEAN, ended, finish
 
-from benchmarks import commands, contents, preparation, store
 from benchmarks.__main__ import app
-from benchmarks.export import export
-from benchmarks.identity import key
-from benchmarks.layers import LayerRow
-from benchmarks.plan import plan
-from benchmarks.record import read_csv, row, write_csv
+from benchmarks.cli import commands, preparation
+from benchmarks.export.layers import LayerRow
+from benchmarks.export.rows import export
+from benchmarks.runs import contents, store
+from benchmarks.runs.identity import key
+from benchmarks.runs.plan import plan
+from benchmarks.runs.record import read_csv, row, write_csv
 from benchmarks.spec import BadInput, Run
 
 CHILD = Run("digits", "preact-resnet-tiny", "qcfs", 4, 0, "laptop")

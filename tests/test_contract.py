@@ -7,7 +7,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from baselines import stbp
-from benchmarks import clauses, commands, contract, plugins
+from benchmarks import clauses, contract, plugins
+from benchmarks.cli import commands
 from benchmarks.method import Method
 from benchmarks.methods import FROM_OUTSIDE, METHODS
 from benchmarks.plugins import PlugIn

@@ -12,7 +12,7 @@ import dsr
 from baselines import calibration, conversion, qcfs
 from benchmarks.execution import execute
 from benchmarks.networks import build
-from benchmarks.record import Result
+from benchmarks.runs.record import Result
 from benchmarks.spec import Run
 
 

@@ -10,13 +10,15 @@ from ended_runs import ended
 
 import benchmarks
 import reports
-from benchmarks import csv_files, export, store
-from benchmarks.identity import key
-from benchmarks.plan import plan
-from benchmarks.queries import found
-from benchmarks.record import COLUMNS, read_csv, row, rows_of_runs, write_csv
+from benchmarks.export import rows as export
+from benchmarks.files import csv_files
 from benchmarks.regression import history, rows
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.plan import plan
+from benchmarks.runs.record import COLUMNS, read_csv, row, rows_of_runs, write_csv
 from benchmarks.spec import BadInput, Run
+from reports.queries import lookup
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop")
 REASON = 'Größe, "too large"'
@@ -49,7 +51,7 @@ def test_a_mark_and_other_line_ends_change_nothing(text: str, ends: str, encodin
     path = put(tmp_path, text.replace("\n", ends).encode(encoding))
     assert [(line["key"], line["reason"]) for line in read_csv(path)] == [(key(ANN), ""), ("0" * 16, REASON)]
     assert plan([ANN], tmp_path).missing == []
-    assert list(reports.rows.read([path])["seed"]) == [0, 1]
+    assert list(reports.inputs.rows.read([path])["seed"]) == [0, 1]
 
 
 def conflict(text: str) -> str:
@@ -81,8 +83,8 @@ def test_what_cannot_be_read_is_one_line_for_every_reader(how: str, text: str, t
     readers = {
         "plan": lambda: plan([ANN], tmp_path),
         "export": lambda: export.export("quick", [ANN], "laptop", tmp_path),
-        "query": lambda: found.find("0" * 16, tmp_path),
-        "report": lambda: reports.rows.read([path]),
+        "query": lambda: lookup.find("0" * 16, tmp_path),
+        "report": lambda: reports.inputs.rows.read([path]),
         "regression": lambda: rows.of_folder(tmp_path),
         "layers": lambda: csv_files.keyed(path),
     }
@@ -104,7 +106,7 @@ def test_files_of_others_are_left_alone(text: str, tmp_path: Path) -> None:
     assert [path.name for path in rows_of_runs(tmp_path)] == ["quick.csv"]
     assert store.files_of_rows(tmp_path) == [tmp_path / "quick.csv"]
     assert plan([ANN], tmp_path).missing == []
-    assert found.find("0" * 16, tmp_path).key == "0" * 16
+    assert lookup.find("0" * 16, tmp_path).key == "0" * 16
     assert list(rows.of_folder(tmp_path)) == ["quick.csv"]
     export.export("quick", [], "laptop", tmp_path)
     for name, raw in FOREIGN.items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import store
-from benchmarks.export import export
-from benchmarks.identity import key
-from benchmarks.record import Provenance, Result, read_csv, save, write_csv
+from benchmarks.export.rows import export
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.record import Provenance, Result, read_csv, save, write_csv
 from benchmarks.spec import Run
-from benchmarks.training import Epoch
+from benchmarks.training.loop import Epoch
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop")
 CLEAN = Provenance("abc", False, "2026-11-01", "bench", "cpu", 2, "3.11", "2.13", "f00", "made up")

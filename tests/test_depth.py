@@ -19,8 +19,8 @@ from benchmarks.data import load, training_batches
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
-from benchmarks.start import set_start
-from benchmarks.training import Trainer, learning_rate, set_learning_rate
+from benchmarks.training.loop import Trainer, learning_rate, set_learning_rate
+from benchmarks.training.thresholds import set_start
 
 LONG = bool(os.environ.get("DSR_LONG"))
 STEPS = 300 if LONG else 2

@@ -20,11 +20,11 @@ from limited import files_of_at_most
 from recorded import SOME, write_aedat4, write_bin
 from rich.console import Console
 
-from benchmarks import inventory
+from benchmarks.cli import datasets
+from benchmarks.cli.preparation import check_data
 from benchmarks.data import load
 from benchmarks.data.torchvision_import import torchvision
 from benchmarks.data.transfer import download
-from benchmarks.preparation import check_data
 from benchmarks.spec import BadInput, Recipe, Run
 
 BODY = bytes(range(256)) * 5000
@@ -201,23 +201,23 @@ def said(does) -> tuple[int, str]:
 
 
 def test_data_are_listed_fetched_and_verified(official):
-    assert "cifar10         not there: `dsr-bench data get cifar10`" in said(inventory.show)[1]
-    code, text = said(lambda console: inventory.get(console, "cifar10"))
+    assert "cifar10         not there: `dsr-bench data get cifar10`" in said(datasets.show)[1]
+    code, text = said(lambda console: datasets.get(console, "cifar10"))
     assert code == 0
     assert "ok   cifar10: 15 + 3 images, official files, by torchvision, SHA-256" in text
-    assert "15 + 3 images, a part of 50,000 + 10,000" in " ".join(said(inventory.show)[1].split())
-    assert "is there" in said(lambda console: inventory.get(console, "cifar10"))[1]
+    assert "15 + 3 images, a part of 50,000 + 10,000" in " ".join(said(datasets.show)[1].split())
+    assert "is there" in said(lambda console: datasets.get(console, "cifar10"))[1]
     with pytest.raises(BadInput, match=r"imagenet cannot be downloaded.*imagenet/\{train,val\}/<wnid>"):
-        inventory.get(Console(), "imagenet")
-    assert "needs no download" in said(lambda console: inventory.get(console, "digits"))[1]
+        datasets.get(Console(), "imagenet")
+    assert "needs no download" in said(lambda console: datasets.get(console, "digits"))[1]
     images = np.load(official / "cifar10" / "test-images.npy")
     np.save(official / "cifar10" / "test-images.npy", images + 1)
-    code, text = said(lambda console: inventory.verify(console, None))
+    code, text = said(lambda console: datasets.verify(console, None))
     assert code == 1
     assert "bad" in text
     assert "the test split is damaged" in text
     with pytest.raises(BadInput, match="did you mean 'cifar10'"):
-        inventory.get(Console(), "cifar1")
+        datasets.get(Console(), "cifar1")
 
 
 def test_what_is_half_there_is_said_by_every_command_and_how_to_mend_it(official):
@@ -225,14 +225,14 @@ def test_what_is_half_there_is_said_by_every_command_and_how_to_mend_it(official
     with pytest.raises(
         BadInput, match=r"train-images\.npy is missing; set DSR_DATA to .*; or remove \S*cifar10 and call this again"
     ):
-        inventory.get(Console(), "cifar10")
+        datasets.get(Console(), "cifar10")
     (official / "imagenet").mkdir()
     with pytest.raises(BadInput, match=r"imagenet.train is missing.*imagenet/\{train,val\}/<wnid>/\*.JPEG"):
-        inventory.get(Console(), "imagenet")
+        datasets.get(Console(), "imagenet")
 
 
 def test_neither_verify_nor_a_plan_downloads(official, server):
-    code, text = said(lambda console: inventory.verify(console, "cifar10"))
+    code, text = said(lambda console: datasets.verify(console, "cifar10"))
     assert (code, "cifar10 is not there: `dsr-bench data get cifar10`" in text) == (1, True)
     runs = [Run("cifar10dvs-sim", "preact-resnet-tiny", "ann", 1, 0, "laptop")]
     _, text = said(lambda console: check_data(console, runs, only_plan=True))
@@ -262,25 +262,25 @@ def test_recordings_are_fetched_unpacked_and_their_frames_verified(server, tmp_p
         monkeypatch.setattr(known, f"{split.lower()}_md5", hashlib.md5(server.files[f"/{split}"]).hexdigest())
     (root := tmp_path / "root").mkdir()
     monkeypatch.setenv("DSR_DATA", str(root))
-    assert said(lambda console: inventory.get(console, "nmnist"))[0] == 0
+    assert said(lambda console: datasets.get(console, "nmnist"))[0] == 0
     assert (root / "nmnist" / "NMNIST" / "Test" / "9" / "00001.bin").is_file()
     load("nmnist", RECIPE, frames=2)
-    assert "10 + 10 recordings, a part of 60,000 + 10,000; packed: T2" in said(inventory.show)[1]
-    assert said(lambda console: inventory.verify(console, "nmnist"))[0] == 0
+    assert "10 + 10 recordings, a part of 60,000 + 10,000; packed: T2" in said(datasets.show)[1]
+    assert said(lambda console: datasets.verify(console, "nmnist"))[0] == 0
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[1:2])
-    assert "packed: T2 (recordings were written to since)" in said(inventory.show)[1]
-    code, text = said(lambda console: inventory.verify(console, "nmnist"))
+    assert "packed: T2 (recordings were written to since)" in said(datasets.show)[1]
+    code, text = said(lambda console: datasets.verify(console, "nmnist"))
     assert (code, "was packed from recordings that have changed since; delete it, and it" in text) == (1, True)
     load("nmnist", RECIPE, frames=2)
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:2])
-    assert "packed: T2 (of other recordings)" in said(inventory.show)[1]
-    code, text = said(lambda console: inventory.verify(console, "nmnist"))
+    assert "packed: T2 (of other recordings)" in said(datasets.show)[1]
+    code, text = said(lambda console: datasets.verify(console, "nmnist"))
     assert (code, "0 packed folders; of other recordings, and read by nothing: " in text) == (0, True)
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:1])
     load("nmnist", RECIPE, frames=2)
     (images,) = root.glob("nmnist/frames/*/test-images.npy")
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
-    code, text = said(lambda console: inventory.verify(console, "nmnist"))
+    code, text = said(lambda console: datasets.verify(console, "nmnist"))
     assert (code, "the test frames are damaged" in text) == (1, True)
 
 
@@ -296,6 +296,6 @@ def test_cifar10dvs_is_an_archive_of_archives(server, tmp_path, monkeypatch):
     monkeypatch.setattr(known, "file_md5", hashlib.md5(server.files["/dvs"]).hexdigest())
     (root := tmp_path / "root").mkdir()
     monkeypatch.setenv("DSR_DATA", str(root))
-    code, text = said(lambda console: inventory.get(console, "cifar10dvs"))
+    code, text = said(lambda console: datasets.get(console, "cifar10dvs"))
     assert (root / "cifar10dvs" / "CIFAR10DVS" / "truck" / "cifar10_truck_0.aedat4").is_file()
     assert (code, "none of 1 recordings is to test on; those are 900 to 999" in text) == (1, True)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 import dsr
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
+from benchmarks.operations.counter import counting
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
-from benchmarks.synops import counting
 from dsr.engine import packed
 from dsr.engine.inference import Inference
 from dsr.engine.signals import Affine, Dense, Term

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import estimate
+from benchmarks.cli import estimate
+from benchmarks.cli.display import duration
+from benchmarks.cli.estimate import FEW, MANY, Body, Cost
+from benchmarks.cli.preparation import _meant_for
 from benchmarks.data import packed, published
-from benchmarks.display import duration
-from benchmarks.estimate import FEW, MANY, Body, Cost
-from benchmarks.identity import in_order
-from benchmarks.preparation import _meant_for
 from benchmarks.recipes import resolve
+from benchmarks.runs.identity import in_order
 from benchmarks.spec import BadInput, Run
 from benchmarks.sweeps import SWEEPS
 

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 import baselines.events
 from baselines import calibration, conversion
 from baselines.ann import Readout
-from baselines.paths import Path, Tracer, Unsupported, paths, reach
+from baselines.events.paths import Path, Tracer, Unsupported, paths, reach
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.synops import counting
+from benchmarks.operations.counter import counting
 from dsr.engine import kernels
 
 LIBRARY, WHY = kernels.load(baselines.events.SOURCE)

@@ -14,27 +14,19 @@ import torch
 from recorded import SOME, write_aedat4, write_bin
 from torch.nn import functional as F
 
-from benchmarks import partials, store
-from benchmarks.data import (
-    camera,
-    evaluation_batches,
-    frames,
-    load,
-    recordings,
-    sizes,
-    to_measure,
-    to_pack,
-    training_batches,
-)
+from benchmarks.data import evaluation_batches, load, sizes, to_measure, to_pack, training_batches
+from benchmarks.data.events import camera, frames, recordings
+from benchmarks.data.events.recordings import Events
 from benchmarks.data.inputs import Counts
-from benchmarks.data.recordings import Events
 from benchmarks.execution import execute
+from benchmarks.files import partials
 from benchmarks.networks import build
+from benchmarks.operations.counter import counting
 from benchmarks.quantization.command import of_run
-from benchmarks.queries import why
-from benchmarks.record import read_csv
+from benchmarks.runs import store
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import BadInput, Recipe, Run
-from benchmarks.synops import counting
+from reports.queries import why
 
 RECIPE = Recipe(epochs=1, batch_size=4, learning_rate=0.1, augmentation="crop")
 REAL = Path(os.environ.get("DSR_DATA", "/nowhere"))

@@ -8,8 +8,8 @@ import torch
 from benchmarks.clauses import CLAUSES, steps_of
 from benchmarks.methods import METHODS
 from benchmarks.networks import build
+from benchmarks.operations.counter import counting
 from benchmarks.spec import BadInput
-from benchmarks.synops import counting
 
 
 @pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.__name__)

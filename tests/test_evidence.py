@@ -15,16 +15,21 @@ from ended_runs import ended, finish
 from torch import nn
 
 import dsr.engine.kernels
-from benchmarks import digests, execution, exhibits, predictions, silence, store, training
+from benchmarks import execution
 from benchmarks.execution import execute
-from benchmarks.export import export, look
-from benchmarks.identity import key
-from benchmarks.ledger import LedgerRow
+from benchmarks.export import prediction_files
+from benchmarks.export.rows import export, look
+from benchmarks.measurement import digests, predictions
 from benchmarks.methods import kernels_for, kernels_of
 from benchmarks.networks import build
+from benchmarks.operations import silence
+from benchmarks.operations.ledger import LedgerRow
 from benchmarks.recipes import resolve
-from benchmarks.record import row, write_csv
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.record import row, write_csv
 from benchmarks.spec import BadInput, Run
+from benchmarks.training import loop
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop")
 CHILD = replace(ANN, method="threshold-balancing", timesteps=4)
@@ -86,7 +91,7 @@ def test_equal_predictions_are_equal_bytes_and_many_classes_take_two(tmp_path: P
 def test_small_predictions_are_committed_and_leave_with_their_rows(tmp_path: Path) -> None:
     packed = b"predictions"
     other, large, smoke = replace(ANN, seed=1), replace(ANN, seed=2), replace(ANN, scale="smoke")
-    for run, held in ((ANN, packed), (other, packed), (large, exhibits.LARGEST_BYTES * b"x"), (smoke, packed)):
+    for run, held in ((ANN, packed), (other, packed), (large, prediction_files.LARGEST_BYTES * b"x"), (smoke, packed)):
         place = finish(tmp_path, run, predictions_sha256=hashlib.sha256(held).hexdigest())
         (place / store.PREDICTIONS).write_bytes(held)
     export("quick", [ANN, other, large], "laptop", tmp_path)
@@ -185,13 +190,13 @@ def test_core_seconds_are_those_of_training_and_not_of_evaluation(tmp_path: Path
         clock[0] += 1000.0
         return execution.Evaluation(1.0, 50.0, None)
 
-    monkeypatch.setattr(training, "cpu_seconds", lambda: clock[0])
-    monkeypatch.setattr(training.Trainer, "_pass", passed)
-    monkeypatch.setattr(training.Trainer, "_evaluate", evaluated)
+    monkeypatch.setattr(loop, "cpu_seconds", lambda: clock[0])
+    monkeypatch.setattr(loop.Trainer, "_pass", passed)
+    monkeypatch.setattr(loop.Trainer, "_evaluate", evaluated)
     recipe = resolve(SMOKE_ANN)
     data, network, memory, *_ = execution._prepare(SMOKE_ANN, recipe, tmp_path)
-    found = training.Training(memory)
-    training.Trainer(network, data, replace(recipe, epochs=2), 0, 1).run(found, lambda _: None)
+    found = loop.Training(memory)
+    loop.Trainer(network, data, replace(recipe, epochs=2), 0, 1).run(found, lambda _: None)
     assert [epoch.train_cpu_seconds for epoch in found.epochs] == [3.0, 6.0]
 
 

@@ -17,19 +17,20 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import digests, store
 from benchmarks.__main__ import app
 from benchmarks.data import DATASETS, Split, load
 from benchmarks.execution import execute
-from benchmarks.identity import key, parent
+from benchmarks.measurement import digests
+from benchmarks.measurement.provenance import Code
 from benchmarks.methods import kernels_for
 from benchmarks.networks import build
-from benchmarks.provenance import Code
 from benchmarks.recipes import resolve
-from benchmarks.record import read_csv
+from benchmarks.runs import store
+from benchmarks.runs.identity import key, parent
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import BadInput, Run
-from benchmarks.start import set_start
-from benchmarks.training import Epoch
+from benchmarks.training.loop import Epoch
+from benchmarks.training.thresholds import set_start
 
 RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 16, 0, "smoke")
 PATIENCE_SECONDS = 120

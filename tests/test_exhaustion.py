@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import exhaustion, launch, store
-from benchmarks.export import export
-from benchmarks.record import read_csv
+from benchmarks.export.rows import export
+from benchmarks.launching import launch, out_of_memory
+from benchmarks.runs import store
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import Run
-from benchmarks.training import Trainer
+from benchmarks.training.loop import Trainer
 
 DOOMED = Run("digits", "preact-resnet-tiny", "dsr-if", 2, 0, "smoke")
 FINE = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
@@ -29,7 +30,7 @@ work = launch._work
 def test_allocations_that_are_refused_mean_it(allocate: Callable[[int], Any]) -> None:
     with pytest.raises((RuntimeError, MemoryError)) as caught:
         allocate(MUCH)
-    assert exhaustion.means(caught.value)
+    assert out_of_memory.means(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_allocations_that_are_refused_mean_it(allocate: Callable[[int], Any]) ->
     ],
 )
 def test_errors_are_told_apart_by_class_and_words(error: Exception, expected: bool) -> None:
-    assert exhaustion.means(error) == expected
+    assert out_of_memory.means(error) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,20 +63,20 @@ def test_errors_are_told_apart_by_class_and_words(error: Exception, expected: bo
 def test_a_killed_process_ran_out_of_memory_where_the_kernel_counts_it(
     code: int, before: int | None, after: int | None, status: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exhaustion, "kills", lambda: after)
-    found, reason = exhaustion.ending(code, before)
+    monkeypatch.setattr(out_of_memory, "kills", lambda: after)
+    found, reason = out_of_memory.ending(code, before)
     assert found == status
     assert words in reason
 
 
 def test_the_kernels_kills_are_read_from_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages, events = tmp_path / "vmstat", tmp_path / "memory.events"
-    monkeypatch.setattr(exhaustion, "COUNTERS", (pages, events))
-    assert exhaustion.kills() is None
+    monkeypatch.setattr(out_of_memory, "COUNTERS", (pages, events))
+    assert out_of_memory.kills() is None
     pages.write_text("nr_free_pages 5\noom_kill 3\n")
-    assert exhaustion.kills() == 3
+    assert out_of_memory.kills() == 3
     events.write_text("oom 9\noom_kill 1\noom_kill_disable 0\n")
-    assert exhaustion.kills() == 4
+    assert out_of_memory.kills() == 4
 
 
 class Silent:
@@ -104,7 +105,7 @@ def test_a_run_out_of_memory_is_a_row_and_the_sweep_goes_on(
     process: Callable[..., None], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter(range(9))
-    monkeypatch.setattr(exhaustion, "kills", lambda: next(counts))
+    monkeypatch.setattr(out_of_memory, "kills", lambda: next(counts))
     monkeypatch.setattr(launch, "_work", process)
     ended = launch.local([DOOMED, FINE], tmp_path, "quick", Silent())
     assert [result.status for result in ended] == ["out-of-memory", "done"]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr
-from baselines import stbp, tdbn
+from baselines import stbp
+from baselines.stbp import tdbn
 from benchmarks.methods import parts
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.networks.preact_resnet import PreActResNet

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr
-from baselines import calibration, clipped, conversion, events, qcfs, stbp, stbp_compiled, tdbn
+from baselines import calibration, clipped, conversion, events, qcfs, stbp
+from baselines.stbp import compiled as stbp_compiled
+from baselines.stbp import tdbn
 
 QCFS, DENG_GU = read("qcfs_released"), read("deng_gu_released")
 SIMPLE, AUTHOR = read("stbp_simple_released"), read("stbp_author_released")

@@ -15,17 +15,17 @@ from torch.nn import functional as F
 import benchmarks.methods
 import dsr
 import dsr.hybrid
-from benchmarks import store
 from benchmarks.data import evaluation_batches, load
 from benchmarks.execution import execute
-from benchmarks.identity import parent
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
+from benchmarks.operations.structure import structure
 from benchmarks.recipes import resolve
-from benchmarks.schedule import make_optimizer
+from benchmarks.runs import store
+from benchmarks.runs.identity import parent
 from benchmarks.spec import Recipe, Run
-from benchmarks.structure import structure
 from benchmarks.sweeps import SWEEPS
+from benchmarks.training.schedule import make_optimizer
 
 TINY = "preact-resnet-imagenet-tiny"
 CHILD = Run("imagenet", TINY, "dsr-if-hybrid", 3, 0, "smoke")

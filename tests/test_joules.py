@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import joules
-from benchmarks.joules import Meter, Unavailable, nvml, rapl
-from benchmarks.metering import Memory
-from benchmarks.training import Epoch, Training
+from benchmarks.measurement import joules
+from benchmarks.measurement.joules import Meter, Unavailable, nvml, rapl
+from benchmarks.measurement.metering import Memory
+from benchmarks.training.loop import Epoch, Training
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 RANGE = 1_000_000

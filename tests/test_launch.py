@@ -16,11 +16,12 @@ from filelock import FileLock
 from rich.console import Console
 from torch import distributed
 
-from benchmarks import launch, store
-from benchmarks.display import Display, packing
+from benchmarks.cli.display import Display, packing
+from benchmarks.distributed.processes import release
 from benchmarks.execution import execute
-from benchmarks.processes import release
-from benchmarks.record import read_csv
+from benchmarks.launching import launch
+from benchmarks.runs import store
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import Run
 
 RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from ended_runs import CLEAN, finish
 
-from benchmarks import store
-from benchmarks.export import export
-from benchmarks.identity import key
-from benchmarks.layers import COLUMNS
-from benchmarks.ledger import LedgerRow
-from benchmarks.record import read_csv
+from benchmarks.export.layers import COLUMNS
+from benchmarks.export.rows import export
+from benchmarks.operations.ledger import LedgerRow
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import Run
 
 DSR = Run("digits", "preact-resnet-tiny", "dsr-if", 4, 0, "laptop")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from benchmarks.ledger import LedgerRow, RateRow
 from benchmarks.networks import build
-from benchmarks.structure import structure
+from benchmarks.operations.ledger import LedgerRow, RateRow
+from benchmarks.operations.structure import structure
 
 
 class Countdown(nn.Module):

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from benchmarks import metering
-from benchmarks.metering import Memory, keep_freed_memory
+from benchmarks.measurement import metering
+from benchmarks.measurement.metering import Memory, keep_freed_memory
 
 SCRIPT = """
 import resource, torch

@@ -21,10 +21,11 @@ from ended_runs import ended, finish
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from benchmarks import neurobench, store
 from benchmarks.networks import build
+from benchmarks.operations import neurobench
+from benchmarks.operations.counter import Counter, counting
+from benchmarks.runs import store
 from benchmarks.spec import BadInput, Run
-from benchmarks.synops import Counter, counting
 
 STEPS, IMAGES = 3, 4
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from invented_spikes import needs_kernels
 
-from benchmarks.record import read_csv
+from benchmarks.runs.record import read_csv
 from dsr.engine import kernels
 
 ROOT = Path(__file__).parents[1]

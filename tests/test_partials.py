@@ -12,9 +12,12 @@ import pytest
 import torch
 from limited import files_of_at_most
 
-from benchmarks import curves, launch, layers, partials, store
 from benchmarks.execution import _save
-from benchmarks.record import replacing, write_whole
+from benchmarks.export import curves, layers
+from benchmarks.files import partials
+from benchmarks.launching import launch
+from benchmarks.runs import store
+from benchmarks.runs.record import replacing, write_whole
 from benchmarks.spec import BadInput, Run
 
 RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")

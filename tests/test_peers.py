@@ -10,7 +10,8 @@ from invented_spikes import seeded
 from torch import Tensor
 
 import dsr
-from baselines import conversion, qcfs, stbp, tdbn
+from baselines import conversion, qcfs, stbp
+from baselines.stbp import tdbn
 
 STEPS = 6
 

@@ -13,12 +13,12 @@ from ended_runs import CLEAN, ended, finish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import identity, store
-from benchmarks.export import Exported, export
-from benchmarks.identity import in_order, key, parent
-from benchmarks.plan import Plan, plan
+from benchmarks.export.rows import Exported, export
 from benchmarks.recipes import anytime, resolve
-from benchmarks.record import COLUMNS, load, read_csv, row, save, write_csv
+from benchmarks.runs import identity, store
+from benchmarks.runs.identity import in_order, key, parent
+from benchmarks.runs.plan import Plan, plan
+from benchmarks.runs.record import COLUMNS, load, read_csv, row, save, write_csv
 from benchmarks.spec import SCALES, Recipe, Run, spelled, variant
 from benchmarks.sweeps import SWEEPS
 

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import clauses, contract, doctor, launch, methods, plugins, store
-from benchmarks.identity import key, parent
+from benchmarks import clauses, contract, methods, plugins
+from benchmarks.cli import doctor
+from benchmarks.launching import launch
 from benchmarks.recipes import CIFAR, resolve, timeless
+from benchmarks.runs import store
+from benchmarks.runs.identity import key, parent
 from benchmarks.spec import BadInput, Recipe, Run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -14,16 +14,16 @@ from image_folder import make
 from torch import distributed, multiprocessing, nn
 
 import dsr
-from benchmarks import store
 from benchmarks.data import Dataset, Split
 from benchmarks.data.inputs import Pixels
-from benchmarks.identity import parent
-from benchmarks.metering import Memory
+from benchmarks.distributed.processes import ALONE, Team, joined
+from benchmarks.measurement.metering import Memory
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.processes import ALONE, Team, joined
+from benchmarks.runs import store
+from benchmarks.runs.identity import parent
 from benchmarks.spec import BadInput, Recipe, Run
-from benchmarks.training import Trainer, Training
+from benchmarks.training.loop import Trainer, Training
 
 NETWORK = "preact-resnet-imagenet-tiny"
 METHODS = ("dsr-ann", "dsr-if", "exact", "dsr-if-rep", "stbp-tdbn")

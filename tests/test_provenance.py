@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import doctor, export, preparation, provenance
-from benchmarks.commands import _export
+from benchmarks.cli import doctor, preparation
+from benchmarks.cli.commands import _export
+from benchmarks.export import rows as export
+from benchmarks.measurement import provenance
 from benchmarks.regression import rows
 from benchmarks.spec import BadInput
 
@@ -113,10 +115,10 @@ def test_what_is_not_exported_says_whether_its_code_was_changed_or_is_not_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = Console(record=True, width=400)
-    monkeypatch.setattr("benchmarks.estimate.seconds", lambda runs: {})
+    monkeypatch.setattr("benchmarks.cli.estimate.seconds", lambda runs: {})
     preparation.estimate(console, [])
     monkeypatch.setattr(
-        "benchmarks.commands.exporting.export", lambda *_: export.Exported(tmp_path, 0, 3, 0, unknown=1)
+        "benchmarks.cli.commands.exporting.export", lambda *_: export.Exported(tmp_path, 0, 3, 0, unknown=1)
     )
     assert _export(console, "quick", [], "laptop", tmp_path) == 3
     said = console.export_text()

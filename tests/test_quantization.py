@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import store
 from benchmarks.quantization import studies
 from benchmarks.quantization.studies import IF, LOW_LATENCY, Row, bound, drives, measure, midpoints
-from benchmarks.record import read_csv
+from benchmarks.runs import store
+from benchmarks.runs.record import read_csv
 
 COMMITTED = Path(__file__).parent.parent / "results" / store.QUANTIZATION
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 import dsr
-from benchmarks import store
 from benchmarks.__main__ import app
 from benchmarks.execution import execute
 from benchmarks.quantization import command
 from benchmarks.quantization.split import layer_errors, split
 from benchmarks.quantization.studies import IF, LIF, Row, drives, measure
-from benchmarks.record import read_csv
+from benchmarks.runs import store
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import BadInput, Run
 
 COMMITTED = Path(__file__).parent.parent / "results" / store.QUANTIZATION

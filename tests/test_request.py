@@ -18,14 +18,16 @@ from recorded import write_bin
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
-from benchmarks import commands, estimate, launch, torchrun
+from benchmarks.cli import commands, estimate
+from benchmarks.cli.arguments import integers
+from benchmarks.cli.spelling import spell
 from benchmarks.data import DATASETS
-from benchmarks.identity import key
+from benchmarks.distributed import torchrun
+from benchmarks.launching import launch
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
-from benchmarks.request import integers
+from benchmarks.runs.identity import key
 from benchmarks.spec import MAX_SEED, BadInput, Run
-from benchmarks.spelling import spell
 from benchmarks.sweeps import SWEEPS
 
 RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --timesteps 2 --seed 0 --scale smoke"
@@ -181,7 +183,9 @@ def test_numbers_may_be_ranges() -> None:
 
 
 def test_the_largest_seed_is_one_that_torch_takes() -> None:
-    latest = MAX_SEED * 100_003 + 1000 + 1_000_000_007 * 1000  # of an epoch in a process, as in benchmarks.training
+    latest = (
+        MAX_SEED * 100_003 + 1000 + 1_000_000_007 * 1000
+    )  # of an epoch in a process, as in benchmarks.training.loop
     torch.Generator().manual_seed(latest)
     assert latest < 2**63
 

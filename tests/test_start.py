@@ -12,8 +12,8 @@ import dsr.start
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
 from benchmarks.spec import BadInput, Run
-from benchmarks.start import start_by
 from benchmarks.sweeps import SWEEPS
+from benchmarks.training.thresholds import start_by
 
 DEEP = "preact-resnet32"
 

@@ -10,7 +10,10 @@ import torch
 from invented_spikes import seeded
 from torch import Tensor
 
-from baselines import stbp, stbp_compiled, tdbn
+from baselines import stbp
+from baselines.stbp import compiled as stbp_compiled
+from baselines.stbp import neuron as equations
+from baselines.stbp import tdbn
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
@@ -83,11 +86,11 @@ def test_the_compiled_neuron_fires_and_differentiates_as_defined(triangle, soft,
     of = stbp.Dynamics(0.5, 0.4, 1.3, triangle, soft, detach)
     compiled = stbp_compiled.Compiled(library)
     x, grad = seeded(6, 5, 701), seeded(6, 5, 701, seed=1)  # more than three strips, the last one not full
-    membranes, spikes = stbp._forward(x, of)
+    membranes, spikes = equations._forward(x, of)
     found = compiled.forward(x, of)
     assert torch.allclose(found[0], membranes, atol=1e-6)
     assert torch.equal(found[1], spikes)
-    assert torch.allclose(compiled.backward(grad, membranes, of), stbp._backward(grad, membranes, of), atol=1e-5)
+    assert torch.allclose(compiled.backward(grad, membranes, of), equations._backward(grad, membranes, of), atol=1e-5)
 
 
 def test_a_network_of_the_suite_runs_the_compiled_neuron_and_a_copy_of_it_too():

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import execution, stops, store
+from benchmarks import execution
 from benchmarks.execution import execute
-from benchmarks.identity import key
-from benchmarks.record import Result, read_csv
+from benchmarks.measurement import latencies
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.record import Result, read_csv
 from benchmarks.spec import Run
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
@@ -86,25 +88,25 @@ def test_another_step_count_or_method_is_simulated_on_its_own(tmp_path):
     execute(ANN, tmp_path)
     execute(LONG, tmp_path)
     for run in (replace(LONG, timesteps=6), replace(LONG, method="maximum-shift", timesteps=3)):
-        assert stops.take(run, tmp_path, None) is None
+        assert latencies.take(run, tmp_path, None) is None
     calibrated = replace(LONG, method="calibration")
-    assert stops.stops_of(calibrated) == [8]  # its thresholds depend on T
-    assert stops.stops_of(LONG) == [1, 2, 3, 4, 5, 8]
-    assert stops.passed_through(SHORT, [LONG])
-    assert not stops.passed_through(LONG, [LONG, SHORT])
+    assert latencies.stops_of(calibrated) == [8]  # its thresholds depend on T
+    assert latencies.stops_of(LONG) == [1, 2, 3, 4, 5, 8]
+    assert latencies.passed_through(SHORT, [LONG])
+    assert not latencies.passed_through(LONG, [LONG, SHORT])
 
 
 def test_the_whole_test_split_is_not_taken_for_a_part_of_it():
     """At laptop scale runs beyond T = 64 see 1,000 test images."""
     laptop = replace(LONG, dataset="cifar10", scale="laptop", timesteps=64)
-    assert not stops.passed_through(laptop, [replace(laptop, timesteps=128)])
-    assert stops.passed_through(replace(laptop, timesteps=128), [replace(laptop, timesteps=2048)])
+    assert not latencies.passed_through(laptop, [replace(laptop, timesteps=128)])
+    assert latencies.passed_through(replace(laptop, timesteps=128), [replace(laptop, timesteps=2048)])
 
 
 def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, monkeypatch):
-    monkeypatch.setattr(stops, "IMAGES", 100)  # 320 test images in four batches
+    monkeypatch.setattr(latencies, "IMAGES", 100)  # 320 test images in four batches
     execute(ANN, tmp_path)
-    uninterrupted, add, calls = execute(SHORT, tmp_path), stops._add, []
+    uninterrupted, add, calls = execute(SHORT, tmp_path), latencies._add, []
     (store.directory(tmp_path, SHORT) / store.RESULT).unlink()
 
     def interrupted(*arguments):
@@ -113,7 +115,7 @@ def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, m
             raise KeyboardInterrupt
         add(*arguments)
 
-    monkeypatch.setattr(stops, "_add", interrupted)
+    monkeypatch.setattr(latencies, "_add", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(SHORT, tmp_path)
     resumed = execute(SHORT, tmp_path)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.networks import build
-from benchmarks.structure import structure
+from benchmarks.operations.structure import structure
 
 
 def test_the_papers_network_has_its_published_size():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.synops import SynOps
+from benchmarks.operations.counter import SynOps
 
 
 def count(network: nn.Module, x: Tensor, steps: int = 1) -> SynOps:

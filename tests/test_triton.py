@@ -11,7 +11,7 @@ from dsr.dynamics import simulate
 
 pytest.importorskip("triton", reason="Triton is not installed (torch for CUDA brings it along)")
 
-from baselines import stbp_triton
+from baselines.stbp import triton
 from dsr import triton_neurons
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -42,7 +42,7 @@ def test_surrogate_neurons_fire_and_differentiate_as_defined(triangle, soft, det
     of = stbp.Dynamics(0.5, 0.4, 1.3, triangle, soft, detach)
     x, grad = seeded(6, 1500).to(DEVICE), seeded(6, 1500, seed=1).to(DEVICE)
     membranes, spikes = stbp._forward(x, of)
-    found = stbp_triton.forward(x, of)
+    found = triton.forward(x, of)
     assert torch.allclose(found[0], membranes, atol=1e-6)
     assert torch.equal(found[1], spikes)
-    assert torch.allclose(stbp_triton.backward(grad, membranes, of), stbp._backward(grad, membranes, of), atol=1e-5)
+    assert torch.allclose(triton.backward(grad, membranes, of), stbp._backward(grad, membranes, of), atol=1e-5)

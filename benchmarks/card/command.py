@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 from torch import nn
 
-from benchmarks import store
 from benchmarks.card import committed, neurons, nir_graph, weights
 from benchmarks.card.shapes import described
+from benchmarks.files.partials import make_folder
 from benchmarks.methods import named
-from benchmarks.partials import make_folder
-from benchmarks.queries.found import Known, find
-from benchmarks.record import Result, load, write_whole
+from benchmarks.runs import store
+from benchmarks.runs.record import Result, load, write_whole
 from benchmarks.spec import BadInput, Recipe, Run, one_line
-from reports import card as text
+from reports.cards import model_card as text
+from reports.queries.lookup import Known, find
 
 CARD, GRAPH = "README.md", "network.nir"
 

@@ -6,13 +6,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks import store
 from benchmarks.card.shapes import described
 from benchmarks.methods import named
-from benchmarks.queries.found import Known, Row
-from benchmarks.record import HINTS, Provenance, Result
+from benchmarks.runs import store
+from benchmarks.runs.record import HINTS, Provenance, Result
 from benchmarks.spec import BadInput
-from reports import card as text
+from reports.cards import model_card as text
+from reports.queries.lookup import Known, Row
 
 NO_GRAPH = "None here: a graph is made of the weights."
 

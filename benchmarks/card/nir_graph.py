@@ -19,9 +19,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from benchmarks.card import neurons, nir_nodes
 from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
-from benchmarks.connections import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.pools import POOLS
+from benchmarks.operations.connections import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
+from benchmarks.operations.pools import POOLS
 from benchmarks.spec import BadInput
 
 AVERAGES = ("view", "mean")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.networks import build
-from benchmarks.record import Result, replacing
+from benchmarks.runs.record import Result, replacing
 from benchmarks.spec import BadInput, Recipe, Run, one_line
 
 WEIGHTS = "model.safetensors"

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.data import camera, digits, imagenet, packed, recordings
+from benchmarks.data import digits, imagenet, packed
 from benchmarks.data.batches import evaluation_batches, training_batches
-from benchmarks.data.frames import OnRecording, bytes_to_pack
-from benchmarks.data.frames import packed as packed_frames
+from benchmarks.data.events import camera, recordings
+from benchmarks.data.events.frames import OnRecording, bytes_to_pack
+from benchmarks.data.events.frames import packed as packed_frames
 from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
 from benchmarks.data.streamed import Streamed

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import partials
-from benchmarks.addresses import masked
 from benchmarks.data.splits import digest
 from benchmarks.data.transfer import OnBytes, download
+from benchmarks.files import partials
+from benchmarks.files.addresses import masked
 from benchmarks.spec import BadInput, one_line
 
 Unpack = Callable[[Path, Path, OnBytes], None]

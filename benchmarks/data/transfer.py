@@ -8,8 +8,8 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from benchmarks import partials
-from benchmarks.addresses import masked
+from benchmarks.files import partials
+from benchmarks.files.addresses import masked
 from benchmarks.spec import BadInput, one_line
 
 CHUNK_BYTES = 1 << 20

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks import torchrun
+from benchmarks.distributed import torchrun
 from benchmarks.spec import BadInput
 
 

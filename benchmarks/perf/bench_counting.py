@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from benchmarks.data import DATASETS, Dataset, Split
-from benchmarks.evaluation import evaluate
+from benchmarks.measurement.evaluation import evaluate
+from benchmarks.operations.counter import counting
 from benchmarks.perf.subjects import Setting, device, seen, synchronise
-from benchmarks.synops import counting
 
 LIMIT = 1.25
 STEPS, IMAGES, BATCH, ROUNDS = 5, 2_000, 64, 5

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import store
 from benchmarks.data import Dataset
 from benchmarks.perf import harness
 from benchmarks.perf.reference import InTurn
 from benchmarks.perf.subjects import Setting, training_step
+from benchmarks.runs import store
 from benchmarks.spec import Run
 
 ROUNDS = 5
@@ -52,7 +52,7 @@ def test_step(benchmark: Any) -> None:
 @pytest.mark.benchmark(group="harness", timer=harness.clock)
 def test_mirroring(benchmark: Any, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of as many epochs, in a store of its own; the first one makes it and is not counted."""
-    from benchmarks.tracking import mirror
+    from benchmarks.tracking.mirror import mirror
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     trained = harness.harnessed(harness.network(), data, tmp_path / "trained")

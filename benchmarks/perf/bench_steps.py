@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import exhaustion
-from benchmarks.metering import OtherLoad
+from benchmarks.launching import out_of_memory
+from benchmarks.measurement.metering import OtherLoad
 from benchmarks.perf.memory import peak_step_bytes
 from benchmarks.perf.reference import InTurn, kernel
 from benchmarks.perf.subjects import Setting, firing_rate, inference_step, training_step
@@ -29,7 +29,7 @@ def room() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not exhaustion.means(error):
+        if not out_of_memory.means(error):
             raise
         pytest.skip("out of memory")
 

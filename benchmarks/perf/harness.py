@@ -26,18 +26,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks import store
 from benchmarks.data import DATASETS, Dataset, Split
 from benchmarks.data.inputs import Pixels
+from benchmarks.distributed.processes import ALONE
 from benchmarks.execution import train
-from benchmarks.metering import Memory
-from benchmarks.mirroring import SECONDS_BETWEEN
+from benchmarks.measurement.metering import Memory
 from benchmarks.networks import build
 from benchmarks.perf.subjects import device
-from benchmarks.processes import ALONE
 from benchmarks.recipes import resolve
+from benchmarks.runs import store
 from benchmarks.spec import Recipe, Run
-from benchmarks.training import Training
+from benchmarks.tracking.observer import SECONDS_BETWEEN
+from benchmarks.training.loop import Training
 
 RUN = Run("cifar10", "preact-resnet18-narrow", "ann", 1, 0, "laptop")
 RECIPE = resolve(RUN)

@@ -6,8 +6,8 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
-from benchmarks import exhaustion
-from benchmarks.metering import WARM_UP_STEPS, idle_memory, peak_memory
+from benchmarks.launching import out_of_memory
+from benchmarks.measurement.metering import WARM_UP_STEPS, idle_memory, peak_memory
 from benchmarks.perf.subjects import Setting, device, training_step
 
 
@@ -39,7 +39,7 @@ def _report(setting: Setting, to: Connection) -> None:
     try:
         to.send(_measure(setting))
     except Exception as error:
-        to.send(MemoryError(str(error)) if exhaustion.means(error) else RuntimeError(repr(error)))
+        to.send(MemoryError(str(error)) if out_of_memory.means(error) else RuntimeError(repr(error)))
 
 
 def _measure(setting: Setting) -> int:

@@ -16,12 +16,12 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
 from benchmarks.perf.session import Failed, benchmarked
 from benchmarks.perf.subjects import grid, subjects
-from benchmarks.provenance import provenance
-from benchmarks.record import write_whole
+from benchmarks.runs.record import write_whole
 from benchmarks.spec import BadInput, require
 
 MEASURED = (
@@ -175,7 +175,7 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
 
 def show(console: Console, record: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
     """The table, T by T, with ratios to the yardstick and the ANN of the same run."""
-    from reports.perf import table_of
-    from reports.terminal import show_table
+    from reports.rendering.terminal import show_table
+    from reports.studies.perf import table_of
 
     show_table(table_of(record, before), console)

@@ -93,7 +93,7 @@ def inference_step(setting: Setting) -> Callable[[], None]:
 
 def firing_rate(setting: Setting) -> float | None:
     """Spikes per neuron and step of the network timed; None for peers and networks that do not spike."""
-    from benchmarks.synops import counting
+    from benchmarks.operations.counter import counting
 
     if setting.subject not in METHODS:
         return None

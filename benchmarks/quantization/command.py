@@ -14,16 +14,17 @@ from rich.console import Console
 from rich.markup import escape
 
 import reports
-from benchmarks import csv_files, store
 from benchmarks.data import evaluation_batches, load
-from benchmarks.evaluation import ROWS
-from benchmarks.identity import key
+from benchmarks.files import csv_files
+from benchmarks.measurement.evaluation import ROWS
 from benchmarks.networks import build
 from benchmarks.quantization.split import LayerErrors, layer_errors
 from benchmarks.quantization.studies import studies
 from benchmarks.recipes import frames, resolve
-from benchmarks.record import Result, write_whole
-from benchmarks.record import load as load_result
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.record import Result, write_whole
+from benchmarks.runs.record import load as load_result
 from benchmarks.spec import BadInput, Run
 
 IMAGES = 1000

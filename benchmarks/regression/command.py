@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 
 import reports
-from benchmarks import partials, store
+from benchmarks.cli.arguments import words
+from benchmarks.files import partials
+from benchmarks.measurement.provenance import ROOT, code
 from benchmarks.perf.session import Failed
-from benchmarks.provenance import ROOT, code
 from benchmarks.regression import convergence, history, overhead, points, rows, steps
 from benchmarks.regression.finding import Finding, is_bad
-from benchmarks.request import words
+from benchmarks.runs import store
 from benchmarks.spec import BadInput, Run, require
 
 PARTS = (steps.PART, overhead.PART, convergence.PART, rows.PART)

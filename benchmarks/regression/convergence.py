@@ -25,18 +25,18 @@ from torch import nn
 
 from benchmarks.data import Dataset, evaluation_batches, load, packed
 from benchmarks.data.download import OFFICIAL
-from benchmarks.evaluation import evaluate
-from benchmarks.identity import key, parent
-from benchmarks.metering import Memory
+from benchmarks.measurement.evaluation import evaluate
+from benchmarks.measurement.metering import Memory
+from benchmarks.measurement.provenance import provenance
 from benchmarks.methods import named
 from benchmarks.networks import build
-from benchmarks.provenance import provenance
 from benchmarks.recipes import resolve, timeless
 from benchmarks.regression.finding import Finding, verdict
 from benchmarks.regression.points import Point, Setting
+from benchmarks.runs.identity import key, parent
 from benchmarks.spec import BadInput, Recipe, Run, Scale, one_line
-from benchmarks.start import set_start
-from benchmarks.training import Trainer, Training
+from benchmarks.training.loop import Trainer, Training
+from benchmarks.training.thresholds import set_start
 
 PART = "convergence"
 SIGNIFICANCE = 0.05

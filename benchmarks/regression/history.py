@@ -10,12 +10,12 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import csv_files
+from benchmarks.files import csv_files
+from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.record import slug
-from benchmarks.provenance import provenance
-from benchmarks.record import replacing
 from benchmarks.regression import rows
 from benchmarks.regression.finding import Finding
+from benchmarks.runs.record import replacing
 from benchmarks.spec import BadInput
 
 COLUMNS = (

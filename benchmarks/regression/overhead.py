@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measurement.provenance import provenance
 from benchmarks.perf import harness
 from benchmarks.perf import record as records
 from benchmarks.perf.session import benchmarked
-from benchmarks.provenance import provenance
 from benchmarks.regression.finding import Finding, Verdict, verdict
 from benchmarks.regression.steps import BATCH, NETWORK
 

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from benchmarks.provenance import ROOT
-from benchmarks.record import read_csv, write_whole
+from benchmarks.measurement.provenance import ROOT
+from benchmarks.runs.record import read_csv, write_whole
 from benchmarks.spec import BadInput
 
 Setting = tuple[str, str, str, int, str, int]

@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from benchmarks import csv_files
-from benchmarks.provenance import ROOT, GitError, git
-from benchmarks.record import rows_of_runs
+from benchmarks.files import csv_files
+from benchmarks.measurement.provenance import ROOT, GitError, git
 from benchmarks.regression.finding import Finding, Verdict, verdict
+from benchmarks.runs.record import rows_of_runs
 from benchmarks.spec import BadInput
 
 PART = "rows"

@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.measurement.provenance import provenance
 from benchmarks.perf import record as records
 from benchmarks.perf.machine import Rates
-from benchmarks.provenance import provenance
 from benchmarks.regression.finding import Finding, Verdict, verdict
 
 PART = "steps"

@@ -8,8 +8,8 @@ from reports.claims import ablation, accuracy, cost, neurons, others, published_
 from reports.claims.evidence import Evidence
 from reports.claims.rule import FAMILY_WISE, PRINTED, SURVIVES
 from reports.claims.statement import KINDS, VERDICTS, Claim, Outcome, holm
-from reports.paper_tables import EVIDENCE
-from reports.table import DASH, Cell, Column, Table, laid_out
+from reports.rendering.table import DASH, Cell, Column, Table, laid_out
+from reports.tables.paper import EVIDENCE
 
 __all__ = [
     "Claim",

@@ -14,7 +14,7 @@ from benchmarks.spec import variant
 from reports.claims.evidence import Evidence
 from reports.claims.rule import EQUAL, LEVEL
 from reports.claims.statement import Claim, Outcome, above, absent, not_run, worst
-from reports.mixed import MOST
+from reports.statistics.difference import MOST
 
 FULL = "dsr-if@threshold=6"
 WITHOUT_T = "dsr-if@threshold=6@train_threshold=false"

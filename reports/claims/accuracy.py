@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reports.claims.evidence import Evidence, steps_of
 from reports.claims.families import DSR, TWINS
 from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
-from reports.paper_tables import NAMES
+from reports.tables.paper import NAMES
 
 NEAR = 1.0
 """Points that the paper calls little ("less than 1 % accuracy drop")."""

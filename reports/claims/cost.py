@@ -16,8 +16,8 @@ from typing import Any
 
 from reports.claims.evidence import Evidence
 from reports.claims.statement import Claim, Outcome, not_run
-from reports.fit import fit
-from reports.mixed import Estimate
+from reports.cost.fit import fit
+from reports.statistics.difference import Estimate
 
 METHODS = {"dsr-if": "the released gradient", "dsr-if-rep": "representation space"}
 RIVALS = {"stbp-tdbn": "BPTT (STBP-tdBN)", "stbp-spikingjelly": "BPTT in SpikingJelly"}

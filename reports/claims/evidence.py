@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.sweeps import SWEEPS
-from reports import images, mixed
-from reports.mixed import Estimate
-from reports.predictions import Kept
+from reports.inputs.predictions import Kept
+from reports.statistics import difference as mixed
+from reports.statistics import images
+from reports.statistics.difference import Estimate
 
 
 @dataclass(frozen=True)

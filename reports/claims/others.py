@@ -11,7 +11,7 @@ from reports.claims.accuracy import LOW
 from reports.claims.evidence import Evidence, steps_of
 from reports.claims.families import CONTROL_CONVERSIONS, CONTROLS, CONVERSIONS, DSR, HYBRID, SURROGATE
 from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
-from reports.paper_tables import NAMES
+from reports.tables.paper import NAMES
 
 LOST = 5.0
 """Points below its ANN with which a conversion surely needs more steps."""

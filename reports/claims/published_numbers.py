@@ -11,8 +11,8 @@ import pandas as pd
 from reports.claims.evidence import Evidence
 from reports.claims.families import DSR, HYBRID
 from reports.claims.statement import Claim, Outcome, equal, not_run
-from reports.mixed import against_print
-from reports.paper_tables import NAMES
+from reports.statistics.difference import against_print
+from reports.tables.paper import NAMES
 
 EPOCHS = {"": ("top1_best", "best epoch on test, as the released code prints it"), "-last": ("top1", "last epoch")}
 

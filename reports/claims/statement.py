@@ -17,7 +17,7 @@ import pandas as pd
 
 from reports.claims.evidence import Evidence
 from reports.claims.rule import EQUAL, EQUIVALENCE, LEVEL
-from reports.mixed import MOST, Estimate
+from reports.statistics.difference import MOST, Estimate
 
 Verdict = Literal["reproduced", "inconclusive", "not reproduced", "not comparable", "not run"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

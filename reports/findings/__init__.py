@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.record import write_whole
+from benchmarks.runs.record import write_whole
 from benchmarks.spec import BadInput
-from reports import claims, costs, perf, predictions, published, quantization
+from reports import claims
 from reports.claims import Evidence
+from reports.cost import costs
 from reports.findings import page
-from reports.predictions import Kept
-from reports.rows import read
+from reports.inputs import predictions, published
+from reports.inputs.predictions import Kept
+from reports.inputs.rows import read
+from reports.studies import perf, quantization
 
 __all__ = ["Facts", "gather", "put_block", "text_of", "with_block", "write_page"]
 

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from reports import claims, comparison, disagreement, markdown
+from reports import claims
 from reports.claims.families import FAMILIES, TWINS
 from reports.claims.statement import KINDS
 from reports.findings import sentences, tables
-from reports.paired import compare_twins
-from reports.paper_tables import EVIDENCE
-from reports.predictions import Kept
-from reports.table import Table
+from reports.inputs.predictions import Kept
+from reports.rendering import markdown
+from reports.rendering.table import Table
+from reports.statistics.paired import compare_twins
+from reports.tables import comparison, disagreement
+from reports.tables.paper import EVIDENCE
 
 COMMAND = "dsr-bench report --results-page docs/results.md --results-block README.md"
 SHOWN = ("ann", *FAMILIES["DSR"], *TWINS, *FAMILIES["surrogate gradient"], *FAMILIES["conversion"])

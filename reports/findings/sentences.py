@@ -13,10 +13,10 @@ from reports.claims.accuracy import LOW
 from reports.claims.families import CONTROLS, FAMILIES, HYBRID, TWINS
 from reports.claims.rule import SURVIVES
 from reports.claims.statement import JUDGED, KINDS, Kind
-from reports.markdown import escape
-from reports.paper_tables import EVIDENCE
-from reports.properties import EVENTS
-from reports.rows import RUN
+from reports.inputs.rows import RUN
+from reports.rendering.markdown import escape
+from reports.tables.paper import EVIDENCE
+from reports.tables.properties import EVENTS
 
 WORDS = {"reproduced": "Holds", "inconclusive": "Open", "not reproduced": "Does not hold"}
 NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "digits": "embedded digits", **EVENTS}

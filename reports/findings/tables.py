@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from reports import matrix
-from reports.comparison import TABLE, accuracy_cell, aggregate
-from reports.lines import kinds
-from reports.matrix import Quantity
-from reports.paper_tables import EVIDENCE
-from reports.table import Cell, Table, numbers
+from reports.figures.series import kinds
+from reports.rendering.table import Cell, Table, numbers
+from reports.tables import matrix
+from reports.tables.comparison import TABLE, accuracy_cell, aggregate
+from reports.tables.matrix import Quantity
+from reports.tables.paper import EVIDENCE
 
 SEEDS = (
     "Percent of the test images, last epoch. ± half the 95 % Student t interval of n seeds; (a, b): the values of "

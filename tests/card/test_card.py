@@ -15,19 +15,19 @@ from ended_runs import ended, finish
 from rich.console import Console
 from torch import nn
 
-from benchmarks import store
 from benchmarks.card import command, load, nir_simulation
 from benchmarks.card.committed import result_of
 from benchmarks.card.shapes import described
 from benchmarks.data import evaluation_batches
 from benchmarks.data import load as data_of
 from benchmarks.execution import execute
-from benchmarks.identity import key
 from benchmarks.networks import build
-from benchmarks.queries.found import _typed
 from benchmarks.recipes import resolve
-from benchmarks.record import Result, row, write_csv
+from benchmarks.runs import store
+from benchmarks.runs.identity import key
+from benchmarks.runs.record import Result, row, write_csv
 from benchmarks.spec import BadInput, Run
+from reports.queries.lookup import _typed
 
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed (extra: export)")
 nir = pytest.importorskip("nir", reason="nir is not installed (extra: export)")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from ended_runs import CLEAN, ended, finish
 
-from benchmarks import record
-from benchmarks.identity import key, parent
-from benchmarks.queries.differing import tables, the_same
-from benchmarks.queries.found import find
+from benchmarks.runs import record
+from benchmarks.runs.identity import key, parent
 from benchmarks.spec import Run
-from reports.statistics import difference
-from reports.table import DASH, Table
+from reports.queries.differences import tables, the_same
+from reports.queries.lookup import find
+from reports.rendering.table import DASH, Table
+from reports.statistics.intervals import difference
 
 RUN = Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop")
 MEASURED = {

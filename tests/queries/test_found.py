@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from ended_runs import ended, finish
 
-from benchmarks import record, store
-from benchmarks.identity import key, parent
-from benchmarks.queries.found import find
 from benchmarks.recipes import resolve
+from benchmarks.runs import record, store
+from benchmarks.runs.identity import key, parent
 from benchmarks.spec import BadInput, Run
+from reports.queries.lookup import find
 
 RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 4, 0, "smoke")
 CONVERTED = replace(RUN, method="qcfs")

@@ -13,8 +13,8 @@ import pytest
 from ended_runs import ended, finish
 
 from benchmarks import __main__ as command_line
-from benchmarks import record
-from benchmarks.identity import key
+from benchmarks.runs import record
+from benchmarks.runs.identity import key
 from benchmarks.spec import Run
 
 RUN = Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop")

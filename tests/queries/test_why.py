@@ -9,14 +9,14 @@ from typing import Any, cast
 import pytest
 from ended_runs import CLEAN, finish
 
-from benchmarks.identity import key, parent
 from benchmarks.methods import BUILT_IN
-from benchmarks.queries.found import find
-from benchmarks.queries.protocols import protocol
-from benchmarks.queries.why import explain
+from benchmarks.runs.identity import key, parent
 from benchmarks.spec import Run, Scale
 from benchmarks.sweeps import SWEEPS
-from reports.table import DASH, Table
+from reports.queries.lookup import find
+from reports.queries.protocols import protocol
+from reports.queries.why import explain
+from reports.rendering.table import DASH, Table
 
 PAPER = Run("cifar10", "preact-resnet18", "dsr-if", 20, 0, "paper")
 LAPTOP = Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop")

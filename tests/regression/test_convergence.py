@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.identity import key
 from benchmarks.methods import METHODS
 from benchmarks.recipes import resolve, timeless
 from benchmarks.regression import convergence, points
 from benchmarks.regression.points import Point
+from benchmarks.runs.identity import key
 from benchmarks.spec import BadInput, Run
 from dsr.engine import representation_space
 

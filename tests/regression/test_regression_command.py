@@ -8,12 +8,12 @@ import io
 import pytest
 from rich.console import Console
 
+from benchmarks.measurement.provenance import Code, provenance
 from benchmarks.perf import harness
 from benchmarks.perf import record as records
-from benchmarks.provenance import Code, provenance
-from benchmarks.record import write_csv
 from benchmarks.regression import command, history, overhead, rows
 from benchmarks.regression.finding import Finding, verdict
+from benchmarks.runs.record import write_csv
 from benchmarks.spec import BadInput
 
 

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from benchmarks import provenance
-from benchmarks.record import COLUMNS, write_csv
+from benchmarks.measurement import provenance
 from benchmarks.regression import rows
+from benchmarks.runs.record import COLUMNS, write_csv
 from benchmarks.spec import BadInput
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import Provenance, Result, row, write_csv
-from reports.comparison import compare, read
-from reports.table import Cell, Table
+from benchmarks.runs.record import Provenance, Result, row, write_csv
+from reports.rendering.table import Cell, Table
+from reports.tables.comparison import compare, read
 
 ORIGIN = Provenance(
     commit="0123456789abcdef",

@@ -13,8 +13,11 @@ from invented import write_rows
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from reports import beside, lemaire, looks, reach, rows, run_figures
-from reports.figures import STYLE, Figure
+from reports.cost import to_accuracy
+from reports.energy import lemaire
+from reports.figures import appearance, of_runs
+from reports.figures.drawing import STYLE, Figure
+from reports.inputs import layers_and_curves, rows
 
 Painted = dict[str, tuple[str, Axes]]
 """Caption and axes by the figure's name."""
@@ -27,8 +30,8 @@ def painted(
     """The figures of some rows; `layers`, `curves`: what stands beside them."""
     frame = rows.read([write_rows(tmp_path / "rows.csv", *made)])
     layers, curves = (
-        tables.get(ending, beside.read([], ending, columns, ()))
-        for ending, columns in (("layers", lemaire.COLUMNS), ("curves", reach.COLUMNS))
+        tables.get(ending, layers_and_curves.read([], ending, columns, ()))
+        for ending, columns in (("layers", lemaire.COLUMNS), ("curves", to_accuracy.COLUMNS))
     )
     found: Painted = {}
 
@@ -40,13 +43,13 @@ def painted(
         found[name] = caption, axes
         return Figure(name, caption, "", bytes)
 
-    draw, looks.draw = looks.draw, keep
+    draw, appearance.draw = appearance.draw, keep
     try:
-        figures = run_figures.figures_of(frame, layers, curves, published)
+        figures = of_runs.figures_of(frame, layers, curves, published)
         assert [figure.name for figure in figures] == list(found)
         yield found
     finally:
-        looks.draw = draw
+        appearance.draw = draw
         plt.close("all")
 
 

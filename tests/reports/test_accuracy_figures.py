@@ -11,8 +11,8 @@ from invented import ann, conversion, result
 from painted import legend, line, painted, points
 
 from benchmarks.sweeps import AS_PUBLISHED, METHODS, SWEEPS
-from reports.looks import looks, wrapped
-from reports.table import SMOKE_WARNING
+from reports.figures.appearance import looks, wrapped
+from reports.rendering.table import SMOKE_WARNING
 
 ON_PAPERS = {"dataset": "cifar10", "network": "preact-resnet18"}
 PUBLISHED = pd.DataFrame(

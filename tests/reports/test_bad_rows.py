@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from invented import result, write_rows
 
-from benchmarks.record import COLUMNS
+from benchmarks.runs.record import COLUMNS
 from benchmarks.spec import BadInput
-from reports.comparison import read
+from reports.tables.comparison import read
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 from invented import ann, cell, conversion, note, result, write_rows
 
 from benchmarks.spec import BadInput
-from reports import bounds
-from reports.best import Answer, Question, best, front
-from reports.bounds import Bounds
-from reports.table import Cell
+from reports.queries import bounds
+from reports.queries.best import Answer, Question, best, front
+from reports.queries.bounds import Bounds
+from reports.rendering.table import Cell
 
 # energy of an invented spiking run in microjoules: 4.6e-6 * 1,000 MACs + 0.9e-6 * ACs
 ENERGY = "energy: events, first layer once"

@@ -14,7 +14,7 @@ import pytest
 from invented import ann, conversion, result, write_rows
 
 import reports
-from reports import latex
+from reports.rendering import latex
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from invented import ORIGIN, ann, conversion, result, write_rows
 
-from benchmarks.identity import key
+from benchmarks.runs.identity import key
 from benchmarks.spec import Run
-from reports import checklist, rows
+from reports.inputs import rows
+from reports.tables import checklist
 
 
 def answers(tmp_path: Path, *given) -> list[dict[str, str]]:

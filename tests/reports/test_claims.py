@@ -12,12 +12,14 @@ from invented import result, write_rows
 from kept import save
 from scipy import stats  # type: ignore[import-untyped]
 
-from reports import claims, costs, predictions, published
+from reports import claims
 from reports.claims import Evidence, cost
 from reports.claims.ablation import label_of, ratio_of_spreads
 from reports.claims.statement import Outcome, above, equal, holm, worst
-from reports.mixed import Estimate, against_print, difference
-from reports.rows import read
+from reports.cost import costs
+from reports.inputs import predictions, published
+from reports.inputs.rows import read
+from reports.statistics.difference import Estimate, against_print, difference
 
 NARROW, FULL = "preact-resnet18-narrow", "preact-resnet18"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from invented import ORIGIN, ann, cell, conversion, note, result, tables, write_rows
 
-from benchmarks.record import Provenance
-from reports.comparison import compare, read
-from reports.table import DASH, Cell
+from benchmarks.runs.record import Provenance
+from reports.rendering.table import DASH, Cell
+from reports.tables.comparison import compare, read
 
 
 def test_conversion_costs_what_its_parent_cost(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from invented import result
 from painted import Painted, painted
 
 from benchmarks.sweeps import SWEEPS
-from reports.coverage import FAILED, FULL, NONE, SOME, Cell, matrix
+from reports.figures.coverage import FAILED, FULL, NONE, SOME, Cell, matrix
 
 LAPTOP = {"dataset": "cifar10", "network": "preact-resnet18-narrow"}
 CIFAR = "coverage-cifar10-preact-resnet18-narrow-laptop"

@@ -9,7 +9,7 @@ from invented import ann, result, write_rows
 from test_page import Page
 
 import reports
-from reports.lines import slug
+from reports.figures.series import slug
 
 
 def test_figures_share_no_identifier_and_the_page_asks_for_nothing(tmp_path: Path) -> None:

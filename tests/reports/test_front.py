@@ -6,8 +6,8 @@ import random
 
 import matplotlib.pyplot as plt
 
-from reports.front import front
-from reports.label_placement import place_labels
+from reports.figures.label_placement import place_labels
+from reports.figures.pareto import front
 
 
 def beaten(point: tuple[int, int], points: list[tuple[int, int]]) -> bool:

@@ -9,16 +9,17 @@ import pytest
 from invented import result, write_rows
 
 import reports
-from reports import figures, html
-from reports.inline import inline
+from reports.figures import drawing
+from reports.rendering import page
+from reports.rendering.svg import inline
 
 
-def drawn(name: str = "a", low: float = 1.0) -> figures.Figure:
-    def paint(axes: figures.Axes) -> None:
+def drawn(name: str = "a", low: float = 1.0) -> drawing.Figure:
+    def paint(axes: drawing.Axes) -> None:
         axes.plot([1, 2, 3], [low, 2.0, 5.0], marker="o", color="#ff0000", label="a <line>")
         axes.legend()
 
-    return figures.draw(name, "What it shows", paint)
+    return drawing.draw(name, "What it shows", paint)
 
 
 def places(svg: str, tag: str, *names: str) -> list[tuple[float, ...]]:
@@ -66,10 +67,10 @@ def test_drawings_of_a_page_share_styles_and_shapes_but_no_identifier() -> None:
 def test_drawings_beyond_a_pages_room_are_links_to_their_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.csv", *(result(timesteps=steps) for steps in (2, 4, 8)))
     report = reports.read([rows])
-    whole = html.render(report.contents, report.headline)
+    whole = page.render(report.contents, report.headline)
     assert whole.count("<figure>\n<svg") == 3
-    monkeypatch.setattr(html, "MOST_CHARACTERS", len(whole) - 2_000)
-    cut = html.render(report.contents, report.headline)
+    monkeypatch.setattr(page, "MOST_CHARACTERS", len(whole) - 2_000)
+    cut = page.render(report.contents, report.headline)
     assert cut.count("<figure>\n<svg") == 2
     (name,) = re.findall(r'<figure>\n<a href="([^"]+)\.svg">', cut)
     reports.write(report, tmp_path / "report")
@@ -81,7 +82,7 @@ def test_a_drawing_that_has_not_changed_keeps_its_pdf(monkeypatch: pytest.Monkey
     rows = write_rows(tmp_path / "rows.csv", *(result(timesteps=steps) for steps in (2, 4)))
     reports.write(reports.read([rows]), tmp_path / "report")
     made: list[str] = []
-    monkeypatch.setattr(figures, "_pdf", lambda figure, caption: made.append(caption) or b"%PDF")
+    monkeypatch.setattr(drawing, "_pdf", lambda figure, caption: made.append(caption) or b"%PDF")
     reports.write(reports.read([rows]), tmp_path / "report")
     assert made == []
     rows = write_rows(tmp_path / "rows.csv", *(result(timesteps=steps, top1=20.0) for steps in (2, 4)))

@@ -10,9 +10,10 @@ import pytest
 from invented import ann, result
 from painted import legend, line, painted, points
 
-from benchmarks.curves import COLUMNS
-from reports import beside, reach
-from reports.layer_figures import ordered, shortened
+from benchmarks.export.curves import COLUMNS
+from reports.cost import to_accuracy
+from reports.figures.layers import ordered, shortened
+from reports.inputs import layers_and_curves
 
 
 def layers(key: str, steps: int, **spikes: float | None) -> list[dict[str, Any]]:
@@ -84,10 +85,14 @@ def test_losses_are_drawn_where_they_were_exported(tmp_path: Path) -> None:
 
 
 def test_files_from_before_losses_were_exported_are_read(tmp_path: Path) -> None:
-    assert {*reach.COLUMNS, "train_loss"} <= set(COLUMNS) <= {*reach.COLUMNS, *reach.LATER}
-    (tmp_path / "rows-curves.csv").write_text(f"{','.join(reach.COLUMNS)}\na,1,2.0,,30.0\n")
-    old = beside.read([tmp_path / "rows.csv"], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
+    assert {*to_accuracy.COLUMNS, "train_loss"} <= set(COLUMNS) <= {*to_accuracy.COLUMNS, *to_accuracy.LATER}
+    (tmp_path / "rows-curves.csv").write_text(f"{','.join(to_accuracy.COLUMNS)}\na,1,2.0,,30.0\n")
+    old = layers_and_curves.read(
+        [tmp_path / "rows.csv"], "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER
+    )
     assert old["train_loss"].isna().all()
     (tmp_path / "rows-curves.csv").write_text(f"{','.join(COLUMNS)}\na,1,2.0,,30.0,1.5,\n")
-    new = beside.read([tmp_path / "rows.csv"], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
+    new = layers_and_curves.read(
+        [tmp_path / "rows.csv"], "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER
+    )
     assert new["train_loss"].tolist() == [1.5]

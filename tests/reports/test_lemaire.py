@@ -12,8 +12,9 @@ from invented import ann, result, write_rows
 
 import reports
 from benchmarks.spec import BadInput
-from reports import beside, lemaire
-from reports.lemaire import COLUMNS, MemoryModel, microjoules
+from reports.energy import lemaire
+from reports.energy.lemaire import COLUMNS, MemoryModel, microjoules
+from reports.inputs import layers_and_curves
 
 LINE, POINTS = MemoryModel(), MemoryModel(access="points")
 # 10 spikes in, 5 out, over 2 steps; 2 channels to 3 by 3 x 3 on 4 x 4: 54 weights, 48 neurons
@@ -149,4 +150,4 @@ def test_a_file_of_layers_that_is_none_is_refused(tmp_path: Path, text: str, mes
     rows = write_rows(tmp_path / "rows.csv", result(key="k"))
     (tmp_path / "rows-layers.csv").write_text(text, encoding="latin-1")
     with pytest.raises(BadInput, match=rf"rows-layers.csv.*{message}|{message}.*rows-layers.csv"):
-        beside.read([rows], "layers", lemaire.COLUMNS, lemaire.TEXT)
+        layers_and_curves.read([rows], "layers", lemaire.COLUMNS, lemaire.TEXT)

@@ -8,8 +8,9 @@ from typing import Any
 from invented import ann, conversion, result, write_rows
 
 import reports
-from reports import comparison, energy, matrix
-from reports.table import DASH, Table
+from reports.energy import models
+from reports.rendering.table import DASH, Table
+from reports.tables import comparison, matrix
 
 
 def accuracies(tmp_path: Path, *rows: dict[str, Any], quantity: matrix.Quantity | None = None) -> list[Table]:
@@ -67,7 +68,7 @@ def test_many_t_are_cut_into_tables_that_drop_what_they_have_nothing_of(tmp_path
 def test_energies_and_costs_have_the_same_form(tmp_path: Path) -> None:
     # 5,000 MACs of nonzero activations: 23,000 pJ; 1,000 MACs and 10,000 ACs: 13,600 pJ
     rows = [ann(train_cpu_seconds=300.0), conversion(train_cpu_seconds=2.0), result()]
-    (table,) = accuracies(tmp_path, *rows, quantity=matrix.energy(energy.FP32_45NM))
+    (table,) = accuracies(tmp_path, *rows, quantity=matrix.energy(models.FP32_45NM))
     assert grid(table) == [
         ["method", "no T", "T=4"], ["qcfs-ann", "0.0230", ""], ["qcfs", "", "0.0136"], ["dsr-if", "", "0.0136"],
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
-from reports.mixed import against_print, difference, with_images
+from reports.statistics.difference import against_print, difference, with_images
 
 A, B = [50.0, 52.0, 55.0, 51.0], [49.0, 49.5, 51.0, 50.0]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from invented import ORIGIN
 
-from benchmarks.record import Result
-from reports import card
+from benchmarks.runs.record import Result
+from reports.cards import model_card
 
 RECIPE = {"sources": "DSR | ours", "epochs": 8, "conversion": {}, "classes": None, "neuron": {"alpha": 1}}
 
@@ -27,7 +27,7 @@ def given(**changes: Any) -> Result:
 
 
 def rendered(result: Result) -> str:
-    return card.render(result, RECIPE, "A title", "pixels", (1, 3, 32, 32), "No graph.")
+    return model_card.render(result, RECIPE, "A title", "pixels", (1, 3, 32, 32), "No graph.")
 
 
 def test_numbers_are_those_of_the_records() -> None:

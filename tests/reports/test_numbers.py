@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from invented import ann, note, result, tables
 
-from reports import energy
-from reports.statistics import Interval, interval, student, student_of_differences, wilson
+from reports.energy import models
+from reports.statistics.intervals import Interval, interval, student, student_of_differences, wilson
 
 
 def test_two_seeds_are_shown_as_they_are() -> None:
@@ -65,27 +65,27 @@ def test_a_spiking_network_multiplies_in_its_first_layer_only() -> None:
     # 1,000 MACs * 4.6 pJ + 10,000 ACs * 0.9 pJ = 13,600 pJ; at every step 4,000 * 4.6 + 9,000 = 27,400 pJ.
     # Dense, 20,000 synapses at 4 steps: 4,000 * 4.6 + (80,000 - 4,000) * 0.9 = 86,800 pJ.
     frame = pd.DataFrame([result()])
-    assert energy.events(frame).tolist() == pytest.approx([0.0136])
-    assert energy.events_every_step(frame).tolist() == pytest.approx([0.0274])
-    assert energy.dense(frame).tolist() == pytest.approx([0.0868])
+    assert models.events(frame).tolist() == pytest.approx([0.0136])
+    assert models.events_every_step(frame).tolist() == pytest.approx([0.0274])
+    assert models.dense(frame).tolist() == pytest.approx([0.0868])
 
 
 def test_frames_of_events_are_other_images_so_both_counts_are_one() -> None:
     frame = pd.DataFrame([result(analog_macs=4_000.0)])
-    assert energy.events(frame).tolist() == energy.events_every_step(frame).tolist() == pytest.approx([0.0274])
+    assert models.events(frame).tolist() == models.events_every_step(frame).tolist() == pytest.approx([0.0274])
 
 
 @pytest.mark.parametrize("acs", [0.0, None])
 def test_an_ann_multiplies_everywhere(acs: float | None) -> None:
     # 20,000 dense MACs * 4.6 pJ = 92,000 pJ; 5,000 with zero activations skipped: 23,000 pJ.
     frame = pd.DataFrame([ann(acs=acs)]).astype({"acs": float})
-    assert energy.dense(frame).tolist() == pytest.approx([0.092])
-    assert energy.events(frame).tolist() == energy.events_every_step(frame).tolist() == pytest.approx([0.023])
+    assert models.dense(frame).tolist() == pytest.approx([0.092])
+    assert models.events(frame).tolist() == models.events_every_step(frame).tolist() == pytest.approx([0.023])
 
 
 def test_a_silent_or_uncounted_spiking_network_does_not_pass_for_an_ann() -> None:
     frame = pd.DataFrame([result(acs=0.0), result(acs=None)]).astype({"acs": float})
-    silent, uncounted = energy.events(frame)
+    silent, uncounted = models.events(frame)
     assert silent == pytest.approx(0.0046)
     assert math.isnan(uncounted)
 

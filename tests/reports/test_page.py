@@ -10,8 +10,8 @@ from typing import Any
 from invented import ORIGIN, result, write_rows
 
 import reports
-from benchmarks.record import Provenance
-from reports.comparison import SMOKE_WARNING
+from benchmarks.runs.record import Provenance
+from reports.tables.comparison import SMOKE_WARNING
 
 
 class Page(HTMLParser):

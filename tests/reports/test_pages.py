@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import reports
-from benchmarks.store import STUDIES, holds_rows
-from reports import findings, html
+from benchmarks.runs.store import STUDIES, holds_rows
+from reports import findings
+from reports.rendering import page as html
 
 ROOT = Path(__file__).parents[2]
 README, PAGE, COST = ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "cost.md"

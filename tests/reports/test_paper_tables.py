@@ -14,9 +14,10 @@ from benchmarks.networks import NETWORKS
 from benchmarks.recipes import resolve
 from benchmarks.spec import SCALES, BadInput, Run, Scale, variant
 from benchmarks.sweeps import SWEEPS
-from reports import environment, paper_tables, properties, protocol, published
-from reports.rows import read
-from reports.table import DASH, Table
+from reports.inputs import published
+from reports.inputs.rows import read
+from reports.rendering.table import DASH, Table
+from reports.tables import environment, paper, properties, protocol
 
 
 def frame(tmp_path: Path, *rows: dict[str, Any]) -> pd.DataFrame:
@@ -63,7 +64,7 @@ def test_ours_stands_beside_the_papers_and_scales_never_share_a_cell(tmp_path: P
         cifar(scale="laptop", network="preact-resnet18-narrow", top1=50.0),
     ]
     rows += [cifar(scale="smoke", top1=10.0), cifar(network="resnet19", top1=1.0), cifar(timesteps=5, top1=2.0)]
-    tables = paper_tables.tables_of(frame(tmp_path, *rows), published.read())
+    tables = paper.tables_of(frame(tmp_path, *rows), published.read())
     assert [table.heading.split(":")[0] for table in tables] == ["Tab. 2 of the paper"] * 4 + ["Tab. 3 of the paper"]
     dsr = line(tables[0], "DSR", "IF")
     assert dsr["paper %"] == "95.24 (SD 0.17)"
@@ -92,7 +93,7 @@ def test_a_line_of_table_3_is_what_its_label_says_at_every_scale(scale: Scale) -
 def test_table_3_says_where_dsr_itself_starts_from_elsewhere(tmp_path: Path) -> None:
     narrow = {"scale": "laptop", "network": "preact-resnet18-narrow"}
     rows = [cifar(top1=95.0), cifar(**narrow, top1=50.0), cifar(**narrow, method="dsr-if@threshold=6", top1=20.0)]
-    table = paper_tables.tables_of(frame(tmp_path, *rows), published.read())[-1]
+    table = paper.tables_of(frame(tmp_path, *rows), published.read())[-1]
     first = line(table, "DSR, initial V = 6", "IF")
     assert first["ours, laptop %, 95 %"].startswith("20.00 (")
     assert first["ours, paper %, 95 %"] == DASH
@@ -103,14 +104,14 @@ def test_table_3_says_where_dsr_itself_starts_from_elsewhere(tmp_path: Path) -> 
 def test_networks_are_never_averaged(tmp_path: Path) -> None:
     narrow = [cifar(scale="laptop", network="preact-resnet18-narrow", seed=seed, top1=50.0) for seed in (0, 1)]
     rows = [*narrow, cifar(scale="laptop", top1=90.0)]
-    tables = paper_tables.tables_of(frame(tmp_path, *rows), published.read())
+    tables = paper.tables_of(frame(tmp_path, *rows), published.read())
     assert line(tables[0], "DSR", "IF")["ours, laptop %, 95 %"].startswith("90.00 (")
-    tables = paper_tables.tables_of(frame(tmp_path, *narrow), published.read())
+    tables = paper.tables_of(frame(tmp_path, *narrow), published.read())
     assert line(tables[0], "DSR", "IF")["ours, laptop %, 95 %"].startswith("50.00 (50.00, 50.00)")
 
 
 def test_ranges_of_steps_and_missing_spreads_are_printed_as_they_are(tmp_path: Path) -> None:
-    tables = paper_tables.tables_of(frame(tmp_path, result()), published.read())
+    tables = paper.tables_of(frame(tmp_path, result()), published.read())
     deng = line(tables[1], "Deng & Gu", "IF")
     assert (deng["T"], deng["paper %"]) == ("400–600", "69.82")
 

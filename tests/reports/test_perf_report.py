@@ -11,8 +11,8 @@ from invented import result, write_rows
 
 import reports
 from benchmarks.spec import BadInput
-from reports import perf
-from reports.table import DASH
+from reports.rendering.table import DASH
+from reports.studies import perf
 
 RATES = {"float32_ms": 10.0, "bfloat16_ms": 6.0, "lookup_ms": None, "copied_bytes_per_second": 2e10, "neurons": 1000}
 

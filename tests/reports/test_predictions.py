@@ -13,9 +13,11 @@ from scipy import stats  # type: ignore[import-untyped]
 
 import reports
 from benchmarks.spec import BadInput
-from reports import disagreement, images, predictions
-from reports.predictions import Predictions
-from reports.rows import read
+from reports.inputs import predictions
+from reports.inputs.predictions import Predictions
+from reports.inputs.rows import read
+from reports.statistics import images
+from reports.tables import disagreement
 
 RIGHT = np.array([True, True, False, True, False, True, True, False, True, True])
 

@@ -11,9 +11,9 @@ from invented import result, write_rows
 
 import reports
 from benchmarks.spec import BadInput
-from reports import quantization
-from reports.comparison import SMOKE_WARNING
-from reports.table import Table
+from reports.rendering.table import Table
+from reports.studies import quantization
+from reports.tables.comparison import SMOKE_WARNING
 
 COMMITTED = Path(__file__).parent.parent.parent / "results" / "quantization.csv"
 

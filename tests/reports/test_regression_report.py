@@ -9,8 +9,8 @@ import pytest
 import reports
 from benchmarks.regression.history import COLUMNS
 from benchmarks.spec import BadInput
-from reports import regression
-from reports.table import DASH
+from reports.rendering.table import DASH
+from reports.studies import regression
 
 STEP = {"part": "steps", "group": "dsr-if T=5", "quantity": "train step", "unit": "kernels", "limit": 3.45}
 

@@ -9,7 +9,8 @@ import pytest
 from invented import ann, conversion, write_rows
 
 from benchmarks.spec import BadInput
-from reports import comparison, rows
+from reports.inputs import rows
+from reports.tables import comparison
 
 OLD, NEW = "a" * 64, "b" * 64
 

@@ -11,9 +11,10 @@ from invented import ann, conversion, result, write_rows
 from rich.console import Console
 
 import reports
-from benchmarks import commands
-from reports import comparison, summary
-from reports.table import DASH
+from benchmarks.cli import commands
+from reports import summary
+from reports.rendering.table import DASH
+from reports.tables import comparison
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 from invented import cell, note, result, tables, write_rows
 
 from benchmarks.spec import BadInput
-from reports.comparison import compare, read
-from reports.table import DASH, Cell, numbers
+from reports.rendering.table import DASH, Cell, numbers
+from reports.tables.comparison import compare, read
 
 
 def test_scales_datasets_and_networks_never_share_a_table(tmp_path: Path) -> None:

@@ -12,14 +12,16 @@ from invented import ORIGIN, ann, conversion, result, write_rows
 from test_perf_report import record, row
 
 import reports
-from benchmarks.record import Provenance
+from benchmarks.runs.record import Provenance
 from benchmarks.spec import BadInput
-from reports import beside, fit, perf, reach
-from reports.comparison import compare, read
-from reports.costs import with_costs
-from reports.fit import Fit
-from reports.table import DASH, Cell, Table
-from reports.training_tables import compare_training
+from reports.cost import fit, to_accuracy
+from reports.cost.costs import with_costs
+from reports.cost.fit import Fit
+from reports.cost.tables import compare_training
+from reports.inputs import layers_and_curves
+from reports.rendering.table import DASH, Cell, Table
+from reports.studies import perf
+from reports.tables.comparison import compare, read
 
 
 def cells(table: Table, method: str, steps: str = "4") -> dict[str, Cell]:
@@ -34,8 +36,8 @@ def curve(key: str, *points: tuple[float, float, float | str]) -> str:
 
 def trained(tmp_path: Path, *rows: dict[str, Any], curves: str = "", percent: float | None = 50.0) -> Table:
     path = write_rows(tmp_path / "rows.csv", *rows)
-    (tmp_path / "rows-curves.csv").write_text(f"{','.join(reach.COLUMNS)}\n{curves}")
-    found = beside.read([path], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
+    (tmp_path / "rows-curves.csv").write_text(f"{','.join(to_accuracy.COLUMNS)}\n{curves}")
+    found = layers_and_curves.read([path], "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER)
     (table,) = compare_training(with_costs(read([path])), found, percent)
     return table
 
@@ -68,8 +70,8 @@ def test_core_seconds_to_an_accuracy_are_read_off_curves_that_have_them(tmp_path
     path = write_rows(tmp_path / "rows.csv", ann(train_cpu_seconds=300.0), result(key="a", train_cpu_seconds=14.0),
                       result(key="b", method="dsr-lif", parent_key="parent", train_cpu_seconds=9.0))  # fmt: skip
     lines = "a,1,2,,30,3.5\na,2,4,,60,7.25\nb,1,2,,60,4.5\n"
-    (tmp_path / "rows-curves.csv").write_text(f"{','.join(reach.COLUMNS)},train_cpu_seconds\n{lines}")
-    curves = beside.read([path], "curves", reach.COLUMNS, reach.TEXT, reach.LATER)
+    (tmp_path / "rows-curves.csv").write_text(f"{','.join(to_accuracy.COLUMNS)},train_cpu_seconds\n{lines}")
+    curves = layers_and_curves.read([path], "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER)
     (table,) = compare_training(with_costs(read([path])), curves, 50.0)
     assert cells(table, "dsr-if")["to 50 %"] == Cell("7.2")
     assert cells(table, "dsr-lif")["to 50 %"] == Cell("304.5", "†")
@@ -140,7 +142,7 @@ def test_a_data_set_without_a_stated_accuracy_has_no_such_column(tmp_path: Path)
 @pytest.mark.parametrize("wrong", [0.0, -5.0, 101.0, math.nan])
 def test_what_is_no_percentage_is_refused(wrong: float) -> None:
     with pytest.raises(BadInput, match="--reach takes a percentage"):
-        reach.target("cifar10", "paper", wrong)
+        to_accuracy.target("cifar10", "paper", wrong)
 
 
 def test_files_from_before_joules_were_counted_are_read(tmp_path: Path) -> None:

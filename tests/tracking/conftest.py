@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import tracking
+from benchmarks.tracking import mirror
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         _isolate(patch)
         results = tmp_path_factory.mktemp("results")
-        assert tracking.close_stale(results, set()) is None
+        assert mirror.close_stale(results, set()) is None
     return results
 
 
@@ -29,7 +29,7 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _isolate(patch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", *tracking.ENVIRONMENT):
+    for name in ("MLFLOW_TRACKING_URI", *mirror.ENVIRONMENT):
         patch.setenv(name, "noted, so that it is put back")
         patch.delenv(name)
     patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import record
+from benchmarks.runs import record
 from benchmarks.spec import Recipe, Run
 
 needs_mlflow = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")

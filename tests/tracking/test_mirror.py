@@ -23,11 +23,12 @@ from mirrored import (
     trained,
 )
 
-from benchmarks import record, tracking
+from benchmarks.runs import record
+from benchmarks.tracking import mirror
 
 
 def test_a_finished_run_is_found_by_what_it_is_and_by_what_it_reached(store: Path) -> None:
-    assert tracking.mirror([ended(trained(started(store, "finished"), 8), **MEASURED)], store) is None
+    assert mirror.mirror([ended(trained(started(store, "finished"), 8), **MEASURED)], store) is None
     what = "params.method = 'dsr-lif' and params.T = '20' and params.`neuron.threshold` = '0.3'"
     (run,) = found(store, f"{what} and metrics.`test/acc1_last` > 91 and tags.`snn.run_key` = 'finished'")
     assert (run.info.status, run.info.run_name) == ("FINISHED", "dsr-lif-preact-resnet18-T20-s0")
@@ -44,23 +45,23 @@ def test_a_finished_run_is_found_by_what_it_is_and_by_what_it_reached(store: Pat
 
 
 def test_quantities_without_an_agreed_name_are_mirrored_under_their_own(store: Path) -> None:
-    tracking.mirror([ended(started(store, "other"), parameters=11, other_load_cores=0.5)], store)
+    mirror.mirror([ended(started(store, "other"), parameters=11, other_load_cores=0.5)], store)
     assert the_run(store, "other").data.metrics == {"result/parameters": 11, "result/other_load_cores": 0.5}
 
 
 def test_every_metric_name_belongs_to_a_quantity_that_there_is() -> None:
-    assert set(tracking.FINAL_METRICS) <= set(record.COLUMNS)
-    assert set(tracking.EPOCH_METRICS) <= set(COLUMNS)
+    assert set(mirror.FINAL_METRICS) <= set(record.COLUMNS)
+    assert set(mirror.EPOCH_METRICS) <= set(COLUMNS)
 
 
 def test_mirroring_twice_changes_nothing(store: Path) -> None:
     directory = ended(trained(started(store, "twice"), 3), **MEASURED)
-    tracking.mirror([directory], store)
+    mirror.mirror([directory], store)
     before = the_run(store, "twice")
     marker = json.loads((directory / "mlflow.json").read_text())
     assert marker["run_id"] == before.info.run_id
     for again in ("with its marker", "without"):
-        assert tracking.mirror([directory], store) is None, again
+        assert mirror.mirror([directory], store) is None, again
         (directory / "mlflow.json").unlink()
     assert the_run(store, "twice").to_dictionary() == before.to_dictionary()
     for metric in before.data.metrics:
@@ -70,24 +71,24 @@ def test_mirroring_twice_changes_nothing(store: Path) -> None:
 
 def test_a_settled_run_needs_no_mlflow(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = ended(started(store, "settled"))
-    tracking.mirror([directory], store)
+    mirror.mirror([directory], store)
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    assert tracking.mirror([directory], store) is None
+    assert mirror.mirror([directory], store) is None
 
 
 def test_a_run_killed_after_epoch_2_and_resumed_to_epoch_4_has_every_epoch_once(store: Path) -> None:
     directory = started(store, "resumed")
     for epochs in (0, 1, 2):
-        assert tracking.mirror([trained(directory, epochs)], store) is None
+        assert mirror.mirror([trained(directory, epochs)], store) is None
         assert the_run(store, "resumed").info.status == "RUNNING"
-    assert tracking.close_stale(store, live_keys=set()) is None
+    assert mirror.close_stale(store, live_keys=set()) is None
     assert the_run(store, "resumed").info.status == "KILLED"
-    tracking.mirror([directory], store)
+    mirror.mirror([directory], store)
     assert the_run(store, "resumed").info.status == "KILLED", "there was no news"
-    tracking.mirror([trained(directory, 3)], store)
+    mirror.mirror([trained(directory, 3)], store)
     run = the_run(store, "resumed")
     assert (run.info.status, run.data.tags["snn.status"]) == ("RUNNING", "running")
-    tracking.mirror([ended(trained(directory, 4))], store)
+    mirror.mirror([ended(trained(directory, 4))], store)
     assert steps(store, "resumed") == [(1, 1.0), (2, 1 / 2), (3, 1 / 3), (4, 1 / 4)]
     assert the_run(store, "resumed").info.status == "FINISHED"
 
@@ -96,10 +97,10 @@ def test_a_run_killed_after_epoch_2_and_resumed_to_epoch_4_has_every_epoch_once(
 def test_a_run_that_began_anew_is_a_run_of_its_own_and_the_first_is_kept(store: Path, first_ended: bool) -> None:
     key = f"anew-{first_ended}"
     directory = trained(started(store, key), 3)
-    assert tracking.mirror([ended(directory) if first_ended else directory], store) is None
+    assert mirror.mirror([ended(directory) if first_ended else directory], store) is None
     (directory / "result.json").unlink(missing_ok=True)
-    tracking.mirror([trained(directory, 1, loss=5.0)], store)
-    tracking.mirror([ended(trained(directory, 2, loss=5.0))], store)
+    mirror.mirror([trained(directory, 1, loss=5.0)], store)
+    mirror.mirror([ended(trained(directory, 2, loss=5.0))], store)
     runs = {run.data.tags["snn.kind"]: run for run in found(store, f"tags.`snn.run_key` = '{key}'")}
     assert {kind: run.info.status for kind, run in runs.items()} == {
         "superseded": "FINISHED" if first_ended else "KILLED",
@@ -124,16 +125,16 @@ def test_a_mirror_cut_short_between_batches_is_completed(store: Path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_batch", breaks_at_the_third)
-        assert "the network is gone for good" in (tracking.mirror([directory], store) or "")
+        assert "the network is gone for good" in (mirror.mirror([directory], store) or "")
     assert the_run(store, "long").info.status == "RUNNING"
-    assert tracking.mirror([directory], store) is None
+    assert mirror.mirror([directory], store) is None
     for metric in ("train/loss", "test/acc1", "epoch/train_seconds"):
         assert [step for step, _ in steps(store, "long", metric)] == list(range(1, 301))
     assert the_run(store, "long").data.metrics["test/acc1_last"] == 91.5
 
 
 def test_a_failed_run_ends_failed_with_its_reason(store: Path) -> None:
-    tracking.mirror([ended(trained(started(store, "failed"), 1), "out-of-memory", "needs 3 GiB more")], store)
+    mirror.mirror([ended(trained(started(store, "failed"), 1), "out-of-memory", "needs 3 GiB more")], store)
     run = the_run(store, "failed")
     assert run.info.status == "FAILED"
     assert (run.data.tags["snn.status"], run.data.tags["snn.reason"]) == ("out-of-memory", "needs 3 GiB more")
@@ -141,11 +142,11 @@ def test_a_failed_run_ends_failed_with_its_reason(store: Path) -> None:
 
 def test_a_run_that_failed_and_then_succeeded_ends_finished_and_stands_there_once(store: Path) -> None:
     directory = ended(trained(started(store, "again"), 1), "failed", "a bug", train_seconds=99.0)
-    tracking.mirror([directory], store)
+    mirror.mirror([directory], store)
     (directory / "result.json").unlink()
-    tracking.mirror([trained(directory, 2)], store)
+    mirror.mirror([trained(directory, 2)], store)
     assert the_run(store, "again").info.status == "RUNNING"
-    tracking.mirror([ended(directory, top1=90.0, train_seconds=80.0)], store)
+    mirror.mirror([ended(directory, top1=90.0, train_seconds=80.0)], store)
     run = the_run(store, "again")
     assert run.info.status == "FINISHED"
     assert run.data.tags["snn.status"] == "done"
@@ -156,15 +157,15 @@ def test_a_run_that_failed_and_then_succeeded_ends_finished_and_stands_there_onc
 
 def test_a_result_that_replaces_another_is_mirrored_although_the_first_was_settled(store: Path) -> None:
     directory = ended(started(store, "replaced"), "failed", "a bug")
-    tracking.mirror([directory], store)
+    mirror.mirror([directory], store)
     os.utime(ended(directory, top1=90.0) / "result.json", (2e9, 2e9))
-    tracking.mirror([directory], store)
+    mirror.mirror([directory], store)
     assert the_run(store, "replaced").info.status == "FINISHED"
 
 
 def test_what_is_no_finite_number_is_left_out(store: Path) -> None:
     directory = trained(started(store, "infinite"), 2, loss=float("inf"))
-    tracking.mirror([ended(directory, test_loss=float("nan"), acs=float("-inf"), top1=10.0)], store)
+    mirror.mirror([ended(directory, test_loss=float("nan"), acs=float("-inf"), top1=10.0)], store)
     metrics = the_run(store, "infinite").data.metrics
     assert "train/loss" not in metrics
     assert {name for name in metrics if not name.startswith(("train/", "test/acc1", "test/loss", "epoch/"))} == set()
@@ -174,7 +175,7 @@ def test_what_is_no_finite_number_is_left_out(store: Path) -> None:
 def test_runs_hang_under_their_sweep_one_level_deep(store: Path) -> None:
     runs = [started(store, f"child{seed}", "cifar10", replace(RUN, seed=seed)) for seed in (0, 1)]
     other_scale = started(store, "child2", "cifar10", replace(RUN, scale="smoke"))
-    assert tracking.mirror([*runs, other_scale, started(store, "orphan")], store) is None
+    assert mirror.mirror([*runs, other_scale, started(store, "orphan")], store) is None
     parents = {run.info.run_name: run for run in found(store, "tags.`snn.kind` = 'sweep'")}
     assert set(parents) == {"cifar10-laptop", "cifar10-smoke"}
     assert {parent.info.status for parent in parents.values()} == {"FINISHED"}
@@ -186,11 +187,11 @@ def test_runs_hang_under_their_sweep_one_level_deep(store: Path) -> None:
 
 
 def test_closing_stale_runs_spares_live_ones_finished_ones_and_other_folders(store: Path, tmp_path: Path) -> None:
-    tracking.mirror([started(store, "live"), started(store, "stale"), ended(started(store, "over"))], store)
+    mirror.mirror([started(store, "live"), started(store, "stale"), ended(started(store, "over"))], store)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'mlflow.db'}")
-        tracking.mirror([started(tmp_path, "elsewhere")], tmp_path)
-    assert tracking.close_stale(store, {"live"}) is None
+        mirror.mirror([started(tmp_path, "elsewhere")], tmp_path)
+    assert mirror.close_stale(store, {"live"}) is None
     status = {key: the_run(store, key).info.status for key in ("live", "stale", "over", "elsewhere")}
     assert status == {"live": "RUNNING", "stale": "KILLED", "over": "FINISHED", "elsewhere": "RUNNING"}
     assert the_run(store, "stale").data.tags["snn.status"] == "killed"
@@ -199,7 +200,7 @@ def test_closing_stale_runs_spares_live_ones_finished_ones_and_other_folders(sto
 def test_a_damaged_run_directory_is_named_and_does_not_hold_up_the_others(store: Path) -> None:
     damaged, sound = started(store, "damaged"), started(store, "sound")
     (damaged / "run.json").write_text('{"key": "dam')
-    trouble = tracking.mirror([damaged, store / "runs" / "not-there", sound], store)
+    trouble = mirror.mirror([damaged, store / "runs" / "not-there", sound], store)
     assert trouble is not None
     assert str(damaged) in trouble
     assert "\n" not in trouble

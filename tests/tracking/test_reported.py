@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from mirrored import MEASURED, RUN, client, ended, found, started, steps, the_run, trained
 
-from benchmarks import tracking
-from benchmarks.derived import Energies
+from benchmarks.tracking import mirror
+from benchmarks.tracking.energies import Energies
 
 TOOLS = Path(__file__).parents[2] / "docs" / "tools.md"
 
@@ -24,7 +24,7 @@ def finished(store: Path, key: str, **measured: Any) -> Path:
 
 def test_energies_of_every_model_stand_beside_their_constants(store: Path) -> None:
     place = finished(store, "energy", analog_macs_every_step=1e8, dense_macs_per_step=10**7, train_cpu_seconds=155.0)
-    assert tracking.mirror([place], store, Energies()) is None
+    assert mirror.mirror([place], store, Energies()) is None
     data = the_run(store, "energy").data
     # 5e6 MACs and 1.25e7 ACs: 23 + 11.25 µJ; int8 1.15 + 0.375; 77 fJ leaves the analog layer out
     assert data.metrics["energy/fp32_uj_per_image"] == pytest.approx(34.25)
@@ -39,17 +39,17 @@ def test_energies_of_every_model_stand_beside_their_constants(store: Path) -> No
 
 def test_a_run_that_was_settled_without_energies_gets_them_once(store: Path) -> None:
     place = finished(store, "older")
-    tracking.mirror([place], store)
+    mirror.mirror([place], store)
     assert "energy/fp32_uj_per_image" not in the_run(store, "older").data.metrics
     for _ in range(2):
-        assert tracking.mirror([place], store, Energies()) is None
+        assert mirror.mirror([place], store, Energies()) is None
         assert steps(store, "older", "energy/fp32_uj_per_image") == [(0, 34.25)]
         (place / "mlflow.json").unlink()
     assert steps(store, "older", "test/acc1_last") == [(0, 91.5)]
 
 
 def test_a_failed_run_has_no_energies(store: Path) -> None:
-    tracking.mirror([ended(started(store, "lost"), "failed", "a bug")], store, Energies())
+    mirror.mirror([ended(started(store, "lost"), "failed", "a bug")], store, Energies())
     assert not [name for name in the_run(store, "lost").data.metrics if name.startswith("energy/")]
 
 
@@ -57,7 +57,7 @@ def test_the_most_accurate_run_under_20_microjoules_is_one_question(store: Path)
     asked = {"cheap": (60.0, 1e6, 1e6), "best": (70.0, 1e6, 1e7), "dear": (90.0, 1e7, 1e7)}  # 5.5, 13.6 and 55 µJ
     for seed, (key, (top1, macs, acs)) in enumerate(asked.items()):
         place = started(store, f"asked-{key}", "question", replace(RUN, seed=seed, dataset="cifar100"))
-        tracking.mirror([ended(place, top1=top1, analog_macs=macs, acs=acs)], store, Energies())
+        mirror.mirror([ended(place, top1=top1, analog_macs=macs, acs=acs)], store, Energies())
     (asked_in_docs,) = re.findall(r"```\n(metrics\.[^\n]+)\n```", TOOLS.read_text())
     order = re.findall(r'order_by=\["([^"]+)"\]', TOOLS.read_text())
     experiment = client(store).get_experiment_by_name("dsr-bench/cifar100").experiment_id
@@ -80,19 +80,19 @@ def attached(store: Path, run: Any) -> list[str]:
 def test_tables_and_page_hang_on_the_sweeps_parent_run_of_their_scales(store: Path) -> None:
     for scale in ("laptop", "smoke"):
         place = started(store, f"reported-{scale}", "reported", replace(RUN, scale=scale))  # type: ignore[arg-type]
-        tracking.mirror([ended(place, **MEASURED)], store)
-    assert tracking.attach(report(store, "reported"), "reported", False, store) is None
+        mirror.mirror([ended(place, **MEASURED)], store)
+    assert mirror.attach(report(store, "reported"), "reported", False, store) is None
     parents = {run.info.run_name: run for run in found(store, "tags.`snn.kind` = 'sweep'")}
     assert attached(store, parents["reported-laptop"]) == ["index.html", "tables.md"]
     assert attached(store, parents["reported-smoke"]) == []
-    tracking.attach(report(store, "reported-smoke", "smoke"), "reported", True, store)
+    mirror.attach(report(store, "reported-smoke", "smoke"), "reported", True, store)
     assert attached(store, parents["reported-smoke"]) == ["index.html", "tables.md"]
 
 
 def test_a_report_is_attached_once_and_again_when_it_changes(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
-    tracking.mirror([ended(started(store, "anew", "changing"), **MEASURED)], store)
+    mirror.mirror([ended(started(store, "anew", "changing"), **MEASURED)], store)
     logged: list[str] = []
     whole = MlflowClient.log_artifact
 
@@ -102,28 +102,28 @@ def test_a_report_is_attached_once_and_again_when_it_changes(store: Path, monkey
 
     monkeypatch.setattr(MlflowClient, "log_artifact", counted)
     folder = report(store, "changing")
-    tracking.attach(folder, "changing", False, store)
+    mirror.attach(folder, "changing", False, store)
     (folder / "mlflow.json").unlink()
-    tracking.attach(folder, "changing", False, store)
+    mirror.attach(folder, "changing", False, store)
     assert logged == ["index.html", "tables.md"]
     report(store, "changing", "other tables")
-    assert tracking.attach(folder, "changing", False, store) is None
+    assert mirror.attach(folder, "changing", False, store) is None
     assert logged == ["index.html", "tables.md"] * 2
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    assert tracking.attach(folder, "changing", False, store) is None, "nothing is left to do"
+    assert mirror.attach(folder, "changing", False, store) is None, "nothing is left to do"
 
 
 def test_a_report_of_a_sweep_that_is_not_in_mlflow_makes_no_store(tmp_path: Path, store: Path) -> None:
-    assert tracking.attach(report(tmp_path, "quick"), "quick", False, tmp_path) is None
+    assert mirror.attach(report(tmp_path, "quick"), "quick", False, tmp_path) is None
     assert not (tmp_path / "mlflow.db").exists()
-    assert tracking.attach(report(store, "unknown"), "unknown", False, store) is None
+    assert mirror.attach(report(store, "unknown"), "unknown", False, store) is None
     assert not (store / "reports" / "unknown" / "mlflow.json").exists()
 
 
 def test_sync_brings_energies_and_reports_in(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
-    from benchmarks import commands
+    from benchmarks.cli import commands
 
     place = started(store, "synced", "late", RUN)
     moved = store / "runs" / "cifar10-laptop" / "synced"

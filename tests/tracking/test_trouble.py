@@ -26,7 +26,8 @@ from mirrored import (
     trained,
 )
 
-from benchmarks import addresses, tracking
+from benchmarks.files import addresses
+from benchmarks.tracking import mirror
 
 NAMED = "sqlite:///mlflow.db"
 
@@ -35,7 +36,7 @@ NAMED = "sqlite:///mlflow.db"
 def test_an_unreachable_server_costs_a_line_and_few_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     directories, began = [ended(started(tmp_path, str(n))) for n in range(5)], time.monotonic()
-    for trouble in (tracking.mirror(directories, tmp_path), tracking.close_stale(tmp_path, set())):
+    for trouble in (mirror.mirror(directories, tmp_path), mirror.close_stale(tmp_path, set())):
         assert trouble is not None
         assert "127.0.0.1:9" in trouble
         assert "secret" not in trouble
@@ -50,7 +51,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         began = time.monotonic()
-        assert tracking.mirror([started(tmp_path, str(n)) for n in range(5)], tmp_path)
+        assert mirror.mirror([started(tmp_path, str(n)) for n in range(5)], tmp_path)
     assert time.monotonic() - began < 8
 
 
@@ -58,22 +59,22 @@ def test_a_locked_database_costs_a_line_and_few_seconds(store: Path) -> None:
     with closing(sqlite3.connect(store / "mlflow.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
-        assert "database is locked" in (tracking.mirror([started(store, "locked")], store) or "")
+        assert "database is locked" in (mirror.mirror([started(store, "locked")], store) or "")
     assert time.monotonic() - began < 10
-    assert tracking.mirror([store / "runs" / "locked"], store) is None
+    assert mirror.mirror([store / "runs" / "locked"], store) is None
 
 
 @needs_mlflow
 def test_a_database_that_cannot_be_opened_costs_a_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
     began = time.monotonic()
-    assert "unable to open database file" in (tracking.mirror([started(tmp_path, "a")], tmp_path) or "")
+    assert "unable to open database file" in (mirror.mirror([started(tmp_path, "a")], tmp_path) or "")
     assert time.monotonic() - began < 10
 
 
 def test_without_mlflow_there_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    for trouble in (tracking.mirror([started(tmp_path, "a")], tmp_path), tracking.close_stale(tmp_path, set())):
+    for trouble in (mirror.mirror([started(tmp_path, "a")], tmp_path), mirror.close_stale(tmp_path, set())):
         assert trouble is not None
         assert "mlflow" in trouble
         assert "\n" not in trouble
@@ -83,14 +84,14 @@ def test_ctrl_c_passes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tracking._Mirror, "bring_up_to_date", interrupted)
+    monkeypatch.setattr(mirror._Mirror, "bring_up_to_date", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        tracking.mirror([started(tmp_path, "a")], tmp_path)
+        mirror.mirror([started(tmp_path, "a")], tmp_path)
 
 
 @needs_mlflow
 def test_four_processes_make_one_store_and_one_sweep_together(tmp_path: Path) -> None:
-    code = "import sys, pathlib; from benchmarks.tracking import mirror; "
+    code = "import sys, pathlib; from benchmarks.tracking.mirror import mirror; "
     code += "_, results, *directories = map(pathlib.Path, sys.argv); print(mirror(directories, results))"
     directories = [ended(trained(started(tmp_path, str(n), "cifar10"), 2)) for n in range(4)]
     command = [sys.executable, "-c", code, str(tmp_path)]
@@ -114,8 +115,8 @@ def test_when_the_store_is_gone_what_was_settled_in_it_is_mirrored_again(tmp_pat
     }
     marker["ended"] = int(1000 * (settled / "result.json").stat().st_mtime)
     (settled / "mlflow.json").write_text(json.dumps(marker))
-    assert tracking.mirror([started(tmp_path, "new")], tmp_path) is None, "makes a new store"
-    assert tracking.mirror([settled], tmp_path) is None
+    assert mirror.mirror([started(tmp_path, "new")], tmp_path) is None, "makes a new store"
+    assert mirror.mirror([settled], tmp_path) is None
     assert the_run(tmp_path, "settled").info.status == "FINISHED"
 
 
@@ -124,8 +125,8 @@ def test_a_results_folder_may_have_any_name(tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
     results = tmp_path / "what?now, 100%20 [it's] #1"
-    assert tracking.mirror([started(results, "a"), ended(started(results, "b"), top1=5.0)], results) is None
-    assert tracking.close_stale(results, set()) is None
+    assert mirror.mirror([started(results, "a"), ended(started(results, "b"), top1=5.0)], results) is None
+    assert mirror.close_stale(results, set()) is None
     assert sorted(p.name for p in results.iterdir()) == ["mlflow.db", "mlflow.lock", "runs"]
     assert [p.name for p in tmp_path.iterdir()] == [results.name], "nothing beside it"
     runs = MlflowClient(addresses.of_file(results / "mlflow.db")).search_runs(["1"])
@@ -138,7 +139,7 @@ def test_a_database_in_memory_is_refused_and_is_no_file(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    for trouble in (tracking.mirror([started(tmp_path, "a")], tmp_path), tracking.close_stale(tmp_path, set())):
+    for trouble in (mirror.mirror([started(tmp_path, "a")], tmp_path), mirror.close_stale(tmp_path, set())):
         assert trouble == f"MLflow at {uri}: a database in memory ends with this process; name a file, as in {NAMED}"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.lock", "runs"]
 
@@ -146,7 +147,7 @@ def test_a_database_in_memory_is_refused_and_is_no_file(
 @pytest.mark.parametrize("uri", ["http://me:secret@127.0.0.1:9/?token=secret", "http://secret pass@127.0.0.1:9"])
 def test_neither_a_line_nor_a_marker_tells_a_secret(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    there = tracking._Mirror(tmp_path)
+    there = mirror._Mirror(tmp_path)
     said = there.said(ValueError(f"no route to {uri}"))
     assert "127.0.0.1:9" in said
     assert "secret" not in said
@@ -154,25 +155,25 @@ def test_neither_a_line_nor_a_marker_tells_a_secret(uri: str, tmp_path: Path, mo
 
 def test_a_deleted_experiment_is_said_with_what_to_do(store: Path) -> None:
     run = replace(RUN, dataset="cifar100")
-    assert tracking.mirror([started(store, "first", run=run)], store) is None
+    assert mirror.mirror([started(store, "first", run=run)], store) is None
     number = client(store).get_experiment_by_name("dsr-bench/cifar100").experiment_id
     client(store).delete_experiment(number)
-    trouble = tracking.mirror([started(store, "second", run=run)], store) or ""
+    trouble = mirror.mirror([started(store, "second", run=run)], store) or ""
     assert "the experiment dsr-bench/cifar100 is deleted there" in trouble
     assert f"`mlflow experiments restore --experiment-id {number}` brings it back" in trouble
     assert "\n" not in trouble
     client(store).restore_experiment(number)
-    assert tracking.mirror([store / "runs" / "second"], store) is None
+    assert mirror.mirror([store / "runs" / "second"], store) is None
     (second,) = found(store, "tags.`snn.run_key` = 'second'", "cifar100")
     assert second.info.status == "RUNNING"
 
 
 def test_a_run_that_somebody_deletes_meanwhile_is_begun_anew(store: Path) -> None:
     directory = trained(started(store, "deleted"), 1)
-    assert tracking.mirror([directory], store) is None
+    assert mirror.mirror([directory], store) is None
     before = the_run(store, "deleted").info.run_id
     client(store).delete_run(before)
-    assert tracking.mirror([ended(trained(directory, 2))], store) is None
+    assert mirror.mirror([ended(trained(directory, 2))], store) is None
     after = the_run(store, "deleted")
     assert after.info.run_id != before
     assert after.info.status == "FINISHED"
@@ -189,7 +190,7 @@ def test_a_database_of_another_mlflow_is_said_with_what_to_do(
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = ?", (version,))
         database.commit()
-    trouble = tracking.mirror([started(tmp_path, "a")], tmp_path) or ""
+    trouble = mirror.mirror([started(tmp_path, "a")], tmp_path) or ""
     assert f"sqlite:///{tmp_path}/mlflow.db: the database {said}" in trouble
     assert "\n" not in trouble
 
@@ -203,6 +204,6 @@ def test_a_store_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch:
         raise OSError("(sqlite3.OperationalError) database or disk is full\n[SQL: CREATE TABLE a (b INTEGER)]")
 
     monkeypatch.setattr(mlflow, "MlflowClient", full)
-    trouble = tracking.mirror([started(tmp_path, "a")], tmp_path)
+    trouble = mirror.mirror([started(tmp_path, "a")], tmp_path)
     assert trouble == f"MLflow at sqlite:///{tmp_path}/mlflow.db: (sqlite3.OperationalError) database or disk is full"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.lock", "runs"]

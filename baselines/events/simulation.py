@@ -1,0 +1,128 @@
+"""Event-driven simulation of a converted network: a spike adds the weights behind it to the membranes it reaches.
+
+Between two layers of neurons all is affine, so a layer's current is its drive (what flows when no neuron fires) plus,
+for every spike that arrives, a row of weights. Norms, pools and amplitudes are folded into those two once; a step is
+then `events.c`, whose work grows with the number of spikes, layer by layer:
+
+    v += drive,   v += rows of the spikes that arrive,   s = [v >= theta],   v -= theta s
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from baselines.events.membranes import Driven, Layer, Map, State, Term
+from baselines.events.paths import Reach, Silent, Unsupported, paths, reach, windows
+
+SOURCE = Path(__file__).with_name("events.c")
+LARGEST = 2**16  # an event has 16 bits for each
+IMAGES = 32
+"""Images that a thread advances together: their membranes stay in its cache, a layer's weights serve all of them."""
+
+
+class Passed(NamedTuple):
+    """A run after `timesteps` steps: logits `(B, classes)`, and what its layers have emitted so far, over all images.
+
+    `emitted`: each neuron layer's spikes by pixel `(H, W)`, or `()`; `by_step`: the same by step, `(timesteps,)`;
+    `pooled`: nonzero values of pools by pixel, of those at least that stand in front of linear layers.
+    """
+
+    timesteps: int
+    logits: Tensor
+    emitted: dict[str, Tensor]
+    by_step: dict[str, Tensor]
+    pooled: dict[str, Tensor]
+
+
+class Program:
+    """A traced network in evaluation mode, prepared; its parameters must stay as they are, but for the neurons' drive.
+
+    `neuron`: the type of its neurons, which are `Driven`; `example`: an image `(1, C, H, W)`, float32 on a CPU;
+    `library`: the compiled `events.c`. Raises `paths.Unsupported`.
+    """
+
+    @torch.no_grad()
+    def __init__(self, graph: fx.GraphModule, neuron: type[nn.Module], example: Tensor, library: ctypes.CDLL) -> None:
+        self.graph, self.neuron, self.library = graph, neuron, library
+        leading, silent = paths(graph, neuron), Silent(graph, neuron)
+        logits = silent.run(example)
+        self.layers: dict[str, Layer] = {}
+        self.maps: dict[str, Map] = {}
+        names = {module: name for name, module in graph.named_modules()}
+        for name, current in (*silent.currents.items(), ("", logits)):
+            of = cast(Driven, graph.get_submodule(name)) if name else None
+            if of and not of.threshold > 0:
+                raise Unsupported(f"{name}: the threshold {of.threshold.item():g} is not positive")
+            layer = Layer(tuple(current.shape[1:]), of, [])
+            for path in leading[name]:
+                source = self.layers[path.source]
+                assert source.neuron
+                if path.pools and path.linear:
+                    self.maps[names[path.pools[-1]]] = Map(path.source, *windows(path.pools, source.shape))
+                layer.terms.append(_term(path.source, reach(path, source.shape, source.neuron.threshold), layer.width))
+            if max(layer.pixels, layer.width) > LARGEST:
+                raise Unsupported(f"{name}: {layer.pixels} pixels or {layer.width} channels, of at most {LARGEST}")
+            self.layers[name] = layer
+
+    def run(self, images: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
+        """Simulate images `(B, C, H, W)` for `stops[-1]` steps; what a run that ends at each of the `stops` gives."""
+        passed = [list(self._some(some, stops)) for some in images.split(IMAGES * torch.get_num_threads())]
+        for at in zip(*passed, strict=True):
+            counts = (_added(dicts) for dicts in zip(*((p.emitted, p.by_step, p.pooled) for p in at), strict=True))
+            yield Passed(at[0].timesteps, torch.cat([some.logits for some in at]), *counts)
+
+    def mean_emitted(self, name: str, images: Tensor, steps: int) -> Tensor:
+        """What the neuron layer `name` emits per step, mean over images and pixels, `(C,)`."""
+        total = torch.zeros(self.layers[name].shape[0], dtype=torch.float32)
+        for some in images.split(IMAGES * torch.get_num_threads()):
+            state = self._begin(some)
+            for _ in range(steps):
+                state.step(name)
+            total += state.layers[name].by_channel.sum(0)[: len(total)]
+        of = self.layers[name]
+        assert of.neuron
+        return total * of.neuron.threshold / (steps * len(images) * of.pixels)
+
+    def _some(self, images: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
+        state = self._begin(images)
+        for step in range(1, stops[-1] + 1):
+            state.step()
+            state.count(step)
+            if step in stops:
+                yield Passed(step, state.logits(step), state.emitted(), state.by_step(), state.pooled())
+
+    @torch.no_grad()
+    def _begin(self, images: Tensor) -> State:
+        norms = (module for module in self.graph.modules() if isinstance(module, _BatchNorm))
+        assert not any(norm.training for norm in norms), "in training mode norms would follow what flows in silence"
+        silent = Silent(self.graph, self.neuron)
+        logits = silent.run(images)
+        return State(self.layers, self.maps, silent.currents, logits, self.library)
+
+
+def _added(dicts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([one[name] for one in dicts]).sum(0) for name in dicts[0]}
+
+
+def _term(source: str, by: Reach, width: int) -> Term:
+    """A reach as the kernel wants it: a channel's matrices side by side, neighbours in one run, counted in floats."""
+    identity = by.weight.dim() == 2
+    weight = by.weight.transpose(0, 1)
+    if not identity:
+        weight = nn.functional.pad(weight, (0, width - weight.shape[2]))
+    begins = torch.ones(len(by.to), dtype=torch.bool)
+    if not identity:
+        begins[1:] = (by.to[1:] != by.to[:-1] + 1) | (by.matrix[1:] != by.matrix[:-1] + 1)
+        begins[by.first[by.first < len(by.to)]] = True
+    at = begins.nonzero().flatten()
+    length = torch.diff(at, append=at.new_tensor([len(by.to)]))
+    first = torch.cat([at.new_zeros(1), begins.cumsum(0)])[by.first]
+    floats = (by.to[at] * width, by.matrix[at] * (1 if identity else width), length * width)
+    return Term(source, first.int(), torch.stack(floats, 1).int(), weight.contiguous(), identity)

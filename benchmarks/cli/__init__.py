@@ -1,0 +1,1 @@
+"""The command line behind `__main__`: from words to runs, and what a person sees while they go on."""

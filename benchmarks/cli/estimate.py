@@ -1,0 +1,215 @@
+"""How long the missing runs will take here, from timing a few small steps: no more of them for more T, seeds or images.
+
+Every method is probed on one network, the smallest of those that see the same kind of image, at two step counts:
+
+    seconds per image = (base + slope T) x (the run's network) / (the network probed)
+
+where the last two are steps of their ANNs. On a CPU a network too large for that has a narrow one in its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.cli.datasets import missing
+from benchmarks.data import Sizes, packed, published, sizes
+from benchmarks.measurement.latencies import passed_through
+from benchmarks.methods import named
+from benchmarks.networks import NETWORKS, build
+from benchmarks.operations.structure import structure
+from benchmarks.recipes import resolve, timeless
+from benchmarks.spec import BadInput, Recipe, Run
+
+FEW, MANY = 2, 6
+"""The step counts of the probes."""
+WORK = {"cpu": 2e9, "cuda": 2e11}
+"""Multiply-accumulates of a probe's longer forward pass, about; its batch follows from it."""
+LARGE = {"cpu": 1e8, "cuda": float("inf")}
+"""Multiply-accumulates per image and step from which a narrow network is probed in a large one's place."""
+SMALLEST_BATCH, LARGEST_BATCH = 2, 64
+NARROW, SMALLEST_EDGE = "preact-resnet18-narrow", 16
+START_SECONDS = 0.5  # a process of its own, data in memory
+
+
+@dataclass(frozen=True)
+class Body:
+    """A network and the images that it sees."""
+
+    network: str
+    channels: int
+    edge: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds per image: `base` and what every time step adds to it."""
+
+    base: float
+    slope: float = 0.0
+
+    def at(self, timesteps: int) -> float:
+        return self.base + self.slope * timesteps
+
+
+def seconds(runs: Iterable[Run]) -> Mapping[Run, float | None]:
+    """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5.
+
+    Of a network that another one has stood in for, to a factor of about 2. None where a step fails: that costs a row
+    later, and not the sweep now.
+    """
+    runs = list(runs)
+    bodies = {run: _body(run) for run in runs}
+    found = {run: 0.0 if passed_through(run, runs) else _duration_or_none(run, bodies) for run in runs}
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # the runs are processes of their own, and want the memory
+    return found
+
+
+def _duration_or_none(run: Run, bodies: Mapping[Run, Body]) -> float | None:
+    try:
+        return _duration(run, bodies)
+    except BadInput:
+        raise
+    except Exception:  # whatever a method of another package raises, and torch for want of memory
+        return None
+
+
+def _duration(run: Run, bodies: Mapping[Run, Body]) -> float:
+    recipe, data, body = resolve(run), _data(run), bodies[run]
+    small = _probed(frozenset(other for other in bodies.values() if _alike(body, other)))
+    train, test = _per_image(small, run.method, run.timesteps)
+    if small != body:
+        (large, larger), (little, less) = (_per_image(one, "ann", 1) for one in (body, small))
+        train, test = train * large / little, test * larger / less
+    trained = recipe.epochs * data.train
+    # after training, accuracy and operations are measured one after the other; a conversion counts as it goes
+    measured = 2 if recipe.epochs else 1
+    evaluated = (recipe.epochs + measured) * data.test + recipe.epochs * data.validation
+    return START_SECONDS + trained * train + evaluated * test
+
+
+def _body(run: Run) -> Body:
+    data = _data(run)
+    return Body(run.network, data.channels, data.edge)
+
+
+def _alike(one: Body, other: Body) -> bool:
+    return (one.channels, one.edge) == (other.channels, other.edge)
+
+
+def _data(run: Run) -> Sizes:
+    recipe = resolve(run)
+    limits = (recipe.train_images, recipe.validation_images, recipe.test_images)
+    return _sizes(run.dataset, *limits, recipe.classes, recipe.image_size)
+
+
+@cache
+def _sizes(
+    name: str, train: int | None, validation: int, test: int | None, classes: int | None, image_size: int | None
+) -> Sizes:
+    images = {"train_images": train, "validation_images": validation, "test_images": test}
+    recipe = Recipe(0, 1, 0.0, classes=classes, image_size=image_size, **images)  # type: ignore[arg-type]
+    return (published if missing(name, packed.root()) else sizes)(name, recipe)
+
+
+@cache
+def _probed(bodies: frozenset[Body]) -> Body:
+    """The smallest of these; where it is large, a narrow network, on images no larger than need be."""
+    smallest, large = min(bodies, key=_macs), LARGE[_device().type]
+    if _macs(smallest) <= large:
+        return smallest
+    narrow = f"{smallest.network}-narrow"
+    chosen = Body(narrow if narrow in NETWORKS else NARROW, smallest.channels, smallest.edge)
+    while _macs(chosen) > large and chosen.edge >= 2 * SMALLEST_EDGE:
+        chosen = Body(chosen.network, chosen.channels, chosen.edge // 2)
+    return chosen
+
+
+@cache
+def _macs(body: Body) -> int:
+    """Multiply-accumulates per image and step."""
+    network = build(body.network, "ann", 1, 10, body.channels).eval()
+    layers = structure(network, torch.zeros(1, body.channels, body.edge, body.edge)).layers
+    return sum(layer.dense_macs for layer in layers)
+
+
+def _per_image(body: Body, method: str, timesteps: int) -> tuple[float, float]:
+    """Seconds per image of a training step and of inference."""
+    train, test = _costs(body, method)
+    return train.at(timesteps), test.at(timesteps)
+
+
+@cache
+def _costs(body: Body, method: str) -> tuple[Cost, Cost]:
+    """What training and inference cost, from one small step each at FEW and at MANY time steps."""
+    if named(method).streams:
+        return Cost(0.0), Cost(0.0, _per_step(body, method))
+    trains = resolve(Run("cifar10", body.network, method, FEW, 0, "paper")).epochs > 0
+    if timeless(method):
+        train, test = _timed(body, method, 1, trains)
+        return Cost(train), Cost(test)
+    few, many = (_timed(body, method, steps, trains) for steps in (FEW, MANY))
+    train_cost, test_cost = (_line(*pair) for pair in zip(few, many, strict=True))
+    return train_cost, test_cost
+
+
+def _line(few: float, many: float) -> Cost:
+    """Through two points; on a busy machine neither part falls below 0."""
+    slope = min(max(0.0, many - few) / (MANY - FEW), many / MANY)
+    return Cost(max(0.0, many - slope * MANY), slope)
+
+
+def _timed(body: Body, method: str, timesteps: int, trains: bool) -> tuple[float, float]:
+    """Seconds per image of a step in training, if it `trains`, and of one in inference; a small one warms up."""
+    device, batch = _device(), _batch(body)
+    model = build(body.network, method, timesteps, 10, body.channels).to(device)
+    _step(model, SMALLEST_BATCH, body, trains, device)  # a first step loads kernels and looks at the network
+    train = _step(model, batch, body, True, device) if trains else 0.0
+    return train / batch, _step(model, batch, body, False, device) / batch
+
+
+def _batch(body: Body) -> int:
+    """Images whose forward pass over MANY steps is WORK, within bounds; as many at FEW steps."""
+    images = WORK[_device().type] / (_macs(body) * MANY)
+    return int(min(max(images, SMALLEST_BATCH), LARGEST_BATCH))
+
+
+def _per_step(body: Body, method: str) -> float:
+    """Seconds per image and time step of a simulation, whatever preparing it takes."""
+    device, batch = _device(), _batch(body)
+
+    def simulate(steps: int) -> float:
+        model = build(body.network, method, steps, 10, body.channels).to(device).eval()
+        return _step(model, batch, body, False, device)
+
+    simulate(FEW)
+    return max(0.0, simulate(MANY) - simulate(FEW)) / (MANY - FEW) / batch
+
+
+def _step(model: nn.Module, batch: int, body: Body, trains: bool, device: torch.device) -> float:
+    """Seconds of one step on noise."""
+    images = torch.randn(batch, body.channels, body.edge, body.edge, device=device)
+    labels = torch.arange(batch, device=device) % 10
+    start = _now(device)
+    with torch.set_grad_enabled(trains):
+        loss = F.cross_entropy(model(images), labels)
+    if trains:
+        loss.backward()
+    return _now(device) - start
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()

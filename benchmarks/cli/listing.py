@@ -1,0 +1,55 @@
+"""`dsr-bench list`: every name there is, networks with parameters and multiply-accumulates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.data import DATASETS
+from benchmarks.methods import METHODS
+from benchmarks.networks import NETWORKS, build
+from benchmarks.operations.structure import structure
+from benchmarks.sweeps import SWEEPS
+
+
+def show(console: Console) -> None:
+    """Four tables."""
+    _print(console, "Sweeps", ("name", "what"), _sweeps())
+    _print(console, "Data sets", ("name", "what"), [(name, source.title) for name, source in DATASETS.items()])
+    _print(console, "Methods", ("name", "what"), [(name, method.title) for name, method in METHODS.items()])
+    title = "Networks (10 classes, 3 x 32 x 32; MACs per time step)"
+    _print(console, title, ("name", "parameters", "MACs", "without padding"), [_size(name) for name in NETWORKS])
+
+
+def _sweeps() -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            f"{sweep.title}\nT = {_listed(sweep.timesteps)}; seeds {_listed(sweep.seeds)}\n{_listed(sweep.methods)}\n",
+        )
+        for name, sweep in SWEEPS.items()
+    ]
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _size(name: str) -> tuple[str, ...]:
+    network = build(name, "ann", 1, 10).eval()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    layers = structure(network, torch.zeros(1, 3, 32, 32)).layers
+    padded, exact = sum(la.padded_macs for la in layers), sum(la.dense_macs for la in layers)
+    return name, f"{parameters / 1e6:.3f} M", f"{padded / 1e6:.2f} M", f"{exact / 1e6:.2f} M"
+
+
+def _print(console: Console, title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(title=title, title_justify="left", box=None, header_style="dim", pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, "")

@@ -1,0 +1,1 @@
+"""Event-camera data: recordings, the frames made of them, and a simulated camera."""

@@ -1,0 +1,173 @@
+"""Several processes that train one network together, each on its share of every batch; `torchrun` starts them.
+
+The result is one process's, up to the order in which sums are taken:
+
+    loss        divided by the size of the whole batch
+    gradients   summed over the processes, thresholds' like all others
+    norms       statistics over the whole batch (torch's SyncBatchNorm exists for GPUs only)
+
+The released multi-GPU code has norms of each GPU's own share, and adds up threshold gradients once more, so that
+they are n times as large with n GPUs. Here the number of processes is no hyper-parameter and no part of a run's key.
+`dsr-*-rep` samples its norms' variance over time in each process. Dropout draws in each process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from benchmarks.distributed import torchrun
+
+PATIENCE = timedelta(days=7)
+"""How long the others wait for the first, which measures and records alone."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process's place, `rank`, among `size` processes; the default is a process alone."""
+
+    rank: int = 0
+    size: int = 1
+
+    def rows(self, index: Tensor) -> Tensor:
+        """This process's share of a batch."""
+        return index.tensor_split(self.size)[self.rank] if self.size > 1 else index
+
+    def sum_up(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            distributed.all_reduce(values)
+        return values
+
+    def add_gradients(self, network: nn.Module) -> None:
+        """Every parameter's gradient becomes the sum over all processes, by one message."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        summed = self.sum_up(torch.cat([g.flatten() for g in gradients]))
+        for gradient, total in zip(gradients, summed.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(total.view_as(gradient))
+
+    def agree(self, network: nn.Module) -> None:
+        """All take over the first process's parameters and buffers."""
+        if self.size > 1:
+            for value in network.state_dict().values():
+                distributed.broadcast(value, 0)
+
+    def norms(self) -> Any:
+        """Context in which norms in training see the whole batch."""
+        return _WholeBatch() if self.size > 1 else _as_they_are()
+
+
+ALONE = Team()
+
+
+@contextmanager
+def joined(name: str) -> Iterator[Team]:
+    """Among torchrun's processes, the group of those that carry out the run called `name`; else a process alone.
+
+    The others begin when the first does, and end when it has ended. They meet at the store that torchrun itself hosts.
+    Raises BadInput where something else than torchrun announces several.
+    """
+    torchrun.check()
+    size, rank = torchrun.size(), torchrun.rank()
+    if size == 1:
+        yield ALONE
+        return
+    store = _store(name)
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(torchrun.rank_here())
+    if rank == 0:
+        store.set("begun", "")
+    store.wait(["begun"], PATIENCE)
+    distributed.init_process_group("nccl" if cuda else "gloo", store=store, rank=rank, world_size=size)
+    try:
+        yield Team(rank, size)
+        if rank:
+            store.wait(["ended"], PATIENCE)
+    finally:
+        if rank == 0:
+            store.set("ended", "")
+        distributed.destroy_process_group()
+
+
+def release(name: str) -> None:
+    """Let the others end the run called `name`, however the first process's part of it has ended."""
+    if torchrun.size() > 1 and torchrun.rank() == 0:
+        store = _store(name)
+        store.set("begun", "")
+        store.set("ended", "")
+
+
+def _store(name: str) -> Any:
+    """Where torchrun's processes meet."""
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    tcp = distributed.TCPStore(address, port, torchrun.size())  # type: ignore[attr-defined]
+    return distributed.PrefixStore(name, tcp)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _as_they_are() -> Iterator[None]:
+    yield
+
+
+class _WholeBatch(TorchFunctionMode):
+    """Whoever calls `F.batch_norm` in training gets it over the whole batch; torch's norms do, and tdBN."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return (_batch_norm if func is F.batch_norm else func)(*args, **(kwargs or {}))
+
+
+def _batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`F.batch_norm`, statistics over all processes, differentiated through them."""
+    if not training:
+        return torch.batch_norm(
+            x, weight, bias, running_mean, running_var, False, momentum, eps, torch.backends.cudnn.enabled
+        )
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    over = [d for d in range(x.dim()) if d != 1]
+    count = _Sum.apply(x.new_tensor(x.numel() / x.shape[1]))
+    centred = x - (mean := _Sum.apply(x.sum(over)) / count).view(shape)
+    variance = _Sum.apply(centred.square().sum(over)) / count
+    if running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), momentum)
+    normed = centred * torch.rsqrt(variance + eps).view(shape)
+    normed = normed if weight is None else normed * weight.view(shape)
+    return normed if bias is None else normed + bias.view(shape)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of what all of them make of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total

@@ -1,0 +1,1 @@
+"""From run directories to the CSV files and predictions that are committed."""

@@ -1,0 +1,100 @@
+"""`results/<sweep>-layers.csv`: the ledgers of a sweep's runs, one row per run and layer, per image.
+
+What the energy models read. `ledger.csv` in a run's directory is the source; rows of runs that are not on this disk
+stay as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from benchmarks.files import csv_files
+from benchmarks.runs import store
+from benchmarks.runs.record import read_csv, replacing
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer of one run; the order of the fields is that of the columns. `results/README.md` explains them."""
+
+    key: str
+    layer: str
+    origin: str
+    kind: str
+    operation: str
+    in_channels: str
+    out_channels: str
+    kernel: str
+    stride: str
+    groups: str
+    out_height: str
+    out_width: str
+    weights: str
+    biases: str
+    dense_macs_per_step: str
+    padded_macs_per_step: str
+    operations: str
+    operations_graded_pool: str
+    input_nonzero: str
+    output_spikes: str
+    output_neurons: str
+    timesteps: str
+    analog_repeats: str
+
+
+COLUMNS = [column.name for column in fields(LayerRow)]
+PER_IMAGE = ("operations", "operations_graded_pool", "input_nonzero")
+"""Totals in a ledger that become means over its images."""
+
+
+def path_of(csv_of_runs: Path) -> Path:
+    """Beside the CSV of the sweep's runs."""
+    return csv_of_runs.with_name(csv_of_runs.stem + store.LAYERS)
+
+
+def rows_of(place: Path, key: str) -> list[LayerRow]:
+    """The rows of a run's directory; none where its ledger is missing or of an older format."""
+    path = place / store.LEDGER
+    ledger = read_csv(path) if path.exists() else []
+    return [_row(line, key) for line in ledger if line.get("operation")]
+
+
+def _row(line: Mapping[str, str], key: str) -> LayerRow:
+    images = int(line["images"])
+    means = {name: _mean(line[name], images) for name in PER_IMAGE}
+    spikes = _mean(line["output_nonzero"], images) if line["neuron_updates"] else ""
+    known = {**line, **means, "key": key, "output_spikes": spikes}
+    return LayerRow(**{name: known[name] for name in COLUMNS})
+
+
+def _mean(total: str, images: int) -> str:
+    return repr(int(total) / images) if total else ""
+
+
+def read(path: Path) -> dict[str, list[LayerRow]]:
+    """The rows of a file by their run's key; none where there is no file."""
+    return {
+        key: [LayerRow(**{name: line.get(name) or "" for name in COLUMNS}) for line in lines]
+        for key, lines in csv_files.by_key(path).items()
+    }
+
+
+def write(
+    path: Path, keys: Iterable[str], measured: Mapping[str, list[LayerRow]], replaced: Collection[str] = ()
+) -> None:
+    """Write the rows of these runs, in their order: as `measured` on this disk, or else as they stand in the file.
+
+    Of `replaced` runs nothing stays that stands in the file.
+    """
+    old = read(path)
+    kept = {key: rows for key, rows in old.items() if key not in replaced}
+    rows = [row for key in keys for row in measured.get(key) or kept.get(key, [])]
+    if not rows and not old:
+        return
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(row) for row in rows)

@@ -1,0 +1,131 @@
+"""Results that are here and wait for export: what goes with each, and which a committed row contradicts.
+
+A key has one content wherever it is committed. A result of another content is refused, with all that descends from it,
+until somebody asks for it to take the old one's place; then the rows that descend from the old one leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.export import curves, layers
+from benchmarks.runs import contents, store
+from benchmarks.runs.contents import Row
+from benchmarks.runs.identity import parent
+from benchmarks.runs.record import row
+from benchmarks.spec import Run, Scale
+from benchmarks.sweeps import SWEEPS
+
+Tables = Mapping[Path, Sequence[Row]]
+Lines = dict[str, list[Any]]
+
+
+@dataclass
+class Fresh:
+    """By key, parents first: rows, and of finished runs the directories, layers and curves.
+
+    `dirty`: how many were left out because their code was not committed, `unknown` of them because no commit is known.
+    `refused`: why a row may not be written. `replaced`: whose place a row takes. `out`: committed rows that have to
+    leave.
+    """
+
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places: dict[str, Path] = field(default_factory=dict)
+    layers: Lines = field(default_factory=dict)
+    curves: Lines = field(default_factory=dict)
+    dirty: int = 0
+    unknown: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    replaced: dict[str, str] = field(default_factory=dict)
+    out: dict[str, Row] = field(default_factory=dict)
+
+    def allowed(self) -> dict[str, dict[str, Any]]:
+        """The rows that may be written."""
+        return {name: found for name, found in self.rows.items() if name not in self.refused}
+
+
+def collect(runs: Iterable[Run], scale: Scale, results: Path) -> Fresh:
+    """What the run directories hold, parents first. Of smoke runs nothing is left out."""
+    fresh = Fresh()
+    for run in runs:
+        result = store.result(results, run)
+        if result and scale != "smoke" and _is_dirty(run, results):
+            fresh.dirty += 1
+            fresh.unknown += result.provenance.commit == "unknown"
+        elif result:
+            fresh.rows[result.key] = row(result)
+            if result.status == "done":
+                _add(fresh, run, result.key, bool(result.epochs), results)
+    return fresh
+
+
+def _add(fresh: Fresh, run: Run, name: str, trained: bool, results: Path) -> None:
+    """What a finished run's directory holds besides its row; refused where that is not all of it, or outdated."""
+    place = fresh.places[name] = store.directory(results, run)
+    fresh.layers[name], fresh.curves[name] = layers.rows_of(place, name), curves.rows_of(place, name)
+    if trained and not fresh.curves[name]:
+        fresh.refused[name] = f"{run} ({name}) not exported: it was trained, and {place / store.CURVES} is missing"
+    elif not store.is_done(results, run):
+        fresh.refused[name] = f"{run} ({name}) not exported: its parent was trained again since, and it was not"
+
+
+def _is_dirty(run: Run, results: Path) -> bool:
+    """Whether code that was not committed has made the result, or that of a parent which is here."""
+    found, origin = store.result(results, run), parent(run)
+    made = found.provenance if found else None
+    return bool(made and (made.dirty or made.commit == "unknown")) or bool(origin and _is_dirty(origin, results))
+
+
+def judge(fresh: Fresh, committed: Tables, sweep: str, replace: bool) -> None:
+    """Decide on every finished result that contradicts a committed row, or descends from one that does."""
+    everywhere = [(path, found) for path, rows in committed.items() for found in rows if found["status"] == "done"]
+    known = {found["key"]: found for _, found in everywhere}
+    outdated = contents.stale(known)
+    for name in fresh.places:
+        if name in fresh.refused or _is_orphan(fresh, name, known):
+            continue
+        if contradicted := _contradiction(fresh, name, everywhere):
+            path, said = contradicted
+            if replace or name in outdated:
+                fresh.replaced[name] = f"{said}: replaced"
+            else:
+                where = sweep if sweep in SWEEPS else path.stem
+                fresh.refused[name] = f"{said}: not exported; `dsr-bench export {where} --replace` replaces the old row"
+    below = contents.descendants(known, fresh.replaced)
+    written = fresh.allowed()
+    fresh.out = {k: child for k, child in below.items() if k not in written and not _fits(child, written)}
+
+
+def _is_orphan(fresh: Fresh, name: str, known: Mapping[str, Row]) -> bool:
+    """Whether the row's parent is refused, or has other weights where it is committed; then the row is refused, too."""
+    found = fresh.rows[name]
+    origin = found["parent_key"]
+    if origin in fresh.refused:
+        fresh.refused[name] = f"{named(found)} ({name}) not exported: it descends from {origin}, which is not either"
+    elif origin not in fresh.rows and contents.other(found, known.get(origin, {})):
+        fresh.refused[name] = f"{named(found)} ({name}) not exported: the committed row of {origin} has other weights"
+    return name in fresh.refused
+
+
+def _contradiction(fresh: Fresh, name: str, everywhere: Iterable[tuple[Path, Row]]) -> tuple[Path, str] | None:
+    """The first committed row that says something else of the same run, and both values in a line."""
+    found = fresh.rows[name]
+    for path, other in everywhere:
+        if other["key"] == name and (differing := contents.difference(other, found)):
+            column, was, now = differing
+            return path, f"{named(found)} ({name}) has {column} {was} in {path} and {now} in {fresh.places[name]}"
+    return None
+
+
+def _fits(child: Row, written: Mapping[str, Row]) -> bool:
+    """Whether a committed row is known to have started from the weights that its parent's new row has."""
+    weights = written.get(child["parent_key"], {}).get("weights_sha256")
+    return bool(weights) and child.get("parent_sha256") == weights
+
+
+def named(found: Row) -> str:
+    """A run as its row names it."""
+    return f"{found['method']} on {found['dataset']}, T={found['timesteps']} seed {found['seed']}"

@@ -1,0 +1,1 @@
+"""What is measured of a network: accuracy, predictions, every latency of one simulation, time, memory and energy."""

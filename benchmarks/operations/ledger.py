@@ -1,0 +1,148 @@
+"""A run's synaptic operations, layer by layer: every number that an energy model asks for, and what it is made of.
+
+    operations  =  sum over pixels of  nonzero values of the origin there  x  fanout there
+
+Totals over all images and steps, exact integers; norms and amplitudes are folded into the weights. Where a pool leads
+to a layer there are two counts of it: A, `operations`, folds the pool into the layer, so that spikes accumulate; B,
+`operations_graded_pool`, multiplies the values of the pooled map that are not 0, after `pool_additions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.operations.structure import INPUT, Layer, Structure
+from benchmarks.operations.tally import Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerRow:
+    """One layer's line in `ledger.csv`; `results/README.md` explains every column. None: there is no such thing."""
+
+    layer: str
+    origin: str
+    kind: str
+    operation: str | None = None
+    in_channels: int | None = None
+    out_channels: int | None = None
+    kernel: int | None = None
+    stride: int | None = None
+    groups: int | None = None
+    out_height: int | None = None
+    out_width: int | None = None
+    weights: int | None = None
+    biases: int | None = None
+    timesteps: int | None = None
+    analog_repeats: int | None = None
+    images: int
+    dense_macs_per_step: int
+    padded_macs_per_step: int
+    operations: int
+    operations_every_step: int | None = None
+    operations_nonzero: int | None = None
+    operations_graded_pool: int | None = None
+    pool_additions: int | None = None
+    input_nonzero: int | None = None
+    pooled_nonzero: int | None = None
+    bias_accumulates: int | None = None
+    neuron: str | None = None
+    output_neurons: int | None = None
+    output_nonzero: int | None = None
+    neuron_updates: int | None = None
+
+
+@dataclass(frozen=True)
+class RateRow:
+    """One step of one layer of spiking neurons in `rates.csv`: its rate is spikes / (neurons x images)."""
+
+    layer: str
+    step: int
+    spikes: int
+    neurons: int
+    images: int
+
+
+def ledger(found: Structure, tally: Tally, inputs: int) -> list[LedgerRow]:
+    """`inputs`: how many different inputs the first layer has: 1 for an image, T for frames."""
+    return [_row(layer, found, tally, inputs) for layer in found.layers]
+
+
+def rates(found: Structure, tally: Tally) -> Iterator[RateRow]:
+    """Spikes of every layer of spiking neurons at every step (1, 2, ...)."""
+    for name in (name for name in found.neurons if name in found.spiking):
+        for step, spikes in enumerate(tally.by_step[name].tolist(), 1):
+            yield RateRow(name, step, spikes, found.neurons[name], tally.images)
+
+
+def operations(layer: Layer, tally: Tally, inputs: int) -> int:
+    """Count A of one layer. What is fed by neither neuron nor pool of one is dense.
+
+    Where no spikes arrive, count B: an ANN multiplies what its pools give, not what they get.
+    """
+    if layer.origin in (None, INPUT):
+        return layer.dense_macs * tally.images * inputs
+    graded = _behind_pools(layer, tally) if layer.graded else None
+    return _reached(layer, tally) if graded is None else graded
+
+
+def _reached(layer: Layer, tally: Tally) -> int:
+    assert layer.origin
+    return int((tally.by_pixel[layer.origin].cpu() * layer.fanout).sum())
+
+
+def _row(layer: Layer, found: Structure, tally: Tally, inputs: int) -> LedgerRow:
+    done = operations(layer, tally, inputs)
+    repeats = None if layer.spiking else tally.timesteps if layer.graded else inputs
+    once = done // inputs if layer.origin in (None, INPUT) else None
+    return LedgerRow(
+        layer=layer.name,
+        origin=layer.origin or "",
+        kind="ac" if layer.spiking else "mac",
+        **asdict(layer.geometry),
+        biases=layer.biases,
+        timesteps=tally.timesteps,
+        analog_repeats=repeats,
+        images=tally.images,
+        dense_macs_per_step=layer.dense_macs,
+        padded_macs_per_step=layer.padded_macs,
+        operations=done,
+        operations_every_step=done if once is None else once * tally.timesteps,
+        operations_nonzero=_reached(layer, tally) if layer.origin else None,
+        input_nonzero=tally.total(layer.origin) if layer.origin else None,
+        bias_accumulates=layer.biases * _pixels(layer) * (repeats or tally.timesteps) * tally.images,
+        **_of_pool(layer, tally),
+        **_of_neuron(layer, found, tally),
+    )
+
+
+def _pixels(layer: Layer) -> int:
+    return layer.geometry.out_height * layer.geometry.out_width
+
+
+def _of_pool(layer: Layer, tally: Tally) -> dict[str, Any]:
+    if layer.in_pools is None:
+        return {}
+    assert layer.origin
+    additions = {"pool_additions": int((tally.by_pixel[layer.origin].cpu() * layer.in_pools).sum())}
+    graded = _behind_pools(layer, tally)
+    if graded is None or layer.pool is None:
+        return additions
+    return additions | {"operations_graded_pool": graded, "pooled_nonzero": int(tally.by_pixel[layer.pool].sum())}
+
+
+def _behind_pools(layer: Layer, tally: Tally) -> int | None:
+    """Count B; None where no pool leads to the layer."""
+    if layer.pool is None or layer.behind_pools is None:
+        return None
+    return int((tally.by_pixel[layer.pool].cpu() * layer.behind_pools).sum())
+
+
+def _of_neuron(layer: Layer, found: Structure, tally: Tally) -> dict[str, Any]:
+    if not layer.neuron:
+        return {}
+    neurons = found.neurons[layer.neuron]
+    updates = neurons * tally.timesteps * tally.images if layer.neuron in found.spiking else None
+    counted = {"output_nonzero": tally.total(layer.neuron), "neuron_updates": updates}
+    return {"neuron": layer.neuron, "output_neurons": neurons, **counted}

@@ -1,0 +1,108 @@
+"""A run in NeuroBench's terms (Yik et al. 2025; names and definitions of its release 2.3): `neurobench.json`.
+
+Averages over the whole test split, per image. Where our definitions differ the file says so itself, under
+"definitions": above all, whether a layer accumulates is read off the network, since amplitudes and norms fold into
+weights, and not off values, which DSR's spikes of height V (or V / dt) would fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.runs import store
+from benchmarks.runs.record import Result, load, read_csv, write_whole
+from benchmarks.spec import BadInput
+
+DEFINITIONS = {
+    "Footprint": "bytes of parameters and buffers as trained: norms are not folded",
+    "ConnectionSparsity": "zeros among the weights of convolutions and fully connected layers; not rounded",
+    "ActivationSparsity": "zeros among all that layers of neurons emit, over all steps, ReLU and readouts included",
+    "SynapticOperations": (
+        "convolutions and fully connected layers only. A layer accumulates if it is fed by a spiking neuron directly, "
+        "amplitudes and norms folded into weights; NeuroBench asks whether all values of a batch are 0, 1 or -1. "
+        "Behind a pool the values of the pooled map that are not 0 are multiplied, as NeuroBench sees them. "
+        "A layer fed by images runs once per image, by event frames once per step. "
+        "Weights that are 0 count; NeuroBench leaves them out of its effective operations"
+    ),
+    "MembraneUpdates": (
+        "neurons times steps: each is updated at every step; NeuroBench counts membranes that change when they fire"
+    ),
+}
+
+
+def write(place: Path, result: Result, static: Mapping[str, Any] | None) -> None:
+    """Write the file beside the ledger of a run; not without what is `static`, nor for a ledger of an older format."""
+    rows = read_csv(place / store.LEDGER)
+    if static and "operation" in rows[0] and rows[0]["operation"]:
+        write_whole(place / store.NEUROBENCH, json.dumps(summary(rows, result, static), indent=2) + "\n")
+
+
+def rewrite(place: Path) -> str:
+    """Make the file of a finished run's directory again, and return its text. Raises BadInput where it cannot be."""
+    try:
+        write(place, load(place / store.RESULT), static_of(place))
+        return (place / store.NEUROBENCH).read_text(encoding="utf-8")
+    except (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
+        wanted = f"{store.RESULT}, {store.NETWORK} and a {store.LEDGER} of this version"
+        raise BadInput(f"{place} is not the directory of a finished run: it needs {wanted}") from error
+
+
+def summary(rows: Iterable[Mapping[str, str]], result: Result, static: Mapping[str, Any]) -> dict[str, Any]:
+    """NeuroBench's results from a ledger's lines (values still text)."""
+    rows = list(rows)
+    images = int(rows[0]["images"])
+    linear = [row for row in rows if row["operation"] in ("conv", "linear")]
+    macs = [row for row in linear if row["kind"] == "mac" or row["operations_graded_pool"]]
+    emitted, values = _emitted(rows)
+    return {
+        "Footprint": static["Footprint"],
+        "ConnectionSparsity": static["ConnectionSparsity"],
+        "ClassificationAccuracy": None if result.top1 is None else result.top1 / 100.0,
+        "ActivationSparsity": 1.0 - emitted / values if values else None,
+        "MembraneUpdates": sum(int(row["neuron_updates"] or 0) for row in rows) / images,
+        "SynapticOperations": {
+            "Effective_MACs": sum(_effective(row) for row in macs) / images,
+            "Effective_ACs": sum(_effective(row) for row in linear if row not in macs) / images,
+            "Dense": sum(_dense(row) for row in linear),
+        },
+        "definitions": DEFINITIONS,
+        "run": {name: getattr(result, name) for name in ("key", "dataset", "network", "method", "timesteps", "scale")},
+    }
+
+
+def _emitted(rows: Iterable[Mapping[str, str]]) -> tuple[int, int]:
+    """Nonzero values of all neurons, and all their values."""
+    booked = [row for row in rows if row["neuron"]]
+    values = (int(row["output_neurons"]) * int(row["timesteps"]) * int(row["images"]) for row in booked)
+    return sum(int(row["output_nonzero"]) for row in booked), sum(values)
+
+
+def _effective(row: Mapping[str, str]) -> int:
+    """Operations on inputs that are not 0; where that is not known, all."""
+    return int(row["operations_graded_pool"] or row["operations_nonzero"] or row["operations"])
+
+
+def _dense(row: Mapping[str, str]) -> int:
+    return int(row["dense_macs_per_step"]) * int(row["analog_repeats"] or row["timesteps"])
+
+
+def static(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What the weights alone say."""
+    weights = [value for name, value in state.items() if name.endswith("weight") and value.dim() > 1]
+    zeros = sum(int((weight == 0).sum()) for weight in weights)
+    return {
+        "Footprint": sum(value.nbytes for value in state.values()),
+        "ConnectionSparsity": zeros / sum(weight.numel() for weight in weights),
+    }
+
+
+def static_of(place: Path) -> dict[str, Any] | None:
+    """The same of a run's stored weights; None where they are no longer there."""
+    path = place / store.NETWORK
+    return static(torch.load(path, map_location="cpu", weights_only=True)) if path.exists() else None

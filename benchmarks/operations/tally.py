@@ -1,0 +1,119 @@
+"""Counts of what is not 0 in a network while images run through it: by neuron, pixel and step. Exact integers.
+
+A network that counts its own spikes says so by a method `observed`; any other is given hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.operations.structure import INPUT, Structure
+
+AT_ONCE = 2**17
+"""Values that are counted together on a CPU: what is worked on stays in its cache."""
+
+
+class CountsItself(Protocol):
+    """A network that runs faster than its modules would, and tells meanwhile what its neurons emit."""
+
+    def observed(self, observe: Callable[[str, Tensor], None]) -> AbstractContextManager[None]:
+        """In evaluation mode `observe(name, counts)` is told every neuron's spikes by step and pixel, `(T, H, W)`.
+
+        Hooks on pools that stand in front of linear layers are called; all neurons must be spiking ones.
+        """
+
+
+@dataclass
+class Tally:
+    """Sums over `images` images of T steps: nonzero values of each neuron, of pools, and of the "input", by pixel.
+
+    `by_pixel` (H, W) or () over all steps; `by_step` (T,), of neurons.
+    """
+
+    timesteps: int
+    images: int = 0
+    by_pixel: dict[str, Tensor] = field(default_factory=dict)
+    by_step: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, name: str, counts: Tensor, step: int = 0) -> None:
+        """Counts of one layer by step and pixel, `(steps, H, W)` or `(steps,)`, from `step` on (0 is the first)."""
+        total = counts.sum(0)
+        self.by_pixel[name] = self.by_pixel[name] + total if name in self.by_pixel else total
+        steps = self.by_step.setdefault(name, counts.new_zeros(self.timesteps))
+        steps[step : step + len(counts)] += counts.reshape(len(counts), -1).sum(1)
+
+    def total(self, name: str) -> int:
+        """All nonzero values of a layer."""
+        return int(self.by_pixel[name].sum())
+
+
+@contextmanager
+def tallying(network: nn.Module, found: Structure, timesteps: int) -> Iterator[Tally]:
+    """Count what passes through `network` (in evaluation mode) meanwhile."""
+    tally, batch = Tally(timesteps), _Batch()
+    counted = {layer.pool for layer in found.layers if layer.pool}
+    with ExitStack() as stack:
+        if hasattr(network, "observed"):
+            stack.enter_context(network.observed(tally.add))  # type: ignore[operator]
+        else:
+            counted |= found.neurons.keys()
+        for name in counted:
+            hook = network.get_submodule(name).register_forward_hook(_count(tally, batch, name))
+            stack.callback(hook.remove)
+        stack.callback(network.register_forward_pre_hook(_begin(tally, batch)).remove)
+        yield tally
+
+
+@dataclass
+class _Batch:
+    """The batch that runs just now, and how many of its steps each layer has run: some run them one by one."""
+
+    images: int = 0
+    steps: dict[str, int] = field(default_factory=dict)
+
+
+def _begin(tally: Tally, batch: _Batch) -> Any:
+    def hook(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        (x,) = inputs
+        batch.images, batch.steps = x.shape[1 if x.dim() == 5 else 0], {}
+        tally.images += batch.images
+        tally.add(INPUT, of_input(x))
+
+    return hook
+
+
+def of_input(x: Tensor) -> Tensor:
+    """Nonzero values of images `(B, C, H, W)` or frames `(T, B, C, H, W)` by pixel: `(1, H, W)`."""
+    return nonzero(x.flatten(0, 1) if x.dim() == 5 else x, 1)
+
+
+def _count(tally: Tally, batch: _Batch, name: str) -> Any:
+    def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        steps, before = len(output) // batch.images, batch.steps.get(name, 0)
+        tally.add(name, nonzero(output, steps), before)
+        batch.steps[name] = before + steps
+
+    return hook
+
+
+def nonzero(x: Tensor, steps: int) -> Tensor:
+    """Nonzero values of `(steps*B, C, ...)` by step and pixel: `(steps, ...)`, int64."""
+    pixels = x.shape[2:]
+    rows = x.reshape(steps, -1, pixels.numel())
+    at_once = max(1, AT_ONCE // pixels.numel()) if x.device.type == "cpu" else 2**24
+    return torch.stack([_nonzero_by_column(step, at_once) for step in rows]).view(steps, *pixels)
+
+
+def _nonzero_by_column(rows: Tensor, at_once: int) -> Tensor:
+    """As floats, which are written and added several times as fast as whole numbers, and exact up to 2^24."""
+    flags = torch.empty(min(at_once, len(rows)), rows.shape[1], dtype=torch.float32, device=rows.device)
+    total = torch.zeros(rows.shape[1], dtype=torch.int64, device=rows.device)
+    for some in rows.split(at_once):
+        total += torch.ne(some, 0, out=flags[: len(some)]).sum(0).long()
+    return total

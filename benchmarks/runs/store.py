@@ -1,0 +1,171 @@
+"""Run directories: the truth about every run, on disk, from its first epoch on.
+
+    RESULTS/runs/DATASET-SCALE/METHOD-NETWORK-Tn-sn-KEY/
+        run.json        the run, its resolved recipe, key, parent's key and sweep
+        curves.csv      one row per epoch
+        checkpoint.pt   the whole state after the last epoch; gone when the run is done
+        network.pt      the final weights
+        predictions.npz class and margin of every test image
+        ledger.csv      synaptic operations per layer
+        rates.csv       spikes per layer and time step
+        neurobench.json the run in NeuroBench's terms
+        stops.json      a conversion: accuracy and operations after fewer steps too, and predictions-Tn.npz
+        result.json     written last: the run has ended
+        log.txt         what the run's process printed
+
+`RESULTS` is `DSR_RESULTS`, else `./results`. Directly in it stand CSV files, one per sweep; those of `STUDIES` hold no
+rows of runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from benchmarks.files import csv_files, partials
+from benchmarks.recipes import resolve
+from benchmarks.runs import contents
+from benchmarks.runs.identity import key, parent
+from benchmarks.runs.record import Result, load, replacing, rows_of_runs, write_whole
+from benchmarks.spec import BadInput, Recipe, Run
+
+RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
+QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
+LEDGER, RATES, NEUROBENCH = "ledger.csv", "rates.csv", "neurobench.json"
+PREDICTIONS = "predictions.npz"
+STOPS, RESULT, LOG = "stops.json", "result.json", "log.txt"
+LAYERS = "-layers.csv"
+BESIDE = (LAYERS, "-curves.csv")
+"""How the names of files end that stand beside rows of runs and belong to them."""
+
+
+def results_root() -> Path:
+    """The results folder, made if need be. Raises BadInput if nothing can be written there."""
+    path = Path(os.environ.get("DSR_RESULTS") or "results")
+    probe = path / f".probe.{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"results folder {path} cannot be written ({error.strerror})") from error
+    return path
+
+
+def directory(results: Path, run: Run) -> Path:
+    """Where a run lives; the name ends in its key."""
+    name = f"{run.method}-{run.network}-T{run.timesteps}-s{run.seed}-{key(run)}"
+    return results / "runs" / f"{run.dataset}-{run.scale}" / name
+
+
+def describe(path: Path, run: Run, sweep: str | None) -> None:
+    """Make the run directory and write what the run is. The sweep that first made it stays named.
+
+    Raises BadInput where it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise partials.refusal(path, error) from error
+    if (path / RUN).exists():
+        return
+    origin = parent(run)
+    about = {
+        "key": key(run),
+        "parent_key": key(origin) if origin else None,
+        "sweep": sweep,
+        "run": asdict(run),
+        "recipe": asdict(resolve(run)),
+    }
+    write_whole(path / RUN, json.dumps(about, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` wrote of a run: the recipe as it was then."""
+
+    key: str
+    parent_key: str | None
+    run: Run
+    recipe: Recipe
+
+
+def described(place: Path) -> Description:
+    """What a run's directory says it is. Raises OSError, ValueError, KeyError or TypeError where it does not say."""
+    about = json.loads((place / RUN).read_text(encoding="utf-8"))
+    return Description(about["key"], about["parent_key"], Run(**about["run"]), Recipe(**about["recipe"]))
+
+
+def places(runs: Path) -> dict[str, Path]:
+    """Run directories by the key in their names; `runs` holds a folder per data set and scale."""
+    return {path.parent.name.rpartition("-")[2]: path.parent for path in partials.seen(runs, f"*/*/{RUN}")}
+
+
+def result(results: Path, run: Run) -> Result | None:
+    """The result of a run that has ended, well or not; None while it has not (or its file is of an older format)."""
+    try:
+        return load(directory(results, run) / RESULT)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def has_weights(results: Path, run: Run) -> bool:
+    """Whether the run's trained network is here, for children to start from."""
+    return (directory(results, run) / NETWORK).exists()
+
+
+def is_done(results: Path, run: Run) -> bool:
+    """Whether the run has ended well, here."""
+    found = result(results, run)
+    return found is not None and found.status == "done" and not _is_outdated(found, results, run)
+
+
+def _is_outdated(found: Result, results: Path, run: Run) -> bool:
+    """Whether the run started from weights that its parent, which is here, has no more: it was trained again since."""
+    origin = parent(run)
+    trained = result(results, origin) if origin else None
+    return bool(trained and contents.other(vars(found), vars(trained)))
+
+
+def holds_rows(path: Path) -> bool:
+    """Whether a CSV file holds rows of runs or of a study, and not of a run's layers or epochs or of a paper."""
+    return path.name in STUDIES or not path.name.endswith((*BESIDE, "published.csv"))
+
+
+def tables(results: Path) -> dict[Path, list[dict[str, str]]]:
+    """The CSV files directly under the results folder that hold rows of runs. Raises BadInput for an unreadable one."""
+    return {path: rows for path, rows in rows_of_runs(results).items() if rows}
+
+
+def committed(results: Path, replaced: Collection[str] = ()) -> dict[str, Mapping[str, str]]:
+    """Rows of finished runs that are committed, by key: they count on any machine.
+
+    Rows that descend from other weights than their parent's row do not count. Raises BadInput where one key, none of
+    the `replaced`, has two contents, and for a file of ours that cannot be read.
+    """
+    found = [(path, row) for path, rows in tables(results).items() for row in rows if row["key"] not in replaced]
+    known = contents.by_key(found)
+    outdated = contents.stale(known)
+    return {key: row for key, row in known.items() if key not in outdated}
+
+
+def files_of_rows(results: Path) -> list[Path]:
+    """CSV files of runs and studies directly under the results folder; files of somebody else's are left out."""
+    found = partials.seen(results, "*.csv")
+    return [path for path in found if path.name in STUDIES or csv_files.has_columns(path, "key", "status")]
+
+
+def write_table(path: Path, rows: Iterable[Any]) -> None:
+    """Write dataclass instances of one kind as CSV, whole or not at all."""
+    rows = list(rows)
+    if not rows:
+        return
+    with replacing(path) as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(rows[0])], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)

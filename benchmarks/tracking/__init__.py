@@ -1,0 +1,1 @@
+"""MLflow as a mirror of the run directories; no run depends on it."""

@@ -1,0 +1,223 @@
+"""The only training loop: cross-entropy on the logits, by the optimiser and the rates of `schedule.py`.
+
+After every epoch the whole state is on disk; a run that is stopped goes on from there to the result it would have had,
+because order and augmentation depend on (seed, epoch) alone and all other randomness is seeded anew each epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.data import Dataset, Split, Streamed, training_batches
+from benchmarks.distributed.processes import ALONE, Team
+from benchmarks.measurement.evaluation import Evaluation, evaluate
+from benchmarks.measurement.joules import meter
+from benchmarks.measurement.metering import (
+    WARM_UP_STEPS,
+    Memory,
+    OtherLoad,
+    Stopwatch,
+    cpu_seconds,
+    keep_freed_memory,
+    median_and_iqr,
+    peak_memory,
+)
+from benchmarks.spec import BadInput, Recipe
+from benchmarks.training.schedule import learning_rate, make_optimizer, set_learning_rate
+
+
+class Diverged(RuntimeError):
+    """The training loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of `curves.csv`; `train_seconds`, `train_joules` and `train_cpu_seconds` are cumulative."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_top1: float
+    test_loss: float
+    test_top1: float
+    validation_loss: float | None
+    validation_top1: float | None
+    train_seconds: float
+    train_step_ms: float | None
+    train_step_ms_iqr: float | None
+    train_joules: float | None = None
+    train_cpu_seconds: float | None = None
+
+
+@dataclass
+class Training:
+    """What has happened so far: epochs done, and the meters that survive an interruption.
+
+    `dirty`: whether any epoch was trained by code that was not committed; None where git does not tell.
+    """
+
+    memory: Memory
+    epochs: list[Epoch] = field(default_factory=list)
+    other_load_cores: float | None = None
+    joules_source: str | None = None
+    dirty: bool | None = None
+
+    def joules(self, spent: float | None, source: str | None) -> float | None:
+        """Joules up to and with an epoch that took `spent`; None where any epoch's are unknown or counted otherwise."""
+        if self.epochs and (self.epochs[-1].train_joules is None or source != self.joules_source):
+            spent = None
+        self.joules_source = source if spent is not None else None
+        before = self.epochs[-1].train_joules if self.epochs else 0.0
+        return None if spent is None or before is None else before + spent
+
+    def cpu_seconds(self, spent: float | None) -> float | None:
+        """Core-seconds up to and with an epoch that took `spent`; None where any epoch's are unknown."""
+        before = self.epochs[-1].train_cpu_seconds if self.epochs else 0.0
+        return None if spent is None or before is None else before + spent
+
+
+class Trainer:
+    """A network being trained; `state()` and `restore()` are the checkpoint. `team`: who else trains it."""
+
+    def __init__(
+        self, network: nn.Module, data: Dataset, recipe: Recipe, seed: int, timesteps: int, team: Team = ALONE
+    ) -> None:
+        self.network, self.data, self.recipe, self.team = network, data, recipe, team
+        self.seed, self.timesteps = seed, timesteps
+        smallest = len(data.train.labels) % recipe.batch_size or recipe.batch_size
+        if smallest < team.size:
+            raise BadInput(f"{team.size} processes cannot share a batch of {smallest} images")
+        self.device = data.train.device
+        self.optimizer = make_optimizer(network, recipe)
+        self.watch = Stopwatch(self.device)
+        self.meter = meter(self.device, team.size == 1)
+        self.steps_here = 0  # steps of this process: the first ones are warm-up
+
+    def run(self, training: Training, after_epoch: Callable[[Training], None]) -> None:
+        """Train the epochs that are missing; `after_epoch` saves and reports."""
+        self.team.agree(self.network)
+        self.network.train()
+        load = OtherLoad()
+        for number in range(len(training.epochs) + 1, self.recipe.epochs + 1):
+            training.epochs.append(self._epoch(number, training))
+            if self.team.size == 1:  # the others' work is no other load, and cannot be told from it here
+                training.other_load_cores = _larger(training.other_load_cores, load.cores())
+            after_epoch(training)
+
+    def _epoch(self, number: int, training: Training) -> Epoch:
+        torch.manual_seed(self.seed * 100_003 + number + 1_000_000_007 * self.team.rank)  # dropout and the like
+        rate = learning_rate(self.recipe, number - 1)
+        start, before, worked = time.perf_counter(), self.meter.joules(), cpu_seconds()
+        loss, top1 = self._pass(number, rate, training.memory)
+        seconds, worked = time.perf_counter() - start, cpu_seconds() - worked
+        joules, worked_by_all = self._spent(before, self.meter.joules()), self._spent(0.0, worked)
+        if not math.isfinite(loss):
+            raise Diverged(f"the training loss is {loss} in epoch {number}")
+        median, iqr = median_and_iqr(self.watch.milliseconds())
+        test = self._evaluate(self.data.test)
+        validation = self._evaluate(self.data.validation) if self.data.validation else None
+        seconds += training.epochs[-1].train_seconds if training.epochs else 0.0
+        return Epoch(
+            epoch=number,
+            learning_rate=rate,
+            train_loss=loss,
+            train_top1=top1,
+            test_loss=test.loss,
+            test_top1=test.top1,
+            validation_loss=validation.loss if validation else None,
+            validation_top1=validation.top1 if validation else None,
+            train_seconds=seconds,
+            train_step_ms=median,
+            train_step_ms_iqr=iqr,
+            train_joules=training.joules(joules, self.meter.source),
+            train_cpu_seconds=training.cpu_seconds(worked_by_all),
+        )
+
+    def _spent(self, before: float | None, after: float | None) -> float | None:
+        """Joules or seconds between two readings, of all processes together."""
+        own = math.nan if before is None or after is None else after - before
+        spent = self.team.sum_up(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
+        return None if math.isnan(spent) else spent
+
+    def _evaluate(self, split: Split | Streamed) -> Evaluation:
+        """Each process has a share of the images."""
+        if self.team.size == 1:
+            return evaluate(self.network, split, self.data, self.timesteps)
+        own = self.team.rows(torch.arange(len(split.labels)))
+        found = evaluate(self.network, split.take(own), self.data, self.timesteps)
+        sums = torch.tensor([found.loss, found.top1], dtype=torch.float64, device=self.device) * len(own)
+        loss, top1 = (self.team.sum_up(sums) / len(split.labels)).tolist()
+        return Evaluation(loss, top1, None)
+
+    def _pass(self, number: int, rate: float, memory: Memory) -> tuple[float, float]:
+        """One pass over the training split: mean loss and percent correct, as seen while training."""
+        losses = torch.zeros((), dtype=torch.float64, device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        count = len(self.data.train.labels)
+        size = self.recipe.batch_size
+        iteration = (number - 1) * math.ceil(count / size)
+        for start, (images, labels) in zip(
+            range(0, count, size),
+            training_batches(self.data, self.recipe, self.seed, number, self.team.rows),
+            strict=True,
+        ):
+            set_learning_rate(self.optimizer, rate * min(1.0, (iteration + 1) / max(1, self.recipe.warmup_iterations)))
+            share = len(labels) / min(size, count - start)  # of the whole batch
+            logits, loss = self._measured_step(images, labels, share, memory)
+            losses += loss.double() * len(labels)
+            correct += (logits.argmax(1) == labels).sum()
+            iteration += 1
+        return self.team.sum_up(losses).item() / count, 100.0 * self.team.sum_up(correct).item() / count
+
+    def _measured_step(self, images: Tensor, labels: Tensor, share: float, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Warm-up steps are not timed; the one after them is measured for memory and not timed either."""
+        self.steps_here += 1
+        self.meter.tick()
+        if self.steps_here < WARM_UP_STEPS:
+            return self.step(images, labels, share)
+        if self.steps_here == WARM_UP_STEPS:
+            with peak_memory(memory, self.device):
+                measured = self.step(images, labels, share)
+            keep_freed_memory(memory)
+            return measured
+        with self.watch.step():
+            return self.step(images, labels, share)
+
+    def step(self, images: Tensor, labels: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Forward, backward, update. Returns logits and loss without a graph; `share` is that of the whole batch."""
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.team.norms():
+            logits = self.network(images)
+        loss = F.cross_entropy(logits, labels)
+        (loss * share).backward()
+        self.team.add_gradients(self.network)
+        self.optimizer.step()
+        return logits.detach(), loss.detach()
+
+    def state(self, training: Training) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "training": asdict(training),
+        }
+
+    def restore(self, state: dict[str, Any]) -> Training:
+        """Continue from what `state` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        stored = state["training"]
+        epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
+        source = stored.get("joules_source")  # a checkpoint from before joules were counted has none
+        return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"], source, stored.get("dirty"))
+
+
+def _larger(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else max(a, b)

@@ -1,0 +1,180 @@
+"""Run cards: what stands behind a line of a table, one card per data set, network, scale, method and T.
+
+A card has the command that makes the line again, the recipe, every seed with its key and commit, and learning curves.
+What layers did is a table of its own per method, T across. All of it is from the committed rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.recipes import resolve
+from benchmarks.runs.identity import key
+from benchmarks.spec import BadInput, Run
+from reports.rendering.table import Cell, Column, Table, laid_out, numbers, wall_times
+from reports.tables.protocol import settings
+
+LINE = ["dataset", "network", "scale", "method", "timesteps"]
+WIDTH, HEIGHT = 240, 80
+
+
+@dataclass(frozen=True)
+class Card:
+    """`recipe`: setting to value, empty where the method is not known here; `stale`: today's recipe is another.
+
+    `layers`: anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the
+    method's first card, where its recipe is this one's.
+    """
+
+    anchor: str
+    title: str
+    badge: str
+    command: str
+    sources: str
+    recipe: Mapping[str, str]
+    stale: bool
+    seeds: Table
+    curves: str
+    layers: str = ""
+    same_as: tuple[str, int] | None = None
+
+
+def anchor(line: Mapping[Any, Any]) -> str:
+    """The card's name in links: `run-cifar10-...-T5`."""
+    text = "-".join(["run", *(str(line[name]) for name in LINE[:4])])
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text) + f"-T{line['timesteps']}"
+
+
+def of(frame: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[Card]:
+    """The cards of all lines, in the order of the rows. `frame` holds costs."""
+    by_key = dict(iter(curves.groupby("key", sort=False)))
+    counted = set(layers["key"])
+    found: list[Card] = []
+    first: dict[tuple[Any, ...], tuple[Card, int]] = {}
+    for identity, rows in frame.groupby(LINE, sort=False):
+        line: dict[str, Any] = dict(zip(LINE, identity, strict=True))
+        card = _card(line, rows, by_key, counted)
+        origin, steps = first.setdefault(identity[:4], (card, line["timesteps"]))
+        alike = (card.recipe, card.sources, card.stale) == (origin.recipe, origin.sources, origin.stale)
+        found.append(replace(card, same_as=(origin.anchor, steps)) if alike and card is not origin else card)
+    return found
+
+
+def _card(
+    line: Mapping[str, Any],
+    rows: pd.DataFrame,
+    curves: Mapping[Any, pd.DataFrame],
+    counted: set[str],
+) -> Card:
+    first = Run(**{name: line[name] for name in LINE}, seed=int(rows["seed"].iloc[0]))
+    recipe, sources, stale = _recipe(first, rows)
+    drawn = {row["seed"]: curves[row["key"]] for row in rows.to_dict("records") if row["key"] in curves}
+    where = f"--dataset {line['dataset']} --network {line['network']} --method {line['method']}"
+    return Card(
+        anchor=anchor(line),
+        title=f"{line['method']}, T = {line['timesteps']}, {line['network']} on {line['dataset']}",
+        badge=f"scale {line['scale']}",
+        command=f"dsr-bench run {where} -T {line['timesteps']} --seed {first.seed} --scale {line['scale']}",
+        sources=sources,
+        recipe=recipe,
+        stale=stale,
+        seeds=_seeds(rows),
+        curves=sparkline(drawn),
+        layers=layers_anchor(line) if counted & set(rows["key"]) else "",
+    )
+
+
+def _recipe(run: Run, rows: pd.DataFrame) -> tuple[Mapping[str, str], str, bool]:
+    """Today's recipe, and whether it is another than the row's; nothing for a method of somebody else's package."""
+    try:
+        return settings(run), resolve(run).sources, key(run) != rows["key"].iloc[0]
+    except (BadInput, KeyError, TypeError):
+        return {}, "", False
+
+
+def _seeds(rows: pd.DataFrame) -> Table:
+    columns: list[tuple[Column, list[Cell]]] = [
+        (Column("seed", numeric=False), [Cell(str(seed)) for seed in rows["seed"]]),
+        (Column("status", numeric=False), [Cell(_told(row)) for row in rows.to_dict("records")]),
+        (Column("last", "%"), numbers(rows["top1"].tolist(), decimals=2)),
+        (Column("best", "%"), numbers(rows["top1_best"].tolist(), decimals=2)),
+        (Column("selected", "%"), numbers(rows["top1_validation_selected"].tolist(), decimals=2)),
+        (Column("training", "core-seconds"), numbers(rows["train_cpu_seconds"].tolist(), decimals=0)),
+        (Column("training", "s"), wall_times(rows["train_seconds"].tolist(), rows["busy"])),
+        (Column("started", numeric=False), [Cell(_text(text)[:16]) for text in rows["started"]]),
+        (Column("machine", numeric=False), [Cell(_text(text)) for text in rows["machine"]]),
+        (Column("commit", numeric=False), [Cell(_text(text)[:12]) for text in rows["commit"]]),
+        (Column("key", numeric=False), [Cell(text) for text in rows["key"]]),
+    ]
+    headings, cells = laid_out(columns)
+    return Table("Seeds", "", "Seeds", headings, cells, ())
+
+
+def _told(row: Mapping[Any, Any]) -> str:
+    return str(row["status"]) if pd.isna(row["reason"]) else f"{row['status']}: {row['reason']}"
+
+
+def _text(text: Any) -> str:
+    return "" if pd.isna(text) else str(text)
+
+
+def layers_anchor(line: Mapping[Any, Any]) -> str:
+    """The name in links of a method's table of layers."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(["layers", *(str(line[name]) for name in LINE[:4])]))
+
+
+def layers_of(frame: pd.DataFrame, layers: pd.DataFrame) -> dict[str, Table]:
+    """By anchor, per method: what each layer accumulates or multiplies, and how often its neurons fire, at every T."""
+    by_key = dict(iter(layers.groupby("key", sort=False)))
+    found = {}
+    for identity, rows in frame[frame["key"].isin(by_key.keys())].groupby(LINE[:4], sort=False):
+        first = rows.sort_values("timesteps", kind="stable").drop_duplicates("timesteps")
+        seeds = [(int(row["timesteps"]), by_key[row["key"]]) for row in first.to_dict("records")]
+        line = dict(zip(LINE, identity, strict=False))
+        heading = f"Layers of {line['method']}, {line['network']} on {line['dataset']}"
+        found[layers_anchor(line)] = _layers(heading, f"scale {line['scale']}", seeds)
+    return found
+
+
+def _layers(heading: str, badge: str, seeds: Sequence[tuple[int, pd.DataFrame]]) -> Table:
+    """Of one seed at each T."""
+    names = list(dict.fromkeys(name for _, rows in seeds for name in rows["layer"]))
+    kinds = {name: _text(kind) for _, rows in seeds for name, kind in zip(rows["layer"], rows["kind"], strict=True)}
+    columns: list[tuple[Column, list[Cell]]] = [
+        (Column("layer", numeric=False), [Cell(name) for name in names]),
+        (Column("counted as"), [Cell(kinds[name]) for name in names]),
+    ]
+    for steps, rows in seeds:
+        rate = rows["output_spikes"] / (rows["output_neurons"] * rows["timesteps"])
+        at = rows.assign(rate=rate).drop_duplicates("layer").set_index("layer").reindex(names)
+        columns.append((Column(f"T={steps}", "operations"), numbers(at["operations"].tolist(), decimals=0)))
+        columns.append((Column(f"T={steps}", "rate"), numbers(at["rate"].tolist(), decimals=3)))
+    headings, cells = laid_out(columns)
+    note = "Operations per image over all steps, spikes per neuron and step; of the first seed."
+    return Table(heading, badge, f"{heading}, {badge}", headings, cells, (note,))
+
+
+def sparkline(curves: Mapping[Any, pd.DataFrame]) -> str:
+    """Test accuracy against epoch as a small SVG, a line per seed; nothing without curves."""
+    points = {seed: rows[["epoch", "test_top1"]].dropna().to_numpy().tolist() for seed, rows in curves.items()}
+    points = {seed: line for seed, line in points.items() if len(line) > 1}
+    if not points:
+        return ""
+    epochs = [epoch for line in points.values() for epoch, _ in line]
+    tops = [top1 for line in points.values() for _, top1 in line]
+    low, high, first, last = min(tops), max(tops), min(epochs), max(epochs)
+
+    def placed(line: Sequence[Sequence[float]]) -> Iterable[str]:
+        for epoch, top1 in line:
+            x = 4 + (WIDTH - 8) * (epoch - first) / (last - first)
+            y = HEIGHT - 4 - (HEIGHT - 8) * (top1 - low) / ((high - low) or 1)
+            yield f"{x:.1f},{y:.1f}"
+
+    lines = "".join(f'<polyline points="{" ".join(placed(line))}"/>' for line in points.values())
+    label = f"test accuracy, epoch {first:g} to {last:g}: {low:.1f} to {high:.1f} %"
+    return f'<svg class="spark" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{lines}</svg>'

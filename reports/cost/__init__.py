@@ -1,0 +1,1 @@
+"""What training cost: time, memory, joules, and the parents that conversions need."""

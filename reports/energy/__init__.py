@@ -1,0 +1,1 @@
+"""Energy of one inference, from counted operations."""

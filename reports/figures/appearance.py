@@ -1,0 +1,104 @@
+"""How a method looks in every figure: a colour, a marker and a dash of its own; and what a smoke figure says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from reports.figures.drawing import COLOURS, Figure, draw
+from reports.rendering.table import warning_of
+
+MARKERS: Mapping[str, Any] = {
+    "ann": "*",
+    "dsr-if": "o",
+    "dsr-if-rep": "s",
+    "dsr-lif": "^",
+    "dsr-lif-rep": "v",
+    "stbp-tdbn": "D",
+    "stbp-tdbn-tuned": "d",
+    "qcfs-ann": (5, 1, 36),
+    "qcfs": "X",
+    "qcfs-l8-ann": (4, 1, 0),
+    "qcfs-l8": "P",
+    "threshold-balancing": "<",
+    "threshold-balancing-half": ">",
+    "maximum-shift": "p",
+    "deng-gu-ann": (7, 1, 0),
+    "deng-gu": (6, 1, 0),
+    "calibration": "h",
+}
+# What has no marker of its own takes the next of these; shapes nothing above has.
+SPARE_MARKERS = ((3, 1, 0), (8, 1, 0), (4, 1, 45), "8", (3, 1, 60), (9, 1, 0), "H", (12, 1, 0), (7, 0, 0))
+SPARE_COLOURS = ("#666666", "#A6611A", "#7570B3", "#117733", "#CC6677")
+DASHES = {"trained": "-", "converted": (0, (4, 1.5)), "still": (0, (1, 1.2))}
+WARN = "#7a4a00"
+WIDEST = 25
+"""Characters of a method's name on one line of a legend."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A method's colour and marker."""
+
+    colour: str
+    marker: Any
+
+
+def looks(methods: Iterable[str]) -> dict[str, Look]:
+    """Each method's look, no two alike: a variant `method@...` has its method's colour and a marker of its own."""
+    spare = product(SPARE_COLOURS, SPARE_MARKERS)
+    found: dict[str, Look] = {}
+    for method in sorted(set(methods), key=lambda name: (name not in MARKERS, name)):
+        base = method.split("@")[0]
+        colour = COLOURS.get(base)
+        if method in MARKERS and colour:
+            found[method] = Look(colour, MARKERS[method])
+            continue
+        free = (Look(colour, marker) for marker in SPARE_MARKERS) if colour else (Look(*pair) for pair in spare)
+        found[method] = next((look for look in free if look not in found.values()), Look(colour or "#666666", "."))
+    return found
+
+
+def wrapped(method: str) -> str:
+    """A method's name on as many lines as a variant's needs."""
+    lines = [""]
+    for number, part in enumerate(method.split("@")):
+        part = f"@{part}" if number else part
+        if lines[-1] and len(lines[-1]) + len(part) > WIDEST:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def legend_beside(axes: Axes, entries: Iterable[Line2D]) -> None:
+    """A legend to the right of the axes, small enough for fifteen methods."""
+    handles = list(entries)
+    rows = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
+    axes.legend(
+        handles=handles,
+        fontsize=6.5 if rows <= 24 else 5.5,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.02),
+        borderpad=0.2,
+        handlelength=2.2,
+        labelspacing=0.45,
+    )
+
+
+def drawn(name: str, caption: str, scale: str, paint: Callable[[Axes], None]) -> Figure:
+    """A figure of one scale, which it names; one of smoke scale says what that is worth, above, across and below."""
+    warning = warning_of(scale)
+
+    def paint_with_warning(axes: Axes) -> None:
+        paint(axes)
+        if warning:
+            axes.set_title(warning, fontsize=8, color=WARN, weight="bold")
+            mark = {"color": WARN, "alpha": 0.12, "fontsize": 48, "rotation": 15, "weight": "bold"}
+            axes.text(0.5, 0.5, "SMOKE", transform=axes.transAxes, ha="center", va="center", **mark)  # type: ignore[arg-type]
+
+    return draw(name, f"{warning} {caption}".strip(), paint_with_warning)

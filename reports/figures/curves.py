@@ -1,0 +1,71 @@
+"""Learning curves: accuracy on the test split and training loss, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from reports.figures.appearance import DASHES, Look, drawn, legend_beside, wrapped
+from reports.figures.drawing import Figure
+from reports.figures.series import TABLE, slug
+
+SHOWN = {
+    "test_top1": ("learning-curve", "Accuracy on the test split, epoch by epoch", "accuracy (% of the test images)"),
+    "train_loss": ("training-loss", "Training loss, epoch by epoch", "mean cross-entropy over the epoch"),
+}
+
+
+def of_curves(
+    lines: pd.DataFrame, frame: pd.DataFrame, curves: pd.DataFrame, looks: Mapping[str, Look]
+) -> Iterator[Figure]:
+    """One figure per dataset, network, scale and T, with what has no time axis in each; two where losses are known."""
+    done = frame[frame["status"] == "done"][[*TABLE, "method", "timesteps", "seed", "key"]]
+    known = curves.merge(done, on="key").merge(lines[["method", "kind"]].drop_duplicates(), on="method")
+    for identity, found in known.groupby(TABLE, sort=False):
+        dataset, network, scale = map(str, identity)
+        still = found["kind"] == "still"
+        for steps in sorted(found["timesteps"][~still].unique()) or [None]:
+            shown = found[still | (found["timesteps"] == steps)]
+            at_t = f", T = {steps}" if steps else ""
+            for column, (stem, what, label) in SHOWN.items():
+                if column not in shown or shown[column].notna().sum() < 2:
+                    continue
+                name = slug(stem, dataset, network, f"T{steps}" if steps else "", scale)
+                caption = (
+                    f"{what}: {network} on {dataset}{at_t}, scale {scale}. Thick: mean over the seeds whose curves "
+                    "were exported; thin: each of them."
+                )
+                yield drawn(name, caption, scale, _paint(shown, column, label, looks))
+
+
+def _paint(shown: pd.DataFrame, column: str, label: str, looks: Mapping[str, Look]) -> Callable[[Axes], None]:
+    shown = shown[shown[column].notna()]
+    epochs = shown["epoch"].max()
+
+    def paint(axes: Axes) -> None:
+        entries = []
+        for method, found in shown.groupby("method", sort=False):
+            look, seeds = looks[str(method)], [one for _, one in found.groupby("key", sort=False)]
+            for one in seeds if len(seeds) > 1 else ():
+                axes.plot(one["epoch"], one[column], color=look.colour, lw=0.6, alpha=0.6)
+            mean = _mean(found, column, len(seeds))
+            count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+            (line,) = axes.plot(
+                mean.index, mean, color=look.colour, marker=look.marker, ms=4, lw=1.6, ls=DASHES[found["kind"].iloc[0]],
+                markevery=max(1, int(epochs) // 12), label=f"{wrapped(str(method))}, {count}",
+            )  # fmt: skip
+            entries.append(line)
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend_beside(axes, entries)
+
+    return paint
+
+
+def _mean(found: pd.DataFrame, column: str, seeds: int) -> pd.Series:
+    """The mean over all seeds, at the epochs that every one of them has."""
+    by_epoch = found.groupby("epoch")[column]
+    return by_epoch.mean()[by_epoch.count() == seeds]

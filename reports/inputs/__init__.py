@@ -1,0 +1,1 @@
+"""Everything that a report reads: rows, layers, curves, predictions and published numbers."""

@@ -1,0 +1,1 @@
+"""One table, many forms: terminal, Markdown, LaTeX and the HTML page."""

@@ -1,0 +1,1 @@
+"""Sections about single neurons, training cost and regressions, each from records of its own."""

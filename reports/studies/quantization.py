@@ -1,0 +1,164 @@
+"""Tables of `dsr-bench quantization`: error against alpha and T of single neurons, and its two parts layer by layer."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from benchmarks.files import csv_files
+from benchmarks.spec import BadInput
+from reports.figures.drawing import COLOURS, Figure, draw
+from reports.rendering.table import Cell, Column, Table, laid_out, numbers
+from reports.studies import quantization_figures
+from reports.tables.comparison import SMOKE_WARNING
+
+OF_NEURONS = {"study", "neuron", "dt", "alpha", "timesteps", "mean_error", "max_error"}
+OF_LAYERS = {"key", "method", "layer", "ceiling", "representation_error", "quantization_error", "deviation_error"}
+
+
+SPELLED = {"representation": "representation", "quantization": "quantisation", "deviation": "deviation"}
+
+
+def read(paths: Iterable[Path]) -> list[pd.DataFrame]:
+    """The rows of each file. Raises BadInput for a file that is neither kind."""
+    frames = []
+    for path in paths:
+        text = csv_files.whole(path)
+        try:
+            frame = pd.read_csv(io.StringIO(text))
+        except ValueError:
+            raise BadInput(f"cannot read {path}") from None
+        if frame.empty or not (set(frame) >= OF_NEURONS or set(frame) >= OF_LAYERS):
+            raise BadInput(f"{path} is no CSV file of `dsr-bench quantization`")
+        frames.append(frame)
+    return frames
+
+
+def tables_of(frame: pd.DataFrame) -> list[Table]:
+    """One table of all neurons, or one per run."""
+    if "study" in frame:
+        return [_neurons(frame[frame["study"] == "alpha"])]
+    return [_layers(rows) for _, rows in frame.groupby("key", sort=False)]
+
+
+def figures_of(frame: pd.DataFrame) -> list[Figure]:
+    """The figures that go with the tables."""
+    if "study" in frame:
+        return quantization_figures.of_neurons(frame)
+    return [_drawn(rows) for _, rows in frame.groupby("key", sort=False)]
+
+
+def _neurons(frame: pd.DataFrame) -> Table:
+    """Per neuron and T: the alpha of least mean error, and what alpha = 0.5 does to the errors of alpha = 1."""
+    cells = [_at(rows) for _, rows in frame.groupby(["neuron", "dt", "timesteps"], sort=False, dropna=False)]
+    lines = pd.DataFrame(cells)
+    percent = 100 * lines[["least", "mean_half", "mean_one", "max_half", "max_one"]]
+    headings, rows = laid_out(
+        [
+            (Column("neuron", numeric=False), [Cell(name) for name in lines["neuron"]]),
+            (Column("T"), [Cell(str(steps)) for steps in lines["timesteps"]]),
+            (Column("best alpha"), numbers(lines["best"].tolist(), decimals=3)),
+            (Column("mean error", "%, best alpha"), numbers(percent["least"].tolist(), decimals=2)),
+            (Column("mean error", "%, alpha 0.5"), numbers(percent["mean_half"].tolist(), decimals=2)),
+            (Column("mean error", "%, alpha 1"), numbers(percent["mean_one"].tolist(), decimals=2)),
+            (Column("largest error", "%, alpha 0.5"), numbers(percent["max_half"].tolist(), decimals=2)),
+            (Column("largest error", "%, alpha 1"), numbers(percent["max_one"].tolist(), decimals=2)),
+            (
+                Column("largest error", "0.5 over 1"),
+                numbers((lines["max_half"] / lines["max_one"]).tolist(), decimals=3),
+            ),
+        ]
+    )
+    heading = "Quantisation error of single neurons"
+    return Table(heading, "constant currents", f"{heading}, constant currents", headings, rows, tuple(_notes(frame)))
+
+
+def _at(rows: pd.DataFrame) -> dict[str, object]:
+    first, best = rows.iloc[0], rows.iloc[rows["mean_error"].argmin()]
+    half, one = (rows.iloc[(rows["alpha"] - alpha).abs().argmin()] for alpha in (0.5, 1.0))
+    errors = {"mean_half": half["mean_error"], "mean_one": one["mean_error"]}
+    errors |= {"max_half": half["max_error"], "max_one": one["max_error"]}
+    name = quantization_figures.named(first["neuron"], first["dt"])
+    return {
+        "neuron": name,
+        "timesteps": first["timesteps"],
+        "best": best["alpha"],
+        "least": best["mean_error"],
+    } | errors
+
+
+def _notes(frame: pd.DataFrame) -> Iterable[str]:
+    grid = sorted(frame["alpha"].unique())
+    yield (
+        "Error: firing rate (LIF: weighted) minus the clamp of the current, absolute, in percent of the clamp's height "
+        f"V (IF) or V / dt (LIF), over {frame['currents'].max():,} currents evenly spread in the clamp's open range. "
+        f"Best alpha: least mean error of {len(grid)} values from {grid[0]:g} to {grid[-1]:g}."
+    )
+    yield (
+        "Paper, Sec. 4: alpha = 0.5 halves the IF neuron's largest error and has its least mean error; the LIF's best "
+        "alpha changes with T."
+    )
+
+
+def _layers(frame: pd.DataFrame) -> Table:
+    first = frame.iloc[0]
+    headings, rows = laid_out(
+        [
+            (Column("layer", numeric=False), [Cell(name.replace(".", " ")) for name in frame["layer"]]),
+            (Column("neurons"), numbers(frame["neurons"].tolist(), decimals=0)),
+            (Column("ceiling"), numbers(frame["ceiling"].tolist(), decimals=3)),
+            (Column("currents outside", "%"), numbers((100 * frame["outside"]).tolist(), decimals=1)),
+            *(
+                (Column(f"{SPELLED[part]} {what}", "%"), numbers(_share(frame, f"{part}_{what}"), decimals=2))
+                for what in ("error", "bias")
+                for part in SPELLED
+            ),
+        ]
+    )
+    heading = f"Representation error by layer: {first['method']}, T = {first['timesteps']}, {first['network']}"
+    return Table(
+        heading=heading,
+        badge=f"scale {first['scale']}",
+        title=f"Representation error by layer: {_described(frame)}",
+        columns=headings,
+        rows=rows,
+        notes=(
+            f"Over {first['images']:,} test images, in percent of the layer's ceiling. Error: mean absolute value; "
+            "bias: mean with its sign. Quantisation: at the mean current held steady; deviation: what the currents' "
+            "changes from step to step add. Outside: currents, step by step, below 0 or above where the clamp ends.",
+        ),
+        warning=SMOKE_WARNING if first["scale"] == "smoke" else "",
+    )
+
+
+def _share(frame: pd.DataFrame, column: str) -> list[float]:
+    """In percent of the layer's ceiling."""
+    return (100 * frame[column] / frame["ceiling"]).tolist()
+
+
+def _drawn(frame: pd.DataFrame) -> Figure:
+    """The error's parts against depth, for one run."""
+    first, depth = frame.iloc[0], range(1, len(frame) + 1)
+    looks = tuple(zip(SPELLED, ("black", COLOURS["dsr-if"], COLOURS["dsr-lif"]), "so^", strict=True))
+
+    def paint(axes: Axes) -> None:
+        for part, colour, marker in looks:
+            share = _share(frame, f"{part}_error")
+            axes.plot(depth, share, color=colour, marker=marker, ms=4, lw=1.2, label=f"{SPELLED[part]} error")
+        axes.set(xlabel="layer of neurons, counted from the image", ylabel="mean error (% of the ceiling)")
+        axes.set(xticks=depth, ylim=(0, None))
+        axes.legend()
+
+    name = f"{first['method']}-T{first['timesteps']}-{first['key']}"
+    caption = f"Representation error and its two parts, layer by layer: {_described(frame)}."
+    return draw(f"quantization-layers-{name}", caption, paint)
+
+
+def _described(frame: pd.DataFrame) -> str:
+    first = frame.iloc[0]
+    run = f"{first['method']}, T = {first['timesteps']}, seed {first['seed']}"
+    return f"{run}, {first['network']} on {first['dataset']}, scale {first['scale']}"
