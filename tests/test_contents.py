@@ -18,6 +18,8 @@ from benchmarks.runs.identity import key
 from benchmarks.runs.plan import plan
 from benchmarks.runs.record import read_csv, row, write_csv
 from benchmarks.spec import BadInput, Run
+from reports.inputs.rows import read
+from reports.queries import lookup
 
 CHILD = Run("digits", "preact-resnet-tiny", "qcfs", 4, 0, "laptop")
 PARENT, ANN = (replace(CHILD, method=method, timesteps=1) for method in ("qcfs-ann", "ann"))
@@ -219,3 +221,24 @@ def test_words_in_a_column_of_numbers_stop_a_plan_with_a_line_that_names_the_fil
     for ask in (lambda: store.committed(tmp_path), lambda: export("quick", [ANN], "laptop", tmp_path)):
         with pytest.raises(BadInput, match=r"quick\.csv: column top1: 'good' of .* is not a number"):
             ask()
+
+
+def test_two_runs_that_descend_from_each_other_are_one_line_for_every_reader(tmp_path: Path) -> None:
+    """Only a damaged file can say so: a key is made of its parent's key."""
+    pair = [row(ended(ANN, parent_key=key(CHILD))), row(ended(CHILD, parent_key=key(ANN)))]
+    write_csv(pair, path := tmp_path / "quick.csv")
+    for ask in (
+        lambda: store.committed(tmp_path),
+        lambda: export("quick", [ANN], "laptop", tmp_path),
+        lambda: lookup.find(key(ANN), tmp_path),
+        lambda: read([path]),
+    ):
+        with pytest.raises(BadInput, match=f"{key(ANN)} is its own ancestor .{key(ANN)} -> {key(CHILD)} -> {key(ANN)}"):
+            ask()
+
+
+def test_records_of_runs_that_descend_from_each_other_are_one_line(tmp_path: Path) -> None:
+    place = finish(tmp_path, CHILD, parent_key=key(PARENT))
+    finish(tmp_path, PARENT, parent_key=key(CHILD))
+    with pytest.raises(BadInput, match=f"{key(PARENT)} is its own ancestor"):
+        lookup.find(str(place), tmp_path)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.export.rows import export
+import pytest
+
+from benchmarks.export.rows import export, look
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import Provenance, Result, read_csv, save, write_csv
-from benchmarks.spec import Run
+from benchmarks.spec import BadInput, Run
 from benchmarks.training.loop import Epoch
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop")
@@ -27,7 +29,7 @@ def finish(results: Path, run: Run, epochs: int, dirty: bool = False) -> None:
     ]
     store.write_table(place / store.CURVES, curve)
     provenance = replace(CLEAN, dirty=dirty)
-    found = Result(key=key(run), parent_key=None, **vars(run), status="done", top1=80.0, provenance=provenance)
+    found = Result(key=key(run), parent_key=None, **vars(run), status="done", top1=20.00049 * epochs, provenance=provenance)
     save(found, place / store.RESULT)
 
 
@@ -88,3 +90,59 @@ def test_rows_without_any_curve_make_no_file(tmp_path: Path) -> None:
     export("quick", [ANN], "laptop", tmp_path)
     assert (tmp_path / "quick.csv").exists()
     assert not (tmp_path / "quick-curves.csv").exists()
+
+
+def test_a_curve_that_ends_elsewhere_than_its_row_is_refused_in_one_line(tmp_path: Path) -> None:
+    """2 of 200 images, 1 point, are what a GPU may move; a third image is another network."""
+    for seed, top1 in enumerate((41.0, 41.5)):
+        run = replace(ANN, seed=seed)
+        finish(tmp_path, run, 2)
+        found = store.result(tmp_path, run)
+        assert found is not None
+        save(replace(found, top1=top1, test_images=200), store.directory(tmp_path, run) / store.RESULT)
+    exported = export("quick", [ANN, replace(ANN, seed=1)], "laptop", tmp_path)
+    (line,) = exported.refused
+    assert "s1" in line
+    assert "not exported: its curve ends at 40.001 % and its row says top1 = 41.50 (" in line
+    assert "\n" not in line
+    assert [row["key"] for row in read_csv(tmp_path / "quick.csv")] == [key(ANN)]
+
+
+def test_a_curve_of_another_number_of_epochs_is_refused(tmp_path: Path) -> None:
+    finish(tmp_path, ANN, 2)
+    found = store.result(tmp_path, ANN)
+    assert found is not None
+    save(replace(found, epochs=3), store.directory(tmp_path, ANN) / store.RESULT)
+    (line,) = export("quick", [ANN], "laptop", tmp_path).refused
+    assert "its curve ends with epoch 2 and its row says 3 epochs" in line
+
+
+@pytest.mark.parametrize("column", ["epoch", "test_top1", "train_seconds"])
+def test_words_in_a_runs_curve_refuse_that_run_alone(column: str, tmp_path: Path) -> None:
+    other = replace(ANN, seed=1)
+    for run in (ANN, other):
+        finish(tmp_path, run, 2)
+    path = store.directory(tmp_path, ANN) / store.CURVES
+    lines = read_csv(path)
+    lines[1][column] = "much"
+    path.write_text("\n".join([",".join(lines[0]), *(",".join(line.values()) for line in lines)]) + "\n")
+    (line,) = export("quick", [ANN, other], "laptop", tmp_path).refused
+    assert line.endswith(f"curves.csv: column {column}: 'much' is not a number")
+    assert [row["key"] for row in read_csv(tmp_path / "quick.csv")] == [key(other)]
+
+
+@pytest.mark.parametrize("sweep", ["quick", "cifar10"])
+@pytest.mark.parametrize(("ending", "column"), [("curves", "train_joules"), ("layers", "operations")])
+def test_words_in_committed_curves_and_layers_are_seen_before_anything_is_trained(
+    ending: str, column: str, sweep: str, tmp_path: Path
+) -> None:
+    """In the sweep's own files, and in another sweep's, which may lend its lines."""
+    finish(tmp_path, ANN, 2)
+    export("quick", [ANN], "laptop", tmp_path)
+    rows = (tmp_path / "quick.csv").read_bytes()
+    (tmp_path / f"quick-{ending}.csv").write_text(f"key,{column}\n{key(ANN)},much\n")
+    for ask in (lambda: look(sweep, "laptop", tmp_path), lambda: export(sweep, [ANN], "laptop", tmp_path)):
+        with pytest.raises(BadInput, match=f"quick-{ending}.csv, {key(ANN)}: column {column}: 'much' is not a number"):
+            ask()
+    assert [path.name for path in tmp_path.glob("*.csv") if "-" not in path.name] == ["quick.csv"]
+    assert (tmp_path / "quick.csv").read_bytes() == rows

@@ -19,6 +19,7 @@ from benchmarks import execution
 from benchmarks.execution import execute
 from benchmarks.export import prediction_files
 from benchmarks.export.rows import export, look
+from benchmarks.files import csv_files
 from benchmarks.measurement import digests, predictions
 from benchmarks.methods import kernels_for, kernels_of
 from benchmarks.networks import build
@@ -104,8 +105,37 @@ def test_small_predictions_are_committed_and_leave_with_their_rows(tmp_path: Pat
     export("quick", [], "laptop", tmp_path)
     assert {path.name for path in folder.iterdir()} == {f"{key(other)}.npz", "mine.npz"}
     write_csv([row(ended(other, predictions_sha256="f" * 64))], tmp_path / "quick.csv")
-    export("quick", [], "laptop", tmp_path)
-    assert {path.name for path in folder.iterdir()} == {"mine.npz"}, "of another content"
+    (line,) = export("quick", [], "laptop", tmp_path).refused
+    digest = hashlib.sha256(packed).hexdigest()[:16]
+    said = f"has SHA-256 {digest}..., its row names ffffffffffffffff...: restore it from git, or remove it"
+    assert line == f"{folder / key(other)}.npz {said}"
+    assert {path.name for path in folder.iterdir()} == {f"{key(other)}.npz", "mine.npz"}, "nobody asked to remove it"
+
+
+def test_predictions_of_a_replaced_row_leave_where_the_new_ones_are_too_large(tmp_path: Path) -> None:
+    place = finish(tmp_path, ANN, predictions_sha256=hashlib.sha256(b"small").hexdigest())
+    (place / store.PREDICTIONS).write_bytes(b"small")
+    export("quick", [ANN], "laptop", tmp_path)
+    large = prediction_files.LARGEST_BYTES * b"x"
+    finish(tmp_path, ANN, predictions_sha256=hashlib.sha256(large).hexdigest(), top1=50.0)
+    (place / store.PREDICTIONS).write_bytes(large)
+    exported = export("quick", [ANN], "laptop", tmp_path, replace=True)
+    assert (len(exported.changes), exported.refused) == (1, ())
+    assert not list((tmp_path / "predictions").iterdir())
+
+
+def test_predictions_of_a_stale_row_stay_while_the_row_does(tmp_path: Path) -> None:
+    packed, folder = b"predictions", tmp_path / "predictions"
+    folder.mkdir()
+    parent = row(ended(ANN, weights_sha256="a" * 64))
+    digest = hashlib.sha256(packed).hexdigest()
+    child = row(ended(CHILD, parent_key=key(ANN), parent_sha256="b" * 64, predictions_sha256=digest))
+    write_csv([parent, child], tmp_path / "quick.csv")
+    (folder / f"{key(CHILD)}.npz").write_bytes(packed)
+    assert key(CHILD) not in store.committed(tmp_path)
+    assert not export("quick", [], "laptop", tmp_path).refused
+    assert [line["key"] for line in csv_files.rows(tmp_path / "quick.csv")] == [key(ANN), key(CHILD)]
+    assert (folder / f"{key(CHILD)}.npz").read_bytes() == packed
 
 
 @pytest.mark.parametrize("method", ["dsr-if", "dsr-lif-rep", "stbp-tdbn", "threshold-balancing", "ann", "qcfs-ann"])

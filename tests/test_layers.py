@@ -95,3 +95,12 @@ def test_rows_of_layers_are_no_rows_of_runs(tmp_path):
     record(tmp_path, DSR, FIRST)
     exported(tmp_path, DSR)
     assert store.committed(tmp_path).keys() == {key(DSR)}
+
+
+def test_words_in_a_runs_ledger_refuse_that_run_in_one_line(tmp_path):
+    place = record(tmp_path, DSR, FIRST, SECOND)
+    path = place / store.LEDGER
+    path.write_text(path.read_text().replace(",800,", ",many,"))
+    (line,) = export("quick", [DSR], "laptop", tmp_path).refused
+    assert f"not exported: {path} is damaged: " in line
+    assert "'many'" in line

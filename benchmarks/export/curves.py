@@ -1,15 +1,16 @@
-"""Accuracy against training time, epoch by epoch: what `reports` reads seconds to an accuracy from.
+"""Accuracy against training time, epoch by epoch: `reports` reads the seconds to an accuracy from these files.
 
-`results/<sweep>-curves.csv` stands beside the sweep's rows and holds the curves of its finished runs, as far as they
-were trained where they were exported: key, epoch, seconds and joules of training so far, accuracy on the test split,
-training loss, core-seconds so far.
+`results/<sweep>-curves.csv` belongs to the sweep's rows. It holds the curves of the finished runs that were exported on
+the machine that trained them: key, epoch, seconds and joules of training so far, accuracy on the test split, training
+loss, core-seconds so far.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.files import csv_files
 from benchmarks.runs import store
@@ -25,8 +26,12 @@ def path_of(rows: Path) -> Path:
 
 
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
-    """The lines of a file by their run's key; none where there is no file."""
-    return csv_files.by_key(path)
+    """The lines of a file by their run's key; none if the file does not exist. Raises BadInput for words as numbers."""
+    curves = csv_files.by_key(path)
+    for key, lines in curves.items():
+        for line in lines:
+            csv_files.numeric(line, COLUMNS[1:], f"{path}, {key}")
+    return curves
 
 
 def write(
@@ -35,9 +40,9 @@ def write(
     measured: Mapping[str, list[dict[str, str]]],
     replaced: Collection[str] = (),
 ) -> None:
-    """Write the curves of these runs, in their order: as `measured` on this disk, or else as they stand in the file.
+    """Write the curves of these runs, in their order: as `measured` on this disk, or else as the file has them.
 
-    Of `replaced` runs nothing stays that stands in the file.
+    The file's old curves of `replaced` runs are dropped.
     """
     old = read(path)
     kept = {key: lines for key, lines in old.items() if key not in replaced}
@@ -47,11 +52,26 @@ def write(
 
 
 def rows_of(place: Path, name: str) -> list[dict[str, str]]:
-    """The curve in a run's directory; none where nothing was trained."""
+    """The curve in a run's directory; none if nothing was trained. Raises BadInput for words in place of numbers."""
     path = place / store.CURVES
-    if not path.exists():
-        return []
-    return [{"key": name} | {c: _short(c, line.get(c) or "") for c in COLUMNS[1:]} for line in read_csv(path)]
+    lines = read_csv(path) if path.exists() else []
+    for line in lines:
+        csv_files.numeric(line, COLUMNS[1:], str(path))
+    return [{"key": name} | {c: _short(c, line.get(c) or "") for c in COLUMNS[1:]} for line in lines]
+
+
+def mismatch(curve: Sequence[Mapping[str, str]], row: Mapping[str, Any]) -> str:
+    """How a curve's last epoch contradicts the row's accuracy or number of epochs; empty where they agree.
+
+    The row's accuracy was measured once more after the last epoch. A GPU's choice of kernels may move two images
+    (`benchmarks.execution` allows as many between its own two measurements), and so may the difference be here.
+    """
+    last = curve[-1]
+    if last["test_top1"] and abs(float(last["test_top1"]) - row["top1"]) > max(0.1, 200 / (row["test_images"] or 2000)):
+        return f"its curve ends at {last['test_top1']} % and its row says top1 = {row['top1']:.2f}"
+    if row["epochs"] and last["epoch"] and float(last["epoch"]) != row["epochs"]:
+        return f"its curve ends with epoch {last['epoch']} and its row says {row['epochs']} epochs"
+    return ""
 
 
 def _short(column: str, value: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.files import csv_files
 from benchmarks.runs import store
 from benchmarks.runs.record import read_csv, replacing
+from benchmarks.spec import BadInput, one_line
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class LayerRow:
 
 
 COLUMNS = [column.name for column in fields(LayerRow)]
+NUMERIC = COLUMNS[COLUMNS.index("in_channels") :]
 PER_IMAGE = ("operations", "operations_graded_pool", "input_nonzero")
 """Totals in a ledger that become means over its images."""
 
@@ -56,10 +58,16 @@ def path_of(csv_of_runs: Path) -> Path:
 
 
 def rows_of(place: Path, key: str) -> list[LayerRow]:
-    """The rows of a run's directory; none where its ledger is missing or of an older format."""
+    """The rows of a run's directory; none if its ledger is missing or of an older format.
+
+    Raises BadInput for a ledger that holds words in place of numbers.
+    """
     path = place / store.LEDGER
-    ledger = read_csv(path) if path.exists() else []
-    return [_row(line, key) for line in ledger if line.get("operation")]
+    ledger = [line for line in read_csv(path) if line.get("operation")] if path.exists() else []
+    try:
+        return [_row(line, key) for line in ledger]
+    except (ValueError, KeyError, ZeroDivisionError) as error:
+        raise BadInput(f"{path} is damaged: {one_line(error)}") from error
 
 
 def _row(line: Mapping[str, str], key: str) -> LayerRow:
@@ -75,19 +83,21 @@ def _mean(total: str, images: int) -> str:
 
 
 def read(path: Path) -> dict[str, list[LayerRow]]:
-    """The rows of a file by their run's key; none where there is no file."""
-    return {
-        key: [LayerRow(**{name: line.get(name) or "" for name in COLUMNS}) for line in lines]
-        for key, lines in csv_files.by_key(path).items()
-    }
+    """The rows of a file by their run's key; none if the file does not exist. Raises BadInput for words as numbers."""
+    rows: dict[str, list[LayerRow]] = {}
+    for key, lines in csv_files.by_key(path).items():
+        for line in lines:
+            csv_files.numeric(line, NUMERIC, f"{path}, {key}")
+        rows[key] = [LayerRow(**{name: line.get(name) or "" for name in COLUMNS}) for line in lines]
+    return rows
 
 
 def write(
     path: Path, keys: Iterable[str], measured: Mapping[str, list[LayerRow]], replaced: Collection[str] = ()
 ) -> None:
-    """Write the rows of these runs, in their order: as `measured` on this disk, or else as they stand in the file.
+    """Write the rows of these runs, in their order: as `measured` on this disk, or else as the file has them.
 
-    Of `replaced` runs nothing stays that stands in the file.
+    The file's old rows of `replaced` runs are dropped.
     """
     old = read(path)
     kept = {key: rows for key, rows in old.items() if key not in replaced}

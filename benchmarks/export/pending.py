@@ -16,7 +16,7 @@ from benchmarks.runs import contents, store
 from benchmarks.runs.contents import Row
 from benchmarks.runs.identity import parent
 from benchmarks.runs.record import row
-from benchmarks.spec import Run, Scale
+from benchmarks.spec import BadInput, Run, Scale
 from benchmarks.sweeps import SWEEPS
 
 Tables = Mapping[Path, Sequence[Row]]
@@ -63,13 +63,28 @@ def collect(runs: Iterable[Run], scale: Scale, results: Path) -> Fresh:
 
 
 def _add(fresh: Fresh, run: Run, name: str, trained: bool, results: Path) -> None:
-    """What a finished run's directory holds besides its row; refused where that is not all of it, or outdated."""
+    """What a finished run's directory holds besides its row; refused if damaged, incomplete or outdated."""
     place = fresh.places[name] = store.directory(results, run)
-    fresh.layers[name], fresh.curves[name] = layers.rows_of(place, name), curves.rows_of(place, name)
-    if trained and not fresh.curves[name]:
-        fresh.refused[name] = f"{run} ({name}) not exported: it was trained, and {place / store.CURVES} is missing"
-    elif not store.is_done(results, run):
-        fresh.refused[name] = f"{run} ({name}) not exported: its parent was trained again since, and it was not"
+    try:
+        fresh.layers[name], fresh.curves[name] = layers.rows_of(place, name), curves.rows_of(place, name)
+    except BadInput as error:
+        fresh.layers[name], fresh.curves[name] = [], []
+        reason = str(error)
+    else:
+        reason = _defect(fresh, run, name, trained, results)
+    if reason:
+        fresh.refused[name] = f"{run} ({name}) not exported: {reason}"
+
+
+def _defect(fresh: Fresh, run: Run, name: str, trained: bool, results: Path) -> str:
+    """Why a finished run's directory is no evidence of its row; empty if it is."""
+    path, curve = fresh.places[name] / store.CURVES, fresh.curves[name]
+    if trained and not curve:
+        return f"it was trained, and {path} is missing"
+    if not store.is_done(results, run):
+        return "its parent was trained again since, and it was not"
+    contradiction = curves.mismatch(curve, fresh.rows[name]) if curve else ""
+    return contradiction and f"{contradiction} ({path})"
 
 
 def _is_dirty(run: Run, results: Path) -> bool:

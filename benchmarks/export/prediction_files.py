@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from benchmarks.runs import store
@@ -21,14 +21,18 @@ LARGEST_BYTES = 20 * 1024
 
 
 def look(results: Path) -> None:
-    """Raises BadInput where their folder cannot be one, before anything is trained."""
+    """Check, before anything is trained, that predictions can be kept. Raises BadInput if their folder is a file."""
     folder = results / FOLDER
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is not a folder, and predictions are to go there: move it away")
 
 
-def update(places: Mapping[str, Path], rows: Mapping[str, Row], results: Path) -> None:
-    """Copy from the directories of these runs (by key), and remove what belongs to no row of `rows`."""
+def update(places: Mapping[str, Path], rows: Mapping[str, Row], replaced: Collection[str], results: Path) -> list[str]:
+    """Copy from the directories of these runs (by key), and remove files whose row has left or is one of `replaced`.
+
+    `rows`: all committed rows of finished runs by key, stale ones too. Returns a line for every other file that does
+    not have the digest that its row names: it stays, and somebody has to decide which of the two is right.
+    """
     folder = results / FOLDER
     for key, place in places.items():
         source = place / store.PREDICTIONS
@@ -38,11 +42,15 @@ def update(places: Mapping[str, Path], rows: Mapping[str, Row], results: Path) -
                 folder.mkdir(exist_ok=True)
                 with replacing(folder / f"{key}.npz", "wb") as file:
                     file.write(packed)
-    for copy in folder.glob("*.npz"):
-        if copy.is_file() and re.fullmatch("[0-9a-f]{16}", copy.stem) and not _belongs(copy, rows):
+    wrong = []
+    for copy in sorted(folder.glob("*.npz")):
+        if not copy.is_file() or not re.fullmatch("[0-9a-f]{16}", copy.stem):
+            continue
+        digest = hashlib.sha256(copy.read_bytes()).hexdigest()
+        wanted = rows.get(copy.stem, {}).get("predictions_sha256")
+        if copy.stem not in rows or (wanted != digest and copy.stem in replaced):
             copy.unlink()
-
-
-def _belongs(copy: Path, rows: Mapping[str, Row]) -> bool:
-    wanted = rows[copy.stem].get("predictions_sha256") if copy.stem in rows else None
-    return bool(wanted) and wanted == hashlib.sha256(copy.read_bytes()).hexdigest()
+        elif wanted != digest:
+            named = f"names {wanted[:16]}..." if wanted else "names no predictions"
+            wrong.append(f"{copy} has SHA-256 {digest[:16]}..., its row {named}: restore it from git, or remove it")
+    return wrong

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from benchmarks.export import curves, layers, prediction_files
 from benchmarks.export.pending import Fresh, Lines, Tables, collect, judge, named
 from benchmarks.files import csv_files
-from benchmarks.runs import store
+from benchmarks.runs import contents, store
 from benchmarks.runs.contents import Row
 from benchmarks.runs.identity import in_order, key
 from benchmarks.runs.record import checked, write_csv
@@ -23,7 +23,7 @@ class Exported:
     """What was written where, and what was left out because its code was not committed or its recipe has changed.
 
     `refused`: a line for every result that is not exported for another reason, a committed row that contradicts it
-    above all. `changes`: a line for every committed row that was replaced, or taken out because it descends from one.
+    above all, and for every file of predictions that contradicts its row. `changes`: a line for every committed row that was replaced, or taken out because it descends from one.
     `unknown`: how many of those `dirty` are left out because no commit of their code is known.
     """
 
@@ -46,8 +46,9 @@ def look(sweep: str, scale: Scale, results: Path) -> None:
     path = path_of(sweep, scale, results)
     for found in _old(path).values():
         _is_current(found)
-    for beside in (layers.path_of(path), curves.path_of(path)):
-        csv_files.keyed(beside)
+    for rows in [path] if scale == "smoke" else [path, *store.tables(results)]:  # other sweeps' files may lend lines
+        layers.read(layers.path_of(rows))
+        curves.read(curves.path_of(rows))
     if scale != "smoke":
         prediction_files.look(results)
 
@@ -79,10 +80,17 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path, replace
     for other in others:
         if any(found["key"] in fresh.replaced or found["key"] in fresh.out for found in committed[other]):
             _write(other, _mended(committed[other], fresh), fresh, [])
+    wrong: list[str] = []
     if scale != "smoke":
-        prediction_files.update(fresh.places, store.committed(results), results)
+        wrong = _update_predictions(fresh, results)
     changes = (*fresh.replaced.values(), *(f"{named(found)} ({k}) taken out" for k, found in fresh.out.items()))
-    return Exported(path, len(kept), fresh.dirty, gone, tuple(fresh.refused.values()), changes, fresh.unknown)
+    return Exported(path, len(kept), fresh.dirty, gone, (*fresh.refused.values(), *wrong), changes, fresh.unknown)
+
+
+def _update_predictions(fresh: Fresh, results: Path) -> list[str]:
+    """Copy and remove files of predictions. Returns a line for each that contradicts its row."""
+    finished = ((path, row) for path, rows in store.tables(results).items() for row in rows)
+    return prediction_files.update(fresh.places, contents.by_key(finished), fresh.replaced, results)
 
 
 def _merged(old: Mapping[str, Row], names: Iterable[str], fresh: Fresh, elsewhere: Mapping[str, Row]) -> dict[str, Row]:

@@ -12,6 +12,7 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.spec import BadInput
@@ -53,6 +54,15 @@ def by_key(path: Path) -> dict[str, list[dict[str, str]]]:
     for row in keyed(path):
         found.setdefault(row["key"], []).append(row)
     return found
+
+
+def numeric(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
+    """Raise BadInput for the first of these columns that holds something other than a number; empty cells are fine."""
+    for name in names:
+        try:
+            float(row.get(name) or 0)
+        except ValueError:
+            raise BadInput(f"{where}: column {name}: {row[name]!r} is not a number") from None
 
 
 def has_columns(path: Path, *wanted: str) -> bool:

@@ -67,10 +67,12 @@ def _text(value: Any) -> str:
 def by_key(found: Iterable[tuple[Path, Row]]) -> dict[str, Row]:
     """Finished rows of several files, one per key: one that names its weights, else the last.
 
-    Raises BadInput, which names both files, where one key has two contents.
+    Raises BadInput, which names both files, where one key has two contents, and for a run that is its own ancestor.
     """
     chosen: dict[str, tuple[Path, Row]] = {}
-    for path, row in found:
+    everything = list(found)
+    _refuse_cycles({row["key"]: _text(row.get("parent_key")) for _, row in everything})
+    for path, row in everything:
         if row["status"] != "done":
             continue
         before = chosen.get(row["key"])
@@ -83,6 +85,21 @@ def by_key(found: Iterable[tuple[Path, Row]]) -> dict[str, Row]:
         if not before or _text(row.get("weights_sha256")) or not _text(before[1].get("weights_sha256")):
             chosen[row["key"]] = path, row
     return {key: row for key, (_, row) in chosen.items()}
+
+
+def _refuse_cycles(parents: Mapping[str, str]) -> None:
+    """Raise BadInput for a run that descends from itself; `parents`: key to the parent's key, empty for none."""
+    rooted: set[str] = set()
+    for key in parents:
+        chain: list[str] = []
+        ancestor = key
+        while ancestor in parents and ancestor not in rooted and ancestor not in chain:
+            chain.append(ancestor)
+            ancestor = parents[ancestor]
+        if ancestor in chain:
+            circle = " -> ".join([*chain[chain.index(ancestor) :], ancestor])
+            raise BadInput(f"column parent_key: {ancestor} is its own ancestor ({circle}): restore the file from git")
+        rooted.update(chain)
 
 
 def stale(rows: Mapping[str, Row]) -> set[str]:

@@ -105,8 +105,14 @@ def _run(row: Row) -> Run:
 
 
 def _ancestors(key: str | None, places: Mapping[str, Path], rows: Mapping[str, tuple[Row, str]]) -> tuple[Row, ...]:
-    row = _row_of(key, places, rows) if key else {}
-    return (row, *_ancestors(row["parent_key"], places, rows)) if row else ()
+    """The rows of a parent, of its parent and so on. Raises BadInput where a run is its own ancestor."""
+    chain: dict[str, Row] = {}
+    while key and (row := _row_of(key, places, rows)):
+        if key in chain:
+            raise BadInput(f"{key} is its own ancestor ({' -> '.join([*chain, key])}): its record is damaged")
+        chain[key] = row
+        key = row["parent_key"]
+    return tuple(chain.values())
 
 
 def _row_of(key: str, places: Mapping[str, Path], rows: Mapping[str, tuple[Row, str]]) -> Row:
