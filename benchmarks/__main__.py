@@ -14,12 +14,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from benchmarks.cli import commands
+from benchmarks.cli import commands, queries
 from benchmarks.cli.spelling import carry_everything
 from benchmarks.distributed.torchrun import only_assists
 from benchmarks.files import partials
 from benchmarks.spec import BadInput
-from reports.queries import command as queries
 
 app = typer.Typer(
     name="dsr-bench",

@@ -12,8 +12,7 @@ from reports import claims, summary
 from reports.cards import run_cards
 from reports.cost import costs, fit
 from reports.cost import tables as training_tables
-from reports.energy import constants
-from reports.energy import lines as energy_lines
+from reports.energy import by_model, constants
 from reports.energy import tables as energy_tables
 from reports.figures import of_runs
 from reports.figures.drawing import Figure
@@ -110,7 +109,7 @@ def of(read: Inputs) -> Contents:
         shortest=summary.abbreviated(lines),
         texts={
             "tables.csv": _csv(lines),
-            "energy.csv": _csv(energy_lines.numbers_of(frame, read.layers, read.chosen)),
+            "energy.csv": _csv(by_model.numbers_of(frame, read.layers, read.chosen)),
             "checklist.md": checklist.render(frame),
         },
     )

@@ -29,8 +29,8 @@ def finish(results: Path, run: Run, epochs: int, dirty: bool = False) -> None:
     ]
     store.write_table(place / store.CURVES, curve)
     provenance = replace(CLEAN, dirty=dirty)
-    found = Result(key=key(run), parent_key=None, **vars(run), status="done", top1=20.00049 * epochs, provenance=provenance)
-    save(found, place / store.RESULT)
+    facts = {"key": key(run), "parent_key": None, **vars(run), "status": "done", "top1": 20.00049 * epochs}
+    save(Result(**facts, provenance=provenance), place / store.RESULT)
 
 
 def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from benchmarks.perf import memory, peers
+from benchmarks.perf.command import perf
 from benchmarks.perf.machine import Rates, floor_ms
-from benchmarks.perf.record import boiled_down, perf, slug
+from benchmarks.perf.record import boiled_down, slug
 from benchmarks.perf.subjects import SPIKINGJELLY, YARDSTICK, Setting, firing_rate, grid, subjects
 from benchmarks.spec import BadInput
 

@@ -13,17 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 from torch import nn
 
-from benchmarks.card import committed, neurons, nir_graph, weights
+from benchmarks.card import neurons, nir_graph, weights
+from benchmarks.card.committed import result_of
 from benchmarks.card.shapes import described
 from benchmarks.files.partials import make_folder
 from benchmarks.methods import named
 from benchmarks.runs import store
 from benchmarks.runs.record import Result, load, write_whole
 from benchmarks.spec import BadInput, Recipe, Run, one_line
-from reports.cards import model_card as text
+from reports.cards import model_card
 from reports.queries.lookup import Known, find
 
 CARD, GRAPH = "README.md", "network.nir"
+NO_GRAPH = "None here: a graph is made of the weights."
 
 SAYS = """`network.nir` is the network in evaluation mode for the Neuromorphic Intermediate Representation (`nir.read`).
 
@@ -56,7 +58,7 @@ def card(console: Console, name: str, to: Path | None) -> int:
     make_folder(target)
     weights.save(found.state, found.run, found.recipe, found.result, target)
     said, written = _graph(found.result, weights.load(target), shape, target)
-    write_whole(target / CARD, text.render(found.result, asdict(found.recipe), title, inputs, shape, said))
+    write_whole(target / CARD, model_card.render(found.result, asdict(found.recipe), title, inputs, shape, said))
     console.print(escape(f" card   {target}"), highlight=False, soft_wrap=True)
     if not written:
         console.print(f" [yellow]nir[/]    {escape(said)}", highlight=False, soft_wrap=True)
@@ -64,7 +66,7 @@ def card(console: Console, name: str, to: Path | None) -> int:
 
 
 def _without_weights(console: Console, known: Known, to: Path | None) -> int:
-    said = committed.render(known)
+    said = _card_of_row(known)
     target = to or store.results_root() / "cards" / store.directory(Path(), known.run).name
     make_folder(target)
     write_whole(target / CARD, said)
@@ -72,6 +74,36 @@ def _without_weights(console: Console, known: Known, to: Path | None) -> int:
     console.print(escape(f" card   {target}"), highlight=False, soft_wrap=True)
     console.print(f" [yellow]weights[/] {escape(note)}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _card_of_row(known: Known) -> str:
+    """The model card of a committed row.
+
+    Raises BadInput for a row that did not end well, and if the recipe has changed since.
+    """
+    row, where = known.row, f"{known.key}, a row of {known.place}"
+    if row.get("status") != "done":
+        raise BadInput(f"{where}: the run has not ended well ({row.get('status') or 'no result'})")
+    if known.recipe is None:
+        raise BadInput(
+            f"{where}: its recipe has changed since, or its method is not here; at commit {row['commit']} it is known"
+        )
+    said, shape = described(known.run, known.recipe)
+    result, title = result_of(row), named(known.run.method).title
+    return model_card.render(result, asdict(known.recipe), title, said, shape, NO_GRAPH, weights=_whereabouts(known))
+
+
+def _whereabouts(known: Known) -> str:
+    """Where the weights are, and how to have some of one's own."""
+    run, row = known.run, known.row
+    place = store.directory(Path("results"), run)
+    again = f"dsr-bench run --dataset {run.dataset} --network {run.network} --method {run.method}"
+    again += f" --timesteps {run.timesteps} --seed {run.seed} --scale {run.scale}"
+    return (
+        f"The weights are not here. They are in `{place}` on the machine that trained them ({row['machine']}; "
+        f"{row['device']}), started {row['started']}; `dsr-bench card` there writes them too. "
+        f"Where the row is taken out of the CSV, `{again}` trains the network again."
+    )
 
 
 class Finished(NamedTuple):

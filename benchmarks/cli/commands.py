@@ -107,8 +107,8 @@ def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale)
 def _run(console: Console, work: Plan, results: Path, name: str) -> dict[Run, Status]:
     """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well."""
     from benchmarks.cli.display import Display
+    from benchmarks.cli.energies import Energies
     from benchmarks.launching.launch import local
-    from benchmarks.tracking.energies import Energies
     from benchmarks.tracking.observer import Mirroring
 
     with Display(console, len(work.missing)) as display:
@@ -217,7 +217,7 @@ def findings(console: Console, files: list[Path] | None, page: Path | None, bloc
 
 def perf(console: Console, network: str, batch: int, timesteps: str, methods: str | None, save: bool) -> int:
     """Time and weigh training steps, compare with this machine's baseline."""
-    from benchmarks.perf.record import perf as measure
+    from benchmarks.perf.command import perf as measure
 
     steps = integers(timesteps, "timesteps", 1)
     assert steps is not None
@@ -234,7 +234,7 @@ def check(console: Console, method: str) -> int:
 
 def sync(console: Console) -> int:
     """Mirror every run directory, then put every sweep's tables and page on its parent run."""
-    from benchmarks.tracking.energies import Energies
+    from benchmarks.cli.energies import Energies
     from benchmarks.tracking.mirror import attach, mirror
 
     results = store.results_root()

@@ -23,8 +23,9 @@ class Exported:
     """What was written where, and what was left out because its code was not committed or its recipe has changed.
 
     `refused`: a line for every result that is not exported for another reason, a committed row that contradicts it
-    above all, and for every file of predictions that contradicts its row. `changes`: a line for every committed row that was replaced, or taken out because it descends from one.
-    `unknown`: how many of those `dirty` are left out because no commit of their code is known.
+    above all, and for every file of predictions that contradicts its row. `changes`: a line for every committed row
+    that was replaced, or taken out because it descends from one. `unknown`: how many of those `dirty` are left out
+    because no commit of their code is known.
     """
 
     path: Path

@@ -1,7 +1,6 @@
-"""`dsr-bench perf`: run the benchmarks, keep one record per machine and setting, and say what it means.
+"""Records of `dsr-bench perf`: pytest-benchmark's, boiled down; one per machine and setting.
 
-`results/perf/<machine>-<network>-b<batch>.json` is the baseline: made when there is none, replaced on request.
-The record of the latest run stands in `results/perf/latest/`. Records are pytest-benchmark's, boiled down.
+`results/perf/<machine>-<network>-b<batch>.json` is the baseline, `results/perf/latest/` holds the latest record.
 """
 
 from __future__ import annotations
@@ -13,16 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
 from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
-from benchmarks.perf.session import Failed, benchmarked
-from benchmarks.perf.subjects import grid, subjects
+from benchmarks.perf.session import benchmarked
+from benchmarks.perf.subjects import grid
 from benchmarks.runs.record import write_whole
-from benchmarks.spec import BadInput, require
+from benchmarks.spec import BadInput
 
 MEASURED = (
     *("train_ms", "train_ms_median", "inference_ms", "inference_ms_median"),
@@ -30,57 +26,6 @@ MEASURED = (
 )
 ROUNDS = 5
 ORIGIN = ("commit", "dirty", "started", "threads", "torch")
-
-
-def perf(
-    console: Console,
-    results: Path,
-    network: str,
-    batch: int,
-    timesteps: tuple[int, ...],
-    chosen: tuple[str, ...],
-    save: bool,
-) -> int:
-    """Measure, compare with this machine's baseline, print. Returns pytest's exit code."""
-    from benchmarks.networks import NETWORKS
-
-    require(network, NETWORKS, "network")
-    if batch < 1:
-        raise BadInput(f"batch must be at least 1, not {batch}")
-    for subject in chosen:
-        require(subject, subjects(), "method")
-    chosen = chosen or subjects()
-    if save:
-        _loses_nothing(results, network, batch, grid(chosen, timesteps))
-    cells = len(grid(chosen, timesteps))
-    console.print(f"[bold]perf[/] · {network} · batch {batch} · {cells} settings", highlight=False)
-    try:
-        record = measured(network, batch, timesteps, chosen)
-    except Failed as failed:
-        return failed.code
-    baseline = path_of(results, record)
-    before = read(baseline)
-    write(results / "perf" / "latest" / baseline.name, record)
-    if before is None or save:
-        write(baseline, record)
-    show(console, record, before)
-    if before is None:
-        console.print(
-            f" no baseline for this machine and setting yet: saved as {escape(str(baseline))}", highlight=False
-        )
-    elif save:
-        console.print(f" baseline replaced: {escape(str(baseline))}", highlight=False)
-    return 0
-
-
-def _loses_nothing(results: Path, network: str, batch: int, settings: Sequence[tuple[str, int]]) -> None:
-    """Raise BadInput where a baseline of these settings would lack rows of the one that it replaces."""
-    here = asdict(provenance())
-    path = path_of(results, {**here, "network": network, "batch": batch})
-    rows = (read(path) or {"rows": []})["rows"]
-    if lost := [f"{row['subject']} T={row['T']}" for row in rows if (row["subject"], row["T"]) not in settings]:
-        what = f"--save would lose {len(lost)} rows of {path} ({', '.join(lost[:3])}{', ...' if lost[3:] else ''})"
-        raise BadInput(f"{what}: measure those too, or remove the file")
 
 
 def measured(
@@ -171,11 +116,3 @@ def slug(text: str) -> str:
 def write(path: Path, record: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(record, indent=1) + "\n")
-
-
-def show(console: Console, record: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
-    """The table, T by T, with ratios to the yardstick and the ANN of the same run."""
-    from reports.rendering.terminal import show_table
-    from reports.studies.perf import table_of
-
-    show_table(table_of(record, before), console)

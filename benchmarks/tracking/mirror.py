@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from benchmarks.files import addresses, partials
 from benchmarks.runs import record, store
-from benchmarks.tracking.energies import Derived
+from benchmarks.tracking.derived import Derived
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

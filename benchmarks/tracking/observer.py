@@ -19,7 +19,7 @@ from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import Result
 from benchmarks.spec import Run
-from benchmarks.tracking.energies import Derived
+from benchmarks.tracking.derived import Derived
 
 if TYPE_CHECKING:
     from benchmarks.training.loop import Epoch

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from reports.energy import models
+from reports.energy.by_model import compared, even_rates, of_lines
 from reports.energy.constants import Constants
-from reports.energy.lines import compared, even_rates, of_lines
 from reports.rendering.table import Cell, Column, Table, laid_out, numbers, warning_of
 
 MORE = "‡"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -118,3 +119,10 @@ def test_why_ends_with_whether_the_row_is_comparable(bench: Bench) -> None:
     ending = bench("why", key(RUN))
     assert (ending.code, ending.err) == (0, "")
     assert ending.out.splitlines()[-1] == "Not comparable with the paper's row: 8 things differ from DSR, Fig. 3a."
+
+
+def test_the_command_line_starts_without_tables_figures_and_torch() -> None:
+    """They take seconds to import, and most commands need none of them."""
+    slow = "sys.modules.keys() & {'matplotlib', 'pandas', 'reports', 'torch'}"
+    code = f"import sys, benchmarks.__main__; print(sorted({slow}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from mirrored import MEASURED, RUN, client, ended, found, started, steps, the_run, trained
 
+from benchmarks.cli.energies import Energies
 from benchmarks.tracking import mirror
-from benchmarks.tracking.energies import Energies
 
 TOOLS = Path(__file__).parents[2] / "docs" / "tools.md"
 
