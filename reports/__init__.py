@@ -49,7 +49,7 @@ def read(
     """
     optional = bool(study_paths or history_paths)
     rows = None if optional and not csv_paths else comparison.read(csv_paths)
-    found = sections.Inputs(
+    inputs = sections.Inputs(
         chosen=constants.read(energy_path),
         rows=rows,
         layers=layers_and_curves.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT),
@@ -61,7 +61,7 @@ def read(
         whole=whole,
         predictions={} if rows is None else predictions.beside(csv_paths, rows),
     )
-    return Report(sections.of(found), found.chosen.headline)
+    return Report(sections.contents_of(inputs), inputs.chosen.headline)
 
 
 def write(report: Report, target_directory: Path) -> list[Path]:

@@ -11,16 +11,16 @@ import pandas as pd
 from reports import claims, summary
 from reports.cards import run_cards
 from reports.cost import costs, fit
-from reports.cost import tables as training_tables
+from reports.cost.tables import compare_training
 from reports.energy import by_model, constants
-from reports.energy import tables as energy_tables
-from reports.figures import of_runs
+from reports.energy.tables import compare_energy
+from reports.figures import runs
 from reports.figures.drawing import Figure
 from reports.inputs import predictions, published
 from reports.rendering.table import Table
-from reports.statistics import paired
 from reports.studies import perf, quantization, regression
 from reports.tables import checklist, comparison, disagreement, environment, matrix, paper, properties, protocol
+from reports.tables.twins import compare_twins
 
 
 @dataclass(frozen=True)
@@ -74,24 +74,20 @@ class Contents:
         return [figure for section in self.sections for figure in section.figures]
 
 
-def of(read: Inputs) -> Contents:
-    """Everything that can be said from what was read; a section that has nothing to say is left out."""
+def contents_of(read: Inputs) -> Contents:
+    """Everything that the inputs say; a section without a table is left out."""
     on_steps, on_neurons, history = _steps(read), _neurons(read), _history(read)
     if read.rows is None:
-        return Contents(_said([on_steps, on_neurons, history]))
-    frame, model = read.rows, read.chosen.headline
-    costed = costs.with_costs(frame, model)
-    numbers = published.read()
-    evidence = read.whole or frame["scale"].isin(paper.EVIDENCE).any()
-    of_paper = numbers if read.whole else numbers[numbers["dataset"].isin(frame["dataset"])]
-    ledger = claims.judged(_evidence(read, costed, numbers)) if evidence and len(of_paper) else []
-    beside = paper.tables_of(frame, of_paper) if evidence else []
-    lines = comparison.aggregate(frame, model)
+        return Contents(_not_empty([on_steps, on_neurons, history]))
+    frame, numbers = read.rows, published.read()
+    costed = costs.with_costs(frame, read.chosen.headline)  # here alone: every section takes its costs from these rows
+    lines = comparison.aggregate(costed)
+    ledger, paper_tables = _against_the_paper(read, costed, numbers)
     sections = [
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
-        Section("paper", "The paper's tables", [*properties.tables_of(frame), *beside]),
+        Section("paper", "The paper's tables", [*properties.tables_of(frame), *paper_tables]),
         _results(read, frame, lines),
-        Section("figures", "Figures", (), lambda: _drawn(read, frame, numbers)),
+        Section("figures", "Figures", (), lambda: _figures(read, frame, lines, numbers)),
         _energy(read, frame, lines),
         _cost(read, costed, lines),
         on_steps,
@@ -100,12 +96,12 @@ def of(read: Inputs) -> Contents:
         history,
     ]
     return Contents(
-        sections=_said(sections),
+        sections=_not_empty(sections),
         ledger=ledger,
-        cards=run_cards.of(costed, read.curves, read.layers),
+        cards=run_cards.cards_of(costed, read.curves, read.layers),
         layers=run_cards.layers_of(costed, read.layers),
         origin=comparison.origin(frame),
-        rows=summary.of_rows(frame),
+        rows=summary.counts_of(frame),
         shortest=summary.abbreviated(lines),
         texts={
             "tables.csv": _csv(lines),
@@ -115,37 +111,48 @@ def of(read: Inputs) -> Contents:
     )
 
 
+def _against_the_paper(
+    read: Inputs, costed: pd.DataFrame, numbers: pd.DataFrame
+) -> tuple[Sequence[claims.Judged], Sequence[Table]]:
+    """The claims' ledger and the paper's tables; neither where no row is evidence."""
+    if not (read.whole or costed["scale"].isin(paper.EVIDENCE).any()):
+        return [], []
+    printed = numbers if read.whole else numbers[numbers["dataset"].isin(costed["dataset"])]
+    ledger = claims.judged(_evidence(read, costed, numbers)) if len(printed) else []
+    return ledger, paper.tables_of(costed, printed)
+
+
 def _results(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
-    """Accuracies, the two gradients side by side, where networks differ image by image, and the long table."""
+    """Accuracies, the two gradients next to each other, where networks differ image by image, and the long table."""
     accuracy = matrix.matrices(lines, matrix.accuracy())
     differing = disagreement.tables_of(frame, read.predictions)
-    long = comparison.compare(frame, read.chosen.headline, lines)
-    return Section("results", "Results", [*accuracy, *paired.compare_twins(frame), *differing, *long])
+    long = comparison.compare(frame, lines, read.chosen.headline)
+    return Section("results", "Results", [*accuracy, *compare_twins(frame), *differing, *long])
 
 
 def _energy(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
     events = matrix.matrices(lines, matrix.energy(read.chosen.headline))
-    return Section("energy", "Energy", [*events, *energy_tables.compare_energy(frame, read.layers, read.chosen)])
+    return Section("energy", "Energy", [*events, *compare_energy(frame, read.layers, read.chosen)])
 
 
 def _cost(read: Inputs, costed: pd.DataFrame, lines: pd.DataFrame) -> Section:
     short = [table for what in (matrix.core_seconds(), matrix.memory()) for table in matrix.matrices(lines, what)]
-    long = training_tables.compare_training(costed, read.curves, read.percent)
-    return Section("cost", "Training cost", [*short, *long, *fit.of_rows(costed)])
+    long = compare_training(costed, read.curves, read.percent)
+    return Section("cost", "Training cost", [*short, *long, *fit.tables_of(costed)])
 
 
 def _csv(numbers: pd.DataFrame) -> str:
     return numbers.to_csv(index=False, lineterminator="\n")
 
 
-def _said(sections: Sequence[Section]) -> list[Section]:
+def _not_empty(sections: Sequence[Section]) -> list[Section]:
     return [section for section in sections if section.tables or section.name == "figures"]
 
 
-def _drawn(read: Inputs, frame: pd.DataFrame, numbers: pd.DataFrame) -> list[Figure]:
+def _figures(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame, numbers: pd.DataFrame) -> list[Figure]:
     ours = numbers[numbers["method"] != ""]
-    beside = ours.assign(network=ours["our_network"], timesteps=ours["steps"])
-    return of_runs.figures_of(frame, read.layers, read.curves, beside, read.chosen.headline)
+    points = ours.assign(network=ours["our_network"], timesteps=ours["steps"])
+    return runs.figures_of(frame, lines, read.layers, read.curves, points, read.chosen.headline)
 
 
 def _steps(read: Inputs) -> Section:
@@ -170,8 +177,8 @@ def _history(read: Inputs) -> Section:
     return Section(
         "history",
         "Regressions",
-        [regression.table_of(found) for found in read.histories],
-        lambda: [figure for found in read.histories for figure in regression.figures_of(found)],
+        [regression.table_of(history) for history in read.histories],
+        lambda: [figure for history in read.histories for figure in regression.figures_of(history)],
     )
 
 

@@ -17,8 +17,8 @@ METHODS, STEPS = 16, 5
 """Lines and T that a screen has room for."""
 
 
-def of_rows(frame: pd.DataFrame) -> str:
-    """How many runs of what there are, in a line."""
+def counts_of(frame: pd.DataFrame) -> str:
+    """How many runs, methods and seeds, of which data sets and scales, in a line."""
     done = frame[frame["status"] == "done"]
     lost = len(frame) - len(done)
     seeds = "1 seed" if done["seed"].nunique() == 1 else f"{done['seed'].nunique()} seeds"

@@ -30,8 +30,7 @@ def best(
 ) -> None:
     """Which committed results keep to some bounds, best first. Exit code 1: none."""
     from reports.queries import bounds
-    from reports.queries.best import Question
-    from reports.queries.best import best as answer
+    from reports.queries.best import Question, answer
     from reports.rendering import terminal
 
     limits = bounds.Bounds(

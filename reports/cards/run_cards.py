@@ -50,7 +50,7 @@ def anchor(line: Mapping[Any, Any]) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "-", text) + f"-T{line['timesteps']}"
 
 
-def of(frame: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[Card]:
+def cards_of(frame: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[Card]:
     """The cards of all lines, in the order of the rows. `frame` holds costs."""
     by_key = dict(iter(curves.groupby("key", sort=False)))
     counted = set(layers["key"])

@@ -11,9 +11,8 @@ import pandas as pd
 
 from benchmarks.sweeps import SWEEPS
 from reports.inputs.predictions import Kept
-from reports.statistics import difference as mixed
 from reports.statistics import images
-from reports.statistics.difference import Estimate
+from reports.statistics.difference import Estimate, difference, with_images
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,11 @@ class Evidence:
         """
         if one.empty or other.empty:
             return None
-        found = mixed.difference(*(dict(zip(rows["seed"], rows["top1"], strict=True)) for rows in (one, other)))
+        estimate = difference(*(dict(zip(rows["seed"], rows["top1"], strict=True)) for rows in (one, other)))
         a, b = (images.kept(rows["key"].tolist(), self.predictions) for rows in (one, other))
         if a is None or b is None or a.shape[1] != b.shape[1]:
-            return found
-        return mixed.with_images(found, images.variance_of_mean(a, b), a.shape[1])
+            return estimate
+        return with_images(estimate, images.variance_of_mean(a, b), a.shape[1])
 
     def parents_of(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The runs that these start from."""

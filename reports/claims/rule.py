@@ -3,7 +3,8 @@
 Unit. A training, told by its seed. Where the predictions of all runs of both sides were kept, test images as well,
 paired image by image: what another draw of images would change is added to the error. Without them only seeds speak.
 Pairs. Runs of one data set, network, scale and seed see the same images in the same order. All runs of both sides are
-used, whichever seeds they have; from three common seeds on their covariance is taken out (`reports/mixed.py`).
+used, whichever seeds they have; from three common seeds on their covariance is taken out
+(`reports/statistics/difference.py`).
 Verdicts. The two-sided 95 % t interval of the difference against the boundary that the claim names. Equality with a
 printed number: two one-sided 5 % tests (Schuirmann 1987) with a margin of half a point, the print's own spread in the
 error. A limit ("at most 1 point below") that is missed by less than that margin, surely, is reproduced within so many

@@ -90,7 +90,7 @@ def _rounded(values: Iterable[float]) -> list[float]:
     return [round(value, 2) + 0.0 for value in values]
 
 
-def of_rows(costed: pd.DataFrame) -> list[Table]:
+def tables_of(costed: pd.DataFrame) -> list[Table]:
     """Fits over finished runs that trained; of every method, the machine and setting that saw the most T.
 
     Times are those of runs beside which nothing else ran.
@@ -110,7 +110,7 @@ def _line(method: str, rows: pd.DataFrame) -> Line:
     return Line(method, list(zip(*columns, strict=True)))
 
 
-def of_record(record: Mapping[str, object], what: str, badge: str) -> Table | None:
+def table_of_record(record: Mapping[str, object], what: str, badge: str) -> Table | None:
     """Fits over one record of `dsr-bench perf`."""
     points: dict[str, list[tuple[int, float, float]]] = {}
     rows: Iterable[Mapping[str, float]] = record["rows"]  # type: ignore[assignment]

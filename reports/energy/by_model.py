@@ -1,4 +1,4 @@
-"""What energy tables are made of: mean counts per method and T, energies by every model, and break-even firing rates.
+"""Energies by every model from mean counts per method and T, and break-even firing rates: numbers, not yet tables.
 
 A ratio has one model and one count on both sides: events against the ANN's events, dense against dense. The ANN of
 events is the run's own parent, else `ann` of the same table; of dense it has the same layers. The quantised one has
@@ -15,54 +15,46 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.runs.record import NUMERIC
-from reports.energy import lemaire
-from reports.energy import models as energy
+from reports.energy import lemaire, models
 from reports.energy.constants import Constants
 
 TABLE = ["dataset", "network", "scale"]
 COUNTS = [
-    *(
-        "dense_macs_per_step",
-        "analog_macs",
-        "analog_macs_every_step",
-        "acs",
-        "neuron_updates",
-        "firing_rate",
-        "ann_macs",
-    ),
+    *("dense_macs_per_step", "analog_macs", "analog_macs_every_step", "acs"),
+    *("neuron_updates", "firing_rate", "ann_macs"),
 ]
 MEMORY = ["memory", "total", "dense"]
 
 
 def numbers_of(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constants) -> pd.DataFrame:
     """The tables' raw numbers, a row per method and T: microjoules, ratios and break-even rates."""
-    found = []
+    tables = []
     for identity, lines in compared(frame, layers, constants):
         even = {f"even_with_{_snake(name)}": rate for name, rate in even_rates(lines, constants).items()}
         rates = pd.DataFrame(even).where(lines["spiking"])
         named = pd.concat([of_lines(lines, constants), lines["firing_rate"], rates], axis=1)
-        found.append(named.assign(**dict(zip(TABLE, identity, strict=True))))
-    whole = pd.concat(found) if found else pd.DataFrame(columns=TABLE)
+        tables.append(named.assign(**dict(zip(TABLE, identity, strict=True))))
+    whole = pd.concat(tables) if tables else pd.DataFrame(columns=TABLE)
     return whole[[*TABLE, *(name for name in whole.columns if name not in TABLE)]]
 
 
 def of_run(run: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], constants: Constants) -> dict[str, float]:
     """Microjoules per image of one run by every model that has all its counts: events, the first layer once.
 
-    `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS, as text or numbers, none where there are none.
+    `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS, as text or numbers, which may be missing.
     """
     line = pd.DataFrame([run]).astype(dict.fromkeys(NUMERIC, "float64"))
     frame = pd.DataFrame(layers, columns=list(lemaire.COLUMNS)).replace("", None)
     typed = frame.astype({name: "float64" for name in lemaire.COLUMNS if name not in lemaire.TEXT})
-    found = {section: energy.events(line, model).item() for section, model in constants.models.items()}
-    found["memory"] = _with_memory(line, typed, constants)["total"].item()
-    return {section: float(value) for section, value in found.items() if math.isfinite(value)}
+    spent = {section: models.events(line, model).item() for section, model in constants.models.items()}
+    spent["memory"] = _with_memory(line, typed, constants)["total"].item()
+    return {section: float(value) for section, value in spent.items() if math.isfinite(value)}
 
 
 def described(constants: Constants) -> dict[str, str]:
     """The models of `of_run` with their constants, in words."""
-    models: dict[str, object] = {**constants.models, "memory": constants.memory}
-    return {section: f"{energy.ONCE}; {model}" for section, model in models.items()}
+    stated: dict[str, object] = {**constants.models, "memory": constants.memory}
+    return {section: f"{models.ONCE}; {model}" for section, model in stated.items()}
 
 
 def _snake(name: str) -> str:
@@ -72,7 +64,7 @@ def _snake(name: str) -> str:
 def compared(
     frame: pd.DataFrame, layers: pd.DataFrame, constants: Constants
 ) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
-    """What stands in one table, and its lines."""
+    """The identity of every table (data set, network, scale), and its lines."""
     done = frame[frame["status"] == "done"]
     counted = _with_memory(done.assign(ann_macs=_ann_macs(done)), layers, constants)
     for identity, rows in counted.groupby(TABLE, sort=False):
@@ -83,7 +75,7 @@ def compared(
 
 def _ann_macs(done: pd.DataFrame) -> pd.Series:
     """Per row: MACs with nonzero activation of the ANN that it is compared with."""
-    still = done[~energy.spiking(done)]
+    still = done[~models.spiking(done)]
     by_key = still.set_index("key")["analog_macs"]
     plain = still[still["method"] == "ann"].groupby(TABLE)["analog_macs"].mean()
     of_table = plain.reindex(pd.MultiIndex.from_frame(done[TABLE])).set_axis(done.index)
@@ -91,7 +83,7 @@ def _ann_macs(done: pd.DataFrame) -> pd.Series:
 
 
 def _with_memory(done: pd.DataFrame, layers: pd.DataFrame, constants: Constants) -> pd.DataFrame:
-    """The rows with microjoules by Lemaire's model, NaN where there are no layers."""
+    """The rows with microjoules by Lemaire's model, NaN for rows without layers."""
     methods = done.set_index("key")["method"]
     known = layers[layers["key"].isin(methods.index)]
     if known.empty:
@@ -103,7 +95,7 @@ def _with_memory(done: pd.DataFrame, layers: pd.DataFrame, constants: Constants)
 
 def _lines(rows: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds, one line per method and T, in the order of the comparison."""
-    rows = rows.assign(spiking=energy.spiking(rows))
+    rows = rows.assign(spiking=models.spiking(rows))
     lines = [
         {"method": method, "timesteps": steps, "spiking": bool(found["spiking"].any())}
         | {name: found[name].mean(skipna=False) for name in [*COUNTS, *MEMORY]}
@@ -117,9 +109,9 @@ def of_lines(lines: pd.DataFrame, constants: Constants) -> pd.DataFrame:
     """What is printed of every network, microjoules per image and ratios; a model's columns begin with its section."""
     shown = lines[["method", "timesteps"]].copy()
     for section, model in constants.models.items():
-        once, whole = energy.events(lines, model), energy.dense(lines, model)
+        once, whole = models.events(lines, model), models.dense(lines, model)
         shown[f"{section}_events_microjoules"] = once
-        shown[f"{section}_events_every_step_microjoules"] = energy.events_every_step(lines, model)
+        shown[f"{section}_events_every_step_microjoules"] = models.events_every_step(lines, model)
         shown[f"{section}_dense_microjoules"] = whole
         shown[f"{section}_events_x_ann"] = once / model.multiplies(lines["ann_macs"])
         shown[f"{section}_dense_x_ann"] = whole / model.multiplies(lines["dense_macs_per_step"])
@@ -132,9 +124,9 @@ def of_lines(lines: pd.DataFrame, constants: Constants) -> pd.DataFrame:
 
 def quantized(lines: pd.DataFrame, constants: Constants) -> pd.Series:
     """Microjoules of the quantised ANN's events; its first layer sees 8-bit pixels."""
-    int8, bits = constants.models["int8"], energy.bits_for(lines["timesteps"])
+    int8, bits = constants.models["int8"], models.bits_for(lines["timesteps"])
     first = lines["analog_macs_every_step"] / lines["timesteps"]
-    rest = energy.quantized_mac(int8, bits) * (lines["ann_macs"] - first) * 1e-6
+    rest = models.quantized_mac(int8, bits) * (lines["ann_macs"] - first) * 1e-6
     return int8.multiplies(first) + rest
 
 
@@ -147,7 +139,7 @@ def even_rates(lines: pd.DataFrame, constants: Constants) -> dict[str, pd.Series
         "dense ANN": (fp32, fp32.multiplies(lines["dense_macs_per_step"])),
     }
     return {
-        name: energy.break_even(
+        name: models.break_even(
             lines["firing_rate"], model.accumulates(lines["acs"]), model.analog(lines["analog_macs"]), ann
         )
         for name, (model, ann) in anns.items()

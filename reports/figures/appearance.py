@@ -42,25 +42,25 @@ WIDEST = 25
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """A method's colour and marker."""
 
     colour: str
     marker: Any
 
 
-def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """Each method's look, no two alike: a variant `method@...` has its method's colour and a marker of its own."""
+def styles_of(methods: Iterable[str]) -> dict[str, Style]:
+    """Each method's style, no two alike: a variant `method@...` has its method's colour and a marker of its own."""
     spare = product(SPARE_COLOURS, SPARE_MARKERS)
-    found: dict[str, Look] = {}
+    found: dict[str, Style] = {}
     for method in sorted(set(methods), key=lambda name: (name not in MARKERS, name)):
         base = method.split("@")[0]
         colour = COLOURS.get(base)
         if method in MARKERS and colour:
-            found[method] = Look(colour, MARKERS[method])
+            found[method] = Style(colour, MARKERS[method])
             continue
-        free = (Look(colour, marker) for marker in SPARE_MARKERS) if colour else (Look(*pair) for pair in spare)
-        found[method] = next((look for look in free if look not in found.values()), Look(colour or "#666666", "."))
+        free = (Style(colour, marker) for marker in SPARE_MARKERS) if colour else (Style(*pair) for pair in spare)
+        found[method] = next((style for style in free if style not in found.values()), Style(colour or "#666666", "."))
     return found
 
 
@@ -90,7 +90,7 @@ def legend_beside(axes: Axes, entries: Iterable[Line2D]) -> None:
     )
 
 
-def drawn(name: str, caption: str, scale: str, paint: Callable[[Axes], None]) -> Figure:
+def draw_at_scale(name: str, caption: str, scale: str, paint: Callable[[Axes], None]) -> Figure:
     """A figure of one scale, which it names; one of smoke scale says what that is worth, above, across and below."""
     warning = warning_of(scale)
 

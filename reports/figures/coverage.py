@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from benchmarks.spec import Run
 from benchmarks.sweeps import SWEEPS
-from reports.figures.appearance import drawn
+from reports.figures.appearance import draw_at_scale
 from reports.figures.drawing import Figure
 from reports.figures.series import slug
 
@@ -87,7 +87,7 @@ def _figure(name: str, network: str, scale: str, cells: Matrix) -> Figure:
         "cell seeds done / planned; F: failed or out of memory; grey: not planned; an ANN has no T and stands at 1. "
         "Counted are the rows this report was made of."
     )
-    return drawn(slug("coverage", name, network, scale), caption, scale, _paint(cells))
+    return draw_at_scale(slug("coverage", name, network, scale), caption, scale, _paint(cells))
 
 
 def _paint(cells: Matrix) -> Callable[[Axes], None]:

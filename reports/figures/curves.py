@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.appearance import DASHES, Look, drawn, legend_beside, wrapped
+from reports.figures.appearance import DASHES, Style, draw_at_scale, legend_beside, wrapped
 from reports.figures.drawing import Figure
 from reports.figures.series import TABLE, slug
 
@@ -18,8 +18,8 @@ SHOWN = {
 }
 
 
-def of_curves(
-    lines: pd.DataFrame, frame: pd.DataFrame, curves: pd.DataFrame, looks: Mapping[str, Look]
+def learning_curves(
+    lines: pd.DataFrame, frame: pd.DataFrame, curves: pd.DataFrame, styles: Mapping[str, Style]
 ) -> Iterator[Figure]:
     """One figure per dataset, network, scale and T, with what has no time axis in each; two where losses are known."""
     done = frame[frame["status"] == "done"][[*TABLE, "method", "timesteps", "seed", "key"]]
@@ -38,24 +38,25 @@ def of_curves(
                     f"{what}: {network} on {dataset}{at_t}, scale {scale}. Thick: mean over the seeds whose curves "
                     "were exported; thin: each of them."
                 )
-                yield drawn(name, caption, scale, _paint(shown, column, label, looks))
+                yield draw_at_scale(name, caption, scale, _paint(shown, column, label, styles))
 
 
-def _paint(shown: pd.DataFrame, column: str, label: str, looks: Mapping[str, Look]) -> Callable[[Axes], None]:
+def _paint(shown: pd.DataFrame, column: str, label: str, styles: Mapping[str, Style]) -> Callable[[Axes], None]:
     shown = shown[shown[column].notna()]
     epochs = shown["epoch"].max()
 
     def paint(axes: Axes) -> None:
         entries = []
         for method, found in shown.groupby("method", sort=False):
-            look, seeds = looks[str(method)], [one for _, one in found.groupby("key", sort=False)]
+            style, seeds = styles[str(method)], [one for _, one in found.groupby("key", sort=False)]
             for one in seeds if len(seeds) > 1 else ():
-                axes.plot(one["epoch"], one[column], color=look.colour, lw=0.6, alpha=0.6)
+                axes.plot(one["epoch"], one[column], color=style.colour, lw=0.6, alpha=0.6)
             mean = _mean(found, column, len(seeds))
             count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
             (line,) = axes.plot(
-                mean.index, mean, color=look.colour, marker=look.marker, ms=4, lw=1.6, ls=DASHES[found["kind"].iloc[0]],
-                markevery=max(1, int(epochs) // 12), label=f"{wrapped(str(method))}, {count}",
+                mean.index, mean, color=style.colour, marker=style.marker, ms=4, lw=1.6,
+                ls=DASHES[found["kind"].iloc[0]], markevery=max(1, int(epochs) // 12),
+                label=f"{wrapped(str(method))}, {count}",
             )  # fmt: skip
             entries.append(line)
         axes.set(xlabel="epoch", ylabel=label)

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports.figures.appearance import DASHES, Look, drawn, legend_beside, wrapped
+from reports.figures.appearance import DASHES, Style, draw_at_scale, legend_beside, wrapped
 from reports.figures.drawing import Figure
 from reports.figures.series import TABLE, parted, slug
 
 
-def of_layers(
+def rates_by_layer(
     lines: pd.DataFrame,
     frame: pd.DataFrame,
     layers: pd.DataFrame,
     starts: dict[str, set[str]],
-    looks: Mapping[str, Look],
+    styles: Mapping[str, Style],
 ) -> Iterator[Figure]:
     """One figure per dataset, network and scale; of every method the largest T whose layers are known."""
     rates = firing_rates(frame, layers).merge(lines[[*TABLE, "method", "kind", "variant"]].drop_duplicates())
@@ -34,7 +34,7 @@ def of_layers(
                 "Of each method the largest T whose layers are on record."
             )
             name = slug("firing-rate-per-layer", part.suffix, dataset, network, scale)
-            yield drawn(name, caption, scale, _paint(moving, looks))
+            yield draw_at_scale(name, caption, scale, _paint(moving, styles))
 
 
 def firing_rates(frame: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
@@ -63,20 +63,20 @@ def ordered(rates: pd.DataFrame) -> list[str]:
     return names
 
 
-def _paint(rates: pd.DataFrame, looks: Mapping[str, Look]) -> Callable[[Axes], None]:
+def _paint(rates: pd.DataFrame, styles: Mapping[str, Style]) -> Callable[[Axes], None]:
     names = ordered(rates)
 
     def paint(axes: Axes) -> None:
         entries = []
         for method, found in rates.groupby("method", sort=False):
-            look, kind = looks[str(method)], found["kind"].iloc[0]
+            style, kind = styles[str(method)], found["kind"].iloc[0]
             places = [names.index(layer) for layer in found["layer"]]
             label = f"{wrapped(str(method))}, T = {found['timesteps'].iloc[0]}"
             (line,) = axes.plot(
                 places,
                 found["rate"],
-                color=look.colour,
-                marker=look.marker,
+                color=style.colour,
+                marker=style.marker,
                 ms=3.8,
                 lw=1.1,
                 ls=DASHES[kind],

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.energy import models
-from reports.energy.models import FP32_45NM, EnergyModel
-from reports.tables import comparison
 
 TABLE = ["dataset", "network", "scale"]
 MOST = 9
@@ -35,10 +33,12 @@ class Part:
         return TITLES[self.suffix]
 
 
-def of_rows(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFrame:
-    """`comparison.aggregate`'s lines with an accuracy, and their `kind`, `variant`, `least_images`, `most_images`."""
+def drawable(frame: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    """Of the rows' lines (`reports.tables.comparison.aggregate`) those with an accuracy.
+
+    They get four columns more: `kind`, `variant`, `least_images`, `most_images`.
+    """
     done = frame[frame["status"] == "done"]
-    lines = comparison.aggregate(frame, model)
     lines = lines[lines["top1"].notna()]
     on = [*TABLE, "method", "timesteps"]
     images = done.groupby(on)["test_images"].agg(["min", "max"])

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from reports.energy.models import ONCE, EnergyModel
-from reports.figures.appearance import DASHES, Look, drawn, legend_beside, wrapped
+from reports.figures.appearance import DASHES, Style, draw_at_scale, legend_beside, wrapped
 from reports.figures.drawing import Figure
 from reports.figures.label_placement import place_labels
 from reports.figures.pareto import front
@@ -28,7 +28,7 @@ TRAINING = {
 LABELS = "Numbers: T of points on the front and of each method's last, where there is room."
 
 
-def against_energy(lines: pd.DataFrame, looks: Mapping[str, Look], model: EnergyModel) -> Iterator[Figure]:
+def against_energy(lines: pd.DataFrame, styles: Mapping[str, Style], model: EnergyModel) -> Iterator[Figure]:
     """Accuracy against microjoules per image, one figure per dataset, network and scale."""
     for identity, found, unknown in _tables(lines, "energy_events_microjoules"):
         dataset, network, scale = identity
@@ -36,11 +36,11 @@ def against_energy(lines: pd.DataFrame, looks: Mapping[str, Look], model: Energy
             f"Accuracy against energy of an inference ({ONCE}): {network} on {dataset}, scale {scale}. {model}. "
             f"Stepped line: Pareto front. {LABELS}{unknown}"
         )
-        paint = _scatter(found, "energy_events_microjoules", f"energy: {ONCE} (µJ per image)", looks, with_front=True)
-        yield drawn(slug("accuracy-against-energy", *identity), caption, scale, paint)
+        paint = _scatter(found, "energy_events_microjoules", f"energy: {ONCE} (µJ per image)", styles, with_front=True)
+        yield draw_at_scale(slug("accuracy-against-energy", *identity), caption, scale, paint)
 
 
-def against_training(lines: pd.DataFrame, looks: Mapping[str, Look]) -> Iterator[Figure]:
+def against_training(lines: pd.DataFrame, styles: Mapping[str, Style]) -> Iterator[Figure]:
     """Accuracy against training, parents' included: core-seconds, else seconds where no other work ran beside."""
     drawn_already: list[tuple[str, str, str]] = []
     for cost, (stem, label) in TRAINING.items():
@@ -53,8 +53,8 @@ def against_training(lines: pd.DataFrame, looks: Mapping[str, Look]) -> Iterator
                 f"Accuracy against training in {label}, a conversion's parent included: {network} on {dataset}, scale "
                 f"{scale}. Numbers: T of each method's first and last point, where there is room.{unknown}"
             )
-            paint = _scatter(found, cost, f"training ({label})", looks, with_front=False)
-            yield drawn(slug(stem, *identity), caption, scale, paint)
+            paint = _scatter(found, cost, f"training ({label})", styles, with_front=False)
+            yield draw_at_scale(slug(stem, *identity), caption, scale, paint)
 
 
 def _tables(lines: pd.DataFrame, cost: str) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame, str]]:
@@ -69,12 +69,12 @@ def _tables(lines: pd.DataFrame, cost: str) -> Iterator[tuple[tuple[str, str, st
 
 
 def _scatter(
-    found: pd.DataFrame, cost: str, label: str, looks: Mapping[str, Look], with_front: bool
+    found: pd.DataFrame, cost: str, label: str, styles: Mapping[str, Style], with_front: bool
 ) -> Callable[[Axes], None]:
     def paint(axes: Axes) -> None:
         axes.set(xscale="log", xlabel=label, ylabel="accuracy (% of the test images)")
         entries = [
-            _method(axes, str(method), one.sort_values("timesteps"), cost, looks[str(method)])
+            _method(axes, str(method), one.sort_values("timesteps"), cost, styles[str(method)])
             for method, one in found.groupby("method", sort=False)
         ]
         best = front(found[cost].tolist(), found["top1"].tolist()) if with_front else []
@@ -86,19 +86,21 @@ def _scatter(
         wanted = [*best, *_ends(found, first=not with_front)]
         place_labels(
             axes,
-            _labels(found.loc[list(dict.fromkeys(wanted))], cost, looks),
+            _labels(found.loc[list(dict.fromkeys(wanted))], cost, styles),
             list(zip(found[cost], found["top1"], strict=True)),
         )
 
     return paint
 
 
-def _method(axes: Axes, method: str, one: pd.DataFrame, cost: str, look: Look) -> Line2D:
+def _method(axes: Axes, method: str, one: pd.DataFrame, cost: str, style: Style) -> Line2D:
     kind = one["kind"].iloc[0]
-    axes.plot(one[cost], one["top1"], color=look.colour, lw=0.8, ls=DASHES[kind], alpha=0.6, zorder=2)
-    axes.plot(one[cost], one["top1"], color=look.colour, marker=look.marker, ms=5, lw=0, zorder=3)
+    axes.plot(one[cost], one["top1"], color=style.colour, lw=0.8, ls=DASHES[kind], alpha=0.6, zorder=2)
+    axes.plot(one[cost], one["top1"], color=style.colour, marker=style.marker, ms=5, lw=0, zorder=3)
     size, lw = 5, 0 if kind == "still" else 0.8
-    return Line2D([], [], color=look.colour, marker=look.marker, ms=size, lw=lw, ls=DASHES[kind], label=wrapped(method))
+    return Line2D(
+        [], [], color=style.colour, marker=style.marker, ms=size, lw=lw, ls=DASHES[kind], label=wrapped(method)
+    )
 
 
 def _stepped(axes: Axes, best: pd.DataFrame, cost: str) -> Line2D:
@@ -118,10 +120,10 @@ def _ends(found: pd.DataFrame, first: bool) -> list[int]:
     return [*last, *by_method.idxmin().tolist()] if first else last
 
 
-def _labels(points: pd.DataFrame, cost: str, looks: Mapping[str, Look]) -> list[tuple[float, float, str, str]]:
+def _labels(points: pd.DataFrame, cost: str, styles: Mapping[str, Style]) -> list[tuple[float, float, str, str]]:
     moving = points[points["kind"] != "still"]
     columns = moving[cost], moving["top1"], moving["timesteps"], moving["method"]
-    return [(x, y, str(steps), looks[method].colour) for x, y, steps, method in zip(*columns, strict=True)]
+    return [(x, y, str(steps), styles[method].colour) for x, y, steps, method in zip(*columns, strict=True)]
 
 
 def _plain_logarithms(axes: Axes, values: Sequence[float]) -> None:

@@ -26,7 +26,11 @@ START, END = "<!-- results -->", "<!-- /results -->"
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page says: `frame` of all rows, the `ledger`, and `kept` predictions; `names` of the CSV files."""
+    """What the page says.
+
+    `frame`: all rows with their costs; `ledger`: judged claims; `kept`: predictions; `names`: of the CSV files;
+    `studies`: of single neurons.
+    """
 
     frame: pd.DataFrame
     ledger: Sequence[claims.Judged]
@@ -37,11 +41,10 @@ class Facts:
 
 def gather(csv_paths: Sequence[Path], perf_paths: Sequence[Path] = (), study_paths: Sequence[Path] = ()) -> Facts:
     """Rows, records and studies, judged. Raises BadInput for a file that cannot be read."""
-    frame = read(csv_paths)
-    costed = costs.with_costs(frame)
+    frame = costs.with_costs(read(csv_paths))
     studies = next((study for study in quantization.read(study_paths) if "study" in study), pd.DataFrame())
     kept = predictions.beside(csv_paths, frame)
-    evidence = Evidence(costed[costed["status"] == "done"], studies, perf.read(perf_paths), published.read(), kept)
+    evidence = Evidence(frame[frame["status"] == "done"], studies, perf.read(perf_paths), published.read(), kept)
     return Facts(frame, claims.judged(evidence), kept, tuple(Path(path).name for path in csv_paths), studies)
 
 

@@ -13,9 +13,9 @@ from reports.findings import sentences, tables
 from reports.inputs.predictions import Kept
 from reports.rendering import markdown
 from reports.rendering.table import Table
-from reports.statistics.paired import compare_twins
 from reports.tables import comparison, disagreement
 from reports.tables.paper import EVIDENCE
+from reports.tables.twins import compare_twins
 
 COMMAND = "dsr-bench report --results-page docs/results.md --results-block README.md"
 SHOWN = ("ann", *FAMILIES["DSR"], *TWINS, *FAMILIES["surrogate gradient"], *FAMILIES["conversion"])
@@ -26,17 +26,20 @@ SHOWN_STEPS = (2, 5, 20)
 def render(
     frame: pd.DataFrame, ledger: Sequence[claims.Judged], kept: Kept, names: Sequence[str], neurons: Sequence[Table]
 ) -> str:
-    """The whole page. `names`: of the CSV files in `results`; `neurons`: tables of the study of single neurons."""
+    """The whole page. `frame`: rows with their costs; `names`: of the CSV files in `results`; `neurons`: tables of the
+    study of single neurons.
+    """
+    groups = tables.grouped(frame)
     parts = [
         ["# Results so far", _origin(names), "\n".join(_scales(frame)), _data(frame)],
         ["## In short", "\n".join(sentences.levels(frame)), "\n".join(sentences.verdicts(ledger))],
         *_findings(ledger),
-        ["## Accuracy", *map(_shown, tables.accuracies(frame))],
-        ["## Variants of a neuron", *map(_shown, tables.variants(frame))],
-        ["## Conversions against T", *map(_shown, tables.conversions(frame))],
-        ["## The two gradients of DSR", *map(_shown, compare_twins(frame))],
-        ["## Where SNN and ANN differ", *map(_shown, disagreement.tables_of(frame, kept))],
-        ["## The study of single neurons", *map(_shown, neurons)],
+        ["## Accuracy", *map(_markdown, tables.accuracies(groups))],
+        ["## Variants of a neuron", *map(_markdown, tables.variants(groups))],
+        ["## Conversions against T", *map(_markdown, tables.conversions(groups, frame))],
+        ["## The two gradients of DSR", *map(_markdown, compare_twins(frame))],
+        ["## Where SNN and ANN differ", *map(_markdown, disagreement.tables_of(frame, kept))],
+        ["## The study of single neurons", *map(_markdown, neurons)],
         ["## The ledger", *_ledger(ledger)],
     ]
     return "\n\n".join(text for part in parts if len(part) > 1 for text in part if text) + "\n"
@@ -46,15 +49,15 @@ def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
     """A small table of CIFAR-10 at its best-founded scale, and three sentences."""
     done = frame[(frame["status"] == "done") & (frame["dataset"] == "cifar10") & frame["method"].isin(SHOWN)]
     scale = next((scale for scale in EVIDENCE if (done["scale"] == scale).any()), None)
-    said = " ".join(_three(ledger))
+    verdicts = " ".join(_three(ledger))
     if scale is None:
-        return said
+        return verdicts
     rows = done[(done["scale"] == scale) & done["timesteps"].isin([1, *SHOWN_STEPS])]
     network = rows["network"].value_counts().index[0]
-    (table,) = tables.accuracies(rows[rows["network"] == network])
+    (table,) = tables.accuracies(tables.grouped(rows[rows["network"] == network]))
     lines = markdown.render([table], {}).split("\n\n")[1]
     where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {tables.SEEDS}"
-    return f"{where}\n\n{lines}\n\n{said}"
+    return f"{where}\n\n{lines}\n\n{verdicts}"
 
 
 def _three(ledger: Sequence[claims.Judged]) -> Iterator[str]:
@@ -110,9 +113,9 @@ def _findings(ledger: Sequence[claims.Judged]) -> Iterator[list[str]]:
 def _ledger(ledger: Sequence[claims.Judged]) -> Iterator[str]:
     judged = [(claim, scale, outcome) for claim, scale, outcome in ledger if outcome.verdict != "not run"]
     table = claims.table_of(judged, ledger)
-    yield _shown(table)
+    yield _markdown(table)
     yield "\n".join(sentences.not_run(ledger))
 
 
-def _shown(table: Table) -> str:
+def _markdown(table: Table) -> str:
     return markdown.render([table], {}).strip()

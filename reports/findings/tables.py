@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -20,39 +21,47 @@ SEEDS = (
 MEANS = "Percent of the test images; ′: one seed, else the mean of all. Parents are in the table of accuracies."
 
 
-def accuracies(frame: pd.DataFrame) -> list[Table]:
+@dataclass(frozen=True)
+class Group:
+    """The lines of one data set, network and scale, and the kind of each line's method (`reports.figures.series`)."""
+
+    lines: pd.DataFrame
+    kind: pd.Series
+
+
+def accuracies(groups: Iterable[Group]) -> list[Table]:
     """One per data set, network and scale: every method at the T that a trained spiking method was run at."""
-    found = []
-    for lines, kind in _lines(frame):
+    tables: list[Table] = []
+    for lines, kind in ((group.lines, group.kind) for group in groups):
         varied = lines["method"].str.contains("@", regex=False)
         steps = set(lines["timesteps"][(kind == "trained") & ~varied])
         shown = lines["timesteps"].isin(steps) | (kind == "still")
-        found += matrix.matrices(lines[shown & ~(varied & (kind == "trained"))], _with_intervals("Accuracy"))
-    return found
+        tables += matrix.matrices(lines[shown & ~(varied & (kind == "trained"))], _with_intervals("Accuracy"))
+    return tables
 
 
-def variants(frame: pd.DataFrame) -> list[Table]:
+def variants(groups: Iterable[Group]) -> list[Table]:
     """Trained methods with parameters of their neuron changed, `method@...`, beside the method itself."""
-    found = []
-    for lines, kind in _lines(frame):
+    tables: list[Table] = []
+    for lines, kind in ((group.lines, group.kind) for group in groups):
         varied = lines[lines["method"].str.contains("@", regex=False) & (kind == "trained")]
         wanted = {*varied["method"], *varied["method"].str.split("@").str[0]}
         shown = lines["method"].isin(wanted) & lines["timesteps"].isin(set(varied["timesteps"]))
-        found += matrix.matrices(lines[shown], _with_intervals("Variants"))
-    return found
+        tables += matrix.matrices(lines[shown], _with_intervals("Variants"))
+    return tables
 
 
-def conversions(frame: pd.DataFrame) -> list[Table]:
+def conversions(groups: Iterable[Group], frame: pd.DataFrame) -> list[Table]:
     """Conversions at every T they were run at, means alone: of data sets, networks and scales with four T or more."""
-    found = []
-    for lines, kind in _lines(frame):
-        converted = lines[kind == "converted"]
+    tables: list[Table] = []
+    for group in groups:
+        converted = group.lines[group.kind == "converted"]
         if converted["timesteps"].nunique() > 3:
-            found += matrix.matrices(converted, _of_means(MEANS + _images(frame, converted)))
-    return found
+            tables += matrix.matrices(converted, _only_means(MEANS + _images(frame, converted)))
+    return tables
 
 
-def _of_means(note: str) -> Quantity:
+def _only_means(note: str) -> Quantity:
     return Quantity("Conversions against T", "%", _means, lambda _: [note])
 
 
@@ -61,8 +70,8 @@ def _with_intervals(heading: str) -> Quantity:
 
 
 def _cell(line: dict) -> Cell:
-    found = accuracy_cell(line)
-    return Cell(f"{found.text} (n = {line['seeds']})") if line["interval"] == "student-t" else found
+    cell = accuracy_cell(line)
+    return Cell(f"{cell.text} (n = {line['seeds']})") if line["interval"] == "student-t" else cell
 
 
 def _means(lines: pd.DataFrame) -> Sequence[Cell]:
@@ -78,10 +87,12 @@ def _images(frame: pd.DataFrame, lines: pd.DataFrame) -> str:
     return f" Tested on {least:,.0f} to {most:,.0f} images." if least < most else ""
 
 
-def _lines(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.Series]]:
-    """The lines of each data set, network and scale that has evidence, and the kind of each line's method."""
-    rows = frame[frame["scale"].isin(EVIDENCE)]
-    lines = aggregate(rows)
-    for identity, found in lines[lines["top1"].notna()].groupby(TABLE, sort=False):
-        here = rows[(rows["status"] == "done") & (rows[TABLE] == list(identity)).all(axis=1)]
-        yield found, found["method"].map(kinds(here))
+def grouped(costed: pd.DataFrame) -> list[Group]:
+    """The lines of every data set, network and scale that has evidence; `costed`: rows with their costs."""
+    rows = costed[costed["scale"].isin(EVIDENCE)]
+    means = aggregate(rows)
+    groups = []
+    for identity, lines in means[means["top1"].notna()].groupby(TABLE, sort=False):
+        done = rows[(rows["status"] == "done") & (rows[TABLE] == list(identity)).all(axis=1)]
+        groups.append(Group(lines, lines["method"].map(kinds(done))))
+    return groups

@@ -14,9 +14,10 @@ from typing import Any, cast
 import pandas as pd
 
 from benchmarks.spec import BadInput, require
+from reports.cost.costs import with_costs
 from reports.energy import constants
 from reports.energy.models import ONCE, EnergyModel
-from reports.figures.pareto import front as unbeaten
+from reports.figures import pareto
 from reports.queries.bounds import COLUMNS, Bounds
 from reports.rendering.table import Cell, Column, Table, laid_out, numbers, warning_of
 from reports.tables.comparison import (
@@ -63,11 +64,11 @@ class Answer:
     origin: dict[str, str]
 
 
-def best(paths: Iterable[Path], question: Question, energy_path: Path | None = None) -> Answer:
+def answer(paths: Iterable[Path], question: Question, energy_path: Path | None = None) -> Answer:
     """Answer from CSV files alone. Raises BadInput for files, constants, data sets and scales that are none."""
     model = constants.read(energy_path).headline
     rows = read(paths)
-    lines = aggregate(rows, model)
+    lines = aggregate(with_costs(rows, model))
     lines = _chosen(lines[lines["seeds"] > 0], question)
     tables, misses, shown = [], [], rows["key"].isin([])
     for identity, group in lines.groupby(TABLE, sort=False):
@@ -97,7 +98,7 @@ def front(lines: pd.DataFrame) -> pd.Series:
     """Which lines are on the front of accuracy (more is better) and energy (less is better); none lacks either."""
     known = lines[["energy_events_microjoules", "top1"]].dropna()
     energies, accuracies = known["energy_events_microjoules"].tolist(), known["top1"].tolist()
-    best_points = {(energies[index], accuracies[index]) for index in unbeaten(energies, accuracies)}
+    best_points = {(energies[index], accuracies[index]) for index in pareto.front(energies, accuracies)}
     points = zip(lines["energy_events_microjoules"], lines["top1"], strict=True)
     return pd.Series([point in best_points for point in points], index=lines.index, dtype=bool)
 

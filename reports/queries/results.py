@@ -12,8 +12,7 @@ from benchmarks.runs.record import COLUMNS, NUMERIC
 from reports.cost.costs import with_costs
 from reports.energy.models import FP32_45NM
 from reports.queries.lookup import Known
-from reports.rendering.table import BUSY as BUSY_MARK
-from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers
+from reports.rendering.table import BUSY_MARK, DASH, Cell, Column, Table, laid_out, numbers
 from reports.statistics.intervals import difference
 from reports.tables.footnotes import BUSY, ENERGY, PARENT
 

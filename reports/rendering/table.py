@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reports.statistics.intervals import Interval
 
 DASH = "–"
-BUSY = "*"
+BUSY_MARK = "*"
 """The mark of a wall time that is not shown because other work ran beside."""
 SMOKE_WARNING = "smoke scale: does it run? Never evidence."
 
@@ -80,7 +80,7 @@ def wall_times(values: Sequence[float], busy: Iterable[bool], marks: Iterable[st
     loaded = list(busy)
     cells = numbers([math.nan if flag else value for value, flag in zip(values, loaded, strict=True)], marks)
     return [
-        Cell(DASH, BUSY) if flag and not math.isnan(value) else cell
+        Cell(DASH, BUSY_MARK) if flag and not math.isnan(value) else cell
         for value, flag, cell in zip(values, loaded, cells, strict=True)
     ]
 

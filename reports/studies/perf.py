@@ -86,7 +86,7 @@ def table_of(record: Record, before: Record | None = None) -> Table:
 
 def tables_of(record: Record) -> list[Table]:
     """The table, and what a step more costs."""
-    line = fit.of_record(record, f"{record['network']}, batch {record['batch']}", _where(record))
+    line = fit.table_of_record(record, f"{record['network']}, batch {record['batch']}", _where(record))
     return [table_of(record), *([line] if line else [])]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from reports.cards.run_cards import anchor
-from reports.cost.costs import with_costs
 from reports.energy.models import DENSE, EVERY_STEP, FP32_45NM, ONCE, EnergyModel
 from reports.inputs.rows import read
 from reports.rendering.table import (
@@ -52,9 +51,11 @@ MEANS = [
 FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent", "busy", "spiking"]
 
 
-def aggregate(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFrame:
-    """The raw numbers of every line of every table: methods as they first appear in a table, T ascending."""
-    costed = with_costs(frame, model)
+def aggregate(costed: pd.DataFrame) -> pd.DataFrame:
+    """The raw numbers of every line of every table: methods as they first appear in a table, T ascending.
+
+    `costed`: rows with their costs (`reports.cost.costs`), which are computed once per report.
+    """
     lines = [
         _line(dict(zip([*TABLE, "method", "timesteps"], identity, strict=True)), group)
         for _, table in costed.groupby(TABLE, sort=False)
@@ -77,12 +78,11 @@ def _line(identity: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     )
 
 
-def compare(frame: pd.DataFrame, model: EnergyModel = FP32_45NM, lines: pd.DataFrame | None = None) -> list[Table]:
+def compare(frame: pd.DataFrame, lines: pd.DataFrame, model: EnergyModel = FP32_45NM) -> list[Table]:
     """The tables of all rows, formatted; different datasets, networks or scales never share one.
 
-    `lines`: what `aggregate` makes of the rows, where that is known.
+    `lines`: the rows' lines, made by `aggregate`.
     """
-    lines = aggregate(frame, model) if lines is None else lines
     rows = dict(iter(frame.groupby(TABLE, sort=False)))
     return [_table(table, rows[identity], model) for identity, table in lines.groupby(TABLE, sort=False)]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs.record import Provenance, Result, row, write_csv
+from reports.cost.costs import with_costs
 from reports.rendering.table import Cell, Table
-from reports.tables.comparison import compare, read
+from reports.tables.comparison import aggregate, compare, read
 
 ORIGIN = Provenance(
     commit="0123456789abcdef",
@@ -56,7 +57,12 @@ def write_rows(path: Path, *rows: dict[str, Any]) -> Path:
 
 
 def tables(tmp_path: Path, *rows: dict[str, Any]) -> list[Table]:
-    return compare(read([write_rows(tmp_path / "rows.csv", *rows)]))
+    return tables_of(write_rows(tmp_path / "rows.csv", *rows))
+
+
+def tables_of(*paths: Path) -> list[Table]:
+    frame = read(paths)
+    return compare(frame, aggregate(with_costs(frame)))
 
 
 def cell(table: Table, label: str, method: str = "dsr-if", timesteps: int = 4) -> Cell:

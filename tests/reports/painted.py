@@ -14,10 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports.cost import to_accuracy
+from reports.cost.costs import with_costs
 from reports.energy import lemaire
-from reports.figures import appearance, of_runs
+from reports.figures import appearance, runs
 from reports.figures.drawing import STYLE, Figure
 from reports.inputs import layers_and_curves, rows
+from reports.tables.comparison import aggregate
 
 Painted = dict[str, tuple[str, Axes]]
 """Caption and axes by the figure's name."""
@@ -45,7 +47,7 @@ def painted(
 
     draw, appearance.draw = appearance.draw, keep
     try:
-        figures = of_runs.figures_of(frame, layers, curves, published)
+        figures = runs.figures_of(frame, aggregate(with_costs(frame)), layers, curves, published)
         assert [figure.name for figure in figures] == list(found)
         yield found
     finally:

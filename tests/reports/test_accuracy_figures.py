@@ -11,7 +11,7 @@ from invented import ann, conversion, result
 from painted import legend, line, painted, points
 
 from benchmarks.sweeps import AS_PUBLISHED, METHODS, SWEEPS
-from reports.figures.appearance import looks, wrapped
+from reports.figures.appearance import styles_of, wrapped
 from reports.rendering.table import SMOKE_WARNING
 
 ON_PAPERS = {"dataset": "cifar10", "network": "preact-resnet18"}
@@ -122,12 +122,12 @@ def test_variants_at_one_t_stand_under_each_other_and_not_among_the_lines(tmp_pa
 def test_no_two_methods_look_alike_and_none_differ_in_colour_alone() -> None:
     names = {*METHODS, *AS_PUBLISHED, "qcfs-ann", "qcfs-l8-ann", "theirs", *(f"mine-{n}" for n in range(20))}
     names |= {method for sweep in SWEEPS.values() for method in sweep.methods}
-    found = looks(names)
+    found = styles_of(names)
     assert set(found) == names
     assert len({(look.colour, look.marker) for look in found.values()}) == len(names)
     known = [found[method].marker for method in (*METHODS, "qcfs-ann", "qcfs-l8-ann")]
     assert len(set(known)) == len(known)
-    assert looks(["dsr-if"])["dsr-if"] == found["dsr-if"]
+    assert styles_of(["dsr-if"])["dsr-if"] == found["dsr-if"]
 
 
 def test_a_variants_long_name_is_broken_before_its_parameters() -> None:

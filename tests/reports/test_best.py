@@ -12,7 +12,7 @@ from invented import ann, cell, conversion, note, result, write_rows
 
 from benchmarks.spec import BadInput
 from reports.queries import bounds
-from reports.queries.best import Answer, Question, best, front
+from reports.queries.best import Answer, Question, answer, front
 from reports.queries.bounds import Bounds
 from reports.rendering.table import Cell
 
@@ -22,7 +22,7 @@ SPENT = {10_000.0: 0.0136, 20_000.0: 0.0226}
 
 
 def asked(tmp_path: Path, *rows: dict[str, Any], **question: Any) -> Answer:
-    return best([write_rows(tmp_path / "rows.csv", *rows)], Question(**question))
+    return answer([write_rows(tmp_path / "rows.csv", *rows)], Question(**question))
 
 
 def methods(answer: Answer) -> list[list[str]]:
@@ -157,7 +157,7 @@ def test_only_so_many_lines_are_shown_and_the_rest_is_counted(tmp_path: Path) ->
 def test_the_constants_stand_under_the_table_and_a_file_changes_them(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.csv", *ROWS)
     (chosen := tmp_path / "ours.toml").write_text("[fp32]\nac_picojoules = 1.8\n")
-    (before,), (after,) = (best([path], Question(), energy).tables for energy in (None, chosen))
+    (before,), (after,) = (answer([path], Question(), energy).tables for energy in (None, chosen))
     assert "0.9 pJ per AC" in note(before, "Energy")
     assert "1.8 pJ per AC" in note(after, "Energy")
     assert (cell(before, ENERGY, "cheap").text, cell(after, ENERGY, "cheap").text) == ("0.0136", "0.0226")

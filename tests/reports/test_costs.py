@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
-from invented import ORIGIN, ann, cell, conversion, note, result, tables, write_rows
+import pytest
+from invented import ORIGIN, ann, cell, conversion, note, result, tables, tables_of, write_rows
 
+import reports
 from benchmarks.runs.record import Provenance
+from reports import findings
+from reports.cost import costs
+from reports.findings import tables as tables_of_findings
 from reports.rendering.table import DASH, Cell
-from reports.tables.comparison import compare, read
+from reports.tables import comparison
 
 
 def test_conversion_costs_what_its_parent_cost(tmp_path: Path) -> None:
@@ -39,7 +45,7 @@ def test_each_seed_adds_its_own_parent(tmp_path: Path) -> None:
 
 def test_a_parent_in_another_file_is_found(tmp_path: Path) -> None:
     paths = [write_rows(tmp_path / "b.csv", conversion()), write_rows(tmp_path / "a.csv", ann())]
-    (table,) = compare(read(paths))
+    (table,) = tables_of(*paths)
     assert cell(table, "training time", "qcfs") == Cell("300.0", "†")
 
 
@@ -123,3 +129,22 @@ def test_times_of_different_machines_are_noted(tmp_path: Path) -> None:
     assert "2 different machines" in note(table, "machines")
     (table,) = tables(tmp_path, result(), result(seed=1))
     assert note(table, "different machines") == ""
+
+
+def test_a_report_computes_costs_and_lines_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables, figures, cards, claims and the page of results take both from the rows that are handed down."""
+    calls: list[str] = []
+
+    def counted(module: ModuleType, name: str) -> None:
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: calls.append(name) or function(*given))
+
+    counted(costs, "_parents")
+    for module in (comparison, tables_of_findings):
+        counted(module, "aggregate")
+    rows = write_rows(tmp_path / "rows.csv", ann(), conversion(), result(timesteps=2), result())
+    reports.write(reports.read([rows]), tmp_path / "report")
+    assert sorted(calls) == ["_parents", "aggregate"]
+    calls.clear()
+    findings.text_of(findings.gather([rows]))
+    assert sorted(calls) == ["_parents", "aggregate"]

@@ -10,8 +10,7 @@ from invented import ann, conversion, result, write_rows
 
 import reports
 from benchmarks.spec import BadInput
-from reports.energy import constants, lemaire, lines
-from reports.energy import models as energy
+from reports.energy import by_model, constants, lemaire, models
 from reports.energy.constants import DEFAULT, Constants
 from reports.energy.tables import compare_energy
 from reports.rendering.table import DASH, Cell, Table
@@ -48,7 +47,7 @@ def test_the_same_synops_of_sew_34_are_13_times_as_much_by_other_constants() -> 
             "dense_macs_per_step": [3.6e9],
         }
     )
-    old, new = (energy.events(sew, model).iloc[0] / 1e3 for model in (energy.SYNOP_77FJ, energy.FP32_45NM))
+    old, new = (models.events(sew, model).iloc[0] / 1e3 for model in (models.SYNOP_77FJ, models.FP32_45NM))
     assert f"{old:.3f} {new:.3f} mJ" == "0.299 4.035 mJ"
     assert 13 < new / old < 14
 
@@ -59,21 +58,21 @@ def test_the_same_synops_of_sew_34_are_13_times_as_much_by_other_constants() -> 
 )
 def test_break_even_rates_with_a_dense_ann_of_equal_macs(steps: int, even: float) -> None:
     macs, rate = pd.Series([1e6]), pd.Series([0.07])
-    spikes = energy.FP32_45NM.accumulates(rate * steps * macs)
-    found = energy.break_even(rate, spikes, 0 * macs, energy.FP32_45NM.multiplies(macs))
+    spikes = models.FP32_45NM.accumulates(rate * steps * macs)
+    found = models.break_even(rate, spikes, 0 * macs, models.FP32_45NM.multiplies(macs))
     assert found.iloc[0] == pytest.approx(even, abs=5e-4)
 
 
 def test_at_the_break_even_rate_both_cost_the_same() -> None:
     # 9 of 12 pJ are spikes' at rate 0.2, the ANN takes 21: 18 pJ of spikes are at rate 0.4
     args = [pd.Series([value]) for value in (0.2, 9.0, 3.0, 21.0)]
-    assert energy.break_even(*args).iloc[0] == pytest.approx(0.4)
+    assert models.break_even(*args).iloc[0] == pytest.approx(0.4)
 
 
 def test_as_many_values_as_a_rate_has_need_so_many_bits() -> None:
     steps = pd.Series([1, 2, 3, 4, 5, 7, 8, 15, 16, 20, 31, 32])
-    assert energy.bits_for(steps).tolist() == [1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6]
-    assert energy.quantized_mac(energy.INT8_45NM, pd.Series([8, 4])).tolist() == [0.23, 0.115]
+    assert models.bits_for(steps).tolist() == [1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6]
+    assert models.quantized_mac(models.INT8_45NM, pd.Series([8, 4])).tolist() == [0.23, 0.115]
 
 
 def test_every_model_stands_in_a_table_and_ratios_have_one_count_on_both_sides(tmp_path: Path) -> None:
@@ -139,7 +138,7 @@ def test_without_an_ann_or_a_count_there_is_a_dash(tmp_path: Path) -> None:
 
 def test_the_numbers_file_names_counts_and_has_anns_too(tmp_path: Path) -> None:
     frame = read([write_rows(tmp_path / "rows.csv", ann(method="ann"), result(firing_rate=0.1))])
-    numbers = lines.numbers_of(frame, NO_LAYERS, DEFAULT).set_index("method")
+    numbers = by_model.numbers_of(frame, NO_LAYERS, DEFAULT).set_index("method")
     assert numbers.loc["dsr-if", "fp32_events_microjoules"] == pytest.approx(0.0136)
     assert numbers.loc["dsr-if", "fp32_events_every_step_microjoules"] == pytest.approx(0.0274)
     assert numbers.loc["dsr-if", "fp32_dense_microjoules"] == pytest.approx(0.0868)
@@ -150,10 +149,10 @@ def test_the_numbers_file_names_counts_and_has_anns_too(tmp_path: Path) -> None:
 
 
 def test_one_runs_energies_are_those_of_its_line(tmp_path: Path) -> None:
-    found = lines.of_run(result(), [], DEFAULT)
+    found = by_model.of_run(result(), [], DEFAULT)
     assert found == pytest.approx({"fp32": 0.0136, "int8": 0.00053, "synop": 0.00077})
-    assert lines.of_run(result(acs=None), [], DEFAULT) == {}
-    assert lines.of_run(ann(), [], DEFAULT)["fp32"] == pytest.approx(0.023)
+    assert by_model.of_run(result(acs=None), [], DEFAULT) == {}
+    assert by_model.of_run(ann(), [], DEFAULT)["fp32"] == pytest.approx(0.023)
 
 
 def test_scales_share_no_table_and_anns_alone_have_none(tmp_path: Path) -> None:
@@ -226,4 +225,4 @@ def test_a_file_of_constants_that_makes_no_sense_is_refused_in_a_line(tmp_path: 
 )
 def test_what_counts_as_a_spiking_network(acs: float | None, timesteps: int, updates: int | None, spikes: bool) -> None:
     frame = pd.DataFrame({"acs": [acs], "timesteps": [timesteps], "neuron_updates": [updates]}, dtype=float)
-    assert energy.spiking(frame).item() is spikes
+    assert models.spiking(frame).item() is spikes

@@ -63,7 +63,7 @@ def test_levels_name_every_method_with_its_seeds(tmp_path: Path) -> None:
 
 def test_accuracies_are_a_matrix_and_methods_without_steps_have_one_number(tmp_path: Path) -> None:
     rows = [*LOSES, *cifar("dsr-if", 20, 61.0, 62.0), *cifar("dsr-lif", 20, 63.0)]
-    (table,) = tables.accuracies(gathered(tmp_path, *rows).frame)
+    (table,) = tables.accuracies(tables.grouped(gathered(tmp_path, *rows).frame))
     assert [column.label for column in table.columns] == ["method", "no T", "T=5", "T=20"]
     # s = 0.1, t(0.975, 2) = 4.303: half 0.25
     assert [[cell.text for cell in line] for line in table.rows] == [
@@ -77,17 +77,18 @@ def test_conversions_are_a_matrix_over_all_their_steps(tmp_path: Path) -> None:
     converted = {"parent_key": "p", "epochs": 0}
     rows = [row for steps in (2, 4, 8, 16) for row in cifar("qcfs", steps, 10.0 + steps, 11.0 + steps, **converted)]
     rows += [*cifar("qcfs", 32, 50.0, **converted), *cifar("qcfs-ann", 1, 60.0, key="p", acs=0.0)]
-    (table,) = tables.conversions(gathered(tmp_path, *rows).frame)
+    frame = gathered(tmp_path, *rows).frame
+    (table,) = tables.conversions(tables.grouped(frame), frame)
     assert [cell.text + cell.marks for cell in table.rows[0]] == ["qcfs", "12.5", "14.5", "18.5", "26.5", "50.0′"]
 
 
 def test_variants_stand_beside_the_method_they_change(tmp_path: Path) -> None:
     rows = [*cifar("stbp-tdbn", 2, 45.0), *cifar("stbp-tdbn@reset=soft", 2, 52.0), *cifar("stbp-tdbn", 5, 50.0)]
     facts = gathered(tmp_path, *rows, *LOSES)
-    (table,) = tables.variants(facts.frame)
+    (table,) = tables.variants(tables.grouped(facts.frame))
     assert [line[0].text for line in table.rows] == ["stbp-tdbn", "stbp-tdbn@reset=soft"]
     assert [column.label for column in table.columns] == ["method", "T=2"]
-    (table,) = tables.accuracies(facts.frame)
+    (table,) = tables.accuracies(tables.grouped(facts.frame))
     assert not any("@" in line[0].text for line in table.rows)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from invented import ann, conversion, result, write_rows
 
 import reports
+from reports.cost.costs import with_costs
 from reports.energy import models
 from reports.rendering.table import DASH, Table
 from reports.tables import comparison, matrix
@@ -15,7 +16,7 @@ from reports.tables import comparison, matrix
 
 def accuracies(tmp_path: Path, *rows: dict[str, Any], quantity: matrix.Quantity | None = None) -> list[Table]:
     frame = comparison.read([write_rows(tmp_path / "rows.csv", *rows)])
-    return matrix.matrices(comparison.aggregate(frame), quantity or matrix.accuracy())
+    return matrix.matrices(comparison.aggregate(with_costs(frame)), quantity or matrix.accuracy())
 
 
 def grid(table: Table) -> list[list[str]]:

@@ -14,7 +14,7 @@ import pytest
 import reports
 from benchmarks.runs.store import STUDIES, holds_rows
 from reports import findings
-from reports.rendering import page as html
+from reports.rendering.page import MOST_CHARACTERS, render
 
 ROOT = Path(__file__).parents[2]
 README, PAGE, COST = ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "cost.md"
@@ -54,14 +54,14 @@ def rows_of(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_the_page_of_all_committed_rows_is_under_one_and_a_half_megabytes() -> None:
-    """Drawings take what room tables and cards leave, so these are what has to stay small: see html.MOST_CHARACTERS."""
+    """Drawings take what room tables and cards leave, so these are what has to stay small: see MOST_CHARACTERS."""
     paths = [path for path in sorted((ROOT / "results").glob("*.csv")) if holds_rows(path)]
     contents = reports.read([path for path in paths if path.name not in STUDIES], whole=True).contents
     words = replace(contents, sections=[replace(part, draw=tuple) for part in contents.sections])
-    page = html.render(words)
+    page = render(words)
     assert page.count('class="card"') > 150
-    assert len(page.encode()) < html.MOST_CHARACTERS - 200_000
-    assert html.MOST_CHARACTERS * len(page.encode()) / len(page) < 1_500_000
+    assert len(page.encode()) < MOST_CHARACTERS - 200_000
+    assert MOST_CHARACTERS * len(page.encode()) / len(page) < 1_500_000
 
 
 def test_costs_of_steps_are_those_of_the_record_that_is_named() -> None:

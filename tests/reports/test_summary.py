@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from invented import ann, conversion, result, write_rows
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.console import Console
 import reports
 from benchmarks.cli import commands
 from reports import summary
+from reports.cost.costs import with_costs
 from reports.rendering.table import DASH
 from reports.tables import comparison
 
@@ -20,6 +22,10 @@ from reports.tables import comparison
 @pytest.fixture(autouse=True)
 def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "write", lambda report, target: [target / "index.html"])
+
+
+def lines_of(tmp_path: Path, *rows: dict[str, Any]) -> pd.DataFrame:
+    return comparison.aggregate(with_costs(comparison.read([write_rows(tmp_path / "rows.csv", *rows)])))
 
 
 def printed(tmp_path: Path, *rows: dict[str, Any], tables: bool = False) -> list[str]:
@@ -68,7 +74,7 @@ def test_the_matrix_has_half_intervals_and_none_of_two_seeds(tmp_path: Path) -> 
         *(result(timesteps=8, seed=seed, top1=80.0 + 10 * seed) for seed in range(2)),
         conversion(timesteps=4, top1=60.0, test_images=None),
     ]
-    found = summary.abbreviated(comparison.aggregate(comparison.read([write_rows(tmp_path / "rows.csv", *rows)])))
+    found = summary.abbreviated(lines_of(tmp_path, *rows))
     assert found is not None
     assert [column.label for column in found.columns] == ["method", "no T", "T=2", "T=4", "T=8"]
     assert [[cell.text for cell in row] for row in found.rows] == [
@@ -81,7 +87,7 @@ def test_the_matrix_has_half_intervals_and_none_of_two_seeds(tmp_path: Path) -> 
 def test_the_largest_scale_with_most_numbers_is_the_one_that_is_shown(tmp_path: Path) -> None:
     rows = [result(scale="smoke", timesteps=t) for t in (2, 4, 8)] + [result(), result(network="vgg11", timesteps=2)]
     rows += [result(network="vgg11", timesteps=4)]
-    found = summary.abbreviated(comparison.aggregate(comparison.read([write_rows(tmp_path / "rows.csv", *rows)])))
+    found = summary.abbreviated(lines_of(tmp_path, *rows))
     assert found is not None
     assert found.title == "Accuracy (%), vgg11 on digits, scale laptop"
     assert "2 more tables like this" in " ".join(found.notes)

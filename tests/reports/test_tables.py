@@ -6,11 +6,10 @@ import math
 from pathlib import Path
 
 import pytest
-from invented import cell, note, result, tables, write_rows
+from invented import cell, note, result, tables, tables_of, write_rows
 
 from benchmarks.spec import BadInput
 from reports.rendering.table import DASH, Cell, numbers
-from reports.tables.comparison import compare, read
 
 
 def test_scales_datasets_and_networks_never_share_a_table(tmp_path: Path) -> None:
@@ -35,7 +34,7 @@ def test_methods_keep_their_order_and_their_latencies_ascend(tmp_path: Path) -> 
 def test_a_row_in_two_files_counts_once_and_a_finished_one_beats_a_failed_one(tmp_path: Path) -> None:
     done = write_rows(tmp_path / "done.csv", result(top1=80.0))
     failed = write_rows(tmp_path / "failed.csv", result(status="failed", top1=None))
-    (table,) = compare(read([done, done, failed]))
+    (table,) = tables_of(done, done, failed)
     assert (cell(table, "n").text, note(table, "failed")) == ("1", "")
     assert cell(table, "accuracy").text.startswith("80.00")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from invented import ORIGIN, ann, conversion, result, write_rows
+from invented import ORIGIN, ann, conversion, result, tables_of, write_rows
 from test_perf_report import record, row
 
 import reports
@@ -21,7 +21,7 @@ from reports.cost.tables import compare_training
 from reports.inputs import layers_and_curves
 from reports.rendering.table import DASH, Cell, Table
 from reports.studies import perf
-from reports.tables.comparison import compare, read
+from reports.tables.comparison import read
 
 
 def cells(table: Table, method: str, steps: str = "4") -> dict[str, Cell]:
@@ -155,7 +155,7 @@ def test_files_from_before_joules_were_counted_are_read(tmp_path: Path) -> None:
 def test_a_method_that_ran_out_of_memory_says_so_in_its_line(tmp_path: Path) -> None:
     lost = {"status": "out-of-memory", "reason": "CUDA out of memory", "top1": None}
     path = write_rows(tmp_path / "rows.csv", result(), result(method="stbp-tdbn", **lost), result(seed=1, **lost))
-    (table,) = compare(read([path]))
+    (table,) = tables_of(path)
     assert cells(table, "stbp-tdbn")["accuracy"].text == "out of memory"
     assert cells(table, "dsr-if")["accuracy"].text.startswith("90.00")
 
@@ -184,7 +184,7 @@ def test_rows_are_fitted_per_method_on_one_machine(tmp_path: Path) -> None:
     rows += [result(timesteps=16, train_step_ms=1.0, provenance=elsewhere)]
     rows += [result(method="dsr-lif", timesteps=t) for t in (2, 4)]
     rows += [ann(), *(conversion(timesteps=t) for t in (2, 4, 8))]
-    (table,) = fit.of_rows(with_costs(read([write_rows(tmp_path / "rows.csv", *rows)])))
+    (table,) = fit.tables_of(with_costs(read([write_rows(tmp_path / "rows.csv", *rows)])))
     assert [[cell.text for cell in line] for line in table.rows] == [
         ["dsr-if", "2, 4, 8", "10.00", "5.00", "1.000", "1.00", "2.00", "1.000"],
         ["dsr-lif", "2, 4", *[DASH] * 6],

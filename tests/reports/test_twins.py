@@ -6,8 +6,8 @@ from pathlib import Path
 
 from invented import result, write_rows
 
-from reports.statistics.paired import compare_twins
 from reports.tables.comparison import read
+from reports.tables.twins import compare_twins
 
 
 def test_only_seeds_that_both_have_are_paired(tmp_path: Path) -> None:
