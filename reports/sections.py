@@ -105,7 +105,7 @@ def contents_of(read: Inputs) -> Contents:
         shortest=summary.abbreviated(lines),
         texts={
             "tables.csv": _csv(lines),
-            "energy.csv": _csv(by_model.numbers_of(frame, read.layers, read.chosen)),
+            "energy.csv": _csv(by_model.energies(frame, read.layers, read.chosen)),
             "checklist.md": checklist.render(frame),
         },
     )

@@ -33,26 +33,26 @@ def counts_of(frame: pd.DataFrame) -> str:
 
 def abbreviated(lines: pd.DataFrame) -> Table | None:
     """The accuracies of the table that says most, means with half their interval; None where no run has ended well."""
-    found = _most(lines[lines["top1"].notna()])
-    if found is None:
+    table = _most(lines[lines["top1"].notna()])
+    if table is None:
         return None
-    still = matrix.timeless(found)
-    steps, methods = _steps(found[~still]), _methods(found, still)
-    rows = tuple(_row(method, found[found["method"] == method], steps, bool(still.any())) for method in methods)
-    first, scale = found.iloc[0], str(found["scale"].iloc[0])
+    still = matrix.timeless(table)
+    steps, methods = _steps(table[~still]), _methods(table, still)
+    rows = tuple(_row(method, table[table["method"] == method], steps, bool(still.any())) for method in methods)
+    first, scale = table.iloc[0], str(table["scale"].iloc[0])
     labels = [*([matrix.STILL] if still.any() else []), *(f"T={at}" for at in steps)]
     heading = f"{first['network']} on {first['dataset']}"
     title = f"Accuracy (%), {heading}, scale {scale}"
     columns = (Column("method", numeric=False), *map(Column, labels))
     return Table(
-        heading, f"scale {scale}", title, columns, rows, tuple(_notes(lines, found, steps, methods)), warning_of(scale)
+        heading, f"scale {scale}", title, columns, rows, tuple(_notes(lines, table, steps, methods)), warning_of(scale)
     )
 
 
 def _most(lines: pd.DataFrame) -> pd.DataFrame | None:
     """The lines of the dataset, network and scale with the most numbers, of those of the largest scale."""
-    groups = [found.reset_index(drop=True) for _, found in lines.groupby(TABLE, sort=False)]
-    return min(groups, key=lambda found: (SCALES.index(found["scale"].iloc[0]), -len(found)), default=None)
+    groups = [table.reset_index(drop=True) for _, table in lines.groupby(TABLE, sort=False)]
+    return min(groups, key=lambda table: (SCALES.index(table["scale"].iloc[0]), -len(table)), default=None)
 
 
 def _steps(moving: pd.DataFrame) -> list[int]:
@@ -62,9 +62,9 @@ def _steps(moving: pd.DataFrame) -> list[int]:
     return sorted(int(at) for at in ordered[:STEPS])
 
 
-def _methods(found: pd.DataFrame, still: pd.Series) -> list[str]:
+def _methods(table: pd.DataFrame, still: pd.Series) -> list[str]:
     """The first lines, those without a time axis among them."""
-    return list(dict.fromkeys(found["method"]))[:METHODS]
+    return list(dict.fromkeys(table["method"]))[:METHODS]
 
 
 def _row(method: str, lines: pd.DataFrame, steps: Sequence[int], with_still: bool) -> tuple[Cell, ...]:
@@ -81,11 +81,11 @@ def _cell(line: dict[Any, Any]) -> Cell:
     return Cell(f"{line['top1']:.1f}" if math.isnan(half) or line["seeds"] == 2 else f"{line['top1']:.1f} ±{half:.1f}")
 
 
-def _notes(lines: pd.DataFrame, found: pd.DataFrame, steps: Sequence[int], methods: Sequence[str]) -> Iterator[str]:
+def _notes(lines: pd.DataFrame, table: pd.DataFrame, steps: Sequence[int], methods: Sequence[str]) -> Iterator[str]:
     yield "± half the 95 % interval: t over 3 seeds or more, Wilson over images of 1; none of 2 seeds."
-    moving = found[~matrix.timeless(found)]
+    moving = table[~matrix.timeless(table)]
     left = {
-        "methods": found["method"].nunique() - len(methods),
+        "methods": table["method"].nunique() - len(methods),
         "T": moving["timesteps"].nunique() - len(steps),
         "tables like this": lines[TABLE].drop_duplicates().shape[0] - 1,
     }

@@ -29,5 +29,5 @@ class Energies:
         from reports.energy.constants import DEFAULT
 
         ledger = [asdict(line) for line in layers.rows_of(place, result.key)]
-        microjoules = by_model.of_run(row(result), ledger, DEFAULT)
+        microjoules = by_model.energies_of_run(row(result), ledger, DEFAULT)
         return {f"energy/{model}_uj_per_image": value for model, value in microjoules.items()}

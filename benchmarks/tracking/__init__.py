@@ -1,1 +1,1 @@
-"""MLflow as a mirror of the run directories; no run depends on it."""
+"""MLflow mirrors the run directories: `mirror` writes, `observer` calls it while runs go on, `derived` adds energies."""

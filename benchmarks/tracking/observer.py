@@ -37,9 +37,9 @@ class Mirroring:
         self.last = time.monotonic()
         self.works = os.environ.get("DSR_TRACKING") != "off"
         if self.works:
-            from benchmarks.tracking import mirror as tracking
+            from benchmarks.tracking import mirror
 
-            self._note(tracking.close_stale(results, {key(run) for run in runs}))
+            self._note(mirror.close_stale(results, {key(run) for run in runs}))
 
     def started(self, run: Run) -> None:
         self.inner.started(run)
@@ -61,9 +61,9 @@ class Mirroring:
 
     def _mirror(self, run: Run) -> None:
         if self.works:
-            from benchmarks.tracking import mirror as tracking
+            from benchmarks.tracking import mirror
 
-            self._note(tracking.mirror([store.directory(self.results, run)], self.results, self.derived))
+            self._note(mirror.mirror([store.directory(self.results, run)], self.results, self.derived))
         self.last = time.monotonic()
 
     def _note(self, trouble: str | None) -> None:
@@ -77,9 +77,9 @@ def attach(console: Console, folder: Path, sweep: str, smoke: bool, results: Pat
     """Put a sweep's tables and page on its parent run, where MLflow is installed and wanted."""
     if os.environ.get("DSR_TRACKING") == "off" or find_spec("mlflow") is None:
         return
-    from benchmarks.tracking import mirror as tracking
+    from benchmarks.tracking import mirror
 
-    if trouble := tracking.attach(folder, sweep, smoke, results):
+    if trouble := mirror.attach(folder, sweep, smoke, results):
         note(console, f"{trouble}; tables and page are kept on disk, `dsr-bench sync` brings them in")
 
 

@@ -1,1 +1,1 @@
-"""Cards of runs and of models."""
+"""Cards: what is behind one line of a table (`run_cards`), and the README of exported weights (`model_card`)."""

@@ -100,7 +100,7 @@ def _recipe(run: Run, rows: pd.DataFrame) -> tuple[Mapping[str, str], str, bool]
 def _seeds(rows: pd.DataFrame) -> Table:
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("seed", numeric=False), [Cell(str(seed)) for seed in rows["seed"]]),
-        (Column("status", numeric=False), [Cell(_told(row)) for row in rows.to_dict("records")]),
+        (Column("status", numeric=False), [Cell(_status(row)) for row in rows.to_dict("records")]),
         (Column("last", "%"), numbers(rows["top1"].tolist(), decimals=2)),
         (Column("best", "%"), numbers(rows["top1_best"].tolist(), decimals=2)),
         (Column("selected", "%"), numbers(rows["top1_validation_selected"].tolist(), decimals=2)),
@@ -115,7 +115,7 @@ def _seeds(rows: pd.DataFrame) -> Table:
     return Table("Seeds", "", "Seeds", headings, cells, ())
 
 
-def _told(row: Mapping[Any, Any]) -> str:
+def _status(row: Mapping[Any, Any]) -> str:
     return str(row["status"]) if pd.isna(row["reason"]) else f"{row['status']}: {row['reason']}"
 
 

@@ -57,13 +57,15 @@ def label_of(method: str) -> str:
 
 
 def _above(evidence: Evidence, scale: str, better: str, worse: str) -> Outcome:
-    sides = {f"{method} at T = {STEPS}": evidence.of(scale, "cifar10", method, STEPS) for method in (better, worse)}
+    sides = {
+        f"{method} at T = {STEPS}": evidence.runs_of(scale, "cifar10", method, STEPS) for method in (better, worse)
+    }
     outcome = above(evidence.difference(*sides.values()), 0, absent(sides))
     return outcome.named(f"{label_of(better)} minus {label_of(worse)}")
 
 
 def _steadier(evidence: Evidence, scale: str) -> Outcome:
-    sides = [evidence.of(scale, "cifar10", method, STEPS)["top1"].tolist() for method in (WITHOUT_T, FULL)]
+    sides = [evidence.runs_of(scale, "cifar10", method, STEPS)["top1"].tolist() for method in (WITHOUT_T, FULL)]
     if not all(sides):
         return not_run(f"{WITHOUT_T} and {FULL} at T = {STEPS}")
     if min(map(len, sides)) < 2:

@@ -31,8 +31,8 @@ def claims() -> Iterator[Claim]:
 def _as_the_ann(method: str, neuron: str, dataset: str) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
         sides = {
-            f"{method} at T = 20": evidence.of(scale, dataset, method, 20),
-            "ann": evidence.of(scale, dataset, "ann"),
+            f"{method} at T = 20": evidence.runs_of(scale, dataset, method, 20),
+            "ann": evidence.runs_of(scale, dataset, "ann"),
         }
         return above(evidence.difference(*sides.values()), -NEAR, absent(sides), limit=True)
 
@@ -42,7 +42,7 @@ def _as_the_ann(method: str, neuron: str, dataset: str) -> Claim:
 
 def _from_20_to_5(method: str, neuron: str, kind: Kind) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
-        sides = {f"{method} at T = {steps}": evidence.of(scale, "cifar10", method, steps) for steps in (LOW, 20)}
+        sides = {f"{method} at T = {steps}": evidence.runs_of(scale, "cifar10", method, steps) for steps in (LOW, 20)}
         return above(evidence.difference(*sides.values()), -NEAR, absent(sides), limit=True)
 
     statement = f"DSR, {neuron}: less than 1 point lost from T = 20 to 5"
@@ -53,7 +53,9 @@ def _extremely_low(method: str, neuron: str, kind: Kind) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
         parts = []
         for low in (2, 3):
-            sides = {f"{method} at T = {steps}": evidence.of(scale, "cifar10", method, steps) for steps in (LOW, low)}
+            sides = {
+                f"{method} at T = {steps}": evidence.runs_of(scale, "cifar10", method, steps) for steps in (LOW, low)
+            }
             parts.append(above(evidence.difference(*sides.values()), 0, absent(sides)).named(f"T = {low}"))
         return worst(parts)
 
@@ -64,7 +66,7 @@ def _extremely_low(method: str, neuron: str, kind: Kind) -> Claim:
 def _depth(method: str, neuron: str, kind: Kind) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
         steps = steps_of("depth", scale, 20)
-        by_depth = {d: evidence.of(scale, "cifar10", method, steps, f"preact-resnet{d}") for d in DEPTHS}
+        by_depth = {d: evidence.runs_of(scale, "cifar10", method, steps, f"preact-resnet{d}") for d in DEPTHS}
         there = [depth for depth, rows in by_depth.items() if len(rows)]
         if len(there) < 2:
             return not_run(f"{method} at two depths, T = {steps}")

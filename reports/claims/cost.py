@@ -53,10 +53,10 @@ def _judge(method: str, rival: str, key: str) -> Any:
                 machines.setdefault(record["machine"], (mine, theirs))
         if not machines:
             return not_run(f"`dsr-bench perf` with {method} and {rival} at two T")
-        text = "; ".join(_said(machine, *pair, key) for machine, pair in machines.items())
+        text = "; ".join(_slopes(machine, *pair, key) for machine, pair in machines.items())
         if len(machines) == 1:
-            return _of_one(*next(iter(machines.values())), text)
-        return _of_several([mine.per_step / theirs.per_step for mine, theirs in machines.values()], text)
+            return _on_one_machine(*next(iter(machines.values())), text)
+        return _over_machines([mine.per_step / theirs.per_step for mine, theirs in machines.values()], text)
 
     return judge
 
@@ -66,18 +66,18 @@ def slope(record: Mapping[str, Any], method: str, key: str) -> Slope | None:
     points = sorted((row["T"], row[key]) for row in record["rows"] if row["subject"] == method and row.get(key))
     if len({steps for steps, _ in points}) < 2:
         return None
-    found = fit(points)
-    if math.isnan(found.per_step):
+    line = fit(points)
+    if math.isnan(line.per_step):
         (fewest, low), (most, high) = points[0], points[-1]
         return Slope(float(high - low) / (most - fewest), math.nan, math.nan)
-    return Slope(found.per_step, found.error, found.freedom)
+    return Slope(line.per_step, line.error, line.freedom)
 
 
-def _said(machine: str, mine: Slope, theirs: Slope, key: str) -> str:
+def _slopes(machine: str, mine: Slope, theirs: Slope, key: str) -> str:
     _, unit, factor = QUANTITIES[key]
-    found = _between(mine, theirs)
-    low, high = (factor * end for end in found.interval()) if found.known else (math.nan, math.nan)
-    interval = f", difference {low:+.3g} to {high:+.3g}" if found.known else ""
+    estimate = _between(mine, theirs)
+    low, high = (factor * end for end in estimate.interval()) if estimate.known else (math.nan, math.nan)
+    interval = f", difference {low:+.3g} to {high:+.3g}" if estimate.known else ""
     slopes = f"{factor * mine.per_step:.3g} against {factor * theirs.per_step:.3g} {unit} per step of T"
     return f"{slopes}{interval} ({machine})"
 
@@ -92,29 +92,29 @@ def _between(mine: Slope, theirs: Slope) -> Estimate:
     return Estimate(mine.per_step - theirs.per_step, math.sqrt(total), freedom, (1, 1), bound=math.inf)
 
 
-def _of_one(mine: Slope, theirs: Slope, text: str) -> Outcome:
-    found = _between(mine, theirs)
-    if not found.known:
+def _on_one_machine(mine: Slope, theirs: Slope, text: str) -> Outcome:
+    estimate = _between(mine, theirs)
+    if not estimate.known:
         return Outcome("inconclusive", f"{text}: two T of one machine leave no error; a third T would give one")
-    low, high = found.interval()
-    return _decided(low, high, 0, f"{text}; on one machine", found)
+    low, high = estimate.interval()
+    return _decided(low, high, 0, f"{text}; on one machine", estimate)
 
 
-def _of_several(ratios: Sequence[float], text: str) -> Outcome:
+def _over_machines(ratios: Sequence[float], text: str) -> Outcome:
     n, mean = len(ratios), fmean(ratios)
-    found = Estimate(mean, stdev(ratios) / math.sqrt(n), n - 1, (n, n), bound=math.inf, spread=stdev(ratios))
-    low, high = found.interval()
+    estimate = Estimate(mean, stdev(ratios) / math.sqrt(n), n - 1, (n, n), bound=math.inf, spread=stdev(ratios))
+    low, high = estimate.interval()
     shown = " and ".join(f"{ratio:.2f}" for ratio in ratios) if n == 2 else f"{mean:.2f} ({low:.2f} to {high:.2f})"
-    needed = found.needed(1)
+    needed = estimate.needed(1)
     brief = f"ratio {shown}, {n} machines"
-    outcome = _decided(low, high, 1, f"{brief}; {text}", found)
+    outcome = _decided(low, high, 1, f"{brief}; {text}", estimate)
     if outcome.verdict == "inconclusive" and needed:
         return replace(outcome, statistic=f"{outcome.statistic}: {needed} machines would decide it", brief=brief)
     return replace(outcome, brief=brief)
 
 
-def _decided(low: float, high: float, boundary: float, text: str, found: Estimate) -> Outcome:
-    p = min(1.0, 2 * min(found.p_above(boundary), found.p_below(boundary)))
+def _decided(low: float, high: float, boundary: float, text: str, estimate: Estimate) -> Outcome:
+    p = min(1.0, 2 * min(estimate.p_above(boundary), estimate.p_below(boundary)))
     if high < boundary:
         return Outcome("reproduced", text, p)
     return Outcome("not reproduced" if low > boundary else "inconclusive", text, p)

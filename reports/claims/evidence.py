@@ -27,7 +27,7 @@ class Evidence:
     published: pd.DataFrame
     predictions: Kept = field(default_factory=dict)
 
-    def of(
+    def runs_of(
         self, scale: str, dataset: str, method: str, timesteps: int | None = None, network: str | None = None
     ) -> pd.DataFrame:
         """Finished runs, in the network that the data set's sweep takes at this scale unless another is named."""

@@ -52,7 +52,7 @@ def _ordered(
     scale, dataset, steps = at
     for one in ones:
         for other in others:
-            sides = {f"{m} at T = {steps}": evidence.of(scale, dataset, m, steps) for m in (one, other)}
+            sides = {f"{m} at T = {steps}": evidence.runs_of(scale, dataset, m, steps) for m in (one, other)}
             found = above(evidence.difference(*sides.values()), 0, absent(sides))
             yield found.named(f"{one} minus {other}, T = {steps}")
 
@@ -93,7 +93,7 @@ def _conversion(name: str, subject: str, methods: Sequence[str], kind: Kind) -> 
 def _lost(evidence: Evidence, scale: str, method: str) -> Iterator[Outcome]:
     """One conversion at LOW steps, where it is nearest to its ANN, and at each fewer that it was run at."""
     for steps in (LOW, 4, 2):
-        rows = evidence.of(scale, "cifar10", method, steps)
+        rows = evidence.runs_of(scale, "cifar10", method, steps)
         if len(rows):
             found = evidence.difference(evidence.parents_of(rows), rows)
             yield above(found, LOST, f"the parent of {method}").named(f"{method}, T = {steps}")

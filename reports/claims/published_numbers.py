@@ -29,7 +29,7 @@ def _claim(line: Mapping[Any, Any], suffix: str, column: str, epoch: str) -> Cla
     dataset, steps, paper = line["dataset"], int(line["steps"]), float(line["accuracy"])
 
     def judge(evidence: Evidence, scale: str) -> Outcome:
-        rows = evidence.of(scale, dataset, line["method"], steps)
+        rows = evidence.runs_of(scale, dataset, line["method"], steps)
         if rows.empty:
             return not_run(f"{line['method']} at T = {steps}")
         values = rows[column].tolist()

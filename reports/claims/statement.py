@@ -83,76 +83,75 @@ def absent(sides: Mapping[str, pd.DataFrame]) -> str:
     return ", nor of ".join(name for name, rows in sides.items() if rows.empty)
 
 
-def above(found: Estimate | None, margin: float, missing: str, limit: bool = False) -> Outcome:
+def above(estimate: Estimate | None, margin: float, missing: str, limit: bool = False) -> Outcome:
     """Is a difference larger than `margin` points? `limit`: a miss that is surely smaller than EQUAL is named."""
-    if found is None:
+    if estimate is None:
         return not_run(missing)
-    text = f"{described(found)}, claimed above {margin:+g}" if margin else f"{described(found)}, claimed above 0"
-    if not found.known:
+    text = f"{described(estimate)}, claimed above {margin:+g}" if margin else f"{described(estimate)}, claimed above 0"
+    if not estimate.known:
         return Outcome("inconclusive", f"{text}: one seed decides nothing")
-    p = min(1.0, 2 * min(found.p_above(margin), found.p_below(margin)))
-    low, high = found.interval()
-    if low > margin or (found.error == 0 and found.mean > margin):
+    p = min(1.0, 2 * min(estimate.p_above(margin), estimate.p_below(margin)))
+    low, high = estimate.interval()
+    if low > margin or (estimate.error == 0 and estimate.mean > margin):
         return Outcome("reproduced", text, p)
-    if limit and margin - found.interval(EQUIVALENCE)[0] < EQUAL:
-        return Outcome("reproduced", text, found.p_above(margin - EQUAL), margin - found.interval(EQUIVALENCE)[0])
+    if limit and margin - estimate.interval(EQUIVALENCE)[0] < EQUAL:
+        return Outcome("reproduced", text, estimate.p_above(margin - EQUAL), margin - estimate.interval(EQUIVALENCE)[0])
     if high < margin:
         return Outcome("not reproduced", text, p)
-    return Outcome("inconclusive", f"{text}: {would_decide(found, margin)}", p)
+    return Outcome("inconclusive", f"{text}: {would_decide(estimate, margin)}", p)
 
 
-def equal(found: Estimate, margin: float = EQUAL) -> Outcome:
+def equal(estimate: Estimate, margin: float = EQUAL) -> Outcome:
     """Two one-sided 5 % tests (Schuirmann 1987): does the 90 % interval lie within +-`margin` of 0?"""
-    rest = f"n = {found.n[0]}, the paper's {found.n[1]}"
-    text = f"{described(found, EQUIVALENCE, rest)}, margin ±{margin:g}"
-    if not found.known:
+    rest = f"n = {estimate.n[0]}, the paper's {estimate.n[1]}"
+    text = f"{described(estimate, EQUIVALENCE, rest)}, margin ±{margin:g}"
+    if not estimate.known:
         return Outcome("inconclusive", f"{text}: one seed decides nothing")
-    low, high = found.interval(EQUIVALENCE)
+    low, high = estimate.interval(EQUIVALENCE)
     if -margin < low and high < margin:
-        return Outcome("reproduced", text, max(found.p_above(-margin), found.p_below(margin)), max(-low, high))
-    outside = min(found.p_above(margin), found.p_below(-margin))
+        return Outcome("reproduced", text, max(estimate.p_above(-margin), estimate.p_below(margin)), max(-low, high))
+    outside = min(estimate.p_above(margin), estimate.p_below(-margin))
     if outside < (1 - LEVEL) / 2:
         return Outcome("not reproduced", text, 2 * outside)
-    return Outcome(
-        "inconclusive", f"{text}: {_would_equal(found, margin)}", max(found.p_above(-margin), found.p_below(margin))
-    )
+    p = max(estimate.p_above(-margin), estimate.p_below(margin))
+    return Outcome("inconclusive", f"{text}: {_would_equal(estimate, margin)}", p)
 
 
-def described(found: Estimate, level: float = LEVEL, rest: str = "") -> str:
+def described(estimate: Estimate, level: float = LEVEL, rest: str = "") -> str:
     """The difference with its interval; with two runs on a side the values, with one nothing but the mean."""
-    return f"{found.mean:+.2f} points ({_interval(found, level)}{rest or seeds(found)})"
+    return f"{estimate.mean:+.2f} points ({_interval(estimate, level)}{rest or seeds(estimate)})"
 
 
-def _interval(found: Estimate, level: float) -> str:
-    if not found.known:
+def _interval(estimate: Estimate, level: float) -> str:
+    if not estimate.known:
         return ""
-    if found.shown:
-        return f"{found.shown}; "
-    low, high = found.interval(level)
+    if estimate.shown:
+        return f"{estimate.shown}; "
+    low, high = estimate.interval(level)
     return f"{low:+.2f} to {high:+.2f}, {100 * level:.0f} %; "
 
 
-def seeds(found: Estimate) -> str:
+def seeds(estimate: Estimate) -> str:
     """How many runs a difference rests on."""
-    one, other = found.n
-    if one == other == found.common:
-        how = "paired" if found.paired else "same seeds" if one > 1 else "same seed"
+    one, other = estimate.n
+    if one == other == estimate.common:
+        how = "paired" if estimate.paired else "same seeds" if one > 1 else "same seed"
         return f"n = {one}, {how}"
-    return f"n = {one} and {other}, {found.common or 'none'} common"
+    return f"n = {one} and {other}, {estimate.common or 'none'} common"
 
 
-def would_decide(found: Estimate, boundary: float) -> str:
+def would_decide(estimate: Estimate, boundary: float) -> str:
     """How many runs would, if mean and spread stay as they are."""
-    needed = found.needed(boundary)
+    needed = estimate.needed(boundary)
     if needed is None:
         return f"more than {MOST:,} seeds a side would be needed to decide"
     return f"{needed} seeds a side would decide it, if they vary as these do"
 
 
-def _would_equal(found: Estimate, margin: float) -> str:
-    inside = abs(found.mean) < margin
+def _would_equal(estimate: Estimate, margin: float) -> str:
+    inside = abs(estimate.mean) < margin
     level = EQUIVALENCE if inside else LEVEL
-    needed = found.needed(margin if found.mean > 0 else -margin, level)
+    needed = estimate.needed(margin if estimate.mean > 0 else -margin, level)
     if needed is None:
         return "no number of our seeds would decide it: the paper's own runs leave more"
     return f"{needed} seeds would decide it, if they vary as these do"
@@ -182,17 +181,17 @@ def worst(outcomes: list[Outcome]) -> Outcome:
     return Outcome(verdict, text, p, bound, brief=_part(weakest, outcomes))
 
 
-def _part(decides: Outcome, of: list[Outcome]) -> str:
-    """The statistic of the part that decides, and of how many."""
-    return decides.statistic if len(of) == 1 else f"{decides.statistic} (the weakest of {len(of)} parts)"
+def _part(decides: Outcome, outcomes: list[Outcome]) -> str:
+    """The statistic outcomes the part that decides, and outcomes how many."""
+    return decides.statistic if len(outcomes) == 1 else f"{decides.statistic} (the weakest of {len(outcomes)} parts)"
 
 
 def holm(outcomes: list[Outcome], level: float) -> list[Outcome]:
     """The outcomes, each tested one with whether it survives Holm's correction over all tested ones."""
     tested = sorted((outcome.p, index) for index, outcome in enumerate(outcomes) if outcome.p is not None)
-    found, holds = list(outcomes), True
+    corrected, holds = list(outcomes), True
     for rank, (p, index) in enumerate(tested):
         holds = holds and p <= level / (len(tested) - rank)
-        decided = found[index].verdict in ("reproduced", "not reproduced")
-        found[index] = replace(found[index], survives=holds and decided)
-    return found
+        decided = corrected[index].verdict in ("reproduced", "not reproduced")
+        corrected[index] = replace(corrected[index], survives=holds and decided)
+    return corrected

@@ -53,7 +53,7 @@ def fit(points: Iterable[tuple[float, float]]) -> Fit:
             by_steps.setdefault(steps, []).append(value)
     if len(by_steps) < FEWEST:
         return Fit()
-    x, y = np.array([*by_steps]), np.array([fmean(found) for found in by_steps.values()])
+    x, y = np.array([*by_steps]), np.array([fmean(values) for values in by_steps.values()])
     per_step, constant = np.polyfit(x, y, 1)
     around = float(((y - y.mean()) ** 2).sum())
     residual = float(((y - constant - per_step * x) ** 2).sum())
@@ -67,18 +67,18 @@ def table(lines: Sequence[Line], what: str, badge: str, warning: str = "") -> Ta
     lines = [line for line in lines if any(steps > 1 for steps, *_ in line.points)]
     times = [fit((steps, time) for steps, time, _ in line.points) for line in lines]
     memories = [fit((steps, memory) for steps, _, memory in line.points) for line in lines]
-    if all(math.isnan(found.per_step) for found in [*times, *memories]):
+    if all(math.isnan(line_fit.per_step) for line_fit in [*times, *memories]):
         return None
     busy = ["*" if line.busy else "" for line in lines]
     columns = [
         (Column("method", numeric=False), [Cell(line.method) for line in lines]),
         (Column("T"), [Cell(_steps(line)) for line in lines]),
-        (Column("time, constant", "ms"), numbers(_rounded(found.constant for found in times), busy, 2)),
-        (Column("time per step", "ms"), numbers(_rounded(found.per_step for found in times), busy, 2)),
-        (Column("R²"), numbers([found.r2 for found in times], decimals=3)),
-        (Column("memory, constant", "MiB"), numbers(_rounded(found.constant for found in memories), decimals=2)),
-        (Column("memory per step", "MiB"), numbers(_rounded(found.per_step for found in memories), decimals=2)),
-        (Column("R²"), numbers([found.r2 for found in memories], decimals=3)),
+        (Column("time, constant", "ms"), numbers(_rounded(line_fit.constant for line_fit in times), busy, 2)),
+        (Column("time per step", "ms"), numbers(_rounded(line_fit.per_step for line_fit in times), busy, 2)),
+        (Column("R²"), numbers([line_fit.r2 for line_fit in times], decimals=3)),
+        (Column("memory, constant", "MiB"), numbers(_rounded(line_fit.constant for line_fit in memories), decimals=2)),
+        (Column("memory per step", "MiB"), numbers(_rounded(line_fit.per_step for line_fit in memories), decimals=2)),
+        (Column("R²"), numbers([line_fit.r2 for line_fit in memories], decimals=3)),
     ]
     headings, cells = laid_out(columns)
     heading = f"Cost of a training step against T, {what}"
@@ -98,14 +98,14 @@ def tables_of(costed: pd.DataFrame) -> list[Table]:
     own = costed[(costed["status"] == "done") & ~costed["step_from_parent"] & costed["train_step_ms"].notna()]
     tables = []
     for (dataset, network, scale), rows in own.groupby(TABLE, sort=False):
-        lines = [_line(str(method), found) for method, found in rows.groupby("method", sort=False)]
+        lines = [_line(str(method), part) for method, part in rows.groupby("method", sort=False)]
         tables.append(table(lines, f"{network} on {dataset}", f"scale {scale}", warning_of(str(scale))))
-    return [found for found in tables if found]
+    return [part for part in tables if part]
 
 
 def _line(method: str, rows: pd.DataFrame) -> Line:
-    settings = [found for _, found in rows.groupby(SETTING, sort=False, dropna=False)]
-    best = max(settings, key=lambda found: found["timesteps"].nunique())
+    settings = [part for _, part in rows.groupby(SETTING, sort=False, dropna=False)]
+    best = max(settings, key=lambda part: part["timesteps"].nunique())
     columns = best["timesteps"], best["train_step_ms"].mask(best["busy"]), best["peak_memory_bytes"] / 2**20
     return Line(method, list(zip(*columns, strict=True)))
 
@@ -118,7 +118,7 @@ def table_of_record(record: Mapping[str, object], what: str, badge: str) -> Tabl
         memory = math.nan if row["peak_step_bytes"] is None else row["peak_step_bytes"] / 2**20
         points.setdefault(str(row["subject"]), []).append((int(row["T"]), _number(row["train_ms"]), memory))
     busy = float(record.get("other_load_cores") or 0) > BUSY_CORES  # type: ignore[arg-type]
-    return table([Line(subject, found, busy) for subject, found in points.items()], what, badge)
+    return table([Line(subject, part, busy) for subject, part in points.items()], what, badge)
 
 
 def _number(value: float | None) -> float:

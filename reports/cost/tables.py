@@ -36,7 +36,7 @@ def _table(
     percent = to_accuracy.target(dataset, scale, wanted)
     for column in REACHED:
         rows = rows.assign(**{f"reach_{column}": _reached(rows, curves, percent, column)})
-    lines = pd.DataFrame([_line(found) for found in _groups(rows)])
+    lines = pd.DataFrame([_line(group) for group in _groups(rows)])
     joules = bool(lines["true_train_joules"].notna().any())
     headings, cells = laid_out(list(_columns(lines, percent, joules)))
     heading = f"Training cost, {network} on {dataset}"
@@ -48,20 +48,20 @@ def _table(
 
 def _groups(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for _, method in rows.groupby("method", sort=False):
-        yield from (found for _, found in method.groupby("timesteps"))
+        yield from (group for _, group in method.groupby("timesteps"))
 
 
 def _reached(rows: pd.DataFrame, curves: pd.DataFrame, percent: float | None, column: str) -> pd.Series:
     return pd.Series(math.nan, rows.index) if percent is None else to_accuracy.spent(rows, curves, percent, column)
 
 
-def _line(found: pd.DataFrame) -> dict[str, object]:
-    first = found.iloc[0]
+def _line(group: pd.DataFrame) -> dict[str, object]:
+    first = group.iloc[0]
     return (
-        {"method": first["method"], "timesteps": first["timesteps"], "seeds": len(found)}
-        | {name: found[name].mean(skipna=False) for name in MEANS}
-        | {name: bool(found[name].any()) for name in FLAGS}
-        | {name: found[name].tolist() for name in (f"reach_{column}" for column in REACHED)}
+        {"method": first["method"], "timesteps": first["timesteps"], "seeds": len(group)}
+        | {name: group[name].mean(skipna=False) for name in MEANS}
+        | {name: bool(group[name].any()) for name in FLAGS}
+        | {name: group[name].tolist() for name in (f"reach_{column}" for column in REACHED)}
     )
 
 

@@ -26,19 +26,21 @@ COUNTS = [
 MEMORY = ["memory", "total", "dense"]
 
 
-def numbers_of(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constants) -> pd.DataFrame:
+def energies(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constants) -> pd.DataFrame:
     """The tables' raw numbers, a row per method and T: microjoules, ratios and break-even rates."""
     tables = []
     for identity, lines in compared(frame, layers, constants):
         even = {f"even_with_{_snake(name)}": rate for name, rate in even_rates(lines, constants).items()}
         rates = pd.DataFrame(even).where(lines["spiking"])
-        named = pd.concat([of_lines(lines, constants), lines["firing_rate"], rates], axis=1)
+        named = pd.concat([energies_of_lines(lines, constants), lines["firing_rate"], rates], axis=1)
         tables.append(named.assign(**dict(zip(TABLE, identity, strict=True))))
     whole = pd.concat(tables) if tables else pd.DataFrame(columns=TABLE)
     return whole[[*TABLE, *(name for name in whole.columns if name not in TABLE)]]
 
 
-def of_run(run: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], constants: Constants) -> dict[str, float]:
+def energies_of_run(
+    run: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], constants: Constants
+) -> dict[str, float]:
     """Microjoules per image of one run by every model that has all its counts: events, the first layer once.
 
     `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS, as text or numbers, which may be missing.
@@ -52,7 +54,7 @@ def of_run(run: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], constant
 
 
 def described(constants: Constants) -> dict[str, str]:
-    """The models of `of_run` with their constants, in words."""
+    """The models of `energies_of_run` with their constants, in words."""
     stated: dict[str, object] = {**constants.models, "memory": constants.memory}
     return {section: f"{models.ONCE}; {model}" for section, model in stated.items()}
 
@@ -105,7 +107,7 @@ def _lines(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def of_lines(lines: pd.DataFrame, constants: Constants) -> pd.DataFrame:
+def energies_of_lines(lines: pd.DataFrame, constants: Constants) -> pd.DataFrame:
     """What is printed of every network, microjoules per image and ratios; a model's columns begin with its section."""
     shown = lines[["method", "timesteps"]].copy()
     for section, model in constants.models.items():

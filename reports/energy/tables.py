@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from reports.energy import models
-from reports.energy.by_model import compared, even_rates, of_lines
+from reports.energy.by_model import compared, energies_of_lines, even_rates
 from reports.energy.constants import Constants
 from reports.rendering.table import Cell, Column, Table, laid_out, numbers, warning_of
 
@@ -25,13 +25,13 @@ def compare_energy(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constan
 
 
 def _by_model(lines: pd.DataFrame, where: tuple[str, str], constants: Constants) -> Table:
-    shown = of_lines(lines, constants)
+    shown = energies_of_lines(lines, constants)
     columns: Columns = [
         (Column("method", numeric=False), [Cell(method) for method in shown["method"]]),
         (Column("T"), [Cell(str(steps)) for steps in shown["timesteps"]]),
     ]
     for section, model in constants.models.items():
-        columns += _of_model(shown, section, model)
+        columns += _columns_of_model(shown, section, model)
     columns += [
         (Column("with memory access: events", "µJ/image"), numbers(shown["memory_events_microjoules"].tolist())),
         (Column("x dense ANN"), numbers(shown["memory_events_x_dense_ann"].tolist(), decimals=3)),
@@ -40,7 +40,7 @@ def _by_model(lines: pd.DataFrame, where: tuple[str, str], constants: Constants)
     return _table("Energy by model", where, columns, _model_notes(constants))
 
 
-def _of_model(shown: pd.DataFrame, section: str, model: models.EnergyModel) -> Columns:
+def _columns_of_model(shown: pd.DataFrame, section: str, model: models.EnergyModel) -> Columns:
     """Events with the ratio to the ANN's; of the headline's model the other counts, too."""
 
     def one(label: str, column: str, unit: str = "", detail: bool = False) -> tuple[Column, list[Cell]]:

@@ -28,14 +28,17 @@ Styles = Mapping[str, Style]
 
 
 def against_t(
-    lines: pd.DataFrame, starts: dict[str, set[str]], styles: Styles, published: pd.DataFrame | None = None
+    lines: pd.DataFrame, parents: dict[str, set[str]], styles: Styles, published: pd.DataFrame | None = None
 ) -> Iterator[Figure]:
     """Accuracy against T per dataset, network and scale with two different T; `published` only at scale `paper`."""
-    for (dataset, network, scale), found in lines[~lines["variant"]].groupby(TABLE, sort=False):
-        what, known = f"{network} on {dataset}, scale {scale}", of_paper(published, dataset, network, scale)
-        for part in parted(found, starts):
+    for (dataset, network, scale), rows in lines[~lines["variant"]].groupby(TABLE, sort=False):
+        what, known = (
+            f"{network} on {dataset}, scale {scale}",
+            printed_at_paper_scale(published, dataset, network, scale),
+        )
+        for part in parted(rows, parents):
             moving = part.lines[part.lines["kind"] != "still"]
-            others = known[~known["method"].isin(found["method"][~found["method"].isin(part.lines["method"])])]
+            others = known[~known["method"].isin(rows["method"][~rows["method"].isin(part.lines["method"])])]
             others = others if part.suffix == "" else others[others["method"].isin(part.lines["method"])]
             if len({*moving["timesteps"], *others["timesteps"]}) < 2:
                 continue
@@ -45,7 +48,9 @@ def against_t(
             yield draw_at_scale(name, caption, str(scale), paint_against_t(part, styles, others))
 
 
-def of_paper(published: pd.DataFrame | None, dataset: object, network: object, scale: object) -> pd.DataFrame:
+def printed_at_paper_scale(
+    published: pd.DataFrame | None, dataset: object, network: object, scale: object
+) -> pd.DataFrame:
     """Published points that may stand beside these runs: those of scale `paper` on the same data set and network."""
     if published is None or scale != "paper":
         return pd.DataFrame(columns=["method", "timesteps", "accuracy"])
@@ -66,17 +71,17 @@ def _images(moving: pd.DataFrame) -> str:
     return f"Between {least:,.0f} and {most:,.0f} test images." if least < most else ""
 
 
-def against_depth(lines: pd.DataFrame, starts: dict[str, set[str]], styles: Styles) -> Iterator[Figure]:
+def against_depth(lines: pd.DataFrame, parents: dict[str, set[str]], styles: Styles) -> Iterator[Figure]:
     """Accuracy against depth per dataset, scale and T where networks of two depths have run."""
     deep = lines[lines["network"].isin(DEEP) & ~lines["variant"]]
     deep = deep.assign(depth=[int(re.sub(r"\D", "", network)) for network in deep["network"]])
-    for (dataset, scale), found in deep.groupby(["dataset", "scale"], sort=False):
-        still = found["kind"] == "still"
-        for steps in sorted(found["timesteps"][~still].unique()):
-            at_t = found[still | (found["timesteps"] == steps)]
+    for (dataset, scale), rows in deep.groupby(["dataset", "scale"], sort=False):
+        still = rows["kind"] == "still"
+        for steps in sorted(rows["timesteps"][~still].unique()):
+            at_t = rows[still | (rows["timesteps"] == steps)]
             if at_t["depth"][at_t["kind"] != "still"].nunique() < 2:
                 continue
-            for part in parted(at_t, starts):
+            for part in parted(at_t, parents):
                 name = slug("accuracy-against-depth", part.suffix, str(dataset), f"T{steps}", str(scale))
                 what = f"PreAct-ResNet of 16, 32 and 64 channels on {dataset}, T = {steps}, scale {scale}"
                 note = NOT_DRAWN if scale != "paper" else ""
@@ -143,28 +148,28 @@ def _level(axes: Axes, method: str, height: float, styles: Styles) -> Line2D:
 def _curves(axes: Axes, lines: pd.DataFrame, x: str, styles: Styles) -> list[Line2D]:
     """A line with whiskers per method, each moved aside a little so that whiskers do not hide each other."""
     entries = []
-    methods = [(str(method), found.sort_values(x)) for method, found in lines.groupby("method", sort=False)]
-    for place, (method, found) in enumerate(methods):
-        style, kind = styles[method], found["kind"].iloc[0]
+    methods = [(str(method), points.sort_values(x)) for method, points in lines.groupby("method", sort=False)]
+    for place, (method, points) in enumerate(methods):
+        style, kind = styles[method], points["kind"].iloc[0]
         aside = (place - (len(methods) - 1) / 2) * 1.1 / 72
         moved = axes.transData + ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)  # type: ignore[union-attr]
         thin = {"lw": 1.5, "ms": 4.0} if kind == "trained" else {"lw": 1.0, "ms": 3.6}
         (line,) = axes.plot(
-            found[x], found["top1"], color=style.colour, marker=style.marker, ls=DASHES[kind], label=wrapped(method),
+            points[x], points["top1"], color=style.colour, marker=style.marker, ls=DASHES[kind], label=wrapped(method),
             transform=moved, **thin,  # type: ignore[arg-type]
         )  # fmt: skip
         faint = {"lw": 0.8, "alpha": 0.55 if kind == "trained" else 0.35}
-        axes.vlines(found[x], found["top1_low"], found["top1_high"], style.colour, transform=moved, **faint)  # type: ignore[arg-type]
+        axes.vlines(points[x], points["top1_low"], points["top1_high"], style.colour, transform=moved, **faint)  # type: ignore[arg-type]
         entries.append(line)
     return entries
 
 
 def _points(axes: Axes, published: pd.DataFrame, styles: Styles) -> list[Line2D]:
     entries = []
-    for method, found in published.groupby("method", sort=False):
+    for method, points in published.groupby("method", sort=False):
         style = styles[str(method)]
         (line,) = axes.plot(
-            found["timesteps"], found["accuracy"], color=style.colour, marker=style.marker, mfc="none", ms=9, lw=0,
+            points["timesteps"], points["accuracy"], color=style.colour, marker=style.marker, mfc="none", ms=9, lw=0,
             label=f"{wrapped(str(method))}\n(published)",
         )  # fmt: skip
         entries.append(line)
@@ -186,18 +191,18 @@ def variants(lines: pd.DataFrame, styles: Mapping[str, Style]) -> Iterator[Figur
     lines = lines.assign(base=lines["method"].str.split("@").str[0])
     on = [*TABLE, "base", "timesteps"]
     wanted = lines[lines["variant"]][on].drop_duplicates()
-    for (dataset, network, scale, base, steps), found in lines.merge(wanted, on=on).groupby(on, sort=False):
+    for (dataset, network, scale, base, steps), rows in lines.merge(wanted, on=on).groupby(on, sort=False):
         name = slug("accuracy-of-variants", str(base), f"T{steps}", str(dataset), str(network), str(scale))
         what = f"{network} on {dataset}, T = {steps}, scale {scale}"
         caption = f"Accuracy of {base} with parameters of its neuron changed: {what}. {WHISKERS}"
-        yield draw_at_scale(name, caption, str(scale), _dots(found.sort_values("top1"), str(base), styles))
+        yield draw_at_scale(name, caption, str(scale), _dots(rows.sort_values("top1"), str(base), styles))
 
 
-def _dots(found: pd.DataFrame, base: str, styles: Mapping[str, Style]) -> Callable[[Axes], None]:
-    names = [wrapped(method.removeprefix(base)) or base for method in found["method"]]
+def _dots(rows: pd.DataFrame, base: str, styles: Mapping[str, Style]) -> Callable[[Axes], None]:
+    names = [wrapped(method.removeprefix(base)) or base for method in rows["method"]]
 
     def paint(axes: Axes) -> None:
-        for place, line in enumerate(found.to_dict("records")):
+        for place, line in enumerate(rows.to_dict("records")):
             style = styles[line["method"]]
             axes.hlines(place, line["top1_low"], line["top1_high"], style.colour, lw=1)
             axes.plot(line["top1"], place, color=style.colour, marker=style.marker, ms=6)

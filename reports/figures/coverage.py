@@ -42,7 +42,7 @@ class Cell:
         return FULL if self.done == self.planned else SOME if self.done else NONE
 
 
-def of_sweeps(frame: pd.DataFrame) -> Iterator[Figure]:
+def matrices(frame: pd.DataFrame) -> Iterator[Figure]:
     """A matrix per sweep that rows come from, network and scale."""
     status = {Run(*row[:-1]): row[-1] for row in frame[[*RUN, "status"]].itertuples(index=False, name=None)}
     for scale in dict.fromkeys(run.scale for run in status):

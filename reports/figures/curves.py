@@ -24,11 +24,11 @@ def learning_curves(
     """One figure per dataset, network, scale and T, with what has no time axis in each; two where losses are known."""
     done = frame[frame["status"] == "done"][[*TABLE, "method", "timesteps", "seed", "key"]]
     known = curves.merge(done, on="key").merge(lines[["method", "kind"]].drop_duplicates(), on="method")
-    for identity, found in known.groupby(TABLE, sort=False):
+    for identity, rows in known.groupby(TABLE, sort=False):
         dataset, network, scale = map(str, identity)
-        still = found["kind"] == "still"
-        for steps in sorted(found["timesteps"][~still].unique()) or [None]:
-            shown = found[still | (found["timesteps"] == steps)]
+        still = rows["kind"] == "still"
+        for steps in sorted(rows["timesteps"][~still].unique()) or [None]:
+            shown = rows[still | (rows["timesteps"] == steps)]
             at_t = f", T = {steps}" if steps else ""
             for column, (stem, what, label) in SHOWN.items():
                 if column not in shown or shown[column].notna().sum() < 2:
@@ -47,15 +47,15 @@ def _paint(shown: pd.DataFrame, column: str, label: str, styles: Mapping[str, St
 
     def paint(axes: Axes) -> None:
         entries = []
-        for method, found in shown.groupby("method", sort=False):
-            style, seeds = styles[str(method)], [one for _, one in found.groupby("key", sort=False)]
+        for method, curves in shown.groupby("method", sort=False):
+            style, seeds = styles[str(method)], [one for _, one in curves.groupby("key", sort=False)]
             for one in seeds if len(seeds) > 1 else ():
                 axes.plot(one["epoch"], one[column], color=style.colour, lw=0.6, alpha=0.6)
-            mean = _mean(found, column, len(seeds))
+            mean = _mean(curves, column, len(seeds))
             count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
             (line,) = axes.plot(
                 mean.index, mean, color=style.colour, marker=style.marker, ms=4, lw=1.6,
-                ls=DASHES[found["kind"].iloc[0]], markevery=max(1, int(epochs) // 12),
+                ls=DASHES[curves["kind"].iloc[0]], markevery=max(1, int(epochs) // 12),
                 label=f"{wrapped(str(method))}, {count}",
             )  # fmt: skip
             entries.append(line)
@@ -66,7 +66,7 @@ def _paint(shown: pd.DataFrame, column: str, label: str, styles: Mapping[str, St
     return paint
 
 
-def _mean(found: pd.DataFrame, column: str, seeds: int) -> pd.Series:
+def _mean(curves: pd.DataFrame, column: str, seeds: int) -> pd.Series:
     """The mean over all seeds, at the epochs that every one of them has."""
-    by_epoch = found.groupby("epoch")[column]
+    by_epoch = curves.groupby("epoch")[column]
     return by_epoch.mean()[by_epoch.count() == seeds]

@@ -17,14 +17,14 @@ def rates_by_layer(
     lines: pd.DataFrame,
     frame: pd.DataFrame,
     layers: pd.DataFrame,
-    starts: dict[str, set[str]],
+    parents: dict[str, set[str]],
     styles: Mapping[str, Style],
 ) -> Iterator[Figure]:
     """One figure per dataset, network and scale; of every method the largest T whose layers are known."""
     rates = firing_rates(frame, layers).merge(lines[[*TABLE, "method", "kind", "variant"]].drop_duplicates())
-    for identity, found in rates[~rates["variant"]].groupby(TABLE, sort=False):
+    for identity, rows in rates[~rates["variant"]].groupby(TABLE, sort=False):
         dataset, network, scale = map(str, identity)
-        for part in parted(found, starts):
+        for part in parted(rows, parents):
             moving = part.lines[part.lines["kind"] != "still"]
             if moving.empty:
                 continue
@@ -55,7 +55,7 @@ def firing_rates(frame: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
 def ordered(rates: pd.DataFrame) -> list[str]:
     """All layers in the order in which an image passes them: methods may lack some, and none is twice there."""
     names: list[str] = []
-    runs = [found.sort_values("place")["layer"].tolist() for _, found in rates.groupby("method", sort=False)]
+    runs = [layers.sort_values("place")["layer"].tolist() for _, layers in rates.groupby("method", sort=False)]
     for run in sorted(runs, key=len, reverse=True):
         for before, layer in zip([None, *run], run, strict=False):
             if layer not in names:
@@ -68,13 +68,13 @@ def _paint(rates: pd.DataFrame, styles: Mapping[str, Style]) -> Callable[[Axes],
 
     def paint(axes: Axes) -> None:
         entries = []
-        for method, found in rates.groupby("method", sort=False):
-            style, kind = styles[str(method)], found["kind"].iloc[0]
-            places = [names.index(layer) for layer in found["layer"]]
-            label = f"{wrapped(str(method))}, T = {found['timesteps'].iloc[0]}"
+        for method, layers in rates.groupby("method", sort=False):
+            style, kind = styles[str(method)], layers["kind"].iloc[0]
+            places = [names.index(layer) for layer in layers["layer"]]
+            label = f"{wrapped(str(method))}, T = {layers['timesteps'].iloc[0]}"
             (line,) = axes.plot(
                 places,
-                found["rate"],
+                layers["rate"],
                 color=style.colour,
                 marker=style.marker,
                 ms=3.8,

@@ -38,5 +38,5 @@ def figures_of(
         *tradeoffs.against_training(means, styles),
         *rates_by_layer(means, frame, layers, parents, styles),
         *learning_curves(means, frame, curves, styles),
-        *coverage.of_sweeps(frame),
+        *coverage.matrices(frame),
     ]

@@ -66,7 +66,7 @@ def parents(frame: pd.DataFrame) -> dict[str, set[str]]:
     return {str(method): set(found) for method, found in pairs.groupby("method")["parent"]}
 
 
-def parted(lines: pd.DataFrame, starts: dict[str, set[str]]) -> Iterator[Part]:
+def parted(lines: pd.DataFrame, parents: dict[str, set[str]]) -> Iterator[Part]:
     """All lines in one part, or trained methods and conversions apart; `ann` and parents stand in each."""
     moving = lines[lines["kind"] != "still"]
     if moving["method"].nunique() <= MOST:
@@ -74,7 +74,7 @@ def parted(lines: pd.DataFrame, starts: dict[str, set[str]]) -> Iterator[Part]:
         return
     for suffix, kind in (("", "trained"), ("conversions", "converted")):
         shown = set(moving["method"][moving["kind"] == kind])
-        level = {"ann"}.union(*(starts.get(method, set()) for method in shown))
+        level = {"ann"}.union(*(parents.get(method, set()) for method in shown))
         yield Part(
             suffix, lines[lines["method"].isin(shown) | (lines["kind"].eq("still") & lines["method"].isin(level))]
         )

@@ -30,13 +30,13 @@ LABELS = "Numbers: T of points on the front and of each method's last, where the
 
 def against_energy(lines: pd.DataFrame, styles: Mapping[str, Style], model: EnergyModel) -> Iterator[Figure]:
     """Accuracy against microjoules per image, one figure per dataset, network and scale."""
-    for identity, found, unknown in _tables(lines, "energy_events_microjoules"):
+    for identity, points, unknown in _tables(lines, "energy_events_microjoules"):
         dataset, network, scale = identity
         caption = (
             f"Accuracy against energy of an inference ({ONCE}): {network} on {dataset}, scale {scale}. {model}. "
             f"Stepped line: Pareto front. {LABELS}{unknown}"
         )
-        paint = _scatter(found, "energy_events_microjoules", f"energy: {ONCE} (µJ per image)", styles, with_front=True)
+        paint = _scatter(points, "energy_events_microjoules", f"energy: {ONCE} (µJ per image)", styles, with_front=True)
         yield draw_at_scale(slug("accuracy-against-energy", *identity), caption, scale, paint)
 
 
@@ -44,7 +44,7 @@ def against_training(lines: pd.DataFrame, styles: Mapping[str, Style]) -> Iterat
     """Accuracy against training, parents' included: core-seconds, else seconds where no other work ran beside."""
     drawn_already: list[tuple[str, str, str]] = []
     for cost, (stem, label) in TRAINING.items():
-        for identity, found, unknown in _tables(lines, cost):
+        for identity, points, unknown in _tables(lines, cost):
             if identity in drawn_already:
                 continue
             drawn_already.append(identity)
@@ -53,41 +53,41 @@ def against_training(lines: pd.DataFrame, styles: Mapping[str, Style]) -> Iterat
                 f"Accuracy against training in {label}, a conversion's parent included: {network} on {dataset}, scale "
                 f"{scale}. Numbers: T of each method's first and last point, where there is room.{unknown}"
             )
-            paint = _scatter(found, cost, f"training ({label})", styles, with_front=False)
+            paint = _scatter(points, cost, f"training ({label})", styles, with_front=False)
             yield draw_at_scale(slug(stem, *identity), caption, scale, paint)
 
 
 def _tables(lines: pd.DataFrame, cost: str) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame, str]]:
     """What stands in one figure, its points, and what has to be said of those that cannot stand there."""
-    for (dataset, network, scale), found in lines[~lines["variant"]].groupby(TABLE, sort=False):
-        known = found[found[cost] > 0].reset_index(drop=True)
+    for (dataset, network, scale), rows in lines[~lines["variant"]].groupby(TABLE, sort=False):
+        known = rows[rows[cost] > 0].reset_index(drop=True)
         if len(known) >= FEWEST:
-            left_out = len(found) - len(known)
+            left_out = len(rows) - len(known)
             why = "timed beside other work, or not at all" if cost == "quiet_train_seconds" else "cost not on record"
-            unknown = f" Left out, {why}: {left_out} of {len(found)}." if left_out else ""
+            unknown = f" Left out, {why}: {left_out} of {len(rows)}." if left_out else ""
             yield (str(dataset), str(network), str(scale)), known, unknown
 
 
 def _scatter(
-    found: pd.DataFrame, cost: str, label: str, styles: Mapping[str, Style], with_front: bool
+    points: pd.DataFrame, cost: str, label: str, styles: Mapping[str, Style], with_front: bool
 ) -> Callable[[Axes], None]:
     def paint(axes: Axes) -> None:
         axes.set(xscale="log", xlabel=label, ylabel="accuracy (% of the test images)")
         entries = [
             _method(axes, str(method), one.sort_values("timesteps"), cost, styles[str(method)])
-            for method, one in found.groupby("method", sort=False)
+            for method, one in points.groupby("method", sort=False)
         ]
-        best = front(found[cost].tolist(), found["top1"].tolist()) if with_front else []
+        best = front(points[cost].tolist(), points["top1"].tolist()) if with_front else []
         if best:
-            entries.append(_stepped(axes, found.loc[best], cost))
-        _plain_logarithms(axes, found[cost].tolist())
+            entries.append(_stepped(axes, points.loc[best], cost))
+        _plain_logarithms(axes, points[cost].tolist())
         axes.margins(0.06)
         legend_beside(axes, entries)
-        wanted = [*best, *_ends(found, first=not with_front)]
+        wanted = [*best, *_ends(points, first=not with_front)]
         place_labels(
             axes,
-            _labels(found.loc[list(dict.fromkeys(wanted))], cost, styles),
-            list(zip(found[cost], found["top1"], strict=True)),
+            _labels(points.loc[list(dict.fromkeys(wanted))], cost, styles),
+            list(zip(points[cost], points["top1"], strict=True)),
         )
 
     return paint
@@ -112,10 +112,10 @@ def _stepped(axes: Axes, best: pd.DataFrame, cost: str) -> Line2D:
     return line
 
 
-def _ends(found: pd.DataFrame, first: bool) -> list[int]:
+def _ends(points: pd.DataFrame, first: bool) -> list[int]:
     """Each moving method's point of the largest T, and of the smallest."""
-    steps = found["timesteps"][found["kind"] != "still"]
-    by_method = steps.groupby(found["method"], sort=False)
+    steps = points["timesteps"][points["kind"] != "still"]
+    by_method = steps.groupby(points["method"], sort=False)
     last = by_method.idxmax().tolist()
     return [*last, *by_method.idxmin().tolist()] if first else last
 

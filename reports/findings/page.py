@@ -106,7 +106,7 @@ def _findings(ledger: Sequence[claims.Judged]) -> Iterator[list[str]]:
         "cost": "Cost of a step",
     }
     for kind in KINDS:
-        found = list(sentences.of_kind(ledger, kind))
+        found = list(sentences.claims_of_kind(ledger, kind))
         yield [f"## {titles[kind]}", *(["\n".join(found)] if found else [])]
 
 

@@ -38,13 +38,13 @@ SCALES = {
 
 def verdicts(ledger: Sequence[Judged]) -> Iterator[str]:
     """How the claims of each group came out."""
-    for group, found in counts(ledger).items():
-        run = ", ".join(f"{count} {verdict}" for verdict, count in found.items() if count)
+    for group, by_verdict in counts(ledger).items():
+        run = ", ".join(f"{count} {verdict}" for verdict, count in by_verdict.items() if count)
         yield f"- {group[0].upper()}{group[1:]}: {run}."
     yield f"- {correction(ledger)}."
 
 
-def of_kind(ledger: Sequence[Judged], kind: Kind) -> Iterator[str]:
+def claims_of_kind(ledger: Sequence[Judged], kind: Kind) -> Iterator[str]:
     """A sentence for every claim of a kind that has been judged, those that hold first."""
     judged = [(c, scale, o) for c, scale, o in ledger if c.kind == kind and o.verdict in JUDGED]
     for claim, scale, outcome in sorted(judged, key=lambda one: JUDGED.index(one[2].verdict)):
@@ -99,10 +99,10 @@ def _groups(rows: pd.DataFrame, steps: int) -> Iterator[str]:
         still = group == "the ANN"
         chosen = rows[rows["method"].isin(members) & (rows["timesteps"] == (1 if still else steps))]
         if len(chosen):
-            yield f"{group} {_told(chosen, members)}"
+            yield f"{group} {_means(chosen, members)}"
 
 
-def _told(chosen: pd.DataFrame, members: Sequence[str]) -> str:
+def _means(chosen: pd.DataFrame, members: Sequence[str]) -> str:
     """Mean and number of seeds of each method that was run."""
     found = [(method, chosen[chosen["method"] == method]["top1"]) for method in members]
     return ", ".join(f"{values.mean():.1f} % (`{name}`, n = {len(values)})" for name, values in found if len(values))

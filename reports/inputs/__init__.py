@@ -1,1 +1,1 @@
-"""Everything that a report reads: rows, layers, curves, predictions and published numbers."""
+"""What a report reads, typed and checked: rows, layers and curves, predictions, published numbers. Nothing derived."""

@@ -44,12 +44,12 @@ def beside(paths: Iterable[Path], rows: pd.DataFrame) -> dict[str, Predictions]:
     """
     folders = list(dict.fromkeys(Path(path).parent / FOLDER for path in paths))
     named = rows[(rows["status"] == "done") & rows["predictions_sha256"].notna()]
-    found = {}
+    kept = {}
     for row in named.to_dict("records"):
         there = [path for folder in folders if (path := folder / f"{row['key']}.npz").is_file()]
         if there:
-            found[str(row["key"])] = read(there[0], row)
-    return found
+            kept[str(row["key"])] = read(there[0], row)
+    return kept
 
 
 def read(path: Path, row: Mapping[Any, Any]) -> Predictions:
@@ -61,13 +61,13 @@ def read(path: Path, row: Mapping[Any, Any]) -> Predictions:
     digest = hashlib.sha256(content).hexdigest()
     if digest != row["predictions_sha256"]:
         raise BadInput(f"{path} has SHA-256 {digest[:16]}..., its row says {str(row['predictions_sha256'])[:16]}...")
-    found = _unpacked(content, path)
-    if not pd.isna(row["test_images"]) and found.images != int(row["test_images"]):
-        raise BadInput(f"{path} holds {found.images} images, its row says {int(row['test_images'])}")
-    share = 100 * float(found.correct.mean())
-    if abs(share - row["top1"]) * found.images >= 50:  # half an image: the row's percentage may be rounded
+    predictions = _unpacked(content, path)
+    if not pd.isna(row["test_images"]) and predictions.images != int(row["test_images"]):
+        raise BadInput(f"{path} holds {predictions.images} images, its row says {int(row['test_images'])}")
+    share = 100 * float(predictions.correct.mean())
+    if abs(share - row["top1"]) * predictions.images >= 50:  # half an image: the row's percentage may be rounded
         raise BadInput(f"{path} has {share:.2f} % correct, its row says top1 = {row['top1']:.2f} %")
-    return found
+    return predictions
 
 
 def _unpacked(content: bytes, path: Path) -> Predictions:

@@ -1,1 +1,4 @@
-"""Questions to results that are there: which are best, how two runs differ, why a run is not the paper's."""
+"""Answers from committed rows and run directories: the best lines, two runs compared, a run and its paper's protocol.
+
+`benchmarks.cli.queries` has the commands (`best`, `diff`, `why`); `lookup` finds the run that a word names.
+"""

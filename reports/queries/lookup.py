@@ -46,7 +46,7 @@ def find(word: str, results: Path) -> Known:
     """The run that a word names. Raises BadInput where it names none, or several."""
     path = Path(word)
     if (path / store.RUN).is_file():
-        return _of_directory(path, results)
+        return _known_from_directory(path, results)
     if path.is_dir():
         raise BadInput(f"{path} is no directory of a run: it has no {store.RUN}")
     rows, places = _rows(results), store.places(results / "runs")
@@ -59,10 +59,10 @@ def find(word: str, results: Path) -> Known:
         more = ", ..." if len(keys) > SHOWN else ""
         raise BadInput(f"{len(keys)} keys begin with {word!r}: {', '.join(keys[:SHOWN])}{more}")
     (key,) = keys
-    return _of_directory(places[key], results) if key in places else _of_row(key, rows)
+    return _known_from_directory(places[key], results) if key in places else _known_from_row(key, rows)
 
 
-def _of_directory(place: Path, results: Path) -> Known:
+def _known_from_directory(place: Path, results: Path) -> Known:
     rows = _rows(results)
     try:
         about = store.described(place)
@@ -76,7 +76,7 @@ def _of_directory(place: Path, results: Path) -> Known:
     return Known(about.run, about.key, str(place), about.recipe, before, row, parents)
 
 
-def _of_row(key: str, rows: Mapping[str, tuple[Row, str]]) -> Known:
+def _known_from_row(key: str, rows: Mapping[str, tuple[Row, str]]) -> Known:
     row, place = rows[key]
     parent_key = row["parent_key"]
     recipe, before = _resolved(key, rows), _resolved(parent_key, rows)

@@ -55,7 +55,7 @@ class Protocol:
     borrowed: tuple[str, ...] = ()
 
 
-def protocol(run: Run) -> Protocol | None:
+def protocol_of(run: Run) -> Protocol | None:
     """The published protocol nearest to a run; None where there is none for its data set and method."""
     base, changes = variant(run.method)
     method = base.removesuffix("-rep")

@@ -16,7 +16,7 @@ from benchmarks.spec import Recipe, Run, flat, variant
 from reports.queries.differences import written
 from reports.queries.directions import direction
 from reports.queries.lookup import Known
-from reports.queries.protocols import LONG, MEASURED_ON, SCHEDULE, Protocol, parent_of, protocol
+from reports.queries.protocols import LONG, MEASURED_ON, SCHEDULE, Protocol, parent_of, protocol_of
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, warning_of
 
 LAST = "last; the best stands beside it"
@@ -62,20 +62,20 @@ class Difference:
 
 def explain(one: Known) -> tuple[Table | None, str]:
     """The table of differences, if there is anything published to differ from, and the conclusion in one sentence."""
-    found = protocol(one.run)
-    if found is None:
+    protocol = protocol_of(one.run)
+    if protocol is None:
         what = f"{variant(one.run.method)[0]} on {one.run.dataset}"
         return None, f"The paper has no such row, and no other published protocol of {what} is known here."
-    differences = [*_of_the_run(one, found), *_of_recipes(one, found), *_open(found)]
-    return _table(one, found, differences), conclusion(one.run, found, differences)
+    differences = [*_run_differences(one, protocol), *_recipe_differences(one, protocol), *_open(protocol)]
+    return _table(one, protocol, differences), conclusion(one.run, protocol, differences)
 
 
-def conclusion(run: Run, found: Protocol, differences: list[Difference]) -> str:
+def conclusion(run: Run, protocol: Protocol, differences: list[Difference]) -> str:
     """Whether the row is comparable."""
     count = sum(one.stated for one in differences)
-    counted = f"{count} thing{' differs' if count == 1 else 's differ'} from {found.where}"
-    alike = f"omparable with {found.where}, as one seed, but for what is not stated there."
-    if not found.has_row:
+    counted = f"{count} thing{' differs' if count == 1 else 's differ'} from {protocol.where}"
+    alike = f"omparable with {protocol.where}, as one seed, but for what is not stated there."
+    if not protocol.has_row:
         return (
             f"Not comparable: the paper has no such row, and {counted}."
             if count
@@ -84,43 +84,43 @@ def conclusion(run: Run, found: Protocol, differences: list[Difference]) -> str:
     return f"Not comparable with the paper's row: {counted}." if count else f"C{alike}"
 
 
-def _of_the_run(one: Known, found: Protocol) -> Iterator[Difference]:
+def _run_differences(one: Known, protocol: Protocol) -> Iterator[Difference]:
     run, base = one.run, variant(one.run.method)[0]
-    if run.dataset != found.run.dataset:
-        yield _judged(run, "data set", found.run.dataset, run.dataset)
-    if found.networks and run.network not in found.networks:
-        yield _judged(run, "network", " or ".join(found.networks), run.network)
-    if found.timesteps and run.timesteps not in found.timesteps:
-        yield _judged(run, "T", _steps(found.timesteps), str(run.timesteps))
+    if run.dataset != protocol.run.dataset:
+        yield _judged(run, "data set", protocol.run.dataset, run.dataset)
+    if protocol.networks and run.network not in protocol.networks:
+        yield _judged(run, "network", " or ".join(protocol.networks), run.network)
+    if protocol.timesteps and run.timesteps not in protocol.timesteps:
+        yield _judged(run, "T", _steps(protocol.timesteps), str(run.timesteps))
     if base.endswith("-rep"):
         yield _judged(run, "gradient", "the released code's", "in representation space")
-    if base == "ann" and "DSR" in found.where:
+    if base == "ann" and "DSR" in protocol.where:
         yield _judged(run, "readout", "ReLU of normalised logits", "logits")
     if (source := one.row.get("data_source")) and not source.startswith(WHOLE):
         yield _judged(run, "data", "as its authors ship it", textwrap.shorten(source, 56, placeholder=" ..."))
-    if run.dataset == "cifar10dvs" and "DSR" in found.where:
+    if run.dataset == "cifar10dvs" and "DSR" in protocol.where:
         yield Difference("side and polarity of events", MIRRORED, "as tonic's .aedat4 has them", stated=False)
     if one.row.get("status") != "done":
         yield _judged(run, "status", "done", one.row.get("status") or "has not ended")
-    seeds = f"mean of {found.seeds}" if found.seeds else DASH
+    seeds = f"mean of {protocol.seeds}" if protocol.seeds else DASH
     yield Difference("seeds", seeds, f"one, seed {run.seed}", stated=False)
-    if resolve(found.run).epochs:
-        yield _judged(run, "reported epoch", found.epoch, LAST, stated=False)
-    for what, published, here in found.beyond:
+    if resolve(protocol.run).epochs:
+        yield _judged(run, "reported epoch", protocol.epoch, LAST, stated=False)
+    for what, published, here in protocol.beyond:
         yield _judged(run, what, published, here)
 
 
-def _of_recipes(one: Known, found: Protocol) -> Iterator[Difference]:
-    published, before = resolve(found.run), parent_of(found)
+def _recipe_differences(one: Known, protocol: Protocol) -> Iterator[Difference]:
+    published, before = resolve(protocol.run), parent_of(protocol)
     if one.recipe is None:
         yield _judged(one.run, "recipe", published.sources, "not known: it has changed since")
     else:
-        yield from _between(one.run, found, published, one.recipe)
+        yield from _between(one.run, protocol, published, one.recipe)
         if bool(published.parent) != bool(one.recipe.parent):
             here = f"a trained {one.recipe.parent}" if one.recipe.parent else "random weights"
             yield _judged(one.run, "starts from", f"a trained {published.parent}", here)
     if before and one.parent_recipe:
-        yield from _between(one.run, found, resolve(before), one.parent_recipe, "parent's ")
+        yield from _between(one.run, protocol, resolve(before), one.parent_recipe, "parent's ")
     elif before and one.recipe and one.recipe.parent:
         yield _judged(one.run, "parent's recipe", resolve(before).sources, "not known: no row of it is left")
 
@@ -130,13 +130,13 @@ def _steps(timesteps: tuple[int, ...]) -> str:
     return ", ".join([*shown, *([f"{LONG[0]} and more"] if LONG[0] in timesteps else [])])
 
 
-def _between(run: Run, found: Protocol, published: Recipe, here: Recipe, whose: str = "") -> Iterator[Difference]:
+def _between(run: Run, protocol: Protocol, published: Recipe, here: Recipe, whose: str = "") -> Iterator[Difference]:
     theirs, ours = flat(published), flat(here)
     ignored = {*NO_DIFFERENCE, *(OF_TRAINING if not published.epochs and not here.epochs else ())}
     for name in {**theirs, **ours}:
         if theirs.get(name) != ours.get(name) and name not in ignored:
             what = whose + LABELS.get(name, name.rpartition(".")[2].replace("_", " "))
-            borrowed = "not known; DSR's " if name in found.borrowed else ""
+            borrowed = "not known; DSR's " if name in protocol.borrowed else ""
             yield _judged(run, what, borrowed + _setting(name, theirs), _setting(name, ours))
 
 
@@ -148,8 +148,8 @@ def _setting(name: str, values: Mapping[str, Any]) -> str:
     return ABSENT.get(name, "default") if name.startswith("neuron.") else DASH
 
 
-def _open(found: Protocol) -> Iterator[Difference]:
-    for what, here in found.unstated:
+def _open(protocol: Protocol) -> Iterator[Difference]:
+    for what, here in protocol.unstated:
         yield Difference(what, "not known", here, "unknown", stated=False)
 
 
@@ -157,7 +157,7 @@ def _judged(run: Run, what: str, published: str, here: str, stated: bool = True)
     return Difference(what, published, here, *direction(run, what, published, here), stated)
 
 
-def _table(one: Known, found: Protocol, differences: list[Difference]) -> Table:
+def _table(one: Known, protocol: Protocol, differences: list[Difference]) -> Table:
     columns = [
         (Column("", numeric=False), [Cell(d.what) for d in differences]),
         (Column("published", numeric=False), [Cell(d.published) for d in differences]),
@@ -166,6 +166,6 @@ def _table(one: Known, found: Protocol, differences: list[Difference]) -> Table:
         (Column("says", numeric=False), [Cell(d.said_by) for d in differences]),
     ]
     headings, cells = laid_out(columns)
-    heading = f"{one.run} beside {found.where}"
-    notes = (f"Published recipe: {resolve(found.run).sources}.", LEGEND)
+    heading = f"{one.run} beside {protocol.where}"
+    notes = (f"Published recipe: {resolve(protocol.run).sources}.", LEGEND)
     return Table(heading, "", heading, headings, cells, notes, warning_of(one.run.scale))

@@ -1,1 +1,1 @@
-"""One table, many forms: terminal, Markdown, LaTeX and the HTML page."""
+"""One form of a table (`table`), many renderings: terminal, Markdown, LaTeX, and the HTML page with drawings (`svg`)."""

@@ -2,6 +2,8 @@
 
 Dropped are metadata, comments, names that nothing refers to, empty groups, and digits beyond a tenth of a point. Ticks
 and grid lines of one look become one path. Styles and the shapes of markers are said once for all drawings of a page.
+The library scour (0.38) is no substitute: its 58 drawings of a page are 3 times as large (1.0 MB against 0.33) and take
+7 times as long, since it looks at one drawing at a time.
 """
 
 from __future__ import annotations

@@ -127,11 +127,11 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Estimate:
         paired=paired,
         spread=math.sqrt(max(0.0, alone)),
         per_run=1.0 if paired or v1 + v2 == 0 else alone**2 / (v1**2 + v2**2),
-        shown=_shown(a, b, common) if min(n1, n2) == 2 else "",
+        shown=_both_values(a, b, common) if min(n1, n2) == 2 else "",
     )
 
 
-def _shown(a: Mapping[int, float], b: Mapping[int, float], common: list[int]) -> str:
+def _both_values(a: Mapping[int, float], b: Mapping[int, float], common: list[int]) -> str:
     """The two differences, or of a side with two runs both, of the other the range."""
     if len(a) == len(b) == len(common):
         return f"seed by seed {' and '.join(f'{a[seed] - b[seed]:+.2f}' for seed in common)}"
@@ -164,17 +164,21 @@ def _freedom(v1: float, v2: float, c: float, sizes: tuple[int, int, int], total:
     return float(min(most, max(least, 2 * total**2 / spread))) if spread > 0 else float(least)
 
 
-def with_images(found: Estimate, variance_of_mean: float, images: int) -> Estimate:
+def with_images(estimate: Estimate, variance_of_mean: float, images: int) -> Estimate:
     """The estimate with what another draw of `images` test images would change added."""
-    if not found.known:
-        return found
-    own = found.error**2
+    if not estimate.known:
+        return estimate
+    own = estimate.error**2
     total = own + variance_of_mean
     if total == 0:
-        return found
-    freedom = total**2 / (own**2 / found.freedom + variance_of_mean**2 / (images - 1))
+        return estimate
+    freedom = total**2 / (own**2 / estimate.freedom + variance_of_mean**2 / (images - 1))
     return replace(
-        found, error=math.sqrt(total), freedom=freedom, fixed=found.fixed + variance_of_mean, fixed_freedom=images - 1
+        estimate,
+        error=math.sqrt(total),
+        freedom=freedom,
+        fixed=estimate.fixed + variance_of_mean,
+        fixed_freedom=images - 1,
     )
 
 

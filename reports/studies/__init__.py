@@ -1,1 +1,1 @@
-"""Sections about single neurons, training cost and regressions, each from records of its own."""
+"""Sections that come from records of their own instead of rows of runs: `perf`, `quantization`, `regression`."""

@@ -48,8 +48,8 @@ def tables_of(frame: pd.DataFrame) -> list[Table]:
 def figures_of(frame: pd.DataFrame) -> list[Figure]:
     """The figures that go with the tables."""
     if "study" in frame:
-        return quantization_figures.of_neurons(frame)
-    return [_drawn(rows) for _, rows in frame.groupby("key", sort=False)]
+        return quantization_figures.figures_of_neurons(frame)
+    return [_figure_of_run(rows) for _, rows in frame.groupby("key", sort=False)]
 
 
 def _neurons(frame: pd.DataFrame) -> Table:
@@ -140,7 +140,7 @@ def _share(frame: pd.DataFrame, column: str) -> list[float]:
     return (100 * frame[column] / frame["ceiling"]).tolist()
 
 
-def _drawn(frame: pd.DataFrame) -> Figure:
+def _figure_of_run(frame: pd.DataFrame) -> Figure:
     """The error's parts against depth, for one run."""
     first, depth = frame.iloc[0], range(1, len(frame) + 1)
     looks = tuple(zip(SPELLED, ("black", COLOURS["dsr-if"], COLOURS["dsr-lif"]), "so^", strict=True))

@@ -20,7 +20,7 @@ SHOWN = (2, 5, 10, 20, 64)
 PERCENT = "% of the ceiling"
 STUDIES = ("rate", "alpha", "convergence", "deviation")
 SETTING = ["neuron", "dt", "alpha", "timesteps"]
-Look = dict[str, Any]
+Style = dict[str, Any]
 
 
 def named(neuron: str, dt: float) -> str:
@@ -28,7 +28,7 @@ def named(neuron: str, dt: float) -> str:
     return neuron.upper() if math.isnan(dt) else f"{neuron.upper()}, dt = {dt:g}"
 
 
-def of_neurons(frame: pd.DataFrame) -> list[Figure]:
+def figures_of_neurons(frame: pd.DataFrame) -> list[Figure]:
     """Rate against current, error against alpha, convergence, and the deviation's bias."""
     rate, alpha, long, deviation = (frame[frame["study"] == study] for study in STUDIES)
     figures = [_draw_rate(rate[rate["neuron"] == neuron]) for neuron in ("if", "lif")]
@@ -108,7 +108,7 @@ def _alpha(rows: pd.DataFrame, key: str, label: str) -> Callable[[Axes], None]:
 
 def _convergence_if(rows: pd.DataFrame) -> Callable[[Axes], None]:
     half = rows[rows["alpha"] == 0.5]
-    looks: dict[str, tuple[Look, str]] = {
+    looks: dict[str, tuple[Style, str]] = {
         "constant": ({"color": IF, "lw": 1.5}, "constant"),
         "inside": ({"color": IF, "marker": "o", "ms": 5, "mfc": "white", "lw": 0}, "changing, inside the range"),
         "beyond": ({"color": ONE, "marker": "s", "ms": 3.5, "lw": 1.5}, "changing, beyond it too"),
@@ -116,9 +116,9 @@ def _convergence_if(rows: pd.DataFrame) -> Callable[[Axes], None]:
     }
 
     def paint(axes: Axes) -> None:
-        for drive, (look, label) in looks.items():
+        for drive, (style, label) in looks.items():
             one = half[half["drive"] == drive]
-            axes.plot(one["timesteps"], 100 * one["mean_error"], label=label, **look)
+            axes.plot(one["timesteps"], 100 * one["mean_error"], label=label, **style)
             if drive == "beyond":
                 label = "the same, to the clamp of the mean's limit"
                 axes.plot(one["timesteps"], 100 * one["limit_error"], color=ONE, lw=1, ls=":", label=label)
@@ -132,7 +132,7 @@ def _convergence_if(rows: pd.DataFrame) -> Callable[[Axes], None]:
 
 
 def _convergence_lif(rows: pd.DataFrame) -> Callable[[Axes], None]:
-    looks: dict[str, tuple[Look, str]] = {
+    looks: dict[str, tuple[Style, str]] = {
         "constant": ({"lw": 1.5}, "constant"),
         "inside": ({"marker": "o", "ms": 4.5, "mfc": "white", "lw": 0}, "changing, inside the range"),
         "beyond": ({"marker": "s", "ms": 3.5, "lw": 1}, "changing, beyond it too (dt = 0.05)"),
@@ -141,15 +141,15 @@ def _convergence_lif(rows: pd.DataFrame) -> Callable[[Axes], None]:
     def paint(axes: Axes) -> None:
         ends = []
         for dt, colour in ((0.1, "#E69F00"), (0.05, LIF), (0.01, "#7A3300")):
-            for drive, (look, _) in looks.items():
+            for drive, (style, _) in looks.items():
                 one = rows[(rows["dt"] == dt) & (rows["drive"] == drive)]
                 if drive != "beyond" or dt == 0.05:
-                    axes.plot(one["timesteps"], 100 * one["mean_error"], color=colour, **look)
+                    axes.plot(one["timesteps"], 100 * one["mean_error"], color=colour, **style)
                 if drive == "constant":
                     axes.plot(one["timesteps"], 100 * one["bound"], color=colour, lw=1, ls="--")
                     ends.append((f"dt = {dt:g}", 100 * one["mean_error"].iloc[-1], colour))
-        for look, label in looks.values():
-            axes.plot([], [], color=GREY, label=label, **look)
+        for style, label in looks.values():
+            axes.plot([], [], color=GREY, label=label, **style)
         axes.plot([], [], color=GREY, lw=1, ls="--", label="bound of the largest, inside")
         _against_steps(axes)
         label_ends(axes, ends)
@@ -164,9 +164,9 @@ def _deviation(rows: pd.DataFrame) -> Callable[[Axes], None]:
         for neuron, dt, alpha, steps in zip(*(settings[name] for name in SETTING), strict=True):
             same_dt = rows["dt"].isna() if math.isnan(dt) else rows["dt"] == dt
             one = rows[(rows["neuron"] == neuron) & same_dt & (rows["alpha"] == alpha) & (rows["timesteps"] == steps)]
-            look: Look = {"color": IF if neuron == "if" else LIF, "lw": 1.5 if steps == 5 else 0.9}
-            look |= {"ls": ":" if alpha == 1 else "-", "label": f"{named(neuron, dt)}, T = {steps}, alpha = {alpha:g}"}
-            axes.plot(one["current"], 100 * one["deviation_bias"], **look)
+            style: Style = {"color": IF if neuron == "if" else LIF, "lw": 1.5 if steps == 5 else 0.9}
+            style |= {"ls": ":" if alpha == 1 else "-", "label": f"{named(neuron, dt)}, T = {steps}, alpha = {alpha:g}"}
+            axes.plot(one["current"], 100 * one["deviation_bias"], **style)
         axes.axhline(0, color="black", lw=0.8)
         axes.set(xlabel="expected current (of where the clamp ends)", ylabel=f"mean deviation error ({PERCENT})")
         axes.legend(loc="upper right", fontsize=7.5)

@@ -97,12 +97,12 @@ def figures_of(frame: pd.DataFrame) -> list[Figure]:
     known = known.assign(used=(known["value"] - known["baseline"]) / (known["limit"] - known["baseline"]))
     machine = str(frame["machine"].iloc[-1])
     return [
-        _drawn(str(part), str(quantity), rows, machine)
+        _figure(str(part), str(quantity), rows, machine)
         for (part, quantity), rows in known.groupby(["part", "quantity"], sort=False)
     ]
 
 
-def _drawn(part: str, quantity: str, rows: pd.DataFrame, machine: str) -> Figure:
+def _figure(part: str, quantity: str, rows: pd.DataFrame, machine: str) -> Figure:
     checks = list(dict.fromkeys(zip(rows["started"], rows["commit"], strict=True)))[-SHOWN_CHECKS:]
     place = {check: number for number, check in enumerate(checks)}
     caption = (

@@ -34,7 +34,7 @@ class Pairs:
     method: str
     timesteps: int
     partner: str
-    found: tuple[Agreement, ...]
+    agreements: tuple[Agreement, ...]
     between: tuple[float, float] | None
 
 
@@ -51,8 +51,8 @@ def tables_of(frame: pd.DataFrame, predictions: Kept) -> list[Table]:
 
 
 def _lines(rows: pd.DataFrame, predictions: Kept) -> Iterator[Pairs]:
-    for (method, steps), found in rows.groupby(["method", "timesteps"], sort=False):
-        paired = [pair for row in found.to_dict("records") if (pair := _partner(row, rows))]
+    for (method, steps), group in rows.groupby(["method", "timesteps"], sort=False):
+        paired = [pair for row in group.to_dict("records") if (pair := _partner(row, rows))]
         sides = [(seed, name, predictions[mine], predictions[other]) for seed, name, mine, other in paired]
         sides = [side for side in sides if side[2].images == side[3].images]
         if not sides:
@@ -62,27 +62,30 @@ def _lines(rows: pd.DataFrame, predictions: Kept) -> Iterator[Pairs]:
             own, theirs = ({seed: pair[at].correct for seed, _, *pair in sides} for at in (0, 1))
             between = bootstrap(own, theirs)
         names = "/".join(dict.fromkeys(name for _, name, _, _ in sides))
-        found_in = tuple(agreement(mine, other) for _, _, mine, other in sides)
-        yield Pairs(str(method), int(str(steps)), names, found_in, between)
+        agreements = tuple(agreement(mine, other) for _, _, mine, other in sides)
+        yield Pairs(str(method), int(str(steps)), names, agreements, between)
 
 
 def _partner(row: dict, rows: pd.DataFrame) -> tuple[int, str, str, str] | None:
     """Seed, the partner's method, own and the partner's key; None where the partner's predictions were not kept."""
     converted = not pd.isna(row["parent_key"]) and row["epochs"] == 0
     if converted:
-        found = rows[rows["key"] == row["parent_key"]]
+        partner = rows[rows["key"] == row["parent_key"]]
     else:
-        found = rows[(rows["method"] == "ann") & (rows["seed"] == row["seed"]) & (row["method"] != "ann")]
-    return None if found.empty else (row["seed"], found["method"].iloc[0], row["key"], found["key"].iloc[0])
+        partner = rows[(rows["method"] == "ann") & (rows["seed"] == row["seed"]) & (row["method"] != "ann")]
+    return None if partner.empty else (row["seed"], partner["method"].iloc[0], row["key"], partner["key"].iloc[0])
 
 
 def _table(dataset: str, network: str, scale: str, lines: list[Pairs]) -> Table:
-    means = [{name: fmean(asdict(one)[name] for one in line.found) for name in asdict(line.found[0])} for line in lines]
+    means = [
+        {name: fmean(asdict(one)[name] for one in line.agreements) for name in asdict(line.agreements[0])}
+        for line in lines
+    ]
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("method", numeric=False), [Cell(line.method) for line in lines]),
         (Column("T"), [Cell(str(line.timesteps)) for line in lines]),
         (Column("partner", numeric=False), [Cell(line.partner) for line in lines]),
-        (Column("pairs"), [Cell(str(len(line.found))) for line in lines]),
+        (Column("pairs"), [Cell(str(len(line.agreements))) for line in lines]),
         (Column("both right", "%"), numbers([100 * one["both"] for one in means], decimals=1)),
         (Column("only it", "%"), numbers([100 * one["only_one"] for one in means], decimals=1)),
         (Column("only the partner", "%"), numbers([100 * one["only_other"] for one in means], decimals=1)),
@@ -98,9 +101,9 @@ def _table(dataset: str, network: str, scale: str, lines: list[Pairs]) -> Table:
 
 
 def _p(line: Pairs) -> str:
-    if len(line.found) > 1:
+    if len(line.agreements) > 1:
         return DASH
-    p = line.found[0].p
+    p = line.agreements[0].p
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 

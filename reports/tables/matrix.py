@@ -85,11 +85,11 @@ def matrices(lines: pd.DataFrame, quantity: Quantity) -> list[Table]:
     return [
         table
         for _, found in lines.groupby(comparison.TABLE, sort=False)
-        for table in _of_table(found.reset_index(drop=True), quantity)
+        for table in _matrices_of_table(found.reset_index(drop=True), quantity)
     ]
 
 
-def _of_table(lines: pd.DataFrame, quantity: Quantity) -> Iterator[Table]:
+def _matrices_of_table(lines: pd.DataFrame, quantity: Quantity) -> Iterator[Table]:
     cells = list(quantity.cells(lines))
     if all(cell.text == DASH for cell in cells):
         return

@@ -25,8 +25,8 @@ EVENTS = {"nmnist": "N-MNIST", "cifar10dvs": "CIFAR10-DVS", "cifar10dvs-sim": "t
 def tables_of(frame: pd.DataFrame) -> list[Table]:
     """One table per scale at which CIFAR-10 has been run in its sweep's network; event data stand in it, too."""
     done = frame[frame["status"] == "done"]
-    found = [_table(done[done["scale"] == scale], scale) for scale in EVIDENCE]
-    return [table for table in found if table]
+    tables = [_table(done[done["scale"] == scale], scale) for scale in EVIDENCE]
+    return [table for table in tables if table]
 
 
 def _table(rows: pd.DataFrame, scale: str) -> Table | None:
@@ -39,7 +39,7 @@ def _table(rows: pd.DataFrame, scale: str) -> Table | None:
     ]
     for index, family in enumerate(FAMILIES):
         columns.append((Column(family, "paper", numeric=False), [Cell(PAPER[key][index]) for _, key, _ in lines]))
-        columns.append((Column(family, "measured", numeric=False), [Cell(found[family]) for _, _, found in lines]))
+        columns.append((Column(family, "measured", numeric=False), [Cell(texts[family]) for _, _, texts in lines]))
     headings, cells = laid_out(columns)
     heading = "Tab. 1 of the paper: properties, measured"
     return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, NOTES)
@@ -56,14 +56,14 @@ def _lines(static: pd.DataFrame, rows: pd.DataFrame, scale: str) -> Iterator[tup
     for dataset, name in EVENTS.items():
         events = rows[(rows["dataset"] == dataset) & (rows["network"] == network_of(dataset, scale))]
         if len(events):
-            found = {family: _accuracies(events, methods) for family, methods in FAMILIES.items()}
-            yield f"accuracy on {name}", "events", found
+            measured = {family: _accuracies(events, methods) for family, methods in FAMILIES.items()}
+            yield f"accuracy on {name}", "events", measured
 
 
 def _steps(static: pd.DataFrame, methods: tuple[str, ...]) -> str:
     """Of each method that stands for a family, the fewest steps with which it comes near its own parent, else `ann`."""
-    found = [f"{method}: {_fewest(static, method)}" for method in methods if (static["method"] == method).any()]
-    return "; ".join(found) or DASH
+    parts = [f"{method}: {_fewest(static, method)}" for method in methods if (static["method"] == method).any()]
+    return "; ".join(parts) or DASH
 
 
 def _fewest(static: pd.DataFrame, method: str) -> str:
@@ -77,11 +77,11 @@ def _fewest(static: pd.DataFrame, method: str) -> str:
 
 def _accuracies(rows: pd.DataFrame, methods: tuple[str, ...]) -> str:
     """Mean and seeds of each method that stands for a family, at every T that `rows` has."""
-    found = []
+    parts = []
     for method in methods:
         for steps, group in rows[rows["method"] == method].groupby("timesteps"):
-            found.append(f"{method} {group['top1'].mean():.1f} % (T = {steps}, n = {len(group)})")
-    return "; ".join(found) or DASH
+            parts.append(f"{method} {group['top1'].mean():.1f} % (T = {steps}, n = {len(group)})")
+    return "; ".join(parts) or DASH
 
 
 NOTES = (

@@ -44,10 +44,16 @@ def _table(dataset: str, network: str, scale: str, pairs: pd.DataFrame) -> Table
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("method", numeric=False), [Cell(method) for method, _, _ in lines]),
         (Column("T"), [Cell(steps) for _, steps, _ in lines]),
-        (Column("pairs"), [Cell(str(len(found))) for _, _, found in lines]),
-        (Column("exact", "%"), numbers([found["exact"].mean() for _, _, found in lines], decimals=2)),
-        (Column("representation space", "%"), numbers([found["twin"].mean() for _, _, found in lines], decimals=2)),
-        (Column("difference", "points"), [_difference(found["difference"].tolist()) for _, _, found in lines]),
+        (Column("pairs"), [Cell(str(len(pairs_of_line))) for _, _, pairs_of_line in lines]),
+        (Column("exact", "%"), numbers([pairs_of_line["exact"].mean() for _, _, pairs_of_line in lines], decimals=2)),
+        (
+            Column("representation space", "%"),
+            numbers([pairs_of_line["twin"].mean() for _, _, pairs_of_line in lines], decimals=2),
+        ),
+        (
+            Column("difference", "points"),
+            [_difference(pairs_of_line["difference"].tolist()) for _, _, pairs_of_line in lines],
+        ),
     ]
     headings, cells = laid_out(columns)
     heading = f"The two gradients of DSR, {network} on {dataset}"
@@ -55,8 +61,8 @@ def _table(dataset: str, network: str, scale: str, pairs: pd.DataFrame) -> Table
 
 
 def _lines(pairs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    for (method, steps), found in pairs.groupby(["method", "timesteps"], sort=True):
-        yield str(method), str(steps), found
+    for (method, steps), pairs_of_line in pairs.groupby(["method", "timesteps"], sort=True):
+        yield str(method), str(steps), pairs_of_line
     if pairs[["method", "timesteps"]].drop_duplicates().shape[0] > 1:
         yield "all", "", pairs
 
@@ -64,9 +70,9 @@ def _lines(pairs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 def _difference(values: list[float]) -> Cell:
     if len(values) == 1:
         return Cell(f"{values[0]:+.2f} ({DASH})")
-    found = student_of_differences(values)
-    if found.kind == "two values":
-        return Cell(f"{found.mean:+.2f} ({values[0]:+.2f}, {values[1]:+.2f})")
-    if not found.even:
-        return Cell(f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})")
-    return Cell(f"{found.mean:+.2f} ± {found.half_width:.2f}")
+    mean = student_of_differences(values)
+    if mean.kind == "two values":
+        return Cell(f"{mean.mean:+.2f} ({values[0]:+.2f}, {values[1]:+.2f})")
+    if not mean.even:
+        return Cell(f"{mean.mean:+.2f} ({mean.low:+.2f} to {mean.high:+.2f})")
+    return Cell(f"{mean.mean:+.2f} ± {mean.half_width:.2f}")

@@ -14,7 +14,7 @@ from benchmarks.runs.identity import key, parent
 from benchmarks.spec import Run, Scale
 from benchmarks.sweeps import SWEEPS
 from reports.queries.lookup import find
-from reports.queries.protocols import protocol
+from reports.queries.protocols import protocol_of
 from reports.queries.why import explain
 from reports.rendering.table import DASH, Table
 
@@ -193,11 +193,17 @@ def test_smoke_runs_are_never_evidence(tmp_path: Path) -> None:
 
 def test_every_run_of_every_sweep_has_an_answer() -> None:
     runs = [run for sweep in SWEEPS.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
-    assert {run.dataset for run in runs if protocol(run) is None} <= {"digits", "nmnist", *DVS, "imagenet", "cifar100"}
-    own = {run.method.partition("@")[0] for run in runs if (found := protocol(run)) and found.has_row}
+    assert {run.dataset for run in runs if protocol_of(run) is None} <= {
+        "digits",
+        "nmnist",
+        *DVS,
+        "imagenet",
+        "cifar100",
+    }
+    own = {run.method.partition("@")[0] for run in runs if (found := protocol_of(run)) and found.has_row}
     assert own == {"ann", "dsr-if", "dsr-lif", "dsr-ann", "dsr-if-hybrid", "dsr-if-hybrid-published"}
     cifar10 = [replace(PAPER, method=method) for method in BUILT_IN if "hybrid" not in method]
-    assert all(protocol(run) for run in cifar10)
+    assert all(protocol_of(run) for run in cifar10)
 
 
 DVS = ("cifar10dvs", "cifar10dvs-sim")

@@ -138,7 +138,7 @@ def test_without_an_ann_or_a_count_there_is_a_dash(tmp_path: Path) -> None:
 
 def test_the_numbers_file_names_counts_and_has_anns_too(tmp_path: Path) -> None:
     frame = read([write_rows(tmp_path / "rows.csv", ann(method="ann"), result(firing_rate=0.1))])
-    numbers = by_model.numbers_of(frame, NO_LAYERS, DEFAULT).set_index("method")
+    numbers = by_model.energies(frame, NO_LAYERS, DEFAULT).set_index("method")
     assert numbers.loc["dsr-if", "fp32_events_microjoules"] == pytest.approx(0.0136)
     assert numbers.loc["dsr-if", "fp32_events_every_step_microjoules"] == pytest.approx(0.0274)
     assert numbers.loc["dsr-if", "fp32_dense_microjoules"] == pytest.approx(0.0868)
@@ -149,10 +149,10 @@ def test_the_numbers_file_names_counts_and_has_anns_too(tmp_path: Path) -> None:
 
 
 def test_one_runs_energies_are_those_of_its_line(tmp_path: Path) -> None:
-    found = by_model.of_run(result(), [], DEFAULT)
+    found = by_model.energies_of_run(result(), [], DEFAULT)
     assert found == pytest.approx({"fp32": 0.0136, "int8": 0.00053, "synop": 0.00077})
-    assert by_model.of_run(result(acs=None), [], DEFAULT) == {}
-    assert by_model.of_run(ann(), [], DEFAULT)["fp32"] == pytest.approx(0.023)
+    assert by_model.energies_of_run(result(acs=None), [], DEFAULT) == {}
+    assert by_model.energies_of_run(ann(), [], DEFAULT)["fp32"] == pytest.approx(0.023)
 
 
 def test_scales_share_no_table_and_anns_alone_have_none(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_finding_says_what_its_verdict_says(many: tuple[float, ...], said: str
 def test_a_small_miss_is_told_with_its_bound() -> None:
     claim = Claim("x", "Tab. 2", "As printed", lambda *_: Outcome("not run", ""))
     ledger = [(claim, "paper", Outcome("reproduced", "+0.10 points", 0.01, 0.25, True))]
-    assert list(sentences.of_kind(ledger, "accuracy")) == [
+    assert list(sentences.claims_of_kind(ledger, "accuracy")) == [
         "- **Holds within 0.25 points**‡ (scale paper): As printed. +0.10 points."
     ]
 
