@@ -2,8 +2,9 @@
 
 `DSR_METHODS` is a file, or a folder of them. `my_lif.py` with `METHOD = Method(...)` adds the method `my-lif`; with
 `METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. In a folder, `_*.py` are helpers that the
-others import. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only:
-that there are none is known without loading anything.
+others import. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only;
+a plug-in itself imports what it likes. `benchmarks.catalogue` loads plug-ins when a name is asked for that is not
+built in.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -38,30 +38,32 @@ class PlugIn(NamedTuple):
         return f"method plug-in {self.name!r} ({self.origin})"
 
 
-@cache
-def there_are() -> bool:
-    """Whether anything names methods from outside."""
-    return bool(os.environ.get(VARIABLE) or entry_points(group=GROUP))
-
-
 def loaded() -> Iterator[PlugIn]:
-    """All of them. Raises BadInput for what cannot be loaded."""
+    """All plug-ins. Raises BadInput for one that cannot be loaded."""
     for point in entry_points(group=GROUP):
         try:
             yield PlugIn(point.name, point.value, point.load(), _hash(_sources(point)))
+        except _Unloadable:
+            raise  # by a plug-in that asks for all methods while it is loaded
         except Exception as error:
             raise _unloadable(f"{point.name!r} ({point.value})", error) from error
     for path in _files():
         try:
             module, code = _module(path), _hash([path, *path.parent.glob("_*.py")])
+        except _Unloadable:
+            raise
         except Exception as error:
             raise _unloadable(str(path), error) from error
         for name, method in _made(module, path).items():
             yield PlugIn(name, str(path), method, code)
 
 
-def _unloadable(what: str, error: Exception) -> BadInput:
-    return BadInput(f"method plug-in {what} cannot be loaded: {type(error).__name__}: {one_line(error)}")
+class _Unloadable(BadInput):
+    """A plug-in that cannot be loaded."""
+
+
+def _unloadable(what: str, error: Exception) -> _Unloadable:
+    return _Unloadable(f"method plug-in {what} cannot be loaded: {type(error).__name__}: {one_line(error)}")
 
 
 def _files() -> list[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import clauses, contract, methods, plugins
+from benchmarks import catalogue, clauses, contract, plugins
 from benchmarks.cli import doctor
 from benchmarks.launching import launch
 from benchmarks.recipes import CIFAR, resolve, timeless
@@ -32,13 +32,12 @@ def bring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bring]:
     """Take in what is outside by now, as a new process would."""
 
     def take_in() -> None:
-        plugins.there_are.cache_clear()
-        found = methods.from_outside()
-        monkeypatch.setattr(methods, "FROM_OUTSIDE", found)
-        monkeypatch.setattr(methods, "METHODS", {**methods.BUILT_IN, **{n: one.method for n, one in found.items()}})
+        catalogue.from_outside.cache_clear()
+        catalogue.from_outside()
 
     yield take_in
-    plugins.there_are.cache_clear()
+    monkeypatch.undo()
+    catalogue.from_outside.cache_clear()
 
 
 def name_entry_point(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -172,7 +171,7 @@ def test_a_file_that_begins_with_a_dot_is_no_plug_in(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(lif())
     (tmp_path / "._mine.py").write_bytes(b"\0\5\26\7")
     monkeypatch.setenv("DSR_METHODS", str(tmp_path))
-    assert list(methods.from_outside()) == ["mine"]
+    assert list(catalogue.from_outside.__wrapped__()) == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ def test_a_file_that_begins_with_a_dot_is_no_plug_in(tmp_path, monkeypatch):
 def test_an_entry_point_that_is_wrong_is_named_in_one_line(name, value, said, monkeypatch):
     name_entry_point(monkeypatch, name, value)
     with pytest.raises(BadInput, match=said) as refused:
-        methods.from_outside()
+        catalogue.from_outside.__wrapped__()
     assert f"method plug-in {name!r} ({value})" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
 
@@ -210,7 +209,7 @@ def test_a_file_that_is_wrong_is_named_in_one_line(text, said, tmp_path, monkeyp
     (tmp_path / "mine.py").write_text(text)
     monkeypatch.setenv("DSR_METHODS", str(tmp_path / "mine.py"))
     with pytest.raises(BadInput) as refused:
-        methods.from_outside()
+        catalogue.from_outside.__wrapped__()
     assert said in str(refused.value)
     assert str(tmp_path / "mine.py") in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
@@ -220,7 +219,7 @@ def test_a_file_that_is_wrong_is_named_in_one_line(text, said, tmp_path, monkeyp
 def test_a_place_without_methods_is_refused(named, tmp_path, monkeypatch):
     monkeypatch.setenv("DSR_METHODS", str(tmp_path / named))
     with pytest.raises(BadInput, match="DSR_METHODS must name a Python file or a folder of some, not"):
-        methods.from_outside()
+        catalogue.from_outside.__wrapped__()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch import nn
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.networks.resnet import ResNet
 from benchmarks.networks.vgg import VGG
+from benchmarks.recipes import resolve
 from benchmarks.spec import Recipe, Run, require
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def build(
     The network maps images `(B, C, H, W)`, or event frames `(T, B, C, H, W)`, to logits `(B, classes)`. Without a
     `recipe`, the parts have the published parameters for CIFAR-10 at this T. Raises BadInput for unknown names.
     """
-    from benchmarks.methods import named, parts
-    from benchmarks.recipes import resolve
+    from benchmarks.methods import named, parts  # builds on this package
 
     require(name, NETWORKS, "network")
     named(method)

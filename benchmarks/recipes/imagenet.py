@@ -1,4 +1,4 @@
-"""ImageNet's recipes, and hybrid training, which the paper uses there; `recipes.resolve` asks for them.
+"""Recipes cut down to ImageNet and a scale; `recipes.scales` asks for them.
 
 [DSR] the released code's ImageNet part; [ours] chosen by us.
 """
@@ -8,24 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.spec import Recipe, Scale
-
-
-def hybrid(recipe: Recipe, published: bool) -> Recipe:
-    """[DSR] From an ANN's weights; thresholds are 0.999 quantiles of its activations. Adam, no weight decay.
-
-    The released code measures them on the first 720 images of the validation set, unshuffled (`published`): on images
-    that are tested on, of 15 classes. [ours] 720 training images. Off ImageNet the schedule is ours.
-
-    The paper's text has an L2 term on thresholds; the released hybrid code has none (weight decay 0), nor has this. The
-    paper scales thresholds' gradients with batch size and model; the released code multiplies them by constants (1 for
-    IF, dt for LIF, 0.001 for IF on ImageNet) that no batch size enters, and so does this: the loss is a mean over the
-    batch, and a threshold's gradient a sum over it. Under Adam, which divides a gradient by its own size, the constant
-    does nothing: with 1 and with 0.001 thresholds are the same but for 4e-6 (`tests/test_hybrid.py`).
-    """
-    neuron = {"alpha": 0.5, "threshold_floor": 0.01}
-    conversion = {"images": 720, "quantile": 0.999, **({"test_images": 1.0} if published else {})}
-    recipe = replace(recipe, optimizer="adam", learning_rate=0.001, weight_decay=0.0)
-    return replace(recipe, neuron=neuron, conversion=conversion, sources="DSR released code, hybrid training")
 
 
 def scaled(recipe: Recipe, for_few_steps: Recipe, scale: Scale) -> Recipe:

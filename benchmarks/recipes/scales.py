@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from benchmarks import catalogue
 from benchmarks.recipes import imagenet
 from benchmarks.spec import Augmentation, Recipe, Run
 
@@ -87,16 +88,6 @@ def _digits(recipe: Recipe, run: Run) -> Recipe:
 
 
 def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] A thousand iterations cannot carry a threshold from where it is published to where it works.
-
-    DSR's thresholds start where the first batch says (`dsr.start`), as low as its gradient allows. A constant would
-    have to fit every depth, T and neuron: from 1 the gradient explodes with depth, from 6 layers are silent.
-    """
-    match run.method:
-        case "dsr-if" | "dsr-if-rep" | "dsr-lif" | "dsr-lif-rep":
-            neuron = {name: value for name, value in recipe.neuron.items() if name != "threshold"}
-            return replace(recipe, neuron=neuron, start="first-gradient")
-        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann" | "qcfs-2022-published-ann":
-            return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})
-        case _:
-            return recipe
+    """[ours] A thousand iterations cannot carry a threshold from where it is published to where it works."""
+    about = catalogue.facts(run.method)
+    return about.shortened(recipe) if about else recipe

@@ -1,6 +1,6 @@
 """DSR against the other families: with few steps (Tab. 1), on every data set (Tab. 2), and conversion against its ANN.
 
-The methods that stand for a family are fixed in `families`; controls are asked the same in lines of their own.
+The methods that represent a family are fixed in `families`; controls are judged the same in lines of their own.
 """
 
 from __future__ import annotations
