@@ -11,7 +11,7 @@ from dataclasses import replace
 from benchmarks import catalogue
 from benchmarks.catalogue import anytime, timeless
 from benchmarks.plugins import PlugIn
-from benchmarks.recipes.scales import DIGITS, on_data, scaled
+from benchmarks.recipes.scales import dataset_of, on_data, scaled
 from benchmarks.spec import BadInput, Recipe, Run, Start, one_line, variant
 
 __all__ = ["CIFAR", "GRID", "anytime", "frames", "resolve", "timeless"]
@@ -72,7 +72,8 @@ def _with_its_batch(recipe: Recipe, stated: Recipe, run: Run) -> Recipe:
     """A batch that a method from outside states, other than DSR's, holds at every scale, as far as images go."""
     if stated.batch_size == CIFAR.batch_size:
         return recipe
-    images = recipe.train_images or (DIGITS if run.dataset == "digits" else stated.batch_size)
+    data = dataset_of(run)
+    images = recipe.train_images or (data.train if data.whole_at_every_scale else stated.batch_size)
     size = min(stated.batch_size, images)
     cut = "" if size == stated.batch_size else f"; batch of {stated.batch_size} cut down to all {size} training images"
     return replace(recipe, batch_size=size, sources=recipe.sources + cut)

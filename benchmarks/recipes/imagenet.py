@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from benchmarks.catalogue.datasets import DataSet
 from benchmarks.spec import Recipe, Scale
 
 
-def scaled(recipe: Recipe, for_few_steps: Recipe, scale: Scale) -> Recipe:
-    """A method's recipe for ImageNet at a scale; `for_few_steps` is the one whose training is short."""
+def scaled(recipe: Recipe, for_few_steps: Recipe, data: DataSet, scale: Scale) -> Recipe:
+    """A method's recipe for ImageNet at a scale; `for_few_steps` is the one for a short training."""
     match scale:
         case "paper":
-            return _published(recipe)
+            return _published(recipe, data)
         case "short":
-            return _cut(_published(recipe), "short", epochs=30)
+            return _cut(_published(recipe, data), "short", epochs=30)
         case "laptop":
-            return _cut(_published(for_few_steps), "laptop", 20, 64, 1_000, 400)
+            return _cut(_published(for_few_steps, data), "laptop", 20, 64, 1_000, 400)
         case "smoke":
-            return _cut(_published(for_few_steps), "smoke", 2, 32, 100, 50)
+            return _cut(_published(for_few_steps, data), "smoke", 2, 32, 100, 50)
 
 
 def warmed_up(recipe: Recipe, iterations: int) -> Recipe:
@@ -28,13 +29,14 @@ def warmed_up(recipe: Recipe, iterations: int) -> Recipe:
     return replace(recipe, warmup_iterations=iterations) if recipe.warmup_iterations else recipe
 
 
-def _published(recipe: Recipe) -> Recipe:
+def _published(recipe: Recipe, data: DataSet) -> Recipe:
     """[DSR] 90 epochs, warm-up of 5000 iterations. ANN: batch 256, weight decay 1e-4; hybrid: batch 144, c = 0.001
     (which Adam undoes).
 
     [ours] Methods that the authors have not run there take the ANN's.
     """
-    recipe = warmed_up(replace(recipe, augmentation="resized-crop-flip", classes=1_000), 5_000)
+    augmentation = data.augmentation or recipe.augmentation
+    recipe = warmed_up(replace(recipe, augmentation=augmentation, classes=data.classes), 5_000)
     recipe = recipe if recipe.epochs == 0 else replace(recipe, epochs=90)
     if recipe.optimizer == "adam":
         return replace(recipe, batch_size=144, neuron={**recipe.neuron, "threshold_gain": 0.001})

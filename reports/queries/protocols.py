@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from benchmarks.catalogue import facts, timeless
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.spec import Parameter, Run, spelled, variant
 from benchmarks.sweeps import DEEP
 
 CIFAR = ("cifar10", "cifar100")
-BODY = {**dict.fromkeys(CIFAR, "preact-resnet18"), "cifar10dvs": "vgg11", "imagenet": "preact-resnet18-imagenet"}
+BODY = {name: entry.paper.network for name, entry in ENTRIES.items() if entry.paper}
 """[DSR] The network of each data set."""
-STANDS_FOR = {"cifar10dvs-sim": "cifar10dvs"}
+STANDS_FOR = {name: entry.stands_for for name, entry in ENTRIES.items() if entry.stands_for}
 ABLATIONS: tuple[Mapping[str, Parameter], ...] = (
     {"threshold": 6},
     {"threshold": 6, "alpha": 1},
