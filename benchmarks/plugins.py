@@ -38,32 +38,37 @@ class PlugIn(NamedTuple):
         return f"method plug-in {self.name!r} ({self.origin})"
 
 
-def loaded() -> Iterator[PlugIn]:
-    """All plug-ins. Raises BadInput for one that cannot be loaded."""
+_LOADING: list[bool] = []
+
+
+def loaded() -> list[PlugIn]:
+    """All plug-ins. Raises BadInput for one that cannot be loaded, or asks for all methods meanwhile."""
+    if _LOADING:
+        raise BadInput("all methods are asked for while plug-ins are loaded; `benchmarks.methods.BUILT_IN` can be")
+    _LOADING.append(True)
+    try:
+        return list(_loaded())
+    finally:
+        _LOADING.clear()
+
+
+def _loaded() -> Iterator[PlugIn]:
     for point in entry_points(group=GROUP):
         try:
             yield PlugIn(point.name, point.value, point.load(), _hash(_sources(point)))
-        except _Unloadable:
-            raise  # by a plug-in that asks for all methods while it is loaded
         except Exception as error:
             raise _unloadable(f"{point.name!r} ({point.value})", error) from error
     for path in _files():
         try:
             module, code = _module(path), _hash([path, *path.parent.glob("_*.py")])
-        except _Unloadable:
-            raise
         except Exception as error:
             raise _unloadable(str(path), error) from error
         for name, method in _made(module, path).items():
             yield PlugIn(name, str(path), method, code)
 
 
-class _Unloadable(BadInput):
-    """A plug-in that cannot be loaded."""
-
-
-def _unloadable(what: str, error: Exception) -> _Unloadable:
-    return _Unloadable(f"method plug-in {what} cannot be loaded: {type(error).__name__}: {one_line(error)}")
+def _unloadable(what: str, error: Exception) -> BadInput:
+    return BadInput(f"method plug-in {what} cannot be loaded: {type(error).__name__}: {one_line(error)}")
 
 
 def _files() -> list[Path]:

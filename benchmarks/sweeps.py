@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.catalogue import BUILT_IN, timeless
+from benchmarks.catalogue.networks import DEEP
 from benchmarks.recipes import GRID
 from benchmarks.spec import Run, Scale, spelled
 
@@ -59,7 +60,6 @@ EVENT_BODY = {
     **TINY,
 }
 ON_EVENTS = (*TRAINED, "stbp-tdbn-tuned", "threshold-balancing-half", "calibration", "qcfs")
-DEEP = tuple(f"preact-resnet{depth}" for depth in (20, 32, 44, 56, 110))
 SWEEPS: Mapping[str, Sweep] = {
     "quick": Sweep(
         title="DSR and baselines of each kind on embedded handwritten digits, no download",

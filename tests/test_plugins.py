@@ -21,6 +21,7 @@ from benchmarks.recipes import CIFAR, resolve, timeless
 from benchmarks.runs import store
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import BadInput, Recipe, Run
+from reports.figures.appearance import Look, looks
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PACKAGE = EXAMPLES / "spikingjelly_plugin"
@@ -117,6 +118,48 @@ def test_a_batch_that_a_plug_in_states_holds_at_every_scale(
     found = resolve(Run(dataset, "preact-resnet18", "mine", 4, 0, scale))
     assert found.batch_size == batch
     assert ("batch of 4096 cut down to all" in found.sources) == (batch in (320, 1437))
+
+
+def test_figures_know_the_colour_that_a_plug_in_states(monkeypatch, bring):
+    monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
+    bring()
+    assert looks(["trained-clip", "dsr-if"])["trained-clip"] == Look("#2F4F4F", "s")
+
+
+def test_a_plug_in_that_copies_a_built_in_method_does_not_look_like_it(tmp_path, monkeypatch, bring):
+    (tmp_path / "mine.py").write_text("from benchmarks.methods import BUILT_IN\nMETHOD = BUILT_IN['qcfs']\n")
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    bring()
+    found = looks(["mine", "qcfs"])
+    assert found["qcfs"] == looks(["qcfs"])["qcfs"]
+    assert found["mine"].colour == found["qcfs"].colour
+    assert found["mine"].marker != found["qcfs"].marker
+
+
+def test_a_parent_that_a_plug_in_states_is_its_recipes(tmp_path, monkeypatch, bring):
+    text = lif().replace("LIF)", "LIF, parent='dsr-ann')")
+    (tmp_path / "mine.py").write_text(text)
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    bring()
+    assert parent(run_of("mine")) == run_of("dsr-ann", 1)
+
+
+def test_planning_asks_a_plug_in_about_itself_before_methods_are_loaded():
+    code = (
+        "from benchmarks.recipes import timeless; assert timeless('trained-clip-ann') and not timeless('trained-clip')"
+    )
+    environment = os.environ | {"DSR_METHODS": str(EXAMPLES)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_a_plug_in_that_asks_for_all_methods_while_it_is_loaded_is_named_in_one_line(tmp_path, monkeypatch):
+    text = "from benchmarks.methods import METHODS\nMETHOD = dict(METHODS)['ann']\n"
+    (tmp_path / "mine.py").write_text(text)
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    with pytest.raises(BadInput, match="mine.py cannot be loaded: RecursionError: ") as refused:
+        catalogue.from_outside.__wrapped__()
+    assert len(str(refused.value).splitlines()) == 1
+    assert str(refused.value).count("cannot be loaded") == 1
 
 
 def test_a_sweep_runs_a_conversion_and_its_parent_from_one_file(tmp_path):

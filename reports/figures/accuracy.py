@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pandas as pd
 
-from benchmarks.sweeps import DEEP
+from benchmarks.catalogue.networks import LAYERS
 from reports.figures.accuracy_axes import Looks, paint_against_depth, paint_against_t
 from reports.figures.appearance import drawn
 from reports.figures.drawing import Figure
@@ -58,8 +57,8 @@ def _images(moving: pd.DataFrame) -> str:
 
 def against_depth(lines: pd.DataFrame, starts: dict[str, set[str]], looks: Looks) -> Iterator[Figure]:
     """Accuracy against depth per dataset, scale and T where networks of two depths have run."""
-    deep = lines[lines["network"].isin(DEEP) & ~lines["variant"]]
-    deep = deep.assign(depth=[int(re.sub(r"\D", "", network)) for network in deep["network"]])
+    deep = lines[lines["network"].isin(LAYERS) & ~lines["variant"]]
+    deep = deep.assign(depth=[LAYERS[network] for network in deep["network"]])
     for (dataset, scale), found in deep.groupby(["dataset", "scale"], sort=False):
         still = found["kind"] == "still"
         for steps in sorted(found["timesteps"][~still].unique()):

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from benchmarks.catalogue import facts, timeless
 from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.catalogue.networks import DEEP
 from benchmarks.spec import Parameter, Run, spelled, variant
-from benchmarks.sweeps import DEEP
 
 CIFAR = ("cifar10", "cifar100")
 BODY = {name: entry.paper.network for name, entry in ENTRIES.items() if entry.paper}
