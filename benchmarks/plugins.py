@@ -42,9 +42,9 @@ _LOADING: list[bool] = []
 
 
 def loaded() -> list[PlugIn]:
-    """All plug-ins. Raises BadInput for one that cannot be loaded, or asks for all methods meanwhile."""
+    """All plug-ins. Raises BadInput for one that cannot be loaded, or reads METHODS meanwhile."""
     if _LOADING:
-        raise BadInput("all methods are asked for while plug-ins are loaded; `benchmarks.methods.BUILT_IN` can be")
+        raise BadInput("a plug-in may not read benchmarks.methods.METHODS while plug-ins are loaded; BUILT_IN it may")
     _LOADING.append(True)
     try:
         return list(_loaded())

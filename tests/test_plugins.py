@@ -145,9 +145,7 @@ def test_a_parent_that_a_plug_in_states_is_its_recipes(tmp_path, monkeypatch, br
 
 
 def test_planning_asks_a_plug_in_about_itself_before_methods_are_loaded():
-    code = (
-        "from benchmarks.recipes import timeless; assert timeless('trained-clip-ann') and not timeless('trained-clip')"
-    )
+    code = "from benchmarks.recipes import timeless as still\nassert still('trained-clip-ann') > still('trained-clip')"
     environment = os.environ | {"DSR_METHODS": str(EXAMPLES)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
@@ -156,7 +154,7 @@ def test_a_plug_in_that_asks_for_all_methods_while_it_is_loaded_is_named_in_one_
     text = "from benchmarks.methods import METHODS\nMETHOD = dict(METHODS)['ann']\n"
     (tmp_path / "mine.py").write_text(text)
     monkeypatch.setenv("DSR_METHODS", str(tmp_path))
-    with pytest.raises(BadInput, match="mine.py cannot be loaded: RecursionError: ") as refused:
+    with pytest.raises(BadInput, match=r"mine\.py cannot be loaded: BadInput: a plug-in may not read ") as refused:
         catalogue.from_outside.__wrapped__()
     assert len(str(refused.value).splitlines()) == 1
     assert str(refused.value).count("cannot be loaded") == 1
