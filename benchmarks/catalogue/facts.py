@@ -40,11 +40,11 @@ class Facts:
     `timeless`: the method has no time axis and exists at T = 1 only. `anytime`: nothing in the network depends on T, so
     one simulation passes through all shorter ones.
 
-    Comparisons:
+    Comparisons, of methods of this repository only:
     `compared`: the sweeps that compare all methods include it. `watched`: `dsr-bench regression` trains it again.
     `role` is its part in verdicts on the paper's claims: it represents its family, is the twin of a representative with
-    another gradient, represents DSR where the paper uses hybrid training, or is a control. Only methods of this
-    repository have one. `label` names it among its family ("IF").
+    another gradient, represents DSR where the paper uses hybrid training, or is a control. `label` names it among its
+    family ("IF").
 
     Figures:
     `colour` and `marker` (matplotlib's) are the same in every figure. A method without them takes spare ones.
