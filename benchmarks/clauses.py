@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.catalogue import networks
 from benchmarks.data import DATASETS, digits
 from benchmarks.methods import named, parts
 from benchmarks.networks import NETWORKS, build
@@ -23,7 +24,7 @@ from benchmarks.spec import SCALES, Run
 from benchmarks.training.thresholds import start_by
 
 NETWORK = "preact-resnet-tiny"
-LARGE = ("preact-resnet18", "preact-resnet18-imagenet", "preact-resnet110", "vgg11", "vgg16")
+LARGE = tuple(name for name, network in networks.ENTRIES.items() if network.costly)
 CLASSES = 7
 
 Clause = Callable[[str], None]

@@ -1,4 +1,4 @@
-"""What a method is: three substitutions in a shared network, and how a trained parent's weights come into it.
+"""What a method is: its facts, three substitutions in a shared network, and how it takes over a parent's weights.
 
 A method from outside this repository makes instances of `Method`, too: `benchmarks.plugins` says how they are found.
 """
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 import baselines.ann
+from benchmarks.catalogue.facts import Facts
 from benchmarks.networks.parts import Norm, Readout
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import Recipe
 
 MakeNeuron = Callable[..., nn.Module]
 MakeNorm = Callable[[Mapping[str, float]], Norm]
@@ -20,7 +21,6 @@ Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
 HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
 Start = Callable[[nn.Module, Tensor, Tensor], float]
-MakeRecipe = Callable[[Run, Recipe], Recipe]
 
 
 def batch_norm(parameters: Mapping[str, float]) -> Norm:
@@ -46,28 +46,17 @@ def parents_weights(network: nn.Module, parent: nn.Module, images: Tensor, recip
     assert {name.rpartition(".")[0] for name in unmatched.missing_keys} <= neurons, unmatched
 
 
-def dsrs_recipe(run: Run, recipe: Recipe) -> Recipe:
-    """DSR's recipe on CIFAR, as it is."""
-    return recipe
-
-
 @dataclass(frozen=True)
-class Method:
-    """Three substitutions in a shared network. `neuron` takes T and the recipe's neuron parameters.
+class Substitutes:
+    """What a method puts into a shared network. `neuron` takes T and the recipe's neuron parameters.
 
     `wrap` may change how the finished network is run and differentiated; parameters and their names stay. What runs
     faster than its modules would may count its spikes itself (`benchmarks.operations.tally.CountsItself`). `hand_over`
     gives a network what its trained parent has, from training images if it needs some. `streams`: the network does
     one time step at a time, so its parts see T = 1. `start` sets the thresholds that a recipe with
     `start="first-gradient"` leaves to the first batch: it takes network, images and labels, and returns the threshold.
-
-    The last two are for methods from outside; those of this repository are in `benchmarks.recipes`. `recipe` makes of
-    a run and DSR's recipe on CIFAR the one that the method would be published with, whatever the run's scale: the suite
-    cuts it down, but for a batch size other than DSR's. Its `parent` is a method to start from, its `epochs` are 0 for
-    a conversion. `timeless`: the method has no time axis, and exists at T = 1 only.
     """
 
-    title: str
     neuron: MakeNeuron
     norm: MakeNorm = batch_norm
     readout: MakeReadout = mean_current
@@ -75,5 +64,13 @@ class Method:
     hand_over: HandOver = parents_weights
     streams: bool = False
     start: Start | None = None
-    recipe: MakeRecipe = dsrs_recipe
-    timeless: bool = False
+
+
+@dataclass(frozen=True)
+class Method(Substitutes, Facts):
+    """A method: `Method(title, neuron, ...)`, its facts by keyword (`benchmarks.catalogue.facts`).
+
+    A method from outside makes one. Its `recipe` says what the method would be published with, whatever the run's
+    scale: the suite cuts it down, but for a batch size other than DSR's. A conversion states `parent`, and its recipe
+    has 0 epochs.
+    """

@@ -1,14 +1,15 @@
 """The comparison on one page: what each method puts in place of ReLU, batch norm and the head.
 
 With `method.py` the only module that imports `dsr` and `baselines`, but for `perf/` and `quantization/`, which measure
-their parts. A new method is one file there, one entry here, and one case in `recipes.py`; it is then in every sweep's
-reach and under every test. Methods from outside (`plugins.py`) state their recipe themselves.
+their parts. A new method is one entry here and one of the same name in `benchmarks.catalogue`, which states its recipe,
+its parent and how it looks; it is then within every sweep's reach and under every test. A method from outside
+(`plugins.py`) states both in one `Method`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,11 +26,18 @@ import baselines.stbp
 import baselines.stbp.compiled
 import baselines.stbp.tdbn
 import dsr
-from benchmarks import plugins
-from benchmarks.method import HandOver, MakeNeuron, MakeReadout, Method, Wrap, mean_current, parents_weights
+from benchmarks import catalogue
+from benchmarks.method import (
+    HandOver,
+    MakeNeuron,
+    MakeReadout,
+    Method,
+    Substitutes,
+    Wrap,
+    mean_current,
+    parents_weights,
+)
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
-from benchmarks.plugins import PlugIn
-from benchmarks.recipes import PARENT
 from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
 
 
@@ -111,75 +119,68 @@ def _hybrid(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recip
     dsr.set_thresholds(network, parent, images, recipe.conversion["quantile"])
 
 
-def _dsr(title: str, neuron: MakeNeuron, wrap: Wrap, hand_over: HandOver = parents_weights) -> Method:
-    return Method(title, neuron, readout=_representation, wrap=wrap, hand_over=hand_over, start=dsr.bound_gradient)
+def _dsr(neuron: MakeNeuron, wrap: Wrap, hand_over: HandOver = parents_weights) -> Substitutes:
+    return Substitutes(neuron, readout=_representation, wrap=wrap, hand_over=hand_over, start=dsr.bound_gradient)
 
 
-def _stbp(title: str, readout: MakeReadout = mean_current) -> Method:
-    return Method(title, baselines.stbp.LIF, _threshold_norm, readout, _compiled)
+def _stbp(readout: MakeReadout = mean_current) -> Substitutes:
+    return Substitutes(baselines.stbp.LIF, _threshold_norm, readout, _compiled)
 
 
-def _converted(title: str, hand_over: HandOver) -> Method:
-    return Method(title, baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
+def _converted(hand_over: HandOver) -> Substitutes:
+    return Substitutes(baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
 
 
+SUBSTITUTES: Mapping[str, Substitutes] = {
+    "ann": Substitutes(_relu),
+    "dsr-if": _dsr(dsr.IF, _exact),
+    "dsr-lif": _dsr(dsr.LIF, _exact),
+    "dsr-if-rep": _dsr(dsr.IF, _in_representation_space),
+    "dsr-lif-rep": _dsr(dsr.LIF, _in_representation_space),
+    "dsr-ann": Substitutes(_relu_with_rate, readout=_representation),
+    "dsr-if-hybrid": _dsr(dsr.IF, _exact, _hybrid),
+    "dsr-if-hybrid-rep": _dsr(dsr.IF, _in_representation_space, _hybrid),
+    "dsr-if-hybrid-published": _dsr(dsr.IF, _exact, _hybrid),
+    "stbp-tdbn": _stbp(),
+    "stbp-tdbn-spikes": _stbp(_mean_spikes),
+    "stbp-tdbn-tuned": _stbp(),
+    "threshold-balancing": _converted(_balance),
+    "threshold-balancing-half": _converted(_balance),
+    "maximum-shift": _converted(_maximum),
+    "deng-gu-ann": Substitutes(_clipped),
+    "deng-gu": _converted(_maximum),
+    "calibration": _converted(_calibrate),
+    "qcfs-ann": Substitutes(_qcfs),
+    "qcfs": _converted(parents_weights),
+    "ann-published": Substitutes(_relu),
+    "calibration-published": _converted(_calibrate),
+    "qcfs-published-ann": Substitutes(_qcfs),
+    "qcfs-published": _converted(parents_weights),
+    "qcfs-2022-published-ann": Substitutes(_qcfs),
+    "qcfs-2022-published": _converted(parents_weights),
+    "qcfs-l8-ann": Substitutes(_qcfs),
+    "qcfs-l8": _converted(parents_weights),
+}
 BUILT_IN: Mapping[str, Method] = {
-    "ann": Method("ANN, ReLU", _relu),
-    "dsr-if": _dsr("DSR, integrate-and-fire", dsr.IF, _exact),
-    "dsr-lif": _dsr("DSR, leaky integrate-and-fire", dsr.LIF, _exact),
-    "dsr-if-rep": _dsr("DSR-IF, differentiated in representation space", dsr.IF, _in_representation_space),
-    "dsr-lif-rep": _dsr("DSR-LIF, differentiated in representation space", dsr.LIF, _in_representation_space),
-    "dsr-ann": Method(
-        "ANN, ReLU wherever DSR has a neuron, parent of dsr-if-hybrid", _relu_with_rate, readout=_representation
-    ),
-    "dsr-if-hybrid": _dsr("DSR-IF that starts from dsr-ann, hybrid training", dsr.IF, _exact, _hybrid),
-    "dsr-if-hybrid-rep": _dsr("dsr-if-hybrid in representation space", dsr.IF, _in_representation_space, _hybrid),
-    "dsr-if-hybrid-published": _dsr(
-        "dsr-if-hybrid, thresholds measured on test images as in the released code", dsr.IF, _exact, _hybrid
-    ),
-    "stbp-tdbn": _stbp("STBP-tdBN, surrogate gradient"),
-    "stbp-tdbn-spikes": _stbp("STBP-tdBN, logits are rates of output spikes", _mean_spikes),
-    "stbp-tdbn-tuned": _stbp("STBP-tdBN, triangular surrogate, soft reset without gradient"),
-    "threshold-balancing": _converted("Conversion of ann, 99.9th percentile, v0 = 0", _balance),
-    "threshold-balancing-half": _converted("Conversion of ann, 99.9th percentile, v0 = theta / 2", _balance),
-    "maximum-shift": _converted("Conversion of ann, largest activation, shift theta / 2T", _maximum),
-    "deng-gu-ann": Method("ANN with a ReLU clipped at 1, parent of deng-gu", _clipped),
-    "deng-gu": _converted("Deng & Gu: largest activation, shift theta / 2T, converted from deng-gu-ann", _maximum),
-    "calibration": _converted("Conversion of ann, least error, shift and bias correction", _calibrate),
-    "qcfs-ann": Method("ANN with QCFS activation, L = 4, parent of qcfs", _qcfs),
-    "qcfs": _converted("QCFS, L = 4, converted from qcfs-ann", parents_weights),
-    "ann-published": Method("ANN, ReLU, trained as calibration's authors do, parent of calibration-published", _relu),
-    "calibration-published": _converted("Calibration of ann-published, its authors' recipe", _calibrate),
-    "qcfs-published-ann": Method("ANN with QCFS activation, recipe of ANN_SNN_QCFS, parent of qcfs-published", _qcfs),
-    "qcfs-published": _converted("QCFS, recipe of its authors' later repository, ANN_SNN_QCFS", parents_weights),
-    "qcfs-2022-published-ann": Method(
-        "ANN with QCFS activation, floor then clamp, recipe of SNN_conversion_QCFS, parent of qcfs-2022-published",
-        _qcfs,
-    ),
-    "qcfs-2022-published": _converted(
-        "QCFS, recipe of its authors' first repository, SNN_conversion_QCFS", parents_weights
-    ),
-    "qcfs-l8-ann": Method("ANN with QCFS activation, L = 8, parent of qcfs-l8", _qcfs),
-    "qcfs-l8": _converted("QCFS, L = 8, converted from qcfs-l8-ann", parents_weights),
+    name: Method(**vars(facts), **vars(SUBSTITUTES[name])) for name, facts in catalogue.BUILT_IN.items()
 }
 
 
-def from_outside() -> dict[str, PlugIn]:
-    """Methods that are not of this repository. Raises BadInput for one that is none, or whose name is taken."""
-    found: dict[str, PlugIn] = {}
-    for one in plugins.loaded():
-        if one.name in BUILT_IN or one.name in found:
-            raise BadInput(f"{one}: a method of that name is there already")
-        if "@" in one.name:
-            raise BadInput(f"{one}: its name has an @ in it, which begins a variant")
-        if not isinstance(one.method, Method):
-            raise BadInput(f"{one} is no {Method.__module__}.Method")
-        found[one.name] = one
-    return found
+class _Methods(Mapping[str, Method]):
+    """The built-in methods, then those from outside: these may import this module, so they are loaded when needed."""
+
+    def __getitem__(self, name: str) -> Method:
+        return BUILT_IN[name] if name in BUILT_IN else catalogue.from_outside()[name].method
+
+    def __iter__(self) -> Iterator[str]:
+        yield from BUILT_IN
+        yield from catalogue.from_outside()
+
+    def __len__(self) -> int:
+        return len(BUILT_IN) + len(catalogue.from_outside())
 
 
-FROM_OUTSIDE: Mapping[str, PlugIn] = from_outside()
-METHODS: Mapping[str, Method] = {**BUILT_IN, **{name: one.method for name, one in FROM_OUTSIDE.items()}}
+METHODS: Mapping[str, Method] = _Methods()
 
 
 def named(method: str) -> Method:
@@ -189,10 +190,11 @@ def named(method: str) -> Method:
 
 def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
     """Raise BadInput unless the method exists and its neuron takes these parameters."""
-    neuron = named(base).neuron
+    method = named(base)
+    neuron = method.neuron
     allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
-    if "threshold" in changes and base in PARENT:
-        raise BadInput(f"the thresholds of {base} come from its parent ({PARENT[base]}): they cannot be varied")
+    if "threshold" in changes and method.parent:
+        raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
     for name in changes:
         if not allowed:
             raise BadInput(f"the neurons of {base} have no parameters to vary")

@@ -2,8 +2,9 @@
 
 `DSR_METHODS` is a file, or a folder of them. `my_lif.py` with `METHOD = Method(...)` adds the method `my-lif`; with
 `METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. In a folder, `_*.py` are helpers that the
-others import. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only:
-that there are none is known without loading anything.
+others import. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only;
+a plug-in itself imports what it likes. `benchmarks.catalogue` loads plug-ins when a name is asked for that is not
+built in.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -38,14 +38,21 @@ class PlugIn(NamedTuple):
         return f"method plug-in {self.name!r} ({self.origin})"
 
 
-@cache
-def there_are() -> bool:
-    """Whether anything names methods from outside."""
-    return bool(os.environ.get(VARIABLE) or entry_points(group=GROUP))
+_LOADING: list[bool] = []
 
 
-def loaded() -> Iterator[PlugIn]:
-    """All of them. Raises BadInput for what cannot be loaded."""
+def loaded() -> list[PlugIn]:
+    """All plug-ins. Raises BadInput for one that cannot be loaded, or reads METHODS meanwhile."""
+    if _LOADING:
+        raise BadInput("a plug-in may not read benchmarks.methods.METHODS while plug-ins are loaded; BUILT_IN it may")
+    _LOADING.append(True)
+    try:
+        return list(_loaded())
+    finally:
+        _LOADING.clear()
+
+
+def _loaded() -> Iterator[PlugIn]:
     for point in entry_points(group=GROUP):
         try:
             yield PlugIn(point.name, point.value, point.load(), _hash(_sources(point)))

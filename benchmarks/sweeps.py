@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.recipes import GRID, timeless
+from benchmarks.catalogue import BUILT_IN, timeless
+from benchmarks.catalogue.networks import DEEP
+from benchmarks.recipes import GRID
 from benchmarks.spec import Run, Scale, spelled
 
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
-CONVERTED = (
-    "threshold-balancing",
-    "threshold-balancing-half",
-    "maximum-shift",
-    "deng-gu",
-    "calibration",
-    "qcfs",
-    "qcfs-l8",
-)
+METHODS = tuple(name for name, facts in BUILT_IN.items() if facts.compared)
+CONVERTED = tuple(name for name in METHODS if BUILT_IN[name].family == "conversion")
 AS_PUBLISHED = ("calibration-published", "qcfs-published")
-METHODS = (*TRAINED, "stbp-tdbn-tuned", *CONVERTED)
 TINY = {"smoke": ("preact-resnet-tiny",)}
 PAPER_BODY = {
     "paper": ("preact-resnet18",),
@@ -66,7 +60,6 @@ EVENT_BODY = {
     **TINY,
 }
 ON_EVENTS = (*TRAINED, "stbp-tdbn-tuned", "threshold-balancing-half", "calibration", "qcfs")
-DEEP = tuple(f"preact-resnet{depth}" for depth in (20, 32, 44, 56, 110))
 SWEEPS: Mapping[str, Sweep] = {
     "quick": Sweep(
         title="DSR and baselines of each kind on embedded handwritten digits, no download",

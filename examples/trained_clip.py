@@ -27,11 +27,18 @@ class Clip(nn.Module):
 
 def converted(run: Run, usual: Recipe) -> Recipe:
     """No training of its own; membranes start at half the threshold."""
-    return replace(usual, epochs=0, parent="trained-clip-ann", neuron={"start": 0.5}, sources="after Ho & Chang 2021")
+    return replace(usual, epochs=0, neuron={"start": 0.5}, sources="after Ho & Chang 2021")
 
 
 METHODS = {
     "trained-clip-ann": Method("ANN with a trained clip, parent of trained-clip", Clip, timeless=True),
     # QCFS's conversion takes over weights and thresholds by name, and measures nothing
-    "trained-clip": replace(BUILT_IN["qcfs"], title="Conversion of trained-clip-ann", recipe=converted),
+    "trained-clip": replace(
+        BUILT_IN["qcfs"],
+        title="Conversion of trained-clip-ann",
+        parent="trained-clip-ann",
+        recipe=converted,
+        colour="#2F4F4F",
+        marker="s",
+    ),
 }

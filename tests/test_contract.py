@@ -7,10 +7,9 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from baselines import stbp
-from benchmarks import clauses, contract, plugins
+from benchmarks import catalogue, clauses, contract
 from benchmarks.cli import commands
 from benchmarks.method import Method
-from benchmarks.methods import FROM_OUTSIDE, METHODS
 from benchmarks.plugins import PlugIn
 
 
@@ -88,10 +87,7 @@ class Smooth(nn.GELU):
 
 def bring(monkeypatch: pytest.MonkeyPatch, name: str, neuron: type[nn.Module]) -> None:
     """Make a method known, as a plug-in does."""
-    found = PlugIn(name, "a test", Method(name, neuron), "0")
-    monkeypatch.setattr(plugins, "there_are", lambda: True)
-    monkeypatch.setitem(FROM_OUTSIDE, name, found)
-    monkeypatch.setitem(METHODS, name, found.method)
+    monkeypatch.setitem(catalogue.from_outside(), name, PlugIn(name, "a test", Method(name, neuron), "0"))
 
 
 WRONG = [

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import clauses, contract, methods, plugins
+from benchmarks import catalogue, clauses, contract, plugins
 from benchmarks.cli import doctor
 from benchmarks.launching import launch
 from benchmarks.recipes import CIFAR, resolve, timeless
 from benchmarks.runs import store
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import BadInput, Recipe, Run
+from reports.figures.appearance import Look, looks
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PACKAGE = EXAMPLES / "spikingjelly_plugin"
@@ -32,13 +33,12 @@ def bring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bring]:
     """Take in what is outside by now, as a new process would."""
 
     def take_in() -> None:
-        plugins.there_are.cache_clear()
-        found = methods.from_outside()
-        monkeypatch.setattr(methods, "FROM_OUTSIDE", found)
-        monkeypatch.setattr(methods, "METHODS", {**methods.BUILT_IN, **{n: one.method for n, one in found.items()}})
+        catalogue.from_outside.cache_clear()
+        catalogue.from_outside()
 
     yield take_in
-    plugins.there_are.cache_clear()
+    monkeypatch.undo()
+    catalogue.from_outside.cache_clear()
 
 
 def name_entry_point(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -120,6 +120,46 @@ def test_a_batch_that_a_plug_in_states_holds_at_every_scale(
     assert ("batch of 4096 cut down to all" in found.sources) == (batch in (320, 1437))
 
 
+def test_figures_know_the_colour_that_a_plug_in_states(monkeypatch, bring):
+    monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
+    bring()
+    assert looks(["trained-clip", "dsr-if"])["trained-clip"] == Look("#2F4F4F", "s")
+
+
+def test_a_plug_in_that_copies_a_built_in_method_does_not_look_like_it(tmp_path, monkeypatch, bring):
+    (tmp_path / "mine.py").write_text("from benchmarks.methods import BUILT_IN\nMETHOD = BUILT_IN['qcfs']\n")
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    bring()
+    found = looks(["mine", "qcfs"])
+    assert found["qcfs"] == looks(["qcfs"])["qcfs"]
+    assert found["mine"].colour == found["qcfs"].colour
+    assert found["mine"].marker != found["qcfs"].marker
+
+
+def test_a_parent_that_a_plug_in_states_is_its_recipes(tmp_path, monkeypatch, bring):
+    text = lif().replace("LIF)", "LIF, parent='dsr-ann')")
+    (tmp_path / "mine.py").write_text(text)
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    bring()
+    assert parent(run_of("mine")) == run_of("dsr-ann", 1)
+
+
+def test_planning_asks_a_plug_in_about_itself_before_methods_are_loaded():
+    code = "from benchmarks.recipes import timeless as still\nassert still('trained-clip-ann') > still('trained-clip')"
+    environment = os.environ | {"DSR_METHODS": str(EXAMPLES)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_a_plug_in_that_asks_for_all_methods_while_it_is_loaded_is_named_in_one_line(tmp_path, monkeypatch):
+    text = "from benchmarks.methods import METHODS\nMETHOD = dict(METHODS)['ann']\n"
+    (tmp_path / "mine.py").write_text(text)
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path))
+    with pytest.raises(BadInput, match=r"mine\.py cannot be loaded: BadInput: a plug-in may not read ") as refused:
+        catalogue.from_outside.__wrapped__()
+    assert len(str(refused.value).splitlines()) == 1
+    assert str(refused.value).count("cannot be loaded") == 1
+
+
 def test_a_sweep_runs_a_conversion_and_its_parent_from_one_file(tmp_path):
     environment = os.environ | {"DSR_METHODS": str(EXAMPLES), "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off"}
     words = ["sweep", "quick", "--methods", "trained-clip", "--timesteps", "2", "--seeds", "0"]
@@ -172,7 +212,7 @@ def test_a_file_that_begins_with_a_dot_is_no_plug_in(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(lif())
     (tmp_path / "._mine.py").write_bytes(b"\0\5\26\7")
     monkeypatch.setenv("DSR_METHODS", str(tmp_path))
-    assert list(methods.from_outside()) == ["mine"]
+    assert list(catalogue.from_outside.__wrapped__()) == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +226,7 @@ def test_a_file_that_begins_with_a_dot_is_no_plug_in(tmp_path, monkeypatch):
 def test_an_entry_point_that_is_wrong_is_named_in_one_line(name, value, said, monkeypatch):
     name_entry_point(monkeypatch, name, value)
     with pytest.raises(BadInput, match=said) as refused:
-        methods.from_outside()
+        catalogue.from_outside.__wrapped__()
     assert f"method plug-in {name!r} ({value})" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
 
@@ -210,7 +250,7 @@ def test_a_file_that_is_wrong_is_named_in_one_line(text, said, tmp_path, monkeyp
     (tmp_path / "mine.py").write_text(text)
     monkeypatch.setenv("DSR_METHODS", str(tmp_path / "mine.py"))
     with pytest.raises(BadInput) as refused:
-        methods.from_outside()
+        catalogue.from_outside.__wrapped__()
     assert said in str(refused.value)
     assert str(tmp_path / "mine.py") in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
@@ -220,7 +260,7 @@ def test_a_file_that_is_wrong_is_named_in_one_line(text, said, tmp_path, monkeyp
 def test_a_place_without_methods_is_refused(named, tmp_path, monkeypatch):
     monkeypatch.setenv("DSR_METHODS", str(tmp_path / named))
     with pytest.raises(BadInput, match="DSR_METHODS must name a Python file or a folder of some, not"):
-        methods.from_outside()
+        catalogue.from_outside.__wrapped__()
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.data import DATASETS
 from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.recipes import frames
 from benchmarks.spec import Recipe, Run, require
-
-PIXELS = {"digits": 8, "imagenet": 224}
-"""Edges of images, where they are not 32 and no recipe says them."""
 
 
 def described(run: Run, recipe: Recipe, channels: int | None = None) -> tuple[str, tuple[int, ...]]:
@@ -21,7 +19,7 @@ def described(run: Run, recipe: Recipe, channels: int | None = None) -> tuple[st
         words = f"event counts of {count} frames" if count > 1 else "mean event counts"
         return f"{words}, {inputs.size} x {inputs.size} pixels", (count, 1, *shape) if count > 1 else (1, *shape)
     assert isinstance(inputs, Pixels)
-    size = recipe.image_size or PIXELS.get(run.dataset, 32)
+    size = recipe.image_size or ENTRIES[run.dataset].edge
     return f"(pixels / 255 - {_listed(inputs.mean)}) / {_listed(inputs.std)}", (1, channels, size, size)
 
 

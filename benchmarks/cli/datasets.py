@@ -17,7 +17,6 @@ from benchmarks.data.events.recordings import Recordings
 from benchmarks.data.whole import counted, part_of
 from benchmarks.spec import BadInput, Recipe, require
 
-MADE_OF = {"cifar10dvs-sim": "cifar10"}
 EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
 """Wants all images there are."""
 
@@ -86,7 +85,7 @@ def there(root: Path) -> list[str]:
 
 def missing(name: str, root: Path) -> str:
     """What would have to be fetched for it; nothing for what is there or embedded."""
-    needs = MADE_OF.get(name, name)
+    needs = DATASETS[name].entry.made_of or name
     fetched = needs in OFFICIAL or isinstance(DATASETS[needs], ImageFiles)
     return needs if fetched and not (root / needs).is_dir() else ""
 

@@ -96,9 +96,9 @@ def _kernels() -> Iterator[Finding]:
 
 
 def _methods() -> Iterator[Finding]:
-    from benchmarks.methods import FROM_OUTSIDE
+    from benchmarks.catalogue import from_outside
 
-    for one in FROM_OUTSIDE.values():
+    for one in from_outside().values():
         yield "ok", "method", f"{one.name}, from {one.origin}, code {one.code}"
 
 

@@ -18,11 +18,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.catalogue.networks import narrow
 from benchmarks.cli.datasets import missing
 from benchmarks.data import Sizes, packed, published, sizes
 from benchmarks.measurement.latencies import passed_through
 from benchmarks.methods import named
-from benchmarks.networks import NETWORKS, build
+from benchmarks.networks import build
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import resolve, timeless
 from benchmarks.spec import BadInput, Recipe, Run
@@ -125,8 +126,7 @@ def _probed(bodies: frozenset[Body]) -> Body:
     smallest, large = min(bodies, key=_macs), LARGE[_device().type]
     if _macs(smallest) <= large:
         return smallest
-    narrow = f"{smallest.network}-narrow"
-    chosen = Body(narrow if narrow in NETWORKS else NARROW, smallest.channels, smallest.edge)
+    chosen = Body(narrow(smallest.network) or NARROW, smallest.channels, smallest.edge)
     while _macs(chosen) > large and chosen.edge >= 2 * SMALLEST_EDGE:
         chosen = Body(chosen.network, chosen.channels, chosen.edge // 2)
     return chosen

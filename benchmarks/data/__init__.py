@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from benchmarks.catalogue.datasets import ENTRIES, DataSet
 from benchmarks.data import digits, imagenet, packed
 from benchmarks.data.batches import evaluation_batches, training_batches
 from benchmarks.data.events import camera, recordings
@@ -19,7 +20,7 @@ from benchmarks.data.events.frames import packed as packed_frames
 from benchmarks.data.inputs import Counts, Pixels
 from benchmarks.data.splits import Arrays, Dataset, Split
 from benchmarks.data.streamed import Streamed
-from benchmarks.data.whole import WHOLE, demand
+from benchmarks.data.whole import demand
 from benchmarks.spec import BadInput, Recipe, require
 
 __all__ = [
@@ -55,82 +56,90 @@ Check = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Images:
-    """A set of images in memory; `head` says how large it is without reading it."""
+class _Source:
+    """How a data set's files are read; `entry` says everything else about it."""
 
-    title: str
+    entry: DataSet
+
+    @property
+    def title(self) -> str:
+        return self.entry.title
+
+
+@dataclass(frozen=True)
+class Images(_Source):
+    """Images in memory; `head` says how many there are without reading them."""
+
     read: Callable[[], Arrays]
     inputs: Pixels
     head: Callable[[], packed.Head] | None = None
 
     def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Pixels]:
-        found = self.read()
-        check(len(found.train.labels), len(found.test.labels))
-        return found, self.inputs
+        arrays = self.read()
+        check(len(arrays.train.labels), len(arrays.test.labels))
+        return arrays, self.inputs
 
 
 @dataclass(frozen=True)
-class EventData:
-    """Recordings of an event camera, 10 classes. One frame stands for the mean over `inputs.frames` of them."""
+class EventData(_Source):
+    """Recordings of an event camera. A single frame is the mean over `inputs.frames` of them."""
 
-    title: str
     find: Callable[[Path], recordings.Recordings]
     inputs: Counts
 
     def sizes(self, recipe: Recipe, name: str, whole: bool) -> Sizes:
         """Without packing anything."""
-        found = self.find(packed.root())
-        _check(name, recipe, whole, len(found.train), len(found.test))
-        return Sizes(2, self.inputs.size, *_limited(name, recipe, len(found.train), len(found.test)))
+        known = self.find(packed.root())
+        _check(name, recipe, whole, len(known.train), len(known.test))
+        limited = _limited(name, recipe, len(known.train), len(known.test))
+        return Sizes(self.entry.channels, self.entry.edge, *limited)
 
     def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Counts]:
-        there = self.find(packed.root())
-        check(len(there.train), len(there.test))  # before anything is packed
-        found = packed_frames(there, frames, 10, on_recording)
+        known = self.find(packed.root())
+        check(len(known.train), len(known.test))  # before anything is packed
+        arrays = packed_frames(known, frames, self.entry.classes, on_recording)
         if frames > 1:
-            return found, replace(self.inputs, frames=1)
-        whole = [Split(split.images.squeeze(1), split.labels) for split in (found.train, found.test)]
-        source = f"{found.source}, a mean over {self.inputs.frames}"
-        return replace(found, train=whole[0], test=whole[1], source=source), self.inputs
+            return arrays, replace(self.inputs, frames=1)
+        whole = [Split(split.images.squeeze(1), split.labels) for split in (arrays.train, arrays.test)]
+        source = f"{arrays.source}, a mean over {self.inputs.frames}"
+        return replace(arrays, train=whole[0], test=whole[1], source=source), self.inputs
 
 
 @dataclass(frozen=True)
-class ImageFiles:
-    """A set of image files, which are decoded as they are needed, squares of 224 pixels unless a recipe says else."""
+class ImageFiles(_Source):
+    """Image files in `folder` of the data root, decoded when needed to squares of the entry's or the recipe's edge."""
 
-    title: str
+    folder: str
     read: Callable[[Path, int | None, int], Arrays]
     inputs: Pixels
 
     def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Pixels]:
-        found = self.read(packed.root() / "imagenet", recipe.classes, recipe.image_size or 224)
-        check(len(found.train.labels), len(found.test.labels))
-        return found, self.inputs
+        edge = recipe.image_size or self.entry.edge
+        arrays = self.read(packed.root() / self.folder, recipe.classes, edge)
+        check(len(arrays.train.labels), len(arrays.test.labels))
+        return arrays, self.inputs
 
 
-# CIFAR constants: the released DSR code's. CIFAR10-DVS is resized to 48 x 48 and has 20 frames there; 10 are ours.
+def _packed(name: str, inputs: Pixels) -> Images:
+    entry = ENTRIES[name]
+    return Images(entry, partial(packed.read, name, entry.classes), inputs, partial(packed.head, name))
+
+
+def _events(name: str, find: Callable[[Path], recordings.Recordings], frames: int) -> EventData:
+    return EventData(ENTRIES[name], find, Counts(ENTRIES[name].edge, frames))
+
+
+# Means and deviations of CIFAR are the released DSR code's. CIFAR10-DVS has 20 frames there; N-MNIST's 10 are ours.
 DATASETS: Mapping[str, Images | EventData | ImageFiles] = {
-    "digits": Images("8 x 8 handwritten digits, embedded in scikit-learn", digits.read, Pixels((0.3053,), (0.3761,))),
-    "cifar10": Images(
-        "CIFAR-10",
-        partial(packed.read, "cifar10", 10),
-        Pixels((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-        partial(packed.head, "cifar10"),
-    ),
-    "cifar100": Images(
-        "CIFAR-100",
-        partial(packed.read, "cifar100", 100),
-        Pixels((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
-        partial(packed.head, "cifar100"),
-    ),
+    "digits": Images(ENTRIES["digits"], digits.read, Pixels((0.3053,), (0.3761,))),
+    "cifar10": _packed("cifar10", Pixels((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))),
+    "cifar100": _packed("cifar100", Pixels((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))),
     "imagenet": ImageFiles(
-        "ImageNet, or ten classes of it", imagenet.read, Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        ENTRIES["imagenet"], "imagenet", imagenet.read, Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     ),
-    "nmnist": EventData("N-MNIST, digits before an event camera", recordings.nmnist, Counts(34, 10)),
-    "cifar10dvs": EventData("CIFAR10-DVS, CIFAR-10 before an event camera", recordings.cifar10dvs, Counts(48, 20)),
-    "cifar10dvs-sim": EventData(
-        "CIFAR-10 before a simulated event camera (not CIFAR10-DVS)", camera.recordings, Counts(48, 20)
-    ),
+    "nmnist": _events("nmnist", recordings.nmnist, 10),
+    "cifar10dvs": _events("cifar10dvs", recordings.cifar10dvs, 20),
+    "cifar10dvs-sim": _events("cifar10dvs-sim", camera.recordings, 20),
 }
 
 
@@ -181,14 +190,9 @@ def sizes(name: str, recipe: Recipe, whole: bool = False) -> Sizes:
 
 def published(name: str, recipe: Recipe) -> Sizes:
     """What `sizes` would give of the whole set as its authors publish it, for a plan before it is here."""
-    dataset = DATASETS[require(name, DATASETS, "dataset")]
-    train, test = WHOLE[name]
-    channels, edge = 3, 32
-    if isinstance(dataset, EventData):
-        channels, edge = 2, dataset.inputs.size
-    elif isinstance(dataset, ImageFiles):
-        edge = recipe.image_size or 224
-    return Sizes(channels, edge, *_limited(name, recipe, train, test))
+    entry = DATASETS[require(name, DATASETS, "dataset")].entry
+    edge = recipe.image_size or entry.edge
+    return Sizes(entry.channels, edge, *_limited(name, recipe, entry.train, entry.test))
 
 
 def _limited(name: str, recipe: Recipe, train: int, test: int) -> tuple[int, int, int]:

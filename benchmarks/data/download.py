@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.data.splits import digest
 from benchmarks.data.transfer import OnBytes, download
 from benchmarks.files import partials
@@ -51,12 +52,7 @@ def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) ->
 
 def by_hand(name: str) -> str:
     """How to do without a download."""
-    where = {
-        "nmnist": "nmnist/NMNIST/{Train,Test}/<digit>/*.bin",
-        "cifar10dvs": "cifar10dvs/CIFAR10DVS/<class>/*.aedat4",
-        "imagenet": "imagenet/{train,val}/<wnid>/*.JPEG",
-    }
-    place = where.get(name, f"{name}/train-images.npy")
+    place = ENTRIES[name].layout or f"{name}/train-images.npy"
     return f"set DSR_DATA to a data root that holds {place} (see README, Data)"
 
 

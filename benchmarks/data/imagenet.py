@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.data.splits import Arrays
 from benchmarks.data.streamed import Streamed
 from benchmarks.spec import BadInput
 
-CLASSES, TRAIN_IMAGES, VAL_IMAGES = 1_000, 1_281_167, 50_000
 TEN = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
     *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
@@ -95,8 +95,11 @@ def _digest(found: Found) -> str:
 
 def _source(classes: int, train: int, val: int) -> str:
     """A part never reads like the whole."""
-    whole = (classes, train, val) == (CLASSES, TRAIN_IMAGES, VAL_IMAGES)
+    official = ENTRIES["imagenet"]
+    whole = (classes, train, val) == (official.classes, official.train, official.test)
     title = (
-        "ImageNet, whole" if whole else f"a part of ImageNet, no result on ImageNet: {classes:,} of {CLASSES:,} classes"
+        "ImageNet, whole"
+        if whole
+        else f"a part of ImageNet, no result on ImageNet: {classes:,} of {official.classes:,} classes"
     )
     return f"{title}, {train:,} training and {val:,} validation images, digest of names and sizes"

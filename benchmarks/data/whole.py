@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.data import imagenet
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.spec import BadInput
 
-WHOLE: Mapping[str, tuple[int, int]] = {
-    "cifar10": (50_000, 10_000),
-    "cifar100": (50_000, 10_000),
-    "imagenet": (imagenet.TRAIN_IMAGES, imagenet.VAL_IMAGES),
-    "nmnist": (60_000, 10_000),
-    "cifar10dvs": (9_000, 1_000),
-    "cifar10dvs-sim": (9_000, 1_000),
-}
-"""Numbers of training and test images, or recordings. CIFAR10-DVS has no official split: 9 to 1 is DSR's."""
+WHOLE: Mapping[str, tuple[int, int]] = {name: (entry.train, entry.test) for name, entry in ENTRIES.items()}
+"""Numbers of training and test images, or recordings."""
 
 
 def counted(train: int, test: int) -> str:

@@ -1,51 +1,61 @@
 """Recipes cut down to a data set and a scale; `recipes.resolve` asks for them.
 
-[DSR] the paper and its released code; [ours] chosen by us.
+Sizes are in the data set's entry in `benchmarks.catalogue.datasets`. [DSR] the paper and its released code; [ours]
+chosen by us.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from benchmarks import catalogue
+from benchmarks.catalogue.datasets import ENTRIES, DataSet
 from benchmarks.recipes import imagenet
-from benchmarks.spec import Augmentation, Recipe, Run
+from benchmarks.spec import Recipe, Run, require
 
-EVENT_DATA = ("nmnist", "cifar10dvs", "cifar10dvs-sim")
-"""Data sets of recordings, of which a run sees frames."""
+LONG = 64
+"""Time steps beyond which a simulation of all test images takes hours on two cores."""
 
-DIGITS = 1_437
-"""Training images of the digits."""
+
+def dataset_of(run: Run) -> DataSet:
+    """The entry of a run's data set. Raises BadInput for an unknown one."""
+    return ENTRIES[require(run.dataset, ENTRIES, "dataset")]
 
 
 def on_data(recipe: Recipe, run: Run) -> Recipe:
-    """A recipe made for CIFAR, fitted to the run's data set (but for ImageNet's, which has parts at every scale).
+    """A recipe made for CIFAR, fitted to the run's data set (except image files, which are fitted at every scale).
 
-    [DSR] DVS-CIFAR10: SGD from 0.05, 300 epochs, crop and no flip. N-MNIST is ours: digits are not shifted.
+    [DSR] DVS-CIFAR10: SGD from 0.05, 300 epochs, crop and no flip.
     """
-    if run.dataset not in EVENT_DATA:
+    data = dataset_of(run)
+    if data.kind == "files" or data.whole_at_every_scale:
         return recipe
-    augmentation: Augmentation = "none" if run.dataset == "nmnist" else "crop"
+    if data.augmentation:
+        recipe = replace(recipe, augmentation=data.augmentation)
+    if data.kind != "events":
+        return recipe
     rate = 0.05 if recipe.optimizer == "sgd" else recipe.learning_rate
-    whose = "" if run.dataset == "cifar10dvs" else ", taken over by us"
+    whose = "" if data.paper else ", taken over by us"
     sources = f"{recipe.sources}; schedule of DSR's DVS-CIFAR10{whose}"
-    return replace(_epochs(recipe, 300), learning_rate=rate, augmentation=augmentation, sources=sources)
+    return replace(_epochs(recipe, 300), learning_rate=rate, sources=sources)
 
 
 def scaled(recipe: Recipe, run: Run) -> Recipe:
     """A method's recipe at the run's scale."""
-    if run.dataset == "digits":
-        return _digits(recipe, run)
-    if run.dataset == "imagenet":
-        return imagenet.scaled(recipe, _short_schedule(recipe, run), run.scale)
+    data = dataset_of(run)
+    if data.whole_at_every_scale:
+        return _whole(recipe, run, data)
+    if data.kind == "files":
+        return imagenet.scaled(recipe, _short_schedule(recipe, run), data, run.scale)
     match run.scale:
         case "paper":
             return recipe
         case "short":  # [ours] the paper's network and batch; only the schedule is shorter
             return _ours(_epochs(recipe, 30), "short")
         case "laptop":
-            return _laptop(recipe, run)
+            return _laptop(recipe, run, data)
         case "smoke":
-            return _smoke(recipe, run)
+            return _smoke(recipe, run, data)
 
 
 def _ours(recipe: Recipe, scale: str) -> Recipe:
@@ -56,47 +66,36 @@ def _epochs(recipe: Recipe, epochs: int) -> Recipe:
     return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs)
 
 
-def _laptop(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] 10,000 training images, 8 epochs of 156 iterations, half an epoch of warm-up, the whole test split."""
-    recipe = _ours(_short_schedule(_epochs(recipe, 8), run), "laptop")
-    if run.dataset in EVENT_DATA:  # recordings are dear, and of N-MNIST 1,100 are a usual part
-        train, held_out = (800, 200) if run.dataset == "nmnist" else (2_000, 500)
-        recipe = replace(_epochs(recipe, 20), batch_size=32, train_images=train, validation_images=held_out)
-        return imagenet.warmed_up(recipe, train // 32)
-    # beyond 64 steps a simulation of all 10,000 test images takes hours: the first 1,000 of the fixed order
-    test_images = 1_000 if run.timesteps > 64 else None
-    sizes = {"train_images": 10_000, "validation_images": 2_000, "test_images": test_images}
-    recipe = imagenet.warmed_up(replace(recipe, batch_size=64, **sizes), 78)  # type: ignore[arg-type]
-    if run.dataset == "cifar100":  # the first 100 images of a class are a usual part; ten times the classes take longer
-        recipe = imagenet.warmed_up(replace(_epochs(recipe, 20), train_images=8_000), 62)
-    return recipe
+def _laptop(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
+    """[ours] A part of the training images; the whole test split, or its first 1,000 images at many steps."""
+    part = data.laptop
+    assert part, f"{data.name} is not cut down to a part"
+    recipe = _ours(_short_schedule(_epochs(recipe, part.epochs), run), "laptop")
+    recipe = replace(recipe, batch_size=part.batch, train_images=part.train, validation_images=part.validation)
+    if data.kind == "images":
+        recipe = replace(recipe, test_images=1_000 if run.timesteps > LONG else None)
+    return imagenet.warmed_up(recipe, part.warmup_iterations)
 
 
-def _smoke(recipe: Recipe, run: Run) -> Recipe:
+def _smoke(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
     """[ours] Does it run? Never evidence."""
     recipe = _ours(_short_schedule(_epochs(recipe, 2), run), "smoke")
-    sizes = {"train_images": 320, "validation_images": 64, "test_images": 100 if run.dataset in EVENT_DATA else 320}
-    return imagenet.warmed_up(replace(recipe, batch_size=32, **sizes), 4)  # type: ignore[arg-type]
+    test = 100 if data.kind == "events" else 320
+    recipe = replace(recipe, batch_size=32, train_images=320, validation_images=64, test_images=test)
+    return imagenet.warmed_up(recipe, 4)
 
 
-def _digits(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] 8 x 8 digits, whole split of 1,437 and 360 images: 10 epochs reach the nineties at every T."""
-    recipe = _short_schedule(_epochs(recipe, 10), run)
-    recipe = replace(recipe, batch_size=64, augmentation="none", sources="ours: embedded digits")
-    return imagenet.warmed_up(recipe, 22)
+def _whole(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
+    """[ours] A set so small that every scale trains on the whole split."""
+    part = data.laptop
+    assert part, f"{data.name} has no schedule"
+    recipe = _short_schedule(_epochs(recipe, part.epochs), run)
+    augmentation = data.augmentation or recipe.augmentation
+    recipe = replace(recipe, batch_size=part.batch, augmentation=augmentation, sources=f"ours: {data.name}")
+    return imagenet.warmed_up(recipe, part.warmup_iterations)
 
 
 def _short_schedule(recipe: Recipe, run: Run) -> Recipe:
-    """[ours] A thousand iterations cannot carry a threshold from where it is published to where it works.
-
-    DSR's thresholds start where the first batch says (`dsr.start`), as low as its gradient allows. A constant would
-    have to fit every depth, T and neuron: from 1 the gradient explodes with depth, from 6 layers are silent.
-    """
-    match run.method:
-        case "dsr-if" | "dsr-if-rep" | "dsr-lif" | "dsr-lif-rep":
-            neuron = {name: value for name, value in recipe.neuron.items() if name != "threshold"}
-            return replace(recipe, neuron=neuron, start="first-gradient")
-        case "qcfs-ann" | "qcfs-l8-ann" | "qcfs-published-ann" | "qcfs-2022-published-ann":
-            return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})
-        case _:
-            return recipe
+    """[ours] A thousand iterations cannot carry a threshold from where it is published to where it works."""
+    about = catalogue.facts(run.method)
+    return about.shortened(recipe) if about else recipe

@@ -23,6 +23,7 @@ import torch
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 from torch import nn
 
+from benchmarks import catalogue
 from benchmarks.data import Dataset, evaluation_batches, load, packed
 from benchmarks.data.download import OFFICIAL
 from benchmarks.measurement.evaluation import evaluate
@@ -45,12 +46,7 @@ TOLERANCE_POINTS, TOLERANCE_LOSS = 0.5, 0.02
 
 TIMESTEPS, NETWORK = 4, "preact-resnet-tiny"
 SCALE: Scale = "smoke"
-METHODS = (
-    *("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned"),
-    *("qcfs-ann", "qcfs-l8-ann", "qcfs-published-ann", "qcfs-2022-published-ann", "deng-gu-ann", "ann-published"),
-    *("dsr-ann", "dsr-if-hybrid", "dsr-if-hybrid-rep"),
-    *("threshold-balancing-half", "qcfs"),
-)
+METHODS = tuple(name for name, facts in catalogue.BUILT_IN.items() if facts.watched)
 """All that trains, but for what differs in a recipe that these data do not use; and conversions of both parents."""
 EPOCHS: Mapping[str, int] = {"digits": 3, "cifar10": 2}
 REFERENCE_SEEDS, FRESH_SEEDS = range(8), range(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.catalogue.networks import LAYERS
 from reports.claims.evidence import Evidence, steps_of
 from reports.claims.families import DSR, TWINS
 from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
@@ -13,7 +14,7 @@ NEAR = 1.0
 """Points that the paper calls little ("less than 1 % accuracy drop")."""
 LOW = 5
 """Low latency: the paper's fewest steps."""
-DEPTHS = (20, 32, 44, 56, 110)
+DEPTHS = tuple(LAYERS.values())
 
 
 def claims() -> Iterator[Claim]:
@@ -66,7 +67,7 @@ def _extremely_low(method: str, neuron: str, kind: Kind) -> Claim:
 def _depth(method: str, neuron: str, kind: Kind) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
         steps = steps_of("depth", scale, 20)
-        by_depth = {d: evidence.runs_of(scale, "cifar10", method, steps, f"preact-resnet{d}") for d in DEPTHS}
+        by_depth = {d: evidence.runs_of(scale, "cifar10", method, steps, network) for network, d in LAYERS.items()}
         there = [depth for depth, rows in by_depth.items() if len(rows)]
         if len(there) < 2:
             return not_run(f"{method} at two depths, T = {steps}")

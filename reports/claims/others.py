@@ -1,25 +1,29 @@
 """DSR against the other families: with few steps (Tab. 1), on every data set (Tab. 2), and conversion against its ANN.
 
-The methods that stand for a family are fixed in `families`; controls are asked the same in lines of their own.
+The methods that represent a family are fixed in `families`; controls are judged the same in lines of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.catalogue.datasets import ENTRIES
 from reports.claims.accuracy import LOW
 from reports.claims.evidence import Evidence, steps_of
-from reports.claims.families import CONTROL_CONVERSIONS, CONTROLS, CONVERSIONS, DSR, HYBRID, SURROGATE
+from reports.claims.families import CONTROL_CONVERSIONS, CONTROLS, CONVERSIONS, DSR, FAMILIES, HYBRID, SURROGATE
 from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
 from reports.tables.paper import NAMES
 
 LOST = 5.0
 """Points below its ANN with which a conversion surely needs more steps."""
 ON = {
-    "cifar10": (20, tuple(DSR), (*SURROGATE, *CONVERSIONS)),
-    "cifar100": (20, tuple(DSR), (*SURROGATE, *CONVERSIONS)),
-    "imagenet": (50, HYBRID, SURROGATE),
-    "cifar10dvs": (20, tuple(DSR), SURROGATE),
+    name: (
+        entry.paper.timesteps,
+        HYBRID if entry.paper.hybrid else tuple(DSR),
+        tuple(other for family in entry.paper.above for other in FAMILIES[family]),
+    )
+    for name, entry in ENTRIES.items()
+    if entry.paper
 }
 """The paper's T, its DSR, and whom Tab. 2 has it above: on ImageNet direct training, on event data no conversion."""
 PAIRS = {

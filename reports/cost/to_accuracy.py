@@ -10,6 +10,7 @@ import math
 
 import pandas as pd
 
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.spec import BadInput
 
 NEVER = math.inf
@@ -18,23 +19,17 @@ TEXT = ("key",)
 LATER = ("train_loss", "train_cpu_seconds")
 """Columns that older files lack."""
 
-# What a table asks for unless `--reach` says otherwise: a little below what the better methods end at.
-DEFAULT = {
-    "digits": {"paper": 90.0, "short": 90.0, "laptop": 90.0, "smoke": 90.0},
-    "cifar10": {"paper": 93.0, "short": 88.0, "laptop": 45.0, "smoke": 15.0},
-    "cifar100": {"paper": 70.0, "short": 60.0, "laptop": 15.0, "smoke": 2.0},
-    "imagenet": {"paper": 60.0, "short": 40.0, "laptop": 30.0, "smoke": 15.0},
-    "nmnist": {"paper": 98.0, "short": 95.0, "laptop": 90.0, "smoke": 20.0},
-    "cifar10dvs": {"paper": 70.0, "short": 60.0, "laptop": 30.0, "smoke": 15.0},
-    "cifar10dvs-sim": {"paper": 70.0, "short": 60.0, "laptop": 30.0, "smoke": 15.0},
-}
-
 
 def target(dataset: str, scale: str, wanted: float | None) -> float | None:
-    """Percent to reach; None for a data set that has no default. Raises BadInput for what is no percentage."""
+    """Percent to reach: what `--reach` says, else what the data set's entry says; None where it says nothing.
+
+    Raises BadInput for what is no percentage.
+    """
     if wanted is not None and not 0 < wanted <= 100:
         raise BadInput(f"--reach takes a percentage above 0 and at most 100, not {wanted:g}")
-    return wanted if wanted is not None else DEFAULT.get(dataset, {}).get(scale)
+    if wanted is not None or dataset not in ENTRIES:
+        return wanted
+    return ENTRIES[dataset].targets.get(scale)  # type: ignore[call-overload]
 
 
 def spent(rows: pd.DataFrame, curves: pd.DataFrame, percent: float, column: str) -> pd.Series:

@@ -6,7 +6,6 @@ are large and hollow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
@@ -15,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from benchmarks.sweeps import DEEP
+from benchmarks.catalogue.networks import LAYERS
 from reports.figures.appearance import DASHES, Style, draw_at_scale, legend_beside, wrapped
 from reports.figures.drawing import Figure
 from reports.figures.series import TABLE, Part, parted, slug
@@ -73,8 +72,8 @@ def _images(moving: pd.DataFrame) -> str:
 
 def against_depth(lines: pd.DataFrame, parents: dict[str, set[str]], styles: Styles) -> Iterator[Figure]:
     """Accuracy against depth per dataset, scale and T where networks of two depths have run."""
-    deep = lines[lines["network"].isin(DEEP) & ~lines["variant"]]
-    deep = deep.assign(depth=[int(re.sub(r"\D", "", network)) for network in deep["network"]])
+    deep = lines[lines["network"].isin(LAYERS) & ~lines["variant"]]
+    deep = deep.assign(depth=[LAYERS[network] for network in deep["network"]])
     for (dataset, scale), rows in deep.groupby(["dataset", "scale"], sort=False):
         still = rows["kind"] == "still"
         for steps in sorted(rows["timesteps"][~still].unique()):

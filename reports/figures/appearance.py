@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -10,28 +10,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from reports.figures.drawing import COLOURS, Figure, draw
+from benchmarks.catalogue import BUILT_IN, facts
+from reports.figures.drawing import Figure, colour_of, draw
 from reports.rendering.table import warning_of
 
-MARKERS: Mapping[str, Any] = {
-    "ann": "*",
-    "dsr-if": "o",
-    "dsr-if-rep": "s",
-    "dsr-lif": "^",
-    "dsr-lif-rep": "v",
-    "stbp-tdbn": "D",
-    "stbp-tdbn-tuned": "d",
-    "qcfs-ann": (5, 1, 36),
-    "qcfs": "X",
-    "qcfs-l8-ann": (4, 1, 0),
-    "qcfs-l8": "P",
-    "threshold-balancing": "<",
-    "threshold-balancing-half": ">",
-    "maximum-shift": "p",
-    "deng-gu-ann": (7, 1, 0),
-    "deng-gu": (6, 1, 0),
-    "calibration": "h",
-}
 # What has no marker of its own takes the next of these; shapes nothing above has.
 SPARE_MARKERS = ((3, 1, 0), (8, 1, 0), (4, 1, 45), "8", (3, 1, 60), (9, 1, 0), "H", (12, 1, 0), (7, 0, 0))
 SPARE_COLOURS = ("#666666", "#A6611A", "#7570B3", "#117733", "#CC6677")
@@ -52,16 +34,29 @@ class Style:
 def styles_of(methods: Iterable[str]) -> dict[str, Style]:
     """Each method's style, no two alike: a variant `method@...` has its method's colour and a marker of its own."""
     spare = product(SPARE_COLOURS, SPARE_MARKERS)
-    found: dict[str, Style] = {}
-    for method in sorted(set(methods), key=lambda name: (name not in MARKERS, name)):
-        base = method.split("@")[0]
-        colour = COLOURS.get(base)
-        if method in MARKERS and colour:
-            found[method] = Style(colour, MARKERS[method])
+    assigned: dict[str, Style] = {}
+    for method in sorted(set(methods), key=_rank):
+        colour, marker = colour_of(method.split("@")[0]), _marker(method)
+        if colour and marker and Style(colour, marker) not in assigned.values():
+            assigned[method] = Style(colour, marker)
             continue
         free = (Style(colour, marker) for marker in SPARE_MARKERS) if colour else (Style(*pair) for pair in spare)
-        found[method] = next((style for style in free if style not in found.values()), Style(colour or "#666666", "."))
-    return found
+        assigned[method] = next(
+            (style for style in free if style not in assigned.values()), Style(colour or "#666666", ".")
+        )
+    return assigned
+
+
+def _rank(method: str) -> tuple[bool, bool, str]:
+    """Methods of this repository choose first, then plug-ins with a marker of their own."""
+    marked = bool(_marker(method))
+    return not (marked and method in BUILT_IN), not marked, method
+
+
+def _marker(method: str) -> Any:
+    """A method's own marker; a variant has none."""
+    about = None if "@" in method else facts(method)
+    return about.marker if about else None
 
 
 def wrapped(method: str) -> str:

@@ -16,33 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from benchmarks.recipes import timeless
+from benchmarks import catalogue
 
+SUBJECTS = {"dsr-if-reference": "#777777", "stbp-spikingjelly": "#8FBC8F"}
+"""Colours of what `perf` times and is not a method."""
 # Okabe and Ito's colours, then Tol's, which stay apart for colour-blind eyes; one per method in every figure.
-COLOURS = {
-    "ann": "#000000",
-    "dsr-if": "#0072B2",
-    "dsr-if-rep": "#56B4E9",
-    "dsr-lif": "#D55E00",
-    "dsr-lif-rep": "#E69F00",
-    "stbp-tdbn": "#009E73",
-    "stbp-tdbn-tuned": "#66A61E",
-    "qcfs-ann": "#CC79A7",
-    "qcfs": "#CC79A7",
-    "qcfs-l8-ann": "#AA4499",
-    "qcfs-l8": "#AA4499",
-    "threshold-balancing": "#332288",
-    "threshold-balancing-half": "#44AA99",
-    "maximum-shift": "#999933",
-    "deng-gu-ann": "#8B5A2B",
-    "deng-gu": "#8B5A2B",
-    "calibration": "#882255",
-    "dsr-ann": "#555555",
-    "dsr-if-hybrid": "#004B75",
-    "dsr-if-hybrid-rep": "#3A9BD9",
-    "dsr-if-reference": "#777777",
-    "stbp-spikingjelly": "#8FBC8F",
-}
+COLOURS = {name: facts.colour for name, facts in catalogue.BUILT_IN.items() if facts.colour} | SUBJECTS
 OTHER = "#999999"
 STYLE: Any = {
     "font.size": 9,
@@ -100,6 +79,14 @@ def _own(svg: str, name: str) -> str:
     return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{mine}-", svg)
 
 
+def colour_of(method: str) -> str | None:
+    """The colour that a method, or what `perf` times beside methods, has in every figure; None without one."""
+    if method in SUBJECTS:
+        return SUBJECTS[method]
+    about = catalogue.facts(method)
+    return about.colour if about else None
+
+
 def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> Callable[[Axes], None]:
     """Lines of a quantity against T, one per method; a method without time is a level line, a single T a point."""
     methods: dict[str, list[tuple[int, float]]] = {}
@@ -111,8 +98,8 @@ def against_t(record: Mapping[str, Any], key: str, label: str, scale: float) -> 
     def paint(axes: Axes) -> None:
         ends = []
         for method, points in methods.items():
-            colour = COLOURS.get(method, OTHER)
-            if points[0][0] == 1 and timeless(method):
+            colour = colour_of(method) or OTHER
+            if points[0][0] == 1 and catalogue.timeless(method):
                 axes.axhline(points[0][1], color=colour, lw=1, ls="--")
                 ends.append((method, points[0][1], colour))
             else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.recipes import resolve
 from benchmarks.spec import BadInput, Run
 from reports.claims import Judged, correction, counts, group_of
@@ -16,10 +17,8 @@ from reports.claims.statement import JUDGED, KINDS, Kind
 from reports.inputs.rows import RUN
 from reports.rendering.markdown import escape
 from reports.tables.paper import EVIDENCE
-from reports.tables.properties import EVENTS
 
 WORDS = {"reproduced": "Holds", "inconclusive": "Open", "not reproduced": "Does not hold"}
-NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "digits": "embedded digits", **EVENTS}
 GROUPS = {
     "the ANN": ("ann", "dsr-ann"),
     "DSR": (*FAMILIES["DSR"], *HYBRID),
@@ -79,7 +78,8 @@ def levels(frame: pd.DataFrame) -> Iterator[str]:
 def _named(rows: pd.DataFrame) -> str:
     """The data set, and how many of its classes where the recipe takes a part of them."""
     first = rows.iloc[0]
-    name = NAMES.get(str(first["dataset"]), str(first["dataset"]))
+    dataset = str(first["dataset"])
+    name = ENTRIES[dataset].name if dataset in ENTRIES else dataset
     try:
         classes = resolve(Run(*first[RUN])).classes
     except (BadInput, KeyError, TypeError):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.catalogue.networks import full
 from benchmarks.runs.record import read_csv
 from benchmarks.spec import BadInput
 
@@ -40,4 +41,4 @@ def read(path: Path = PATH) -> pd.DataFrame:
 
 def stands_for(network: str, published: str) -> bool:
     """Whether a network of ours is a published one, or its narrow form for two cores."""
-    return network in (published, f"{published}-narrow")
+    return published in (network, full(network))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.catalogue.datasets import EVENTS
 from benchmarks.spec import Run, variant
 from reports.rendering.table import DASH
 
@@ -16,7 +17,7 @@ def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]
     match what:
         case "T":
             return _steps(run, base, published)
-        case "gradient" if run.dataset in ("nmnist", "cifar10dvs", "cifar10dvs-sim"):
+        case "gradient" if run.dataset in EVENTS:
             return "down", "README, Limits: N-MNIST"
         case "gradient":
             return "unknown", f"{RESULTS}: pairs show no difference"

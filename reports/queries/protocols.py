@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from benchmarks.recipes import PARENT, TIMELESS
+from benchmarks.catalogue import facts, timeless
+from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.catalogue.networks import DEEP
 from benchmarks.spec import Parameter, Run, spelled, variant
-from benchmarks.sweeps import DEEP
 
 CIFAR = ("cifar10", "cifar100")
-BODY = {**dict.fromkeys(CIFAR, "preact-resnet18"), "cifar10dvs": "vgg11", "imagenet": "preact-resnet18-imagenet"}
+BODY = {name: entry.paper.network for name, entry in ENTRIES.items() if entry.paper}
 """[DSR] The network of each data set."""
-STANDS_FOR = {"cifar10dvs-sim": "cifar10dvs"}
+STANDS_FOR = {name: entry.stands_for for name, entry in ENTRIES.items() if entry.stands_for}
 ABLATIONS: tuple[Mapping[str, Parameter], ...] = (
     {"threshold": 6},
     {"threshold": 6, "alpha": 1},
@@ -131,7 +132,7 @@ def _own(run: Run) -> Protocol | None:
             return None
     if run.dataset not in CIFAR:
         return None
-    return replace(own, timesteps=()) if own.run.method in TIMELESS else own
+    return replace(own, timesteps=()) if timeless(own.run.method) else own
 
 
 def _qcfs(run: Run) -> Protocol:
@@ -175,5 +176,5 @@ def _stbp(run: Run) -> Protocol | None:
 
 def parent_of(found: Protocol) -> Run | None:
     """The published parent of a published row."""
-    method = PARENT.get(variant(found.run.method)[0])
-    return replace(found.run, method=method, timesteps=1) if method else None
+    about = facts(found.run.method)
+    return replace(found.run, method=about.parent, timesteps=1) if about and about.parent else None

@@ -1,1 +1,1 @@
-"""One form of a table (`table`), many renderings: terminal, Markdown, LaTeX, and the HTML page with drawings (`svg`)."""
+"""One table (`table`), many renderings: terminal, Markdown, LaTeX, and the HTML page with its drawings (`svg`)."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.recipes import resolve
 from benchmarks.spec import SCALES, Run, Scale, variant
 from reports.inputs.published import stands_for
@@ -16,7 +17,8 @@ from reports.statistics.intervals import Interval, interval
 EVIDENCE = tuple(scale for scale in SCALES if scale != "smoke")
 """Scales whose accuracies say something."""
 
-NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "cifar10dvs": "DVS-CIFAR10"}
+NAMES = {name: entry.paper.name for name, entry in ENTRIES.items() if entry.paper}
+"""The paper's names of its data sets."""
 WHAT = {
     "Tab. 2": "Tab. 2 of the paper: accuracy on",
     "Tab. 3": "Tab. 3 of the paper: firing level (F) and trained threshold (T) of DSR's IF neuron on",

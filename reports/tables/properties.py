@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from benchmarks.catalogue.datasets import ENTRIES, EVENTS
 from reports.claims.accuracy import LOW
 from reports.claims.evidence import network_of
 from reports.claims.families import FAMILIES
@@ -19,7 +20,6 @@ PAPER = {
 }
 NEAR = 1.0
 """Points below the ANN of the same layers that still count as its accuracy."""
-EVENTS = {"nmnist": "N-MNIST", "cifar10dvs": "CIFAR10-DVS", "cifar10dvs-sim": "the simulated CIFAR10-DVS"}
 
 
 def tables_of(frame: pd.DataFrame) -> list[Table]:
@@ -53,11 +53,11 @@ def _lines(static: pd.DataFrame, rows: pd.DataFrame, scale: str) -> Iterator[tup
     )
     at_low = static[static["timesteps"] == LOW]
     yield f"accuracy at T = {LOW}", "low", {f: _accuracies(at_low, methods) for f, methods in FAMILIES.items()}
-    for dataset, name in EVENTS.items():
+    for dataset in EVENTS:
         events = rows[(rows["dataset"] == dataset) & (rows["network"] == network_of(dataset, scale))]
         if len(events):
             measured = {family: _accuracies(events, methods) for family, methods in FAMILIES.items()}
-            yield f"accuracy on {name}", "events", measured
+            yield f"accuracy on {ENTRIES[dataset].name}", "events", measured
 
 
 def _steps(static: pd.DataFrame, methods: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from benchmarks.catalogue.networks import full
 from benchmarks.recipes import resolve, timeless
 from benchmarks.spec import Run, flat
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out
@@ -41,12 +42,12 @@ class Protocol(NamedTuple):
 
 def _protocols(dataset: str, network: str, scale: str, rows: pd.DataFrame) -> list[Protocol]:
     found: list[Protocol] = []
-    full = network.removesuffix("-narrow")
+    whole = full(network)
     for method in (method for method in SHOWN if method in set(rows["method"])):
         for steps in sorted(map(int, set(rows.loc[rows["method"] == method, "timesteps"]))):
             printed, ran = (
                 settings(Run(dataset, net, method, steps, 0, at))  # type: ignore[arg-type]
-                for net, at in ((full, "paper"), (network, scale))
+                for net, at in ((whole, "paper"), (network, scale))
             )
             if found and found[-1][0::2] == (method, printed) and found[-1].ran == ran:
                 found[-1].timesteps.append(steps)

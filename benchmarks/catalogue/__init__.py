@@ -1,0 +1,66 @@
+"""The catalogue: what every method, data set and network says about itself, in one place each. Standard library only.
+
+A method of this repository has an entry here, in the file of its family, and its torch modules under the same name in
+`benchmarks.methods`. A method from outside says both in one `benchmarks.method.Method`, and is loaded when somebody
+asks for a name that is not built in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from benchmarks import plugins
+from benchmarks.catalogue import conversions, dsr, stbp
+from benchmarks.catalogue.facts import Facts
+from benchmarks.plugins import PlugIn
+from benchmarks.spec import BadInput, variant
+
+BUILT_IN: Mapping[str, Facts] = {
+    "ann": Facts("ANN, ReLU", family="ANN", timeless=True, compared=True, watched=True, colour="#000000", marker="*"),
+    **dsr.METHODS,
+    **stbp.METHODS,
+    **conversions.METHODS,
+}
+
+
+def facts(method: str) -> Facts | None:
+    """What a method, or the method that a variant varies, says about itself; None for an unknown one."""
+    base = variant(method)[0]
+    if base in BUILT_IN:
+        return BUILT_IN[base]
+    outside = from_outside().get(base)
+    return outside.method if outside else None
+
+
+@cache
+def from_outside() -> dict[str, PlugIn]:
+    """Methods from outside this repository by name.
+
+    Raises BadInput for one that cannot be loaded, is not a Method, or has a name that is taken or contains an @.
+    """
+    outside: dict[str, PlugIn] = {}
+    for one in plugins.loaded():
+        if one.name in BUILT_IN or one.name in outside:
+            raise BadInput(f"{one}: a method of that name is there already")
+        if "@" in one.name:
+            raise BadInput(f"{one}: its name has an @ in it, which begins a variant")
+        if not isinstance(one.method, Facts):
+            raise BadInput(f"{one} is no benchmarks.method.Method")
+        outside[one.name] = one
+    return outside
+
+
+def timeless(method: str) -> bool:
+    """Whether a method has no time axis: it exists at T = 1 only, and every T of a comparison shares it."""
+    about = facts(method)
+    return about is not None and about.timeless
+
+
+def anytime(method: str) -> bool:
+    """Whether nothing in a converted network depends on T, so that a run passes through all shorter ones.
+
+    A shift depends on T: it is spread over the T steps.
+    """
+    about = facts(method)
+    return about is not None and about.anytime and not variant(method)[1].get("shift")

@@ -1,0 +1,65 @@
+"""What a method says about itself: the facts that planning, sweeps, recipes and reports need, without torch.
+
+Methods of this repository state them in this folder, methods from outside as arguments of `benchmarks.method.Method`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from benchmarks.spec import Recipe, Run
+
+Family = Literal["ANN", "DSR", "surrogate gradient", "conversion"]
+Role = Literal["representative", "twin", "hybrid", "control"]
+MakeRecipe = Callable[[Run, Recipe], Recipe]
+Adjust = Callable[[Recipe], Recipe]
+
+
+def dsrs_recipe(run: Run, usual: Recipe) -> Recipe:
+    """DSR's recipe on CIFAR, unchanged."""
+    return usual
+
+
+def unchanged(recipe: Recipe) -> Recipe:
+    """The published recipe serves short schedules too."""
+    return recipe
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything about a method except the torch modules that it puts into a network.
+
+    Training:
+    `recipe` turns a run and DSR's recipe on CIFAR into the recipe the method would be published with, whatever the
+    run's scale; the suite cuts it down. `shortened` adapts that recipe to schedules too short to carry a threshold from
+    its published start to where it works. `parent` names the method whose trained weights a run starts from.
+
+    Time:
+    `timeless`: the method has no time axis and exists at T = 1 only. `anytime`: nothing in the network depends on T, so
+    one simulation passes through all shorter ones.
+
+    Comparisons, of methods of this repository only:
+    `compared`: the sweeps that compare all methods include it. `watched`: `dsr-bench regression` trains it again.
+    `role` is its part in verdicts on the paper's claims: it represents its family, is the twin of a representative with
+    another gradient, represents DSR where the paper uses hybrid training, or is a control. `label` names it among its
+    family ("IF").
+
+    Figures:
+    `colour` and `marker` (matplotlib's) are the same in every figure. A method without them takes spare ones.
+    """
+
+    title: str
+    family: Family | None = field(default=None, kw_only=True)
+    recipe: MakeRecipe = field(default=dsrs_recipe, kw_only=True)
+    shortened: Adjust = field(default=unchanged, kw_only=True)
+    parent: str | None = field(default=None, kw_only=True)
+    timeless: bool = field(default=False, kw_only=True)
+    anytime: bool = field(default=False, kw_only=True)
+    compared: bool = field(default=False, kw_only=True)
+    watched: bool = field(default=False, kw_only=True)
+    role: Role | None = field(default=None, kw_only=True)
+    label: str = field(default="", kw_only=True)
+    colour: str | None = field(default=None, kw_only=True)
+    marker: Any = field(default=None, kw_only=True)
