@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.export import curves, layers
 from benchmarks.runs import contents, store
 from benchmarks.runs.contents import Row
-from benchmarks.runs.identity import parent
+from benchmarks.runs.job import Job
 from benchmarks.runs.record import row
-from benchmarks.spec import Run, Scale
+from benchmarks.spec import Scale
 from benchmarks.sweeps import SWEEPS
 
 Tables = Mapping[Path, Sequence[Row]]
@@ -47,36 +47,36 @@ class Fresh:
         return {name: found for name, found in self.rows.items() if name not in self.refused}
 
 
-def collect(runs: Iterable[Run], scale: Scale, results: Path) -> Fresh:
+def collect(jobs: Iterable[Job], scale: Scale) -> Fresh:
     """What the run directories hold, parents first. Of smoke runs nothing is left out."""
     fresh = Fresh()
-    for run in runs:
-        result = store.result(results, run)
-        if result and scale != "smoke" and _is_dirty(run, results):
+    for job in jobs:
+        result = job.result()
+        if result and scale != "smoke" and _is_dirty(job):
             fresh.dirty += 1
             fresh.unknown += result.provenance.commit == "unknown"
         elif result:
             fresh.rows[result.key] = row(result)
             if result.status == "done":
-                _add(fresh, run, result.key, bool(result.epochs), results)
+                _add(fresh, job, result.key, bool(result.epochs))
     return fresh
 
 
-def _add(fresh: Fresh, run: Run, name: str, trained: bool, results: Path) -> None:
+def _add(fresh: Fresh, job: Job, name: str, trained: bool) -> None:
     """What a finished run's directory holds besides its row; refused where that is not all of it, or outdated."""
-    place = fresh.places[name] = store.directory(results, run)
+    place = fresh.places[name] = job.place
     fresh.layers[name], fresh.curves[name] = layers.rows_of(place, name), curves.rows_of(place, name)
     if trained and not fresh.curves[name]:
-        fresh.refused[name] = f"{run} ({name}) not exported: it was trained, and {place / store.CURVES} is missing"
-    elif not store.is_done(results, run):
-        fresh.refused[name] = f"{run} ({name}) not exported: its parent was trained again since, and it was not"
+        fresh.refused[name] = f"{job} ({name}) not exported: it was trained, and {place / store.CURVES} is missing"
+    elif not job.is_done():
+        fresh.refused[name] = f"{job} ({name}) not exported: its parent was trained again since, and it was not"
 
 
-def _is_dirty(run: Run, results: Path) -> bool:
+def _is_dirty(job: Job) -> bool:
     """Whether code that was not committed has made the result, or that of a parent which is here."""
-    found, origin = store.result(results, run), parent(run)
-    made = found.provenance if found else None
-    return bool(made and (made.dirty or made.commit == "unknown")) or bool(origin and _is_dirty(origin, results))
+    result = job.result()
+    made = result.provenance if result else None
+    return bool(made and (made.dirty or made.commit == "unknown")) or bool(job.parent and _is_dirty(job.parent))
 
 
 def judge(fresh: Fresh, committed: Tables, sweep: str, replace: bool) -> None:
