@@ -14,12 +14,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+import reports.queries.command
 from benchmarks.cli import arguments, commands
 from benchmarks.cli.spelling import carry_everything
 from benchmarks.distributed.torchrun import only_assists
 from benchmarks.files import partials
 from benchmarks.spec import BadInput
-from reports.queries import command as queries
 
 app = typer.Typer(
     name="dsr-bench",
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 data = typer.Typer(name="data", help="Data sets: list, get, verify.", no_args_is_help=True)
 app.add_typer(data)
-app.add_typer(queries.app)
+app.add_typer(reports.queries.command.app)
 console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""

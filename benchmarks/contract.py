@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from benchmarks.data import DATASETS, digits
 from benchmarks.methods import named, parts
 from benchmarks.networks import NETWORKS, build
+from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.operations.counter import counting
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import resolve, timeless
@@ -176,7 +177,7 @@ def books_its_operations(method: str) -> None:
         network(x)
     counted = counter.per_image()
     first, neuron = structure(network, x[:1]).layers[0].dense_macs, parts(method, steps, resolve(_run(method))).neuron()
-    if not hasattr(neuron, "spike_amplitude"):
+    if not isinstance(neuron, SpikingNeuron):
         assert counted.acs == 0, "it has no spiking neuron, and accumulates"
         most = steps * counted.dense_macs_per_step
         assert first < counted.analog_macs <= most, f"{counted.analog_macs:,.0f} multiplications of at most {most:,}"
@@ -188,11 +189,12 @@ def books_its_operations(method: str) -> None:
     assert counted.acs <= steps * (counted.dense_macs_per_step + counted.neuron_updates * 10)
 
 
-def _spikes_are_of_one_height(neuron: nn.Module, steps: int) -> None:
+def _spikes_are_of_one_height(neuron: SpikingNeuron, steps: int) -> None:
     """What is emitted is 0 or the height that the neuron states: anything else is no accumulate."""
     with torch.no_grad():
+        assert isinstance(neuron, nn.Module)
         emitted = neuron.eval()(3 * torch.randn(steps * 4, 5, generator=torch.Generator().manual_seed(0)))
-        height = torch.as_tensor(neuron.spike_amplitude()).expand_as(emitted)  # type: ignore[operator]
+        height = torch.as_tensor(neuron.spike_amplitude()).expand_as(emitted)
     other = emitted[(emitted != 0) & ~emitted.isclose(height)]
     assert not len(other), (
         f"a spike of {other[0].item() if len(other) else 0:.4g}, and its height is {height[0, 0]:.4g}"

@@ -98,6 +98,7 @@ def simulate(
 
     `saved`: what `keep` was last given, or None.
     """
+    assert isinstance(network, Simulated)
     zero = [0] * len(stops)
     sums = Sums(stops, 0, zero.copy(), [0.0] * len(stops), [Tally(steps) for steps in stops])
     if saved and saved["stops"] == stops and "predictions" in saved:
@@ -105,7 +106,7 @@ def simulate(
         sums = Sums(**saved | {name: [part(**one) for one in saved[name]] for name, part in parts.items()})
     for number, (images, labels) in enumerate(evaluation_batches(data.test, data, IMAGES)):
         if number * IMAGES >= sums.images:
-            _add(sums, network, images, labels)  # type: ignore[arg-type]
+            _add(sums, network, images, labels)
             keep(asdict(sums))
     found, inputs = structure(network, data.example), inputs_of(data.example)
     return [_read(sums, at, found, inputs) for at in range(len(stops))]
