@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from benchmarks.cli import commands, queries
+from benchmarks.cli import arguments, commands, queries
 from benchmarks.cli.spelling import carry_everything
 from benchmarks.distributed.torchrun import only_assists
 from benchmarks.files import partials
@@ -48,7 +48,8 @@ def sweep(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run, and how long it would take.")] = False,
 ) -> None:
     """Run what is missing of a sweep, then write its CSV, tables and page."""
-    raise typer.Exit(commands.sweep(console, name, scale, network, methods, timesteps, seeds, plan))
+    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan)
+    raise typer.Exit(commands.sweep(request, console))
 
 
 @app.command()
@@ -61,13 +62,14 @@ def run(
     scale: ScaleOption = None,
 ) -> None:
     """Carry out one run (and its parent, if it has one)."""
-    raise typer.Exit(commands.single(console, dataset, network, method, timesteps, seed, scale))
+    request = arguments.run_request(dataset, network, method, timesteps, seed, scale)
+    raise typer.Exit(commands.sweep(request, console))
 
 
 @app.command("list")
 def list_() -> None:
     """Sweeps, data sets, methods, and networks with their sizes."""
-    commands.listing(console)
+    raise typer.Exit(commands.listing(console))
 
 
 @app.command()
@@ -79,7 +81,7 @@ def export(
     ] = False,
 ) -> None:
     """Write what the run directories hold of a sweep to its CSV."""
-    raise typer.Exit(commands.export(console, name, scale, replace))
+    raise typer.Exit(commands.export(arguments.export_request(name, scale, replace), console))
 
 
 @app.command()
@@ -94,8 +96,10 @@ def report(
 ) -> None:
     """Build tables and the page from CSV files alone: about a minute for all committed rows, most of it figures."""
     if results_page or results_block:
-        raise typer.Exit(commands.findings(console, files, results_page, results_block))
-    raise typer.Exit(commands.report(console, files, to, energy, reach, tables))
+        findings = arguments.FindingsRequest(tuple(files or ()), results_page, results_block)
+        raise typer.Exit(commands.write_findings(findings, console))
+    request = arguments.ReportRequest(tuple(files or ()), to, energy, reach, tables)
+    raise typer.Exit(commands.report(request, console))
 
 
 @app.command()
@@ -107,7 +111,7 @@ def perf(
     save: Annotated[bool, typer.Option("--save", help="Replace this machine's baseline.")] = False,
 ) -> None:
     """Time training and inference steps of every method, side by side, against this machine's baseline."""
-    raise typer.Exit(commands.perf(console, network, batch, timesteps, methods, save))
+    raise typer.Exit(commands.perf(arguments.perf_request(network, batch, timesteps, methods, save), console))
 
 
 @app.command()
@@ -122,7 +126,7 @@ def regression(
     """Has anything become slower, larger, or worse at learning? Exit code 1 says yes."""
     from benchmarks.regression import command
 
-    raise typer.Exit(command.regression(console, command.request(only, methods, rows, partial, against, save)))
+    raise typer.Exit(command.command(command.request(only, methods, rows, partial, against, save), console))
 
 
 @app.command()
@@ -132,15 +136,13 @@ def quantization(
     """Measure how well single neurons, or the layers of a run, stand for the clamp that DSR differentiates."""
     from benchmarks.quantization import command
 
-    raise typer.Exit(command.quantization(console, run))
+    raise typer.Exit(command.command(run, console))
 
 
 @app.command()
 def neurobench(run: Annotated[Path, typer.Argument(help="Directory of a finished run.")]) -> None:
     """Write and print what NeuroBench would call a run's results."""
-    from benchmarks.operations.neurobench import rewrite
-
-    console.print(rewrite(run), end="", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(commands.neurobench(run, console))
 
 
 @app.command()
@@ -154,37 +156,37 @@ def card(
     """
     from benchmarks.card import command
 
-    raise typer.Exit(command.card(console, run, to))
+    raise typer.Exit(command.command(command.Request(run, to), console))
 
 
 @app.command()
 def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
     """Hold a method to what the suite relies on: one line per clause."""
-    raise typer.Exit(commands.check(console, method))
+    raise typer.Exit(commands.check(arguments.named_method(method), console))
 
 
 @data.command("list")
 def list_data() -> None:
     """What is in the data root, and what could be."""
-    from benchmarks.cli import datasets as inventory
+    from benchmarks.cli import datasets
 
-    inventory.show(console)
+    raise typer.Exit(datasets.show(console))
 
 
 @data.command()
 def get(name: Annotated[str, typer.Argument(help="Which data set.")]) -> None:
     """Download a data set; an interrupted download goes on."""
-    from benchmarks.cli import datasets as inventory
+    from benchmarks.cli import datasets
 
-    raise typer.Exit(inventory.get(console, name))
+    raise typer.Exit(datasets.get(name, console))
 
 
 @data.command()
 def verify(name: Annotated[str | None, typer.Argument(help="Which data set; default: all there are.")] = None) -> None:
     """Read everything and compare checksums."""
-    from benchmarks.cli import datasets as inventory
+    from benchmarks.cli import datasets
 
-    raise typer.Exit(inventory.verify(console, name))
+    raise typer.Exit(datasets.verify(name, console))
 
 
 @app.command()
@@ -196,9 +198,9 @@ def sync() -> None:
 @app.command()
 def doctor() -> None:
     """Say what is installed, what works, where data and results are, and how to mend what does not."""
-    from benchmarks.cli import doctor as examination
+    from benchmarks.cli.doctor import report
 
-    raise typer.Exit(examination.report(console))
+    raise typer.Exit(report(console))
 
 
 def main() -> NoReturn:

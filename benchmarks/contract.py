@@ -1,14 +1,39 @@
-"""`dsr-bench check METHOD`: what the suite relies on in a method, and which of it a method does not keep."""
+"""`dsr-bench check METHOD`: what the suite relies on in a method, clause by clause, and which a method does not meet.
+
+A clause is a function of a method's name that raises AssertionError; its docstring is the line that is printed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+
+import torch
 from rich.console import Console
 from rich.markup import escape
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from benchmarks.clauses import CLAUSES, Clause
+from benchmarks.catalogue import networks
+from benchmarks.data import DATASETS, digits
+from benchmarks.methods import named, parts
+from benchmarks.networks import NETWORKS, build
+from benchmarks.networks.parts import SpikingNeuron
+from benchmarks.operations.counter import counting
+from benchmarks.operations.structure import structure
+from benchmarks.recipes import resolve, timeless
+from benchmarks.runs.identity import key
+from benchmarks.spec import SCALES, Run
+from benchmarks.training.thresholds import start_by
+
+NETWORK = "preact-resnet-tiny"
+LARGE = tuple(name for name, network in networks.ENTRIES.items() if network.costly)
+CLASSES = 7
+
+Clause = Callable[[str], None]
 
 
-def report(console: Console, method: str) -> int:
+def report(method: str, console: Console) -> int:
     """Print every clause and why it is broken, if it is; 1 if one is."""
     kept = 0
     for clause in CLAUSES:
@@ -28,3 +53,195 @@ def broken(clause: Clause, method: str) -> str:
         text = (str(error).strip().splitlines() or ["the assertion fails"])[0]
         return text if isinstance(error, AssertionError) else f"{type(error).__name__}: {text}"
     return ""
+
+
+def steps_of(method: str) -> int:
+    """Number of steps that clauses use."""
+    return 1 if timeless(method) else 3
+
+
+def has_a_recipe(method: str) -> None:
+    """Its recipe can be made for every data set, scale and T, for its own neurons; what it starts from is a method."""
+    for dataset, scale, steps in product(DATASETS, SCALES, (1,) if timeless(method) else (1, 5, 20)):
+        run = Run(dataset, NETWORK, method, steps, 0, scale)
+        recipe = resolve(run)
+        key(run)
+        parts(method, steps, recipe).neuron()
+        if recipe.parent:
+            named(recipe.parent)
+
+
+def maps_images(method: str) -> None:
+    """Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5."""
+    for steps in (1,) if timeless(method) else (1, 2, 5):
+        logits = _fresh(method, steps)(_noise(2))
+        assert logits.shape == (2, CLASSES), f"logits have the shape {tuple(logits.shape)} at T = {steps}"
+        assert logits.isfinite().all(), f"logits are not finite at T = {steps}"
+
+
+def maps_frames(method: str) -> None:
+    """Event frames (T, B, C, H, W) that repeat an image give the image's logits."""
+    steps, x = steps_of(method), _noise(2)
+    network = _fresh(method).eval()
+    with torch.no_grad():
+        _same(network(x.expand(steps, *x.shape)), network(x), "logits of frames and image")
+
+
+def runs_on_every_network(method: str) -> None:
+    """It runs on every network of the suite (but the largest ones, which are made of the same blocks)."""
+    for network in (name for name in NETWORKS if name not in LARGE):
+        logits = _fresh(method, network=network)(_noise(2))
+        assert logits.isfinite().all(), f"logits on {network} are not finite"
+
+
+def forgets(method: str) -> None:
+    """Nothing is carried from one batch to the next."""
+    network, x = _fresh(method).eval(), _noise(4)
+    with torch.no_grad():
+        first = network(x)
+        network(_noise(6, seed=1))
+        assert torch.equal(network(x), first), "the same images have other logits after another batch"
+
+
+def treats_images_apart(method: str) -> None:
+    """In evaluation mode an image's logits do not depend on its batch."""
+    network, x = _seen(method), _noise(4)
+    with torch.no_grad():
+        alone = torch.cat([network(x[i : i + 1]) for i in range(4)])
+        _same(network(x), alone, "logits together and alone")
+
+
+def is_deterministic(method: str) -> None:
+    """Made twice from one seed it is the same network, with the same logits."""
+    _same(_fresh(method)(_noise(4)), _fresh(method)(_noise(4)), "logits of two networks of one seed", exactly=True)
+
+
+def starts_as_others_do(method: str) -> None:
+    """Of one seed it starts from the same convolutions as the ANN."""
+    ours, theirs = (dict(_fresh(name).named_parameters()) for name in (method, "ann"))
+    for name in (name for name in theirs if name.endswith("conv1.weight")):
+        assert name in ours, f"there is no {name}"
+        assert torch.equal(ours[name], theirs[name]), f"{name} starts from other values"
+
+
+def has_gradients(method: str) -> None:
+    """Every parameter gets a finite gradient (a conversion, which is not trained, has none to get)."""
+    if not _trains(method):
+        return
+    network = _fresh(method)
+    F.cross_entropy(network(_noise(8)), torch.arange(8) % CLASSES).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, f"{name} has no gradient"
+        assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
+
+
+def learns(method: str) -> None:
+    """Forty steps on 64 digits lower its loss and move its convolutions, the first one too."""
+    if not _trains(method):
+        return
+    split = digits.read().train
+    x, y = split.images[:64].float() / 255, split.labels[:64]
+    torch.manual_seed(0)
+    steps = steps_of(method)
+    recipe = resolve(Run("digits", NETWORK, method, steps, 0, "smoke"))
+    network = build(NETWORK, method, steps, 10, 1, recipe).train()
+    if recipe.start != "constant":
+        start_by(method, network, x, y)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
+    before = {name: value.clone() for name, value in network.state_dict().items() if name.endswith("conv1.weight")}
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0], f"the loss goes from {losses[0]:.3f} to {losses[-1]:.3f}"
+    still = [
+        name for name, value in network.state_dict().items() if name in before and torch.equal(value, before[name])
+    ]
+    assert not still, f"no gradient reaches {', '.join(still)}"
+
+
+def is_saved_and_loaded(method: str) -> None:
+    """Saved and loaded it is the same function."""
+    network, other, x = _seen(method), _fresh(method, seed=1), _noise(4)
+    other.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        _same(other.eval()(x), network(x), "logits before and after", exactly=True)
+
+
+def books_its_operations(method: str) -> None:
+    """Its operations are booked as what they are: accumulates behind a spiking neuron, multiplications elsewhere."""
+    network, x, steps = _seen(method), _noise(4), steps_of(method)
+    with counting(network, x[:1], steps) as counter, torch.no_grad():
+        network(x)
+    counted = counter.per_image()
+    first, neuron = structure(network, x[:1]).layers[0].dense_macs, parts(method, steps, resolve(_run(method))).neuron()
+    if not isinstance(neuron, SpikingNeuron):
+        assert counted.acs == 0, "it has no spiking neuron, and accumulates"
+        most = steps * counted.dense_macs_per_step
+        assert first < counted.analog_macs <= most, f"{counted.analog_macs:,.0f} multiplications of at most {most:,}"
+        return
+    _spikes_are_of_one_height(neuron, steps)
+    assert counted.analog_macs == first, "something behind the first layer multiplies"
+    assert counted.firing_rate is not None
+    assert 0 <= counted.firing_rate <= 1, f"its firing rate is {counted.firing_rate}"
+    assert counted.acs <= steps * (counted.dense_macs_per_step + counted.neuron_updates * 10)
+
+
+def _spikes_are_of_one_height(neuron: SpikingNeuron, steps: int) -> None:
+    """What is emitted is 0 or the height that the neuron states: anything else is no accumulate."""
+    with torch.no_grad():
+        assert isinstance(neuron, nn.Module)
+        emitted = neuron.eval()(3 * torch.randn(steps * 4, 5, generator=torch.Generator().manual_seed(0)))
+        height = torch.as_tensor(neuron.spike_amplitude()).expand_as(emitted)
+    other = emitted[(emitted != 0) & ~emitted.isclose(height)]
+    assert not len(other), (
+        f"a spike of {other[0].item() if len(other) else 0:.4g}, and its height is {height[0, 0]:.4g}"
+    )
+
+
+CLAUSES: tuple[Clause, ...] = (
+    has_a_recipe,
+    maps_images,
+    maps_frames,
+    runs_on_every_network,
+    forgets,
+    treats_images_apart,
+    is_deterministic,
+    starts_as_others_do,
+    has_gradients,
+    learns,
+    is_saved_and_loaded,
+    books_its_operations,
+)
+
+
+def _run(method: str) -> Run:
+    return Run("cifar10", NETWORK, method, steps_of(method), 0, "paper")
+
+
+def _trains(method: str) -> bool:
+    return resolve(_run(method)).epochs > 0
+
+
+def _fresh(method: str, steps: int | None = None, network: str = NETWORK, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return build(network, method, steps or steps_of(method), CLASSES)
+
+
+def _seen(method: str) -> nn.Module:
+    """A network in evaluation mode whose norms have seen a batch."""
+    network = _fresh(method)
+    network(_noise(4))
+    return network.eval()
+
+
+def _noise(images: int, seed: int = 0) -> Tensor:
+    return torch.randn(images, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+
+
+def _same(found: Tensor, expected: Tensor, what: str, exactly: bool = False) -> None:
+    error = (found - expected).abs().max().item()
+    assert error == 0 if exactly else error < 1e-4, f"{what} differ by {error:.2g}"

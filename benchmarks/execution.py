@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from benchmarks import outcome
 from benchmarks.data import Dataset, evaluation_batches, load, to_measure
 from benchmarks.distributed.processes import ALONE, Team
 from benchmarks.measurement import digests, latencies, predictions
@@ -20,12 +19,13 @@ from benchmarks.measurement.provenance import Code, provenance
 from benchmarks.methods import kernels_of, named
 from benchmarks.networks import build
 from benchmarks.operations import neurobench, silence
-from benchmarks.operations.counter import Counter, counting
-from benchmarks.recipes import frames, resolve
+from benchmarks.operations.counter import Counter, SynOps, counting
+from benchmarks.recipes import frames
 from benchmarks.runs import store
-from benchmarks.runs.identity import parent
-from benchmarks.runs.record import Result, replacing, save
-from benchmarks.spec import OF_WHOLE_SETS, BadInput, Recipe, Run, one_line
+from benchmarks.runs.job import Job, job_of
+from benchmarks.runs.record import Result, save
+from benchmarks.spec import OF_WHOLE_SETS, BadInput, Run
+from benchmarks.training import checkpoint
 from benchmarks.training.loop import Epoch, Trainer, Training
 from benchmarks.training.thresholds import set_start
 
@@ -46,171 +46,139 @@ def execute(
 
     `on_epoch` is told every epoch trained, `on_images` how many images of how many have been simulated.
     `team`: this process is the first of those that train the network together; the others `assist`.
-    A parent must have ended before. Raises BadInput for data that are not there, `training.Diverged` for a loss that
+    A parent must have ended before. Raises BadInput for data that are not found, `training.Diverged` for a loss that
     is no number, and whatever torch raises; `benchmarks.launching.launch` turns those into recorded failures.
     """
-    results = results or store.results_root()
-    place, recipe = store.directory(results, run), resolve(run)
-    if taken := latencies.take(run, results, sweep):
+    job = job_of(run, results or store.results_root())
+    if taken := latencies.take(job, sweep):
         return taken
-    store.describe(place, run, sweep)
-    data, network, memory, origin, threshold = _prepare(run, recipe, results)
+    job.describe(sweep)
+    prepared = _prepare(job)
+    data, network = prepared.data, prepared.network
     source = provenance(data, code, team.size)
 
-    begun = Training(memory, dirty=source.dirty)
-    training = train(run, recipe, network, data, place, begun, on_epoch, team, origin)
+    training = train(job, prepared, Training(prepared.memory, dirty=source.dirty), on_epoch, team)
     network.eval()
     source = replace(source, dirty=training.dirty, kernels=kernels_of(network, data.example))
-    final, counter = _measure(run, network, data, place, origin, on_images)
+    final, counter = _measure(job, prepared, on_images)
 
-    store.write_table(place / store.LEDGER, counter.ledger())
-    store.write_table(place / store.RATES, counter.rates())
-    _save(network.state_dict(), place / store.NETWORK)
-    beyond = {
-        "initial_threshold": threshold,
-        "weights_sha256": digests.of_state(network.state_dict()),
-        "parent_sha256": origin,
-        "predictions_sha256": _keep(final, place),
-    }
-    silent = silence.mention(run, place, results)
-    measured = final, counter.per_image()
-    result = outcome.result(run, recipe, data, network, training, measured, source, beyond, silent)
-    neurobench.write(place, result, neurobench.static(network.state_dict()))
-    save(result, place / store.RESULT)
-    (place / store.CHECKPOINT).unlink(missing_ok=True)
+    store.write_table(job.place / store.LEDGER, counter.ledger())
+    store.write_table(job.place / store.RATES, counter.rates())
+    checkpoint.save(network.state_dict(), job.place / store.NETWORK)
+    result = Result(
+        **_identity(job),
+        **_accuracy(job, data, training, final),
+        **_operations(network, counter.per_image()),
+        **_cost(training, final),
+        **_content(job, prepared, final),
+        reason=silence.mention(job),
+        provenance=source,
+    )
+    neurobench.write(job.place, result, neurobench.static(network.state_dict()))
+    save(result, job.place / store.RESULT)
+    (job.place / store.CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
 def assist(run: Run, results: Path, team: Team) -> None:
     """Train along with the first process of a team, which records the run. A conversion it carries out alone."""
-    recipe = resolve(run)
-    if recipe.epochs:
-        data, network, memory, origin, _ = _prepare(run, recipe, results)
-        place = store.directory(results, run)
-        trainer, training = _trainer(run, recipe, network, data, place, Training(memory), team, origin)
+    job = job_of(run, results)
+    if job.recipe.epochs:
+        prepared = _prepare(job)
+        trainer, training = _trainer(job, prepared, Training(prepared.memory), team)
         trainer.run(training, lambda training: None)
-
-
-def _keep(final: Evaluation, place: Path) -> str:
-    """Write what was predicted for every test image; returns its digest."""
-    assert final.predictions is not None
-    return predictions.write(final.predictions, place / store.PREDICTIONS)
 
 
 class Prepared(NamedTuple):
     """Data, the network before training, the memory in use before it was built, the digest of the parent's weights
-    and the threshold that the first batch has set; None where there is no parent, or no such threshold.
+    and the threshold that the first batch has set; None for a run without a parent, or without such a threshold.
     """
 
     data: Dataset
     network: nn.Module
     memory: Memory
-    parent_sha256: str | None
-    threshold: float | None
+    parent_sha256: str | None = None
+    threshold: float | None = None
 
 
-def _prepare(run: Run, recipe: Recipe, results: Path) -> Prepared:
+def _prepare(job: Job) -> Prepared:
+    run, recipe = job.run, job.recipe
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     data = load(run.dataset, recipe, device, frames(run, recipe), whole=run.scale in OF_WHOLE_SETS)
     memory = idle_memory(device)
     torch.manual_seed(run.seed)
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(device)
-    origin, given = parent(run), None
-    if origin:
-        _same_data(run, origin, data, results)
-        given = _hand_over(run, origin, recipe, network, data, store.directory(results, origin))
+    given = None
+    if job.parent:
+        _require_same_data(job, job.parent, data)
+        given = _hand_over(job, job.parent, network, data)
     return Prepared(data, network, memory, given, set_start(run, recipe, network, data))
 
 
-def _same_data(run: Run, origin: Run, data: Dataset, results: Path) -> None:
-    """Raise BadInput where the parent was trained on other data. Frames of event data are as many, or not compared."""
-    trained = store.result(results, origin)
+def _require_same_data(job: Job, parent: Job, data: Dataset) -> None:
+    """Raise BadInput where the parent was trained on other data. Event data in other frames are not compared."""
+    trained = parent.result()
     seen = trained.provenance.data_sha256 if trained else ""
-    comparable = frames(run, resolve(run)) == frames(origin, resolve(origin))
+    comparable = frames(job.run, job.recipe) == frames(parent.run, parent.recipe)
     if seen and comparable and seen != data.sha256:
-        raise BadInput(f"{origin} was trained on {_others(seen, data, store.directory(results, origin))}")
+        raise BadInput(f"{parent} was trained on {checkpoint.other_data(seen, data, parent.place)}")
 
 
-def _others(seen: str, data: Dataset, place: Path) -> str:
-    there = f"other {data.name} than there is (SHA-256 {seen[:12]}... and {data.sha256[:12]}...)"
-    return f"{there}: remove {place}, or let DSR_DATA name those data"
+def _hand_over(job: Job, parent: Job, network: nn.Module, data: Dataset) -> str:
+    """Give the network what its trained parent has; returns the digest of the parent's weights.
 
-
-def _hand_over(run: Run, origin: Run, recipe: Recipe, network: nn.Module, data: Dataset, trained: Path) -> str:
-    """Give the network what its trained parent has; what has to be measured for that is measured on training images.
-
-    On test images where the recipe says so: one published recipe does, and its name in the tables too. Returns the
-    digest of the parent's weights.
+    What has to be measured for that is measured on training images, and on test images where the recipe says so: one
+    published recipe does, and its name in the tables too.
     """
-    device = data.train.device
-    ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, resolve(origin)).to(device)
-    weights = _weights(trained / store.NETWORK, device)
+    device, recipe, origin = data.train.device, job.recipe, parent.run
+    ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, parent.recipe).to(device)
+    weights = checkpoint.weights(parent.place / store.NETWORK, device)
     ancestor.load_state_dict(weights)
     wanted = int(recipe.conversion.get("images", 1))
     split = data.test if recipe.conversion.get("test_images") else to_measure(data, recipe, wanted)
     images, _ = next(evaluation_batches(split, data, wanted))
-    named(run.method).hand_over(network, ancestor.eval(), images, recipe)
+    named(job.run.method).hand_over(network, ancestor.eval(), images, recipe)
     return digests.of_state(weights)
 
 
-def _trainer(
-    run: Run,
-    recipe: Recipe,
-    network: nn.Module,
-    data: Dataset,
-    place: Path,
-    training: Training,
-    team: Team,
-    origin: str | None,
-) -> tuple[Trainer, Training]:
-    """A trainer at the checkpoint, if there is one that started from the weights with the digest `origin`."""
-    trainer = Trainer(network, data, recipe, run.seed, run.timesteps, team)
-    if saved := _half_done(place, data, data.train.device, origin):
+def _trainer(job: Job, prepared: Prepared, training: Training, team: Team) -> tuple[Trainer, Training]:
+    """A trainer that stands where the run's checkpoint says; at the start without one."""
+    data = prepared.data
+    trainer = Trainer(prepared.network, data, job.recipe, job.run.seed, job.run.timesteps, team)
+    if saved := checkpoint.kept(job.place, data, data.train.device, prepared.parent_sha256):
         idle, dirty = training.memory.idle, training.dirty
         training = trainer.restore(saved)
         training.memory.idle, training.dirty = idle, training.dirty or dirty
     return trainer, training
 
 
-def train(
-    run: Run,
-    recipe: Recipe,
-    network: nn.Module,
-    data: Dataset,
-    place: Path,
-    training: Training,
-    on_epoch: OnEpoch,
-    team: Team,
-    origin: str | None = None,
-) -> Training:
-    """Train from the checkpoint on; save and report after every epoch. `origin`: digest of the parent's weights."""
-    if recipe.epochs == 0:
+def train(job: Job, prepared: Prepared, training: Training, on_epoch: OnEpoch, team: Team) -> Training:
+    """Train from the checkpoint on; save and report after every epoch."""
+    if job.recipe.epochs == 0:
         return training
-    trainer, training = _trainer(run, recipe, network, data, place, training, team, origin)
+    trainer, training = _trainer(job, prepared, training, team)
 
     def after_epoch(training: Training) -> None:
-        made_of = {"data_sha256": data.sha256, "parent_sha256": origin}
-        _save({**trainer.state(training), **made_of}, place / store.CHECKPOINT)
-        store.write_table(place / store.CURVES, training.epochs)
+        checkpoint.keep(trainer.state(training), job.place, prepared.data, prepared.parent_sha256)
+        store.write_table(job.place / store.CURVES, training.epochs)
         on_epoch(training.epochs[-1])
 
     trainer.run(training, after_epoch)
     return training
 
 
-def _measure(
-    run: Run, network: nn.Module, data: Dataset, place: Path, origin: str | None, on_images: OnImages
-) -> tuple[Evaluation, Counter]:
+def _measure(job: Job, prepared: Prepared, on_images: OnImages) -> tuple[Evaluation, Counter]:
     """Accuracy, speed and synaptic operations over the whole test split.
 
     Counting does not run while speed is taken. A network that is simulated step by step runs once, and has no speed.
     """
-    if hasattr(network, "trajectory"):
-        return _simulate(run, network, data, place, origin, on_images)
-    speed = evaluate(network, data.test, data, run.timesteps, predict=True)
-    with counting(network, data.example, run.timesteps) as counter:
-        counted = evaluate(network, data.test, data, run.timesteps)
+    data, network, timesteps = prepared.data, prepared.network, job.run.timesteps
+    if isinstance(network, latencies.Simulated):
+        return _simulate(job, prepared, on_images)
+    speed = evaluate(network, data.test, data, timesteps, predict=True)
+    with counting(network, data.example, timesteps) as counter:
+        counted = evaluate(network, data.test, data, timesteps)
     # nothing but a GPU's choice of kernels may move an image
     assert abs(counted.top1 - speed.top1) <= max(0.1, 200.0 / len(data.test.labels)), (
         f"accuracy is {speed.top1} % and, while operations are counted, {counted.top1} %"
@@ -218,48 +186,67 @@ def _measure(
     return speed, counter
 
 
-def _simulate(
-    run: Run, network: nn.Module, data: Dataset, place: Path, origin: str | None, on_images: OnImages
-) -> tuple[Evaluation, Counter]:
-    """The same for a network that is simulated step by step, with a stop at every step count that it passes."""
-    saved = _half_done(place, data, torch.device("cpu"), origin)
+def _simulate(job: Job, prepared: Prepared, on_images: OnImages) -> tuple[Evaluation, Counter]:
+    """The same for a network that is simulated step by step, read at every step count that it passes."""
+    data, digest = prepared.data, prepared.parent_sha256
+    saved = checkpoint.kept(job.place, data, torch.device("cpu"), digest)
 
     def keep(sums: dict[str, Any]) -> None:
-        _save({**sums, "data_sha256": data.sha256, "parent_sha256": origin}, place / store.CHECKPOINT)
+        checkpoint.keep(sums, job.place, data, digest)
         on_images(sums["images"], len(data.test.labels))
 
-    found = latencies.simulate(network, data, latencies.stops_of(run), saved, keep)
-    latencies.write(found, place)
-    return latencies.evaluation(found[-1]), found[-1].counter
+    stops = latencies.simulate(prepared.network, data, latencies.stops_of(job.run), saved, keep)
+    latencies.write(stops, job.place)
+    return latencies.evaluation(stops[-1]), stops[-1].counter
 
 
-def _half_done(place: Path, data: Dataset, device: torch.device, origin: str | None) -> dict[str, Any] | None:
-    """The checkpoint, None where there is none. Raises BadInput for one of other data.
-
-    A damaged one is none, and so is one that started from other weights than `origin`, the digest of the parent's: the
-    log says so, and the run begins anew.
-    """
-    path = place / store.CHECKPOINT
-    if not path.exists():
-        return None
-    try:
-        saved: dict[str, Any] = _weights(path, device)
-    except Exception as error:  # torch raises half a dozen kinds for a file that is damaged or cut short
-        print(f"{path} cannot be read ({one_line(error)}): the run begins anew", flush=True)
-        return None
-    seen = saved.pop("data_sha256", data.sha256)  # older ones do not say
-    if seen != data.sha256:
-        raise BadInput(f"half done on {_others(seen, data, place)}")
-    if saved.pop("parent_sha256", origin) != origin:
-        print(f"{path} started from other weights than its parent has now: the run begins anew", flush=True)
-        return None
-    return saved
+def _identity(job: Job) -> dict[str, Any]:
+    return {"key": job.key, "parent_key": job.parent_key, **vars(job.run), "status": "done"}
 
 
-def _weights(path: Path, device: torch.device) -> Any:
-    return torch.load(path, map_location=device, weights_only=True)
+def _accuracy(job: Job, data: Dataset, training: Training, final: Evaluation) -> dict[str, Any]:
+    """Last epoch (headline), best on the test split, and the epoch that the validation split selects."""
+    epochs = training.epochs
+    selected = max(epochs, key=lambda e: e.validation_top1 or 0.0) if epochs and data.validation else None
+    return {
+        "top1": final.top1,
+        "top1_best": max((e.test_top1 for e in epochs), default=None),
+        "top1_validation_selected": selected.test_top1 if selected else None,
+        "train_loss": epochs[-1].train_loss if epochs else None,
+        "test_loss": final.loss,
+        "epochs": job.recipe.epochs,
+        "train_images": len(data.train.labels) if epochs else 0,
+        "test_images": len(data.test.labels),
+    }
 
 
-def _save(state: Any, path: Path) -> None:
-    with replacing(path, "wb") as file:
-        torch.save(state, file)
+def _operations(network: nn.Module, operations: SynOps) -> dict[str, Any]:
+    return {"parameters": sum(p.numel() for p in network.parameters()), **vars(operations)}
+
+
+def _cost(training: Training, final: Evaluation) -> dict[str, Any]:
+    last = training.epochs[-1] if training.epochs else None
+    return {
+        "train_seconds": last.train_seconds if last else 0.0,
+        "train_cpu_seconds": last.train_cpu_seconds if last else 0.0,
+        "train_step_ms": last.train_step_ms if last else None,
+        "train_step_ms_iqr": last.train_step_ms_iqr if last else None,
+        "test_images_per_second": final.images_per_second,
+        "peak_step_bytes": training.memory.peak,
+        "idle_bytes": training.memory.idle,
+        "peak_reserved_bytes": training.memory.reserved,
+        "other_load_cores": training.other_load_cores,
+        "train_joules": last.train_joules if last else None,
+        "train_joules_source": training.joules_source,
+    }
+
+
+def _content(job: Job, prepared: Prepared, final: Evaluation) -> dict[str, Any]:
+    """Digests of weights and predictions, which are written here, and the threshold that the run started from."""
+    assert final.predictions is not None
+    return {
+        "initial_threshold": prepared.threshold,
+        "weights_sha256": digests.of_state(prepared.network.state_dict()),
+        "parent_sha256": prepared.parent_sha256,
+        "predictions_sha256": predictions.write(final.predictions, job.place / store.PREDICTIONS),
+    }

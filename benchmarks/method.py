@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import baselines.ann
 from benchmarks.catalogue.facts import Facts
-from benchmarks.networks.parts import Norm, Readout
+from benchmarks.networks.parts import Norm, Readout, SpikingNeuron
 from benchmarks.spec import Recipe
 
 MakeNeuron = Callable[..., nn.Module]
@@ -41,7 +41,7 @@ def as_it_is(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
 def parents_weights(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
     """Take over a trained parent's weights; only a spiking neuron may have something that its parent lacks."""
     unmatched = network.load_state_dict(parent.state_dict(), strict=False)
-    neurons = {name for name, module in network.named_modules() if hasattr(module, "spike_amplitude")}
+    neurons = {name for name, module in network.named_modules() if isinstance(module, SpikingNeuron)}
     assert not unmatched.unexpected_keys, unmatched
     assert {name.rpartition(".")[0] for name in unmatched.missing_keys} <= neurons, unmatched
 

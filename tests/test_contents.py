@@ -31,6 +31,10 @@ def of_parent(run: Run = CHILD, **changes: Any) -> dict[str, Any]:
     return row(ended(run, parent_key=key(PARENT), **changes))
 
 
+def missing(runs: list[Run], results: Path) -> list[Run]:
+    return [job.run for job in plan(runs, results).missing]
+
+
 def top1_of(path: Path) -> dict[str, str]:
     return {found["key"]: found["top1"] for found in read_csv(path)}
 
@@ -134,7 +138,7 @@ def test_a_stale_committed_child_is_not_done_and_makes_room_without_being_asked(
     finish(tmp_path, PARENT, weights_sha256=NEW)
     write_csv([of_parent(parent_sha256=OLD), row(ended(PARENT, weights_sha256=NEW))], tmp_path / "quick.csv")
     assert store.committed(tmp_path).keys() == {key(PARENT)}
-    assert plan([CHILD], tmp_path).missing == [CHILD]
+    assert missing([CHILD], tmp_path) == [CHILD]
     finish(tmp_path, CHILD, top1=44.0, parent_key=key(PARENT), parent_sha256=NEW)
     found = export("quick", [CHILD], "laptop", tmp_path)
     assert not found.refused
@@ -145,11 +149,11 @@ def test_a_stale_committed_child_is_not_done_and_makes_room_without_being_asked(
 def test_a_run_here_whose_parent_was_trained_again_is_not_done(tmp_path: Path) -> None:
     finish(tmp_path, PARENT, weights_sha256=NEW)
     finish(tmp_path, CHILD, parent_key=key(PARENT), parent_sha256=OLD)
-    assert plan([CHILD], tmp_path).missing == [CHILD]
+    assert missing([CHILD], tmp_path) == [CHILD]
     (line,) = export("quick", [CHILD], "laptop", tmp_path).refused
     assert "its parent was trained again since" in line
     finish(tmp_path, CHILD, parent_key=key(PARENT), parent_sha256=NEW)
-    assert plan([CHILD], tmp_path).missing == []
+    assert missing([CHILD], tmp_path) == []
 
 
 def test_grandchildren_of_replaced_weights_are_stale_as_well() -> None:
@@ -171,14 +175,14 @@ def test_two_committed_contents_stop_a_plan_in_one_line(tmp_path: Path) -> None:
         plan([ANN], tmp_path)
     finish(tmp_path, ANN, top1=54.11)
     export("quick", [ANN], "laptop", tmp_path, replace=True)
-    assert plan([ANN], tmp_path).missing == []
+    assert missing([ANN], tmp_path) == []
     assert {top1_of(tmp_path / f"{name}.csv")[key(ANN)] for name in ("a", "b", "quick")} == {"54.11"}
 
 
 def test_a_sweep_whose_results_are_refused_says_so_ends_with_1_and_keeps_them(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
     monkeypatch.setattr(commands, "_tabulate", lambda *_: None)
-    monkeypatch.setattr(preparation, "mention_other_data", lambda *_: None)
+    monkeypatch.setattr(preparation, "seen_otherwise", lambda _: {})
     ann = replace(ANN, dataset="cifar10", network="preact-resnet18-narrow")
     write_csv([row(ended(ann, top1=47.74))], tmp_path / "other.csv")
     place = finish(tmp_path, ann, top1=54.11)

@@ -7,7 +7,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from baselines import stbp
-from benchmarks import catalogue, clauses, contract
+from benchmarks import catalogue, contract
 from benchmarks.cli import commands
 from benchmarks.method import Method
 from benchmarks.plugins import PlugIn
@@ -91,13 +91,13 @@ def bring(monkeypatch: pytest.MonkeyPatch, name: str, neuron: type[nn.Module]) -
 
 
 WRONG = [
-    (Remembers, clauses.forgets, "the same images have other logits after another batch"),
-    (Average, clauses.treats_images_apart, "logits together and alone differ by"),
-    (Stops, clauses.has_gradients, "has no gradient"),
-    (Explodes, clauses.maps_images, "logits are not finite at T = 1"),
-    (Graded, clauses.books_its_operations, "and its height is 1"),
-    (Dead, clauses.learns, "no gradient reaches "),
-    (Rolls, clauses.is_deterministic, "logits of two networks of one seed differ by"),
+    (Remembers, contract.forgets, "the same images have other logits after another batch"),
+    (Average, contract.treats_images_apart, "logits together and alone differ by"),
+    (Stops, contract.has_gradients, "has no gradient"),
+    (Explodes, contract.maps_images, "logits are not finite at T = 1"),
+    (Graded, contract.books_its_operations, "and its height is 1"),
+    (Dead, contract.learns, "no gradient reaches "),
+    (Rolls, contract.is_deterministic, "logits of two networks of one seed differ by"),
 ]
 
 
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_said(neuron, clause, said, monkeypatch):
 
 def test_a_neuron_need_not_spike(monkeypatch):
     bring(monkeypatch, "smooth", Smooth)
-    assert contract.broken(clauses.books_its_operations, "smooth") == ""
+    assert contract.broken(contract.books_its_operations, "smooth") == ""
 
 
 def test_a_method_that_cannot_learn_is_told_so(monkeypatch):
@@ -119,15 +119,15 @@ def test_a_method_that_cannot_learn_is_told_so(monkeypatch):
             return super().forward(x) * 0.0
 
     bring(monkeypatch, "wrong", Zero)
-    assert "the loss goes from 2.3" in contract.broken(clauses.learns, "wrong")
+    assert "the loss goes from 2.3" in contract.broken(contract.learns, "wrong")
 
 
 def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsys):
     bring(monkeypatch, "wrong", Explodes)
-    monkeypatch.setattr(contract, "CLAUSES", (clauses.maps_images, clauses.starts_as_others_do))
-    assert commands.check(Console(width=200), "wrong") == 1
+    monkeypatch.setattr(contract, "CLAUSES", (contract.maps_images, contract.starts_as_others_do))
+    assert commands.check("wrong", Console(width=200)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5: logits")
     assert lines[1] == " ✓ Of one seed it starts from the same convolutions as the ANN"
     assert lines[2] == " 1 of 2 clauses kept by wrong"
-    assert commands.check(Console(width=200), "ann") == 0
+    assert commands.check("ann", Console(width=200)) == 0

@@ -20,11 +20,12 @@ from limited import files_of_at_most
 from recorded import SOME, write_aedat4, write_bin
 from rich.console import Console
 
-from benchmarks.cli import datasets
-from benchmarks.cli.preparation import check_data
+from benchmarks.cli import commands, datasets
+from benchmarks.cli.arguments import Request
 from benchmarks.data import load
 from benchmarks.data.torchvision_import import torchvision
 from benchmarks.data.transfer import download
+from benchmarks.runs.plan import plan
 from benchmarks.spec import BadInput, Recipe, Run
 
 BODY = bytes(range(256)) * 5000
@@ -202,22 +203,22 @@ def said(does) -> tuple[int, str]:
 
 def test_data_are_listed_fetched_and_verified(official):
     assert "cifar10         not there: `dsr-bench data get cifar10`" in said(datasets.show)[1]
-    code, text = said(lambda console: datasets.get(console, "cifar10"))
+    code, text = said(lambda console: datasets.get("cifar10", console))
     assert code == 0
     assert "ok   cifar10: 15 + 3 images, official files, by torchvision, SHA-256" in text
     assert "15 + 3 images, a part of 50,000 + 10,000" in " ".join(said(datasets.show)[1].split())
-    assert "is there" in said(lambda console: datasets.get(console, "cifar10"))[1]
+    assert "is there" in said(lambda console: datasets.get("cifar10", console))[1]
     with pytest.raises(BadInput, match=r"imagenet cannot be downloaded.*imagenet/\{train,val\}/<wnid>"):
-        datasets.get(Console(), "imagenet")
-    assert "needs no download" in said(lambda console: datasets.get(console, "digits"))[1]
+        datasets.get("imagenet", Console())
+    assert "needs no download" in said(lambda console: datasets.get("digits", console))[1]
     images = np.load(official / "cifar10" / "test-images.npy")
     np.save(official / "cifar10" / "test-images.npy", images + 1)
-    code, text = said(lambda console: datasets.verify(console, None))
+    code, text = said(lambda console: datasets.verify(None, console))
     assert code == 1
     assert "bad" in text
     assert "the test split is damaged" in text
     with pytest.raises(BadInput, match="did you mean 'cifar10'"):
-        datasets.get(Console(), "cifar1")
+        datasets.get("cifar1", Console())
 
 
 def test_what_is_half_there_is_said_by_every_command_and_how_to_mend_it(official):
@@ -225,22 +226,28 @@ def test_what_is_half_there_is_said_by_every_command_and_how_to_mend_it(official
     with pytest.raises(
         BadInput, match=r"train-images\.npy is missing; set DSR_DATA to .*; or remove \S*cifar10 and call this again"
     ):
-        datasets.get(Console(), "cifar10")
+        datasets.get("cifar10", Console())
     (official / "imagenet").mkdir()
     with pytest.raises(BadInput, match=r"imagenet.train is missing.*imagenet/\{train,val\}/<wnid>/\*.JPEG"):
-        datasets.get(Console(), "imagenet")
+        datasets.get("imagenet", Console())
 
 
-def test_neither_verify_nor_a_plan_downloads(official, server):
-    code, text = said(lambda console: datasets.verify(console, "cifar10"))
+def looked_at(run: Run, results: Path, only_plan: bool) -> tuple[int, str]:
+    """What a sweep of this run does about its data before anything is trained."""
+    request = Request("quick", "", run.scale, (run,), only_plan)
+    return said(lambda console: commands._look_at_data(request, plan(request.runs, results), console))
+
+
+def test_neither_verify_nor_a_plan_downloads(official, server, tmp_path):
+    code, text = said(lambda console: datasets.verify("cifar10", console))
     assert (code, "cifar10 is not there: `dsr-bench data get cifar10`" in text) == (1, True)
-    runs = [Run("cifar10dvs-sim", "preact-resnet-tiny", "ann", 1, 0, "laptop")]
-    _, text = said(lambda console: check_data(console, runs, only_plan=True))
+    run = Run("cifar10dvs-sim", "preact-resnet-tiny", "ann", 1, 0, "laptop")
+    _, text = looked_at(run, tmp_path, only_plan=True)
     assert "cifar10 not found: `dsr-bench data get cifar10`; planned with the sizes of the published set" in text
     assert server.asked == []
-    runs = [Run("cifar10", "preact-resnet-tiny", "ann", 1, 0, "smoke")]
+    run = Run("cifar10", "preact-resnet-tiny", "ann", 1, 0, "smoke")
     with pytest.raises(BadInput, match="the recipe needs 320"):  # of the 15 images that were fetched
-        said(lambda console: check_data(console, runs, only_plan=False))
+        looked_at(run, tmp_path, only_plan=False)
     assert server.asked == [None]
 
 
@@ -262,25 +269,25 @@ def test_recordings_are_fetched_unpacked_and_their_frames_verified(server, tmp_p
         monkeypatch.setattr(known, f"{split.lower()}_md5", hashlib.md5(server.files[f"/{split}"]).hexdigest())
     (root := tmp_path / "root").mkdir()
     monkeypatch.setenv("DSR_DATA", str(root))
-    assert said(lambda console: datasets.get(console, "nmnist"))[0] == 0
+    assert said(lambda console: datasets.get("nmnist", console))[0] == 0
     assert (root / "nmnist" / "NMNIST" / "Test" / "9" / "00001.bin").is_file()
     load("nmnist", RECIPE, frames=2)
     assert "10 + 10 recordings, a part of 60,000 + 10,000; packed: T2" in said(datasets.show)[1]
-    assert said(lambda console: datasets.verify(console, "nmnist"))[0] == 0
+    assert said(lambda console: datasets.verify("nmnist", console))[0] == 0
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[1:2])
     assert "packed: T2 (recordings were written to since)" in said(datasets.show)[1]
-    code, text = said(lambda console: datasets.verify(console, "nmnist"))
+    code, text = said(lambda console: datasets.verify("nmnist", console))
     assert (code, "was packed from recordings that have changed since; delete it, and it" in text) == (1, True)
     load("nmnist", RECIPE, frames=2)
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:2])
     assert "packed: T2 (of other recordings)" in said(datasets.show)[1]
-    code, text = said(lambda console: datasets.verify(console, "nmnist"))
+    code, text = said(lambda console: datasets.verify("nmnist", console))
     assert (code, "0 packed folders; of other recordings, and read by nothing: " in text) == (0, True)
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:1])
     load("nmnist", RECIPE, frames=2)
     (images,) = root.glob("nmnist/frames/*/test-images.npy")
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
-    code, text = said(lambda console: datasets.verify(console, "nmnist"))
+    code, text = said(lambda console: datasets.verify("nmnist", console))
     assert (code, "the test frames are damaged" in text) == (1, True)
 
 
@@ -296,6 +303,6 @@ def test_cifar10dvs_is_an_archive_of_archives(server, tmp_path, monkeypatch):
     monkeypatch.setattr(known, "file_md5", hashlib.md5(server.files["/dvs"]).hexdigest())
     (root := tmp_path / "root").mkdir()
     monkeypatch.setenv("DSR_DATA", str(root))
-    code, text = said(lambda console: datasets.get(console, "cifar10dvs"))
+    code, text = said(lambda console: datasets.get("cifar10dvs", console))
     assert (root / "cifar10dvs" / "CIFAR10DVS" / "truck" / "cifar10_truck_0.aedat4").is_file()
     assert (code, "none of 1 recordings is to test on; those are 900 to 999" in text) == (1, True)

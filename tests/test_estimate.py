@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
-from benchmarks.cli import estimate
+from benchmarks.cli import estimate, notices
 from benchmarks.cli.display import duration
 from benchmarks.cli.estimate import FEW, MANY, Body, Cost
-from benchmarks.cli.preparation import _meant_for
+from benchmarks.cli.preparation import Estimate, meant_for_gpu
 from benchmarks.data import packed, published
 from benchmarks.recipes import resolve
 from benchmarks.runs.identity import in_order
+from benchmarks.runs.job import job_of, jobs_of
 from benchmarks.spec import BadInput, Run
 from benchmarks.sweeps import SWEEPS
 
@@ -61,7 +65,7 @@ def probes(monkeypatch: pytest.MonkeyPatch, tmp_path):
 @pytest.mark.parametrize("name", ["cifar10", "depth", "conversion", "imagenet", "cifar10dvs"])
 def test_probes_are_few_and_small_whatever_the_scale(name: str, scale: str, probes) -> None:
     runs = in_order(SWEEPS[name].runs(scale))
-    assert None not in estimate.seconds(runs).values()
+    assert None not in estimate.seconds(jobs_of(runs, Path())).values()
     methods, networks = {run.method for run in runs}, {run.network for run in runs}
     assert 0 < len(probes) <= 6 * len(methods) + 3 * (len(networks) + 1)
     several = [(body, batch, steps) for body, batch, steps in probes if steps > 1]
@@ -71,20 +75,20 @@ def test_probes_are_few_and_small_whatever_the_scale(name: str, scale: str, prob
 
 
 def test_more_seeds_and_steps_need_no_more_probes(probes) -> None:
-    estimate.seconds([Run("cifar10", "preact-resnet18", "dsr-if", 5, 0, "paper")])
+    estimate.seconds([job_of(Run("cifar10", "preact-resnet18", "dsr-if", 5, 0, "paper"), Path())])
     count = len(probes)
     many = [Run("cifar10", "preact-resnet18", "dsr-if", t, seed, "paper") for t in (2, 20, 500) for seed in (0, 1)]
-    estimate.seconds(many)
+    estimate.seconds(jobs_of(many, Path()))
     assert len(probes) == count
 
 
 def test_a_large_networks_time_is_scaled_from_a_narrow_ones(probes) -> None:
-    run = Run("cifar10", "preact-resnet18", "dsr-if", 5, 0, "paper")
-    recipe = resolve(run)
+    job = job_of(Run("cifar10", "preact-resnet18", "dsr-if", 5, 0, "paper"), Path())
+    recipe = job.recipe
     # 1 ns per multiply-accumulate and step, three times that in training; 480e6 in the network that is meant
     image = 1e-9 * 480e6 * 5
     trained, tested = recipe.epochs * 50_000 * 3 * image, (recipe.epochs + 2) * 10_000 * image
-    assert estimate.seconds([run])[run] == pytest.approx(trained + tested, rel=1e-3)
+    assert estimate.seconds([job])[job] == pytest.approx(trained + tested, rel=1e-3)
 
 
 def test_a_line_goes_through_both_times_and_never_below_nothing() -> None:
@@ -122,6 +126,9 @@ GPU_FOR = [(False, "paper", "is meant for one"), (True, "paper", ""), (False, "l
 @pytest.mark.parametrize(("gpu", "scale", "said"), GPU_FOR)
 def test_it_is_said_which_machine_a_scale_is_meant_for(gpu: bool, scale: str, said: str, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    told = _meant_for([Run("cifar10", "preact-resnet18", "ann", 1, 0, scale)])
+    job = job_of(Run("cifar10", "preact-resnet18", "ann", 1, 0, scale), Path())
+    console = Console(record=True, width=200)
+    notices.time(console, Estimate(60.0, 0, meant_for_gpu([job])))
+    told = console.export_text()
     assert said in told
-    assert bool(told) == bool(said)
+    assert ("which has no GPU" in told) == bool(said)

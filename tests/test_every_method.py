@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.clauses import CLAUSES, steps_of
+from benchmarks.contract import CLAUSES, steps_of
 from benchmarks.methods import METHODS
 from benchmarks.networks import build
 from benchmarks.operations.counter import counting

@@ -28,6 +28,7 @@ from benchmarks.operations.ledger import LedgerRow
 from benchmarks.recipes import resolve
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
+from benchmarks.runs.job import job_of
 from benchmarks.runs.record import row, write_csv
 from benchmarks.spec import BadInput, Run
 from benchmarks.training import loop
@@ -159,14 +160,14 @@ def ledger(place: Path, **emitted: int) -> None:
 
 def test_a_silent_layer_of_a_run_or_of_its_parent_is_said_in_log_and_record(tmp_path: Path, capsys) -> None:
     above, place = finish(tmp_path, ANN), finish(tmp_path, CHILD)
-    assert silence.mention(CHILD, place, tmp_path) is None
+    assert silence.mention(job_of(CHILD, tmp_path)) is None
     ledger(above, relu1=5, relu2=0, relu3=0)
     ledger(place, relu1=5, relu2=0, relu3=1)
     nothing = "emits nothing on any test image in"
-    said = silence.mention(CHILD, place, tmp_path)
+    said = silence.mention(job_of(CHILD, tmp_path))
     assert said == f"parent ann {nothing} relu2, relu3; it {nothing} relu2"
     assert said in capsys.readouterr().out
-    assert silence.mention(ANN, above, tmp_path) == f"it {nothing} relu2, relu3"
+    assert silence.mention(job_of(ANN, tmp_path)) == f"it {nothing} relu2, relu3"
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_core_seconds_are_those_of_training_and_not_of_evaluation(tmp_path: Path
     monkeypatch.setattr(loop.Trainer, "_pass", passed)
     monkeypatch.setattr(loop.Trainer, "_evaluate", evaluated)
     recipe = resolve(SMOKE_ANN)
-    data, network, memory, *_ = execution._prepare(SMOKE_ANN, recipe, tmp_path)
+    data, network, memory, *_ = execution._prepare(job_of(SMOKE_ANN, tmp_path))
     found = loop.Training(memory)
     loop.Trainer(network, data, replace(recipe, epochs=2), 0, 1).run(found, lambda _: None)
     assert [epoch.train_cpu_seconds for epoch in found.epochs] == [3.0, 6.0]

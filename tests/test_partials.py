@@ -12,13 +12,13 @@ import pytest
 import torch
 from limited import files_of_at_most
 
-from benchmarks.execution import _save
 from benchmarks.export import curves, layers
 from benchmarks.files import partials
 from benchmarks.launching import launch
 from benchmarks.runs import store
 from benchmarks.runs.record import replacing, write_whole
 from benchmarks.spec import BadInput, Run
+from benchmarks.training import checkpoint
 
 RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
 NOBODY = 999_999_999
@@ -29,7 +29,9 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("write", [lambda path: write_whole(path, "x" * 5000), lambda path: _save(TENSORS, path)])
+@pytest.mark.parametrize(
+    "write", [lambda path: write_whole(path, "x" * 5000), lambda path: checkpoint.save(TENSORS, path)]
+)
 def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(write: Any, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     with files_of_at_most(1000), pytest.raises(BadInput) as refusal:

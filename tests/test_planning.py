@@ -17,7 +17,7 @@ from benchmarks.export.rows import Exported, export
 from benchmarks.recipes import anytime, resolve
 from benchmarks.runs import identity, store
 from benchmarks.runs.identity import in_order, key, parent
-from benchmarks.runs.plan import Plan, plan
+from benchmarks.runs.plan import plan
 from benchmarks.runs.record import COLUMNS, load, read_csv, row, save, write_csv
 from benchmarks.spec import SCALES, Recipe, Run, spelled, variant
 from benchmarks.sweeps import SWEEPS
@@ -164,16 +164,27 @@ def test_order_is_idempotent_and_keeps_parents_first(runs: list[Run]) -> None:
     assert all(ordered.index(origin) < ordered.index(run) for run in runs if (origin := parent(run)))
 
 
+def planned(runs: list[Run], results: Path) -> tuple[list[Run], Any, list[Run], list[Run]]:
+    """All runs, committed rows, missing runs and those that are half done."""
+    work = plan(runs, results)
+    jobs, missing, resumable = ([job.run for job in jobs] for jobs in (work.jobs, work.missing, work.resumable))
+    return jobs, work.committed, missing, resumable
+
+
+def missing(runs: list[Run], results: Path) -> list[Run]:
+    return [job.run for job in plan(runs, results).missing]
+
+
 def test_a_run_is_missing_until_it_is_done_here(tmp_path: Path) -> None:
-    assert plan([CHILD, ANN], tmp_path) == Plan([PARENT, CHILD, ANN], {}, [PARENT, CHILD, ANN], [])
+    assert planned([CHILD, ANN], tmp_path) == ([PARENT, CHILD, ANN], {}, [PARENT, CHILD, ANN], [])
     place = finish(tmp_path, ANN, status="failed")
     (place / store.CHECKPOINT).touch()
-    assert plan([ANN], tmp_path) == Plan([ANN], {}, [ANN], resumable=[ANN])
+    assert planned([ANN], tmp_path) == ([ANN], {}, [ANN], [ANN])
     for damaged in ("{}", "[]", "{"):
         (place / store.RESULT).write_text(damaged)
-        assert plan([ANN], tmp_path).missing == [ANN]
+        assert missing([ANN], tmp_path) == [ANN]
     finish(tmp_path, ANN)
-    assert plan([ANN], tmp_path) == Plan([ANN], {}, [], [])
+    assert planned([ANN], tmp_path) == ([ANN], {}, [], [])
 
 
 def test_a_committed_row_with_the_same_key_counts_as_done_unless_it_failed(tmp_path: Path) -> None:
@@ -181,9 +192,9 @@ def test_a_committed_row_with_the_same_key_counts_as_done_unless_it_failed(tmp_p
     (tmp_path / "published.csv").write_text("paper,top1\nDSR,95.4\n")
     write_csv([row(ended(ANN))], tmp_path / "smoke" / "quick.csv")
     write_csv([row(ended(ANN, key="0" * 16)), row(ended(ANN, status="failed"))], tmp_path / "quick.csv")
-    assert plan([ANN], tmp_path) == Plan([ANN], {}, [ANN], [])
+    assert planned([ANN], tmp_path) == ([ANN], {}, [ANN], [])
     write_csv([row(ended(ANN))], tmp_path / "other.csv")
-    assert plan([ANN], tmp_path).missing == []
+    assert missing([ANN], tmp_path) == []
     assert plan([ANN], tmp_path).committed[key(ANN)]["top1"] == "90.5"
     finish(tmp_path, ANN)
     assert plan([ANN], tmp_path).committed == {}
@@ -191,13 +202,13 @@ def test_a_committed_row_with_the_same_key_counts_as_done_unless_it_failed(tmp_p
 
 def test_a_parent_runs_again_only_where_a_missing_child_needs_its_weights(tmp_path: Path) -> None:
     write_csv([row(ended(PARENT))], tmp_path / "quick.csv")
-    assert plan([CHILD], tmp_path) == Plan([PARENT, CHILD], {}, [PARENT, CHILD], [])
+    assert planned([CHILD], tmp_path) == ([PARENT, CHILD], {}, [PARENT, CHILD], [])
     place = finish(tmp_path, PARENT)
-    assert plan([CHILD], tmp_path).missing == [CHILD]
+    assert missing([CHILD], tmp_path) == [CHILD]
     (place / store.NETWORK).unlink()
-    assert plan([CHILD], tmp_path).missing == [PARENT, CHILD]
+    assert missing([CHILD], tmp_path) == [PARENT, CHILD]
     finish(tmp_path, CHILD)
-    assert plan([CHILD], tmp_path).missing == []
+    assert missing([CHILD], tmp_path) == []
 
 
 def test_a_result_comes_back_as_it_was_saved(tmp_path: Path) -> None:

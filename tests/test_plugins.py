@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import catalogue, clauses, contract, plugins
+from benchmarks import catalogue, contract, plugins
 from benchmarks.cli import doctor
 from benchmarks.launching import launch
 from benchmarks.recipes import CIFAR, resolve, timeless
@@ -63,7 +63,7 @@ def test_the_package_keeps_its_contract(monkeypatch, bring):
     name_entry_point(monkeypatch, name, value)
     bring()
     assert name == "spikingjelly-lif"
-    for clause in clauses.CLAUSES:
+    for clause in contract.CLAUSES:
         assert contract.broken(clause, name) == "", clause.__doc__
 
 
@@ -71,7 +71,7 @@ def test_the_package_is_short():
     assert len((PACKAGE / "spikingjelly_method.py").read_text().splitlines()) < 40
 
 
-@pytest.mark.parametrize("clause", clauses.CLAUSES, ids=lambda clause: clause.__name__)
+@pytest.mark.parametrize("clause", contract.CLAUSES, ids=lambda clause: clause.__name__)
 @pytest.mark.parametrize("method", ["arctan-lif", "trained-clip", "trained-clip-ann"])
 def test_the_examples_keep_their_contract(method, clause, monkeypatch, bring):
     monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
@@ -276,7 +276,7 @@ def test_a_recipe_that_is_none_is_named_in_one_line(recipe, said, tmp_path, monk
     bring()
     with pytest.raises(BadInput, match=said):
         resolve(run_of("mine"))
-    assert "its recipe for mine" in contract.broken(clauses.has_a_recipe, "mine")
+    assert "its recipe for mine" in contract.broken(contract.has_a_recipe, "mine")
 
 
 def test_doctor_says_where_methods_come_from(monkeypatch, bring, capsys):

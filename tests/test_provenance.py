@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.cli import doctor, preparation
-from benchmarks.cli.commands import _export
-from benchmarks.export import rows as export
+from benchmarks.cli import commands, doctor, notices
+from benchmarks.cli.arguments import Request
+from benchmarks.export.rows import Exported
 from benchmarks.measurement import provenance
 from benchmarks.regression import rows
 from benchmarks.spec import BadInput
@@ -115,12 +115,9 @@ def test_what_is_not_exported_says_whether_its_code_was_changed_or_is_not_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = Console(record=True, width=400)
-    monkeypatch.setattr("benchmarks.cli.estimate.seconds", lambda runs: {})
-    preparation.estimate(console, [])
-    monkeypatch.setattr(
-        "benchmarks.cli.commands.exporting.export", lambda *_: export.Exported(tmp_path, 0, 3, 0, unknown=1)
-    )
-    assert _export(console, "quick", [], "laptop", tmp_path) == 3
+    notices.code(console, provenance.code())
+    monkeypatch.setattr(commands.rows, "export", lambda *_: Exported(tmp_path, 0, 3, 0, unknown=1))
+    assert commands._export(Request("quick", "", "laptop", ()), tmp_path, console) == 3
     said = console.export_text()
     assert "no commit of this code is known, so rows beyond smoke scale will not be exported: fatal: not a git" in said
     assert "2 not exported: their code was not committed when they ran" in said

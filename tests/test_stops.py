@@ -16,6 +16,7 @@ from benchmarks.execution import execute
 from benchmarks.measurement import latencies
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
+from benchmarks.runs.job import job_of
 from benchmarks.runs.record import Result, read_csv
 from benchmarks.spec import Run
 
@@ -84,23 +85,27 @@ def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(tmp_path):
     assert read_csv(taken / store.LEDGER)[1]["operations"] == str(old[2]["ledger"][1]["operations"])
 
 
+def passed_through(run: Run, *others: Run) -> bool:
+    return latencies.passed_through(job_of(run, Path()), [job_of(other, Path()) for other in others])
+
+
 def test_another_step_count_or_method_is_simulated_on_its_own(tmp_path):
     execute(ANN, tmp_path)
     execute(LONG, tmp_path)
     for run in (replace(LONG, timesteps=6), replace(LONG, method="maximum-shift", timesteps=3)):
-        assert latencies.take(run, tmp_path, None) is None
+        assert latencies.take(job_of(run, tmp_path), None) is None
     calibrated = replace(LONG, method="calibration")
     assert latencies.stops_of(calibrated) == [8]  # its thresholds depend on T
     assert latencies.stops_of(LONG) == [1, 2, 3, 4, 5, 8]
-    assert latencies.passed_through(SHORT, [LONG])
-    assert not latencies.passed_through(LONG, [LONG, SHORT])
+    assert passed_through(SHORT, LONG)
+    assert not passed_through(LONG, LONG, SHORT)
 
 
 def test_the_whole_test_split_is_not_taken_for_a_part_of_it():
     """At laptop scale runs beyond T = 64 see 1,000 test images."""
     laptop = replace(LONG, dataset="cifar10", scale="laptop", timesteps=64)
-    assert not latencies.passed_through(laptop, [replace(laptop, timesteps=128)])
-    assert latencies.passed_through(replace(laptop, timesteps=128), [replace(laptop, timesteps=2048)])
+    assert not passed_through(laptop, replace(laptop, timesteps=128))
+    assert passed_through(replace(laptop, timesteps=128), replace(laptop, timesteps=2048))
 
 
 def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
@@ -40,15 +40,23 @@ UNSAID = """- Beyond NIR 1.0's text, or against it: {}. Every neuron's metadata 
 """
 
 
-def card(console: Console, name: str, to: Path | None) -> int:
+@dataclass(frozen=True)
+class Request:
+    """`name`: a run's directory, its key, or how the key begins. `folder`: where to write (None: the usual place)."""
+
+    name: str
+    folder: Path | None = None
+
+
+def command(request: Request, console: Console) -> int:
     """Write the folder; of a committed row, whose weights are not here, the model card alone.
 
     Raises BadInput for no such run, and where the packages are missing.
     """
-    known = find(name, store.results_root())
+    known, to = find(request.name, store.results_root()), request.folder
     place = Path(known.place)
     if not (place / store.RUN).is_file():
-        return _without_weights(console, known, to)
+        return _without_weights(known, to, console)
     if missing := [package for package in ("safetensors", "nir") if find_spec(package) is None]:
         raise BadInput(f"a card needs {' and '.join(missing)}: pip install 'dsr-bench[export]'")
     found = _read(place)
@@ -65,7 +73,7 @@ def card(console: Console, name: str, to: Path | None) -> int:
     return 0
 
 
-def _without_weights(console: Console, known: Known, to: Path | None) -> int:
+def _without_weights(known: Known, to: Path | None, console: Console) -> int:
     said = _card_of_row(known)
     target = to or store.results_root() / "cards" / store.directory(Path(), known.run).name
     make_folder(target)

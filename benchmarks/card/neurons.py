@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,25 @@ from torch import Tensor, nn
 import baselines.conversion
 import baselines.stbp
 import dsr
+from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.spec import BadInput
 
 NOT = "not expressible in NIR"
 """How every refusal begins."""
+
+
+class Reset(StrEnum):
+    """What the metadata `reset` of a node may say: how a membrane goes on after a spike."""
+
+    HARD = "to v_reset"
+    SOFT = "subtract reset_by"
+
+
+class Fires(StrEnum):
+    """What the metadata `fires` of a node may say: when a neuron spikes."""
+
+    AT_LEVEL = "v >= v_threshold"
+    ABOVE_LEVEL = "v > v_threshold"
 
 
 @dataclass(frozen=True)
@@ -58,9 +74,9 @@ class Neuron:
     def metadata(self) -> dict[str, Any]:
         """What holds beside the node's own parameters, and where it contradicts NIR's text."""
         return {
-            "reset": "to v_reset" if self.subtract is None else "subtract reset_by",
+            "reset": (Reset.HARD if self.subtract is None else Reset.SOFT).value,
             "reset_by": self.level if self.subtract is None else self.subtract,
-            "fires": "v >= v_threshold" if self.at_level else "v > v_threshold",
+            "fires": (Fires.AT_LEVEL if self.at_level else Fires.ABOVE_LEVEL).value,
             "v_initial": self.start,
             "dt": self.dt,
             "integration": "exact over dt, the current being constant",
@@ -83,7 +99,7 @@ def of(name: str, module: nn.Module) -> Neuron:
         return Neuron(theta, theta, subtract=theta, start=module.start * theta, own=own)
     if isinstance(module, baselines.stbp.LIF):
         return _stbp(name, module.dynamics)
-    emits = "spikes unlike DSR's, STBP's and a conversion's" if hasattr(module, "spike_amplitude") else "no spikes"
+    emits = "spikes unlike DSR's, STBP's and a conversion's" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
 
@@ -100,11 +116,11 @@ def _stbp(name: str, of: baselines.stbp.Dynamics) -> Neuron:
 def unsaid(nodes: list[Any]) -> list[str]:
     """In words, what the metadata of a network's nodes of neurons say beyond NIR's text, or against it."""
     told = [(node.metadata, float(node.v_threshold.flat[0])) for node in nodes]
-    soft = [(of, level) for of, level in told if of["reset"] != "to v_reset"]
+    soft = [(of, level) for of, level in told if Reset(of["reset"]) is Reset.SOFT]
     words = {
         "a reset subtracts `reset_by` instead of setting `v_reset`": bool(soft),
         "`reset_by` is not the threshold": any(not math.isclose(of["reset_by"], level) for of, level in soft),
-        "a neuron fires at its threshold already": any(of["fires"] == "v >= v_threshold" for of, _ in told),
+        "a neuron fires at its threshold already": any(Fires(of["fires"]) is Fires.AT_LEVEL for of, _ in told),
         "membranes start at `v_initial`": any(of["v_initial"] != 0 for of, _ in told),
     }
     return [text for text, holds in words.items() if holds]

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.card.neurons import Fires, Reset
+
 
 def logits(graph: Any, x: Tensor) -> Tensor:
     """Images `(B, C, H, W)`, the same at every step, or frames `(T, B, C, H, W)` -> logits `(B, classes)`."""
@@ -47,7 +49,7 @@ def run(graph: Any, x: Tensor) -> Iterator[dict[str, Tensor]]:
 
 
 def fire(node: Any, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes of ones, and the membranes after them."""
+    """Spikes of ones, and the membranes after them. Raises ValueError for metadata that say something unknown."""
     about = node.metadata
     dt = float(about["dt"])
     r, level, reset = (torch.as_tensor(value, dtype=v.dtype) for value in (node.r, node.v_threshold, node.v_reset))
@@ -57,8 +59,8 @@ def fire(node: Any, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
         v = leak * v + (1 - leak) * (rest + r * current)
     else:
         v = v + dt * r * current
-    fires = v >= level if about["fires"] == "v >= v_threshold" else v > level
-    soft = about["reset"] == "subtract reset_by"
+    fires = v >= level if Fires(about["fires"]) is Fires.AT_LEVEL else v > level
+    soft = Reset(about["reset"]) is Reset.SOFT
     after = v - float(about["reset_by"]) if soft else reset.expand_as(v)
     return fires.to(v.dtype), torch.where(fires, after, v)
 

@@ -1,12 +1,14 @@
-"""From the words on a command line to runs; every mistake is one line, before anything expensive starts."""
+"""From the words on a command line to requests; every mistake is one line, before anything expensive starts.
+
+A request is what a user asked for: parsed and checked once, frozen, and handed down. Nothing here prints.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
-from dataclasses import replace
-
-from rich.console import Console
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from benchmarks.recipes import timeless
 from benchmarks.spec import MAX_SEED, SCALES, BadInput, Run, Scale, require, spelled, variant
@@ -14,30 +16,85 @@ from benchmarks.sweeps import SWEEPS, Sweep
 
 MOST_NUMBERS = 1000
 """On an axis of a sweep."""
+SINGLE = "runs"
+"""The CSV file of runs that were asked for one by one."""
 
 
-def named_sweep(
+@dataclass(frozen=True)
+class Request:
+    """Runs at one scale, and the sweep whose CSV file their rows go to.
+
+    `reason`: why the suite chose the scale, in words; None where the user named it.
+    """
+
+    sweep: str
+    title: str
+    scale: Scale
+    runs: tuple[Run, ...]
+    only_plan: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Sweeps to export, one per scale. `replace`: results take the place of committed rows that contradict them."""
+
+    parts: tuple[Request, ...]
+    replace: bool
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """`files`: CSV files (none: all in the results folder). `folder`: where the report goes (None: the usual place).
+
+    `energy`: file of energy constants. `accuracy`: percent, whose cost in training is shown. `tables`: print them all.
+    """
+
+    files: tuple[Path, ...] = ()
+    folder: Path | None = None
+    energy: Path | None = None
+    accuracy: float | None = None
+    tables: bool = False
+
+
+@dataclass(frozen=True)
+class FindingsRequest:
+    """`files` as above. `page`: where docs/results.md is written. `block`: the README whose results are written."""
+
+    files: tuple[Path, ...] = ()
+    page: Path | None = None
+    block: Path | None = None
+
+
+@dataclass(frozen=True)
+class PerfRequest:
+    """Steps to time. No `methods`: all that train. `save`: replace this machine's baseline."""
+
+    network: str
+    batch: int
+    timesteps: tuple[int, ...]
+    methods: tuple[str, ...]
+    save: bool
+
+
+def sweep_request(
     name: str,
+    scale: str | None,
     network: str | None,
     methods: str | None,
-    timesteps: tuple[int, ...] | None,
-    seeds: tuple[int, ...] | None,
-) -> Sweep:
+    timesteps: str | None,
+    seeds: str | None,
+    only_plan: bool,
+) -> Request:
     """A sweep by name, with some of its axes replaced. Raises BadInput."""
-    grid = SWEEPS[require(name, SWEEPS, "sweep")]
-    if network is not None:
-        grid = replace(grid, networks=dict.fromkeys(grid.networks, (_network(network),)))
-    if methods is not None:
-        grid = replace(grid, methods=tuple(named_method(word) for word in words(methods)))
-    if timesteps:
-        grid = replace(grid, timesteps=timesteps, small_timesteps=())
-    return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
+    steps, chosen_seeds = integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0, MAX_SEED)
+    grid = _grid(name, network, methods, steps, chosen_seeds)
+    chosen, reason = _scale_of_sweep(scale, grid)
+    return Request(name, grid.title, chosen, tuple(grid.runs(chosen)), only_plan, reason)
 
 
-def named_run(
-    dataset: str, network: str, method: str, timesteps: int, seed: int, scale: str | None, console: Console
-) -> Run:
-    """One run from its fields. Raises BadInput."""
+def run_request(dataset: str, network: str, method: str, timesteps: int, seed: int, scale: str | None) -> Request:
+    """One run from its fields; its row goes to `runs.csv`. Raises BadInput."""
     from benchmarks.data import DATASETS
 
     require(dataset, DATASETS, "dataset")
@@ -49,26 +106,65 @@ def named_run(
         raise BadInput(f"seed must be at most {MAX_SEED}, not {seed}")
     if timeless(method) and timesteps != 1:
         raise BadInput(f"{method} has no time axis: its timesteps are 1, not {timesteps}")
-    chosen = require(scale, SCALES, "scale") if scale else _default_scale(console)
-    return Run(dataset, network, method, timesteps, seed, chosen)  # type: ignore[arg-type]
+    chosen, reason = (require(scale, SCALES, "scale"), None) if scale else _default_scale()
+    run = Run(dataset, network, method, timesteps, seed, chosen)  # type: ignore[arg-type]
+    return Request(SINGLE, str(run), run.scale, (run,), reason=reason)
 
 
-def chosen_scale(scale: str | None, grid: Sweep, console: Console) -> Scale:
-    """The scale asked for, or the one that fits this machine. Raises BadInput where the sweep has no such scale."""
+def export_request(name: str, scale: str | None, replace: bool) -> ExportRequest:
+    """A sweep at one scale, or at every scale it has. Raises BadInput."""
+    grid = _grid(name, None, None, None, None)
+    scales = [_scale_of_sweep(scale, grid)[0]] if scale else grid.networks
+    parts = (Request(name, grid.title, each, tuple(grid.runs(each))) for each in scales)  # type: ignore[arg-type]
+    return ExportRequest(tuple(parts), replace)
+
+
+def perf_request(network: str, batch: int, timesteps: str, methods: str | None, save: bool) -> PerfRequest:
+    """Raises BadInput for timesteps and methods that are no lists; the benchmark knows which it can time."""
+    steps = integers(timesteps, "timesteps", 1) or ()
+    return PerfRequest(network, batch, steps, words(methods) if methods else (), save)
+
+
+def _grid(
+    name: str,
+    network: str | None,
+    methods: str | None,
+    timesteps: tuple[int, ...] | None,
+    seeds: tuple[int, ...] | None,
+) -> Sweep:
+    grid = SWEEPS[require(name, SWEEPS, "sweep")]
+    if network is not None:
+        grid = replace(grid, networks=dict.fromkeys(grid.networks, (_network(network),)))
+    if methods is not None:
+        grid = replace(grid, methods=tuple(named_method(word) for word in words(methods)))
+    if timesteps:
+        grid = replace(grid, timesteps=timesteps, small_timesteps=())
+    return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
+
+
+def _scale_of_sweep(scale: str | None, grid: Sweep) -> tuple[Scale, str | None]:
+    """The scale asked for, the sweep's only one, or the one that fits this machine, with the reason for the last."""
     if scale is None and len(grid.networks) == 1:
         scale = next(iter(grid.networks))
-    scale = scale or _default_scale(console)
-    require(scale, SCALES, "scale")
-    require(scale, grid.networks, "scale for this sweep")
-    return scale  # type: ignore[return-value]
+    chosen, reason = (scale, None) if scale else _default_scale()
+    require(chosen, SCALES, "scale")
+    require(chosen, grid.networks, "scale for this sweep")
+    return chosen, reason  # type: ignore[return-value]
+
+
+def _default_scale() -> tuple[Scale, str]:
+    """The scale that fits this machine, and why."""
+    import torch
+
+    return ("paper", "there is a GPU") if torch.cuda.is_available() else ("laptop", "there is no GPU")
 
 
 def words(text: str) -> tuple[str, ...]:
-    """`"a, b"` -> ("a", "b"). Raises BadInput where nothing stands before, between or after commas."""
-    found = tuple(word.strip() for word in text.split(","))
-    if not all(found):
+    """`"a, b"` -> ("a", "b"). Raises BadInput where a name before, between or after commas is missing."""
+    parts = tuple(word.strip() for word in text.split(","))
+    if not all(parts):
         raise BadInput(f"one of the names in {text!r} is empty: a comma stands between two names, as in a,b")
-    return found
+    return parts
 
 
 def integers(words: str | None, what: str, least: int, most: int = sys.maxsize) -> tuple[int, ...] | None:
@@ -93,21 +189,12 @@ def integers(words: str | None, what: str, least: int, most: int = sys.maxsize) 
 
 def _span(word: str) -> tuple[int, int]:
     """`"3"` -> (3, 3), `"2-5"` -> (2, 5). Raises ValueError."""
-    if not (found := re.fullmatch(r"(\d+)-(\d+)", word)):
+    if not (ends := re.fullmatch(r"(\d+)-(\d+)", word)):
         return int(word), int(word)
-    first, last = int(found[1]), int(found[2])
+    first, last = int(ends[1]), int(ends[2])
     if last < first:
         raise ValueError(word)
     return first, last
-
-
-def _default_scale(console: Console) -> Scale:
-    import torch
-
-    scale: Scale = "paper" if torch.cuda.is_available() else "laptop"
-    why = "there is a GPU" if scale == "paper" else "there is no GPU"
-    console.print(f" scale  {scale}, because {why}; choose with --scale {'|'.join(SCALES)}", highlight=False)
-    return scale
 
 
 def _network(name: str) -> str:
@@ -117,7 +204,7 @@ def _network(name: str) -> str:
 
 
 def named_method(name: str) -> str:
-    """A method, or a variant in its one spelling."""
+    """A method, or a variant in its one spelling. Raises BadInput."""
     from benchmarks.methods import require_method
 
     base, changes = variant(name)

@@ -1,22 +1,27 @@
-"""What the commands of the command line do. Each returns its exit code; BadInput passes through as code 2."""
+"""What the commands of the command line do with a request.
+
+Each takes its request, if it has one, and a console, and returns its exit code; BadInput passes through as code 2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from benchmarks.cli import preparation
-from benchmarks.cli.arguments import chosen_scale, integers, named_method, named_run, named_sweep, words
+from benchmarks.cli.arguments import ExportRequest, FindingsRequest, PerfRequest, ReportRequest, Request
 from benchmarks.distributed import torchrun
-from benchmarks.export import rows as exporting
+from benchmarks.export import rows
 from benchmarks.files import partials
 from benchmarks.runs import store
+from benchmarks.runs.job import Job
 from benchmarks.runs.plan import Plan, plan
 from benchmarks.runs.record import Status
-from benchmarks.spec import MAX_SEED, Run, Scale
 
 INTERRUPTED = 130
 SMOKE = "-smoke"
@@ -24,169 +29,144 @@ SMOKE = "-smoke"
 PERF, HISTORY = "perf/*.json", "regression/history/*.csv"
 
 
-def sweep(
-    console: Console,
-    name: str,
-    scale: str | None,
-    network: str | None,
-    methods: str | None,
-    timesteps: str | None,
-    seeds: str | None,
-    only_plan: bool,
-) -> int:
+def sweep(request: Request, console: Console) -> int:
     """Plan, run what is missing, export, tabulate."""
-    steps, chosen_seeds = integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0, MAX_SEED)
-    grid = named_sweep(name, network, methods, steps, chosen_seeds)
-    chosen = chosen_scale(scale, grid, console)
-    runs = grid.runs(chosen)
-    return _carry_out(console, name, grid.title, runs, chosen, only_plan)
+    from benchmarks.cli import notices
 
-
-def single(
-    console: Console, dataset: str, network: str, method: str, timesteps: int, seed: int, scale: str | None
-) -> int:
-    """One run; its row goes to `results/runs.csv` (smoke: `results/smoke/runs.csv`)."""
-    run = named_run(dataset, network, method, timesteps, seed, scale, console)
-    return _carry_out(console, "runs", str(run), [run], run.scale, False)
-
-
-def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
-    if not only_plan:
+    notices.scale(console, request)
+    if not request.only_plan:
         torchrun.check()
     results = store.results_root()
-    work = plan(runs, results)
-    exporting.look(name, scale, results)
-    if torchrun.only_assists() and not only_plan:
+    work = plan(request.runs, results)
+    rows.look(request.sweep, request.scale, results)
+    if torchrun.only_assists() and not request.only_plan:
         from benchmarks.launching.launch import assist
 
-        return assist(work.missing, results)
-    _describe(console, name, title, work, scale)
-    preparation.mention_other_data(console, _data_of(work, results))
+        return assist([job.run for job in work.missing], results)
+    notices.plan(console, request, work)
+    notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
     if work.missing:
-        preparation.check_data(console, work.missing, only_plan)
-        if only_plan or scale != "smoke":
-            preparation.estimate(console, work.missing)
-    if only_plan:
-        return 0
+        _look_at_data(request, work, console)
+        _look_at_time(request, work, console)
+    return 0 if request.only_plan else _carry_out(request, work, results, console)
+
+
+def _data_of(work: Plan) -> list[tuple[str, str]]:
+    """Name and digest of what every cached run has seen."""
+    here = [(job.run.dataset, job.result()) for job in work.jobs if job not in work.missing]
+    done = [(dataset, result.provenance.data_sha256) for dataset, result in here if result]
+    return [*done, *((row["dataset"], row["data_sha256"]) for row in work.committed.values())]
+
+
+def _look_at_data(request: Request, work: Plan, console: Console) -> None:
+    """Find out whether the missing runs can use their data; download and pack first, unless this is only a plan.
+
+    Raises BadInput.
+    """
+    from benchmarks.cli import datasets, notices
+    from benchmarks.cli.display import packing
+
+    missing = preparation.missing_sets(work.missing)
+    if request.only_plan:
+        notices.data_to_come(console, missing, preparation.to_pack(work.missing))
+    else:
+        for name in missing:
+            datasets.get(name, console)
+        preparation.load_all(work.missing, partial(packing, console))
+
+
+def _look_at_time(request: Request, work: Plan, console: Console) -> None:
+    """Say how long the missing runs will take; those of a smoke sweep take seconds."""
+    from benchmarks.cli import notices
+    from benchmarks.measurement.provenance import code
+
+    if request.only_plan or request.scale != "smoke":
+        with console.status("timing small steps") if console.is_terminal else nullcontext():
+            estimate = preparation.estimated(work.missing)
+        notices.time(console, estimate)
+        notices.code(console, code())
+
+
+def _carry_out(request: Request, work: Plan, results: Path, console: Console) -> int:
     try:
-        failed = _run(console, work, results, name) if work.missing else {}
+        failed = _run(request, work, results, console) if work.missing else {}
     except KeyboardInterrupt:
-        done = len(work.runs) - len(plan(runs, results).missing)
+        done = len(work.jobs) - len(plan(request.runs, results).missing)
         console.print(
             f" [yellow]interrupted[/] {done} runs done; the same command goes on with the rest", highlight=False
         )
         return INTERRUPTED
-    left_out = _export(console, name, work.runs, scale, results)
-    _tabulate(console, name, scale, results)
-    for run, status in failed.items():
-        log = store.directory(results, run) / store.LOG
-        console.print(f"[red]{status}[/]: {escape(f'{run}; log: {log}')}", highlight=False, soft_wrap=True)
+    left_out = _export(request, results, console)
+    _tabulate(request, results, console)
+    for job, status in failed.items():
+        text = escape(f"{job}; log: {job.place / store.LOG}")
+        console.print(f"[red]{status}[/]: {text}", highlight=False, soft_wrap=True)
     return 1 if failed or left_out else 0
 
 
-def _data_of(work: Plan, results: Path) -> list[tuple[str, str]]:
-    """Name and digest of what every cached run has seen."""
-    here = [(run, store.result(results, run)) for run in work.runs if run not in work.missing]
-    done = [(run.dataset, found.provenance.data_sha256) for run, found in here if found]
-    return [*done, *((row["dataset"], row["data_sha256"]) for row in work.committed.values())]
-
-
-def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale) -> None:
-    import benchmarks
-
-    cached = len(work.runs) - len(work.missing)
-    parts = [f"{len(work.runs)} runs", f"{cached} cached", f"{len(work.missing)} missing"]
-    if work.committed:
-        parts.insert(2, f"{len(work.committed)} of them from committed rows")
-    if work.resumable:
-        parts.append(f"{len(work.resumable)} of them half done")
-    console.print(f"[bold]dsr-bench {benchmarks.__version__}[/] · {name} · scale [bold]{scale}[/] · {title}")
-    console.print(" plan   " + " · ".join(parts), highlight=False)
-
-
-def _run(console: Console, work: Plan, results: Path, name: str) -> dict[Run, Status]:
+def _run(request: Request, work: Plan, results: Path, console: Console) -> dict[Job, Status]:
     """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well."""
     from benchmarks.cli.display import Display
     from benchmarks.cli.energies import Energies
     from benchmarks.launching.launch import local
     from benchmarks.tracking.observer import Mirroring
 
-    with Display(console, len(work.missing)) as display:
-        ended = local(work.missing, results, name, Mirroring(display, results, console, work.missing, Energies()))
-    return {run: result.status for run, result in zip(work.missing, ended, strict=True) if result.status != "done"}
+    runs = [job.run for job in work.missing]
+    with Display(console, len(runs)) as display:
+        ended = local(runs, results, request.sweep, Mirroring(display, results, console, runs, Energies()))
+    return {job: result.status for job, result in zip(work.missing, ended, strict=True) if result.status != "done"}
 
 
-def _export(console: Console, name: str, runs: list[Run], scale: Scale, results: Path, replace: bool = False) -> int:
+def _export(request: Request, results: Path, console: Console, replace: bool = False) -> int:
     """How many results were not exported; each is kept in its directory, and a line says why."""
-    done = exporting.export(name, runs, scale, results, replace)
-    if done.stale:
-        console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
-    if changed := done.dirty - done.unknown:
-        console.print(
-            f" [yellow]rows[/]   {changed} not exported: their code was not committed when they ran", highlight=False
-        )
-    if done.unknown:
-        said = f"{done.unknown} not exported: no commit of their code was known when they ran"
-        console.print(f" [yellow]rows[/]   {escape(said + _git_says())}", highlight=False, soft_wrap=True)
-    for line in (*done.changes, *done.refused):
-        console.print(f" [yellow]rows[/]   {escape(line)}", highlight=False, soft_wrap=True)
+    from benchmarks.cli import notices
+
+    done = rows.export(request.sweep, request.runs, request.scale, results, replace)
+    notices.exported(console, done)
     return done.dirty + len(done.refused)
 
 
-def _git_says() -> str:
-    from benchmarks.measurement.provenance import trouble
-
-    return f" (DSR_COMMIT may name it); now: {trouble()}" if trouble() else ""
-
-
-def _tabulate(console: Console, name: str, scale: Scale, results: Path) -> None:
-    path = exporting.path_of(name, scale, results)
+def _tabulate(request: Request, results: Path, console: Console) -> None:
+    name, smoke = request.sweep, request.scale == "smoke"
+    path = rows.path_of(name, request.scale, results)
     if not path.exists():
         return
     import reports
     from benchmarks.tracking.observer import attach
 
-    target = results / "reports" / (f"{name}{SMOKE}" if scale == "smoke" else name)
-    found = reports.read([path])
-    page, *_ = reports.write(found, target)
-    reports.show(found, console)
+    target = results / "reports" / (f"{name}{SMOKE}" if smoke else name)
+    report = reports.read([path])
+    page, *_ = reports.write(report, target)
+    reports.show(report, console)
     console.print(escape(f" rows   {path}\n page   {page}"), highlight=False, soft_wrap=True)
-    attach(console, target, name, scale == "smoke", results)
+    attach(console, target, name, smoke, results)
 
 
-def export(console: Console, name: str, scale: str | None, replace: bool) -> int:
-    """Export without running. Without a scale: every scale there are runs of."""
-    grid = named_sweep(name, None, None, None, None)
+def export(request: ExportRequest, console: Console) -> int:
+    """Export without running."""
     results = store.results_root()
     left_out = 0
-    for found in [chosen_scale(scale, grid, console)] if scale else grid.networks:
-        left_out += _export(console, name, grid.runs(found), found, results, replace)  # type: ignore[arg-type]
-        path = exporting.path_of(name, found, results)  # type: ignore[arg-type]
-        written = path if path.exists() else f"none at scale {found}"
+    for part in request.parts:
+        left_out += _export(part, results, console, request.replace)
+        path = rows.path_of(part.sweep, part.scale, results)
+        written = path if path.exists() else f"none at scale {part.scale}"
         console.print(escape(f" rows   {written}"), highlight=False, soft_wrap=True)
     return 1 if left_out else 0
 
 
-def report(
-    console: Console,
-    files: list[Path] | None,
-    to: Path | None,
-    energy: Path | None,
-    percent: float | None,
-    tables: bool = False,
-) -> int:
+def report(request: ReportRequest, console: Console) -> int:
     """Tables and page from CSV files."""
     import reports
 
-    results = store.results_root()
-    if to:
-        partials.make_folder(to)
+    results, files = store.results_root(), request.files
+    if request.folder:
+        partials.make_folder(request.folder)
     runs, studies = _kinds_of(files or store.files_of_rows(results))
     measured, checks = ([] if files else partials.seen(results, kept) for kept in (PERF, HISTORY))
-    found = reports.read(runs, measured, studies, checks, energy, percent, whole=not files)
-    page, *_ = reports.write(found, to or results / "reports" / "all")
-    reports.show(found, console, tables)
-    if found.contents.shortest and not tables:
+    found = reports.read(runs, measured, studies, checks, request.energy, request.accuracy, whole=not files)
+    page, *_ = reports.write(found, request.folder or results / "reports" / "all")
+    reports.show(found, console, request.tables)
+    if found.contents.shortest and not request.tables:
         console.print(" tables the page has all of them, as tables.md has; --tables prints them here", highlight=False)
     console.print(escape(f" page   {page}"), highlight=False, soft_wrap=True)
     return 0
@@ -199,37 +179,43 @@ def _kinds_of(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     return [path for path in chosen if path not in studies], studies
 
 
-def findings(console: Console, files: list[Path] | None, page: Path | None, block: Path | None) -> int:
+def write_findings(request: FindingsRequest, console: Console) -> int:
     """The page of results and a README's block of them, written from rows and ledger."""
-    from reports import findings as found
+    from reports import findings
 
     results = store.results_root()
-    runs, studies = _kinds_of(files or store.files_of_rows(results))
-    facts = found.gather(runs, [] if files else partials.seen(results, PERF), studies)
-    if page:
-        found.write_page(facts, page)
-    if block:
-        found.put_block(facts, block)
-    for written in filter(None, (page, block)):
+    runs, studies = _kinds_of(request.files or store.files_of_rows(results))
+    facts = findings.gather(runs, [] if request.files else partials.seen(results, PERF), studies)
+    if request.page:
+        findings.write_page(facts, request.page)
+    if request.block:
+        findings.put_block(facts, request.block)
+    for written in filter(None, (request.page, request.block)):
         console.print(escape(f" page   {written}"), highlight=False, soft_wrap=True)
     return 0
 
 
-def perf(console: Console, network: str, batch: int, timesteps: str, methods: str | None, save: bool) -> int:
+def perf(request: PerfRequest, console: Console) -> int:
     """Time and weigh training steps, compare with this machine's baseline."""
     from benchmarks.perf.command import perf as measure
 
-    steps = integers(timesteps, "timesteps", 1)
-    assert steps is not None
-    chosen = words(methods) if methods else ()
-    return measure(console, store.results_root(), network, batch, steps, chosen, save)
+    asked = request.network, request.batch, request.timesteps, request.methods, request.save
+    return measure(console, store.results_root(), *asked)
 
 
-def check(console: Console, method: str) -> int:
+def check(method: str, console: Console) -> int:
     """The contract, clause by clause; 1 if one is broken."""
-    from benchmarks.contract import report
+    from benchmarks import contract
 
-    return report(console, named_method(method))
+    return contract.report(method, console)
+
+
+def neurobench(run: Path, console: Console) -> int:
+    """Write and print what NeuroBench would call a run's results."""
+    from benchmarks.operations.neurobench import rewrite
+
+    console.print(rewrite(run), end="", markup=False, highlight=False, soft_wrap=True)
+    return 0
 
 
 def sync(console: Console) -> int:
@@ -247,8 +233,9 @@ def sync(console: Console) -> int:
     return 1 if trouble else 0
 
 
-def listing(console: Console) -> None:
+def listing(console: Console) -> int:
     """Print all names."""
-    from benchmarks.cli.listing import show
+    from benchmarks.cli import listing
 
-    show(console)
+    listing.show(console)
+    return 0

@@ -21,7 +21,7 @@ EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
 """Wants all images there are."""
 
 
-def show(console: Console) -> None:
+def show(console: Console) -> int:
     """One line per data set: is it there, is it whole, its digest, and what it is."""
     root = packed.root()
     table = Table(
@@ -33,14 +33,15 @@ def show(console: Console) -> None:
     for name, source in DATASETS.items():
         table.add_row(name, *_state(name, root), source.title)
     console.print(table)
+    return 0
 
 
-def get(console: Console, name: str) -> int:
+def get(name: str, console: Console) -> int:
     """Fetch a data set, or what it is made of, unless it is there. Raises BadInput where it cannot be had."""
     require(name, DATASETS, "dataset")
     root = packed.root()
     if needs := missing(name, root):
-        return _fetched(console, needs, root)
+        return _fetched(needs, root, console)
     try:
         _found(name, root)
     except BadInput as error:
@@ -51,7 +52,7 @@ def get(console: Console, name: str) -> int:
     return 0
 
 
-def _fetched(console: Console, name: str, root: Path) -> int:
+def _fetched(name: str, root: Path, console: Console) -> int:
     if name not in OFFICIAL:
         raise BadInput(f"{name} cannot be downloaded: its licence wants you to. {by_hand(name)}")
     console.print(escape(f" fetching {name} into {root / name}; or {by_hand(name)}"), highlight=False, soft_wrap=True)
@@ -59,10 +60,10 @@ def _fetched(console: Console, name: str, root: Path) -> int:
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(name, total=None)
         fetch(name, root / name, lambda done, of: bar.update(task, completed=done, total=of))
-    return verify(console, name)
+    return verify(name, console)
 
 
-def verify(console: Console, name: str | None) -> int:
+def verify(name: str | None, console: Console) -> int:
     """Read all there is of a data set, or of every one that is there, and hold it to its checksums."""
     root = packed.root()
     names = [require(name, DATASETS, "dataset")] if name else there(root)

@@ -26,6 +26,7 @@ from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import resolve, timeless
+from benchmarks.runs.job import Job
 from benchmarks.spec import BadInput, Recipe, Run
 
 FEW, MANY = 2, 6
@@ -59,33 +60,33 @@ class Cost:
         return self.base + self.slope * timesteps
 
 
-def seconds(runs: Iterable[Run]) -> Mapping[Run, float | None]:
+def seconds(jobs: Iterable[Job]) -> Mapping[Job, float | None]:
     """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5.
 
     Of a network that another one has stood in for, to a factor of about 2. None where a step fails: that costs a row
     later, and not the sweep now.
     """
-    runs = list(runs)
-    bodies = {run: _body(run) for run in runs}
-    found = {run: 0.0 if passed_through(run, runs) else _duration_or_none(run, bodies) for run in runs}
+    jobs = list(jobs)
+    bodies = {job: _body(job) for job in jobs}
+    found = {job: 0.0 if passed_through(job, jobs) else _duration_or_none(job, bodies) for job in jobs}
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the runs are processes of their own, and want the memory
     return found
 
 
-def _duration_or_none(run: Run, bodies: Mapping[Run, Body]) -> float | None:
+def _duration_or_none(job: Job, bodies: Mapping[Job, Body]) -> float | None:
     try:
-        return _duration(run, bodies)
+        return _duration(job, bodies)
     except BadInput:
         raise
     except Exception:  # whatever a method of another package raises, and torch for want of memory
         return None
 
 
-def _duration(run: Run, bodies: Mapping[Run, Body]) -> float:
-    recipe, data, body = resolve(run), _data(run), bodies[run]
+def _duration(job: Job, bodies: Mapping[Job, Body]) -> float:
+    recipe, data, body = job.recipe, _data(job), bodies[job]
     small = _probed(frozenset(other for other in bodies.values() if _alike(body, other)))
-    train, test = _per_image(small, run.method, run.timesteps)
+    train, test = _per_image(small, job.run.method, job.run.timesteps)
     if small != body:
         (large, larger), (little, less) = (_per_image(one, "ann", 1) for one in (body, small))
         train, test = train * large / little, test * larger / less
@@ -96,19 +97,19 @@ def _duration(run: Run, bodies: Mapping[Run, Body]) -> float:
     return START_SECONDS + trained * train + evaluated * test
 
 
-def _body(run: Run) -> Body:
-    data = _data(run)
-    return Body(run.network, data.channels, data.edge)
+def _body(job: Job) -> Body:
+    data = _data(job)
+    return Body(job.run.network, data.channels, data.edge)
 
 
 def _alike(one: Body, other: Body) -> bool:
     return (one.channels, one.edge) == (other.channels, other.edge)
 
 
-def _data(run: Run) -> Sizes:
-    recipe = resolve(run)
+def _data(job: Job) -> Sizes:
+    recipe = job.recipe
     limits = (recipe.train_images, recipe.validation_images, recipe.test_images)
-    return _sizes(run.dataset, *limits, recipe.classes, recipe.image_size)
+    return _sizes(job.run.dataset, *limits, recipe.classes, recipe.image_size)
 
 
 @cache

@@ -1,108 +1,122 @@
-"""What comes before the first run of a sweep: data are looked at and packed, the time is estimated."""
+"""What has to be known before the first run of a sweep: which data are missing, and how long the runs will take.
+
+Nothing here prints; `notices` says what is found.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from rich.console import Console
-from rich.filesize import decimal
-from rich.markup import escape
+from benchmarks.runs.job import Job
+from benchmarks.spec import OF_WHOLE_SETS, BadInput
 
-from benchmarks.spec import OF_WHOLE_SETS, BadInput, Run
+OnRecording = Callable[[int, int], None]
 
 
-def check_data(console: Console, missing: Iterable[Run], only_plan: bool) -> None:
-    """Everything a run could trip over later; what is missing is fetched and event data are packed, but for a plan.
+def missing_sets(jobs: Iterable[Job]) -> list[str]:
+    """The data sets that these runs see and that would have to be downloaded first."""
+    from benchmarks.cli import datasets
+    from benchmarks.data import packed
 
-    Raises BadInput.
+    names = {job.run.dataset for job in jobs}
+    return sorted({datasets.missing(name, packed.root()) for name in names} - {""})
+
+
+def to_pack(jobs: Iterable[Job]) -> dict[str, int]:
+    """Bytes that event data will take once packed, by what is packed; data are looked at by headers and names only.
+
+    Sets that have to be downloaded are left out. Raises BadInput for data that the runs could not use.
     """
-    from benchmarks.cli import datasets as inventory
-    from benchmarks.cli.display import packing
-    from benchmarks.data import load, packed, sizes, to_pack
-    from benchmarks.recipes import frames, resolve
+    from benchmarks import data
+    from benchmarks.cli import datasets
 
-    wanted = {(run.dataset, frames(run, recipe)): (run, recipe) for run in missing for recipe in [resolve(run)]}
-    _fetch(console, {dataset for dataset, _ in wanted}, only_plan)
-    for (dataset, count), (run, recipe) in wanted.items():
-        if only_plan and inventory.missing(dataset, packed.root()):
-            continue
-        what, whole = f"{dataset}, {count} frames", run.scale in OF_WHOLE_SETS
-        if only_plan:
-            sizes(dataset, recipe, whole)  # by headers and names: a plan reads no images
-            if size := to_pack(dataset, count):
-                said = f"packed before the first run ({decimal(size)}), a time that is not estimated"
-                console.print(f" data   {what}: {said}", highlight=False)
-        else:
-            with packing(console, what) as on_recording:
-                load(dataset, recipe, frames=count, on_recording=on_recording, whole=whole)
+    found = {}
+    for what, count, job in _wanted(jobs):
+        name = job.run.dataset
+        if not datasets.missing(name, data.packed.root()):
+            data.sizes(name, job.recipe, job.run.scale in OF_WHOLE_SETS)
+            if size := data.to_pack(name, count):
+                found[what] = size
+    return found
 
 
-def mention_other_data(console: Console, seen: Iterable[tuple[str, str]]) -> None:
-    """Say how many cached runs are of other images than those here. `seen`: name and SHA-256 of each one's data.
+def load_all(jobs: Iterable[Job], progress: Callable[[str], AbstractContextManager[OnRecording]]) -> None:
+    """Load what these runs see, as they will; event data are packed meanwhile. Raises BadInput.
+
+    `progress` is given a name and makes the observer that is told how many recordings of how many are packed.
+    """
+    from benchmarks.data import load
+
+    for what, count, job in _wanted(jobs):
+        with progress(what) as on_recording:
+            whole = job.run.scale in OF_WHOLE_SETS
+            load(job.run.dataset, job.recipe, frames=count, on_recording=on_recording, whole=whole)
+
+
+def _wanted(jobs: Iterable[Job]) -> list[tuple[str, int, Job]]:
+    """Every data set in every number of frames: what to call it, the frames, and one of the runs that see it."""
+    from benchmarks.recipes import frames
+
+    seen = {(job.run.dataset, frames(job.run, job.recipe)): job for job in jobs}
+    return [(f"{dataset}, {count} frames", count, job) for (dataset, count), job in seen.items()]
+
+
+def seen_otherwise(seen: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """How many cached runs have seen other images than those here, by data set; `seen`: name and SHA-256 of each.
 
     Sets that do not fit in memory are not looked at, and neither are those that are missing or damaged.
     """
-    from benchmarks.cli import datasets as inventory
+    from benchmarks.cli import datasets
     from benchmarks.data import DATASETS, Images, packed
 
+    others = {}
     for name, digests in _by_name(seen).items():
         dataset = DATASETS[name]
         try:
-            if not isinstance(dataset, Images) or inventory.missing(name, packed.root()):
+            if not isinstance(dataset, Images) or datasets.missing(name, packed.root()):
                 continue
             here = dataset.read().sha256
         except BadInput:
             continue
-        if other := sum(digest != here for digest in digests):
-            what = f"{other} cached runs are of other {name} images than those here; their rows say which"
-            console.print(f" [yellow]note[/]   {what}", highlight=False)
+        if count := sum(digest != here for digest in digests):
+            others[name] = count
+    return others
 
 
 def _by_name(seen: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for name, digest in seen:
-        found.setdefault(name, []).append(digest)
-    return found
+        names.setdefault(name, []).append(digest)
+    return names
 
 
-def _fetch(console: Console, datasets: Iterable[str], only_plan: bool) -> None:
-    from benchmarks.cli import datasets as inventory
-    from benchmarks.data import packed
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of all runs whose steps work here, and how many runs those of the others are.
 
-    for needs in sorted({inventory.missing(name, packed.root()) for name in datasets} - {""}):
-        if only_plan:
-            said = f"{needs} not found: `dsr-bench data get {needs}`; planned with the sizes of the published set"
-            console.print(f" [yellow]data[/]   {said}", highlight=False)
-        else:
-            inventory.get(console, needs)
+    `meant_for_gpu`: a scale among these runs that is meant for a GPU, where this machine has none.
+    """
+
+    seconds: float
+    failing: int
+    meant_for_gpu: str | None
 
 
-def estimate(console: Console, missing: list[Run]) -> None:
-    """Say how long the runs will take here, and for which machine they are meant if not for this one."""
-    from benchmarks.cli.display import duration
-    from benchmarks.cli.estimate import seconds
-    from benchmarks.measurement.provenance import code, trouble
+def estimated(jobs: Iterable[Job]) -> Estimate:
+    """Time small steps of what these runs do."""
+    from benchmarks.cli import estimate
 
-    with console.status("timing small steps") if console.is_terminal else nullcontext():
-        times = seconds(missing)
+    jobs = list(jobs)
+    times: Mapping[Job, float | None] = estimate.seconds(jobs)
     known = [time for time in times.values() if time is not None]
-    lost = f"; {len(times) - len(known)} runs not among them, whose steps fail here" if len(known) < len(times) else ""
-    console.print(
-        f" time   about {duration(sum(known))} on this machine{_meant_for(missing)} (from timing small steps{lost})",
-        highlight=False,
-    )
-    if code().dirty:
-        console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")
-    elif code().commit == "unknown":
-        said = f"no commit of this code is known, so rows beyond smoke scale will not be exported: {trouble()}"
-        console.print(f" [yellow]note[/]   {escape(said)}", highlight=False, soft_wrap=True)
+    return Estimate(sum(known), len(times) - len(known), meant_for_gpu(jobs))
 
 
-def _meant_for(missing: Iterable[Run]) -> str:
+def meant_for_gpu(jobs: Iterable[Job]) -> str | None:
+    """The first scale of these runs that is meant for a GPU; None where this machine has one."""
     import torch
 
-    scales = sorted({run.scale for run in missing if run.scale in OF_WHOLE_SETS})
-    if not scales or torch.cuda.is_available():
-        return ""
-    return f", which has no GPU: scale {scales[0]} is meant for one, laptop for two CPU cores"
+    scales = sorted({job.run.scale for job in jobs if job.run.scale in OF_WHOLE_SETS})
+    return scales[0] if scales and not torch.cuda.is_available() else None

@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.export import curves, layers
 from benchmarks.runs import contents, store
 from benchmarks.runs.contents import Row
-from benchmarks.runs.identity import parent
+from benchmarks.runs.job import Job
 from benchmarks.runs.record import row
-from benchmarks.spec import BadInput, Run, Scale
+from benchmarks.spec import BadInput, Scale
 from benchmarks.sweeps import SWEEPS
 
 Tables = Mapping[Path, Sequence[Row]]
@@ -47,51 +47,51 @@ class Fresh:
         return {name: found for name, found in self.rows.items() if name not in self.refused}
 
 
-def collect(runs: Iterable[Run], scale: Scale, results: Path) -> Fresh:
+def collect(jobs: Iterable[Job], scale: Scale) -> Fresh:
     """What the run directories hold, parents first. Of smoke runs nothing is left out."""
     fresh = Fresh()
-    for run in runs:
-        result = store.result(results, run)
-        if result and scale != "smoke" and _is_dirty(run, results):
+    for job in jobs:
+        result = job.result()
+        if result and scale != "smoke" and _is_dirty(job):
             fresh.dirty += 1
             fresh.unknown += result.provenance.commit == "unknown"
         elif result:
             fresh.rows[result.key] = row(result)
             if result.status == "done":
-                _add(fresh, run, result.key, bool(result.epochs), results)
+                _add(fresh, job, result.key, bool(result.epochs))
     return fresh
 
 
-def _add(fresh: Fresh, run: Run, name: str, trained: bool, results: Path) -> None:
+def _add(fresh: Fresh, job: Job, name: str, trained: bool) -> None:
     """What a finished run's directory holds besides its row; refused if damaged, incomplete or outdated."""
-    place = fresh.places[name] = store.directory(results, run)
+    place = fresh.places[name] = job.place
     try:
         fresh.layers[name], fresh.curves[name] = layers.rows_of(place, name), curves.rows_of(place, name)
     except BadInput as error:
         fresh.layers[name], fresh.curves[name] = [], []
         reason = str(error)
     else:
-        reason = _defect(fresh, run, name, trained, results)
+        reason = _defect(fresh, job, name, trained)
     if reason:
-        fresh.refused[name] = f"{run} ({name}) not exported: {reason}"
+        fresh.refused[name] = f"{job} ({name}) not exported: {reason}"
 
 
-def _defect(fresh: Fresh, run: Run, name: str, trained: bool, results: Path) -> str:
+def _defect(fresh: Fresh, job: Job, name: str, trained: bool) -> str:
     """Why a finished run's directory is no evidence of its row; empty if it is."""
     path, curve = fresh.places[name] / store.CURVES, fresh.curves[name]
     if trained and not curve:
         return f"it was trained, and {path} is missing"
-    if not store.is_done(results, run):
+    if not job.is_done():
         return "its parent was trained again since, and it was not"
     contradiction = curves.mismatch(curve, fresh.rows[name]) if curve else ""
     return contradiction and f"{contradiction} ({path})"
 
 
-def _is_dirty(run: Run, results: Path) -> bool:
+def _is_dirty(job: Job) -> bool:
     """Whether code that was not committed has made the result, or that of a parent which is here."""
-    found, origin = store.result(results, run), parent(run)
-    made = found.provenance if found else None
-    return bool(made and (made.dirty or made.commit == "unknown")) or bool(origin and _is_dirty(origin, results))
+    result = job.result()
+    made = result.provenance if result else None
+    return bool(made and (made.dirty or made.commit == "unknown")) or bool(job.parent and _is_dirty(job.parent))
 
 
 def judge(fresh: Fresh, committed: Tables, sweep: str, replace: bool) -> None:

@@ -12,7 +12,8 @@ from benchmarks.export.pending import Fresh, Lines, Tables, collect, judge, name
 from benchmarks.files import csv_files
 from benchmarks.runs import contents, store
 from benchmarks.runs.contents import Row
-from benchmarks.runs.identity import in_order, key
+from benchmarks.runs.identity import key
+from benchmarks.runs.job import jobs_of
 from benchmarks.runs.record import checked, write_csv
 from benchmarks.spec import BadInput, Run, Scale
 from benchmarks.sweeps import SWEEPS
@@ -65,12 +66,12 @@ def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path, replace
     that contradicts a committed row takes its place in every file, and rows that descend from the old one leave.
     """
     look(sweep, scale, results)
-    path, ordered = path_of(sweep, scale, results), in_order(runs)
-    fresh = collect(ordered, scale, results)
+    path, jobs = path_of(sweep, scale, results), jobs_of(runs, results)
+    fresh = collect(jobs, scale)
     committed: Tables = {} if scale == "smoke" else store.tables(results)
     judge(fresh, committed, sweep, replace)
     elsewhere = {} if scale == "smoke" else store.committed(results, fresh.replaced)
-    old, names = _old(path), [key(run) for run in ordered]
+    old, names = _old(path), [job.key for job in jobs]
     kept = _merged(old, names, fresh, elsewhere)
     gone = len(old.keys() - kept.keys() - fresh.out.keys())
     if scale == "smoke":  # a smoke run that failed once is no record: only those that were asked for are told of again

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from benchmarks.operations.structure import INPUT, Structure, structure
 from benchmarks.operations.tally import Tally, of_input
 from benchmarks.recipes import GRID, anytime, resolve
 from benchmarks.runs import store
-from benchmarks.runs.identity import key
+from benchmarks.runs.job import Job
 from benchmarks.runs.record import Result, read_csv, save, write_whole
 from benchmarks.spec import Run
 
@@ -53,6 +53,7 @@ class Passed(Protocol):
     def pooled(self) -> Mapping[str, Tensor]: ...
 
 
+@runtime_checkable
 class Simulated(Protocol):
     """A network that is run step by step."""
 
@@ -85,7 +86,8 @@ class Sums:
 
 def stops_of(run: Run) -> list[int]:
     """The step counts at which a run's simulation is read: its own, and those of the grid that it passes."""
-    return [t for t in GRID if t < run.timesteps and anytime(run.method)] + [run.timesteps]
+    passed = [steps for steps in GRID if steps < run.timesteps] if anytime(run.method) else []
+    return [*passed, run.timesteps]
 
 
 @torch.no_grad()
@@ -96,6 +98,7 @@ def simulate(
 
     `saved`: what `keep` was last given, or None.
     """
+    assert isinstance(network, Simulated)
     zero = [0] * len(stops)
     sums = Sums(stops, 0, zero.copy(), [0.0] * len(stops), [Tally(steps) for steps in stops])
     if saved and saved["stops"] == stops and "predictions" in saved:
@@ -103,7 +106,7 @@ def simulate(
         sums = Sums(**saved | {name: [part(**one) for one in saved[name]] for name, part in parts.items()})
     for number, (images, labels) in enumerate(evaluation_batches(data.test, data, IMAGES)):
         if number * IMAGES >= sums.images:
-            _add(sums, network, images, labels)  # type: ignore[arg-type]
+            _add(sums, network, images, labels)
             keep(asdict(sums))
     found, inputs = structure(network, data.example), inputs_of(data.example)
     return [_read(sums, at, found, inputs) for at in range(len(stops))]
@@ -156,36 +159,41 @@ def _record(stop: Stop) -> dict[str, Any]:
     return {"timesteps": stop.timesteps, "top1": stop.top1, "loss": stop.loss, **counted}
 
 
-def take(run: Run, results: Path, sweep: str | None) -> Result | None:
+def take(job: Job, sweep: str | None) -> Result | None:
     """The recorded result of a run that a longer one of the same experiment has passed through; None if none has.
 
     It names the longer run's code and machine.
     """
-    for longer in _longer(run):
-        source, origin = store.result(results, longer), store.directory(results, longer)
-        if not source or not store.is_done(results, longer) or not (origin / store.STOPS).exists():
-            continue  # what was taken itself has no stops
-        for stop in json.loads((origin / store.STOPS).read_text(encoding="utf-8")):
-            if stop["timesteps"] == run.timesteps:
-                store.describe(place := store.directory(results, run), run, sweep)
-                _take_counts(stop, origin, place)
-                measured = {"top1": stop["top1"], "test_loss": stop["loss"], **stop["operations"]}
-                measured["predictions_sha256"] = _take_predictions(run, origin, place)
-                measured["reason"] = silence.mention(run, place, results)
-                result = replace(source, key=key(run), timesteps=run.timesteps, **measured)
-                neurobench.write(place, result, neurobench.static_of(origin))
-                save(result, place / store.RESULT)
-                return result
+    for longer in _longer(job):
+        source = longer.result()
+        if not source or not longer.is_done() or not (longer.place / store.STOPS).exists():
+            continue  # a run that was taken from a longer one has no stops itself
+        for stop in json.loads((longer.place / store.STOPS).read_text(encoding="utf-8")):
+            if stop["timesteps"] == job.run.timesteps:
+                job.describe(sweep)
+                return _taken(job, longer, source, stop)
     return None
 
 
-def _take_predictions(run: Run, origin: Path, place: Path) -> str | None:
+def _taken(job: Job, longer: Job, source: Result, stop: Mapping[str, Any]) -> Result:
+    """Record a run from a stop of a longer one, whose result is `source`."""
+    _take_counts(stop, longer.place, job.place)
+    measured = {"top1": stop["top1"], "test_loss": stop["loss"], **stop["operations"]}
+    measured["predictions_sha256"] = _take_predictions(job, longer)
+    measured["reason"] = silence.mention(job)
+    result = replace(source, key=job.key, timesteps=job.run.timesteps, **measured)
+    neurobench.write(job.place, result, neurobench.static_of(longer.place))
+    save(result, job.place / store.RESULT)
+    return result
+
+
+def _take_predictions(job: Job, longer: Job) -> str | None:
     """Copy those of a stop and return their digest; older runs have none."""
-    found = _predicted(origin, run.timesteps)
-    return put(found.read_bytes(), place / store.PREDICTIONS) if found.exists() else None
+    predicted = _predicted(longer.place, job.run.timesteps)
+    return put(predicted.read_bytes(), job.place / store.PREDICTIONS) if predicted.exists() else None
 
 
-def _take_counts(stop: dict[str, Any], origin: Path, place: Path) -> None:
+def _take_counts(stop: Mapping[str, Any], origin: Path, place: Path) -> None:
     """Ledger and rates up to a stop; older runs have fewer columns, and no rates."""
     known = {column.name for column in fields(LedgerRow)}
     rows = ({name: value for name, value in row.items() if name in known} for row in stop["ledger"])
@@ -195,14 +203,16 @@ def _take_counts(stop: dict[str, Any], origin: Path, place: Path) -> None:
     store.write_table(place / store.RATES, [rate for rate in rates if rate.step <= stop["timesteps"]])
 
 
-def _longer(run: Run) -> Iterator[Run]:
-    """Runs that pass through this one: other T, same recipe."""
-    for steps in (t for t in GRID if t > run.timesteps and anytime(run.method)):
-        longer = replace(run, timesteps=steps)
-        if resolve(longer) == resolve(run):
-            yield longer
+def _longer(job: Job) -> Iterator[Job]:
+    """Jobs that pass through this one: larger T, same recipe."""
+    if not anytime(job.run.method):
+        return
+    for steps in (steps for steps in GRID if steps > job.run.timesteps):
+        longer = replace(job.run, timesteps=steps)
+        if resolve(longer) == job.recipe:
+            yield job.at(longer)
 
 
-def passed_through(run: Run, others: Iterable[Run]) -> bool:
+def passed_through(job: Job, others: Iterable[Job]) -> bool:
     """Whether one of the others will have measured this run."""
-    return not set(others).isdisjoint(_longer(run))
+    return not set(others).isdisjoint(_longer(job))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -25,12 +25,18 @@ class Readout(Protocol):
     def __call__(self, features: int, classes: int, reencode: bool = True) -> nn.Module: ...
 
 
+@runtime_checkable
+class SpikingNeuron(Protocol):
+    """A layer of neurons that emit 0 or one height, which it states; SynOps are booked by that, never by values."""
+
+    def spike_amplitude(self) -> Tensor | float: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.
 
-    A spiking neuron is a module with a method `spike_amplitude()`, the height of the spikes it emits; a neuron without
-    one (ReLU) emits graded values. SynOps are booked by that, never by looking at values.
+    A neuron that is no `SpikingNeuron` (ReLU) emits graded values.
     """
 
     timesteps: int

@@ -7,7 +7,7 @@ import operator
 import torch
 from torch import fx, nn
 
-from benchmarks.networks.parts import DirectCoding
+from benchmarks.networks.parts import DirectCoding, SpikingNeuron
 from benchmarks.operations.pools import POOLS
 
 TRANSPARENT = (nn.Identity, nn.Dropout, nn.Flatten)
@@ -63,7 +63,7 @@ def is_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 def spikes(module: nn.Module | None) -> bool:
     """Whether a module is a spiking neuron: it says how high its spikes are."""
-    return hasattr(module, "spike_amplitude")
+    return isinstance(module, SpikingNeuron)
 
 
 def is_addition(node: fx.Node) -> bool:

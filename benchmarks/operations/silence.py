@@ -8,24 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.runs import store
-from benchmarks.runs.identity import parent
+from benchmarks.runs.job import Job
 from benchmarks.runs.record import read_csv
-from benchmarks.spec import Run
 
 
-def mention(run: Run, place: Path, results: Path) -> str | None:
+def mention(job: Job) -> str | None:
     """One line on the silent layers of a run whose ledger is written, and of its parent; None where all speak."""
-    origin = parent(run)
-    inherited = silent_layers(store.directory(results, origin)) if origin else []
-    said = [
-        f"{whose} emits nothing on any test image in {', '.join(layers)}"
-        for whose, layers in ((f"parent {origin.method if origin else ''}", inherited), ("it", silent_layers(place)))
-        if layers
-    ]
-    if not said:
+    whose = [("it", silent_layers(job.place))]
+    if job.parent:
+        whose.insert(0, (f"parent {job.parent.run.method}", silent_layers(job.parent.place)))
+    parts = [f"{subject} emits nothing on any test image in {', '.join(layers)}" for subject, layers in whose if layers]
+    if not parts:
         return None
-    print(f"warning: {run}: {'; '.join(said)}", flush=True)
-    return "; ".join(said)
+    print(f"warning: {job}: {'; '.join(parts)}", flush=True)
+    return "; ".join(parts)
 
 
 def silent_layers(place: Path) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ AT_ONCE = 2**17
 """Values that are counted together on a CPU: what is worked on stays in its cache."""
 
 
+@runtime_checkable
 class CountsItself(Protocol):
     """A network that runs faster than its modules would, and tells meanwhile what its neurons emit."""
 
@@ -59,8 +60,8 @@ def tallying(network: nn.Module, found: Structure, timesteps: int) -> Iterator[T
     tally, batch = Tally(timesteps), _Batch()
     counted = {layer.pool for layer in found.layers if layer.pool}
     with ExitStack() as stack:
-        if hasattr(network, "observed"):
-            stack.enter_context(network.observed(tally.add))  # type: ignore[operator]
+        if isinstance(network, CountsItself):
+            stack.enter_context(network.observed(tally.add))
         else:
             counted |= found.neurons.keys()
         for name in counted:

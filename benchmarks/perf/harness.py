@@ -29,12 +29,13 @@ from torch.nn import functional as F
 from benchmarks.data import DATASETS, Dataset, Split
 from benchmarks.data.inputs import Pixels
 from benchmarks.distributed.processes import ALONE
-from benchmarks.execution import train
+from benchmarks.execution import Prepared, train
 from benchmarks.measurement.metering import Memory
 from benchmarks.networks import build
 from benchmarks.perf.subjects import device
 from benchmarks.recipes import resolve
 from benchmarks.runs import store
+from benchmarks.runs.job import job_of
 from benchmarks.spec import Recipe, Run
 from benchmarks.tracking.observer import SECONDS_BETWEEN
 from benchmarks.training.loop import Training
@@ -83,7 +84,8 @@ def harnessed(network: nn.Module, data: Dataset, place: Path) -> Training:
     """One epoch as a run has it: batches, meters, evaluation, checkpoint, curves."""
     place.mkdir(parents=True, exist_ok=True)
     (place / store.CHECKPOINT).unlink(missing_ok=True)
-    return train(RUN, EPOCH, network, data, place, Training(Memory(idle=0)), lambda epoch: None, ALONE)
+    job, memory = replace(job_of(RUN, place), recipe=EPOCH, place=place), Memory(idle=0)
+    return train(job, Prepared(data, network, memory), Training(memory), lambda epoch: None, ALONE)
 
 
 def plain(network: nn.Module, data: Dataset) -> float:

@@ -21,17 +21,16 @@ from benchmarks.networks import build
 from benchmarks.quantization.split import LayerErrors, layer_errors
 from benchmarks.quantization.studies import studies
 from benchmarks.recipes import frames, resolve
-from benchmarks.runs import store
+from benchmarks.runs import record, store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import Result, write_whole
-from benchmarks.runs.record import load as load_result
 from benchmarks.spec import BadInput, Run
 
 IMAGES = 1000
 """Test images that pass through a finished run's network."""
 
 
-def quantization(console: Console, finished: Path | None) -> int:
+def command(finished: Path | None, console: Console) -> int:
     """Write the studies' CSV, or with a run directory add its layers to theirs, then draw the page."""
     results = store.results_root()
     page = results / "reports" / "quantization"
@@ -65,7 +64,7 @@ def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
     """A finished run from its directory, and one row per layer. Raises BadInput for no such run, and no DSR neuron."""
     try:
         about = json.loads((place / store.RUN).read_text(encoding="utf-8"))
-        result = load_result(place / store.RESULT)
+        result = record.load(place / store.RESULT)
         run = Run(**about["run"])
     except (OSError, ValueError, TypeError, KeyError):
         raise BadInput(f"{place} is not the directory of a finished run") from None

@@ -51,7 +51,7 @@ def request(
     return Request(parts, chosen, folder, partial, against, save)
 
 
-def regression(console: Console, asked: Request) -> int:
+def command(asked: Request, console: Console) -> int:
     """Carry the parts out one after the other. Exit code 1 if something has become worse."""
     results, running = store.results_root(), code()
     history.look(results)

@@ -17,14 +17,24 @@ from benchmarks.spec import Recipe, Run
 
 def parent(run: Run) -> Run | None:
     """The run whose weights `run` starts from (always at T = 1), or None."""
-    method = resolve(run).parent
-    return replace(run, method=method, timesteps=1) if method else None
+    return parent_of(run, resolve(run))
+
+
+def parent_of(run: Run, recipe: Recipe) -> Run | None:
+    """The same for a run whose recipe is known."""
+    return replace(run, method=recipe.parent, timesteps=1) if recipe.parent else None
 
 
 def key(run: Run) -> str:
     """Identity of a run: 16 hexadecimal digits."""
-    origin = parent(run)
-    identity = {"run": asdict(run), "recipe": _changed(resolve(run)), "parent": key(origin) if origin else None}
+    recipe = resolve(run)
+    origin = parent_of(run, recipe)
+    return key_of(run, recipe, key(origin) if origin else None)
+
+
+def key_of(run: Run, recipe: Recipe, parent_key: str | None) -> str:
+    """The same for a run whose recipe and whose parent's key are known."""
+    identity = {"run": asdict(run), "recipe": _changed(recipe), "parent": parent_key}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

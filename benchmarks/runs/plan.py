@@ -7,31 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.runs import store
-from benchmarks.runs.identity import in_order, key, parent
+from benchmarks.runs.job import Job, jobs_of
 from benchmarks.spec import Run
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`runs`: all, parents first. `committed`: keys that only a CSV file knows. `missing`: what has to be run here."""
+    """`jobs`: all, parents first. `committed`: keys that only a CSV file knows. `missing`: what has to be run here."""
 
-    runs: list[Run]
+    jobs: list[Job]
     committed: dict[str, Mapping[str, str]]
-    missing: list[Run]
-    resumable: list[Run]
+    missing: list[Job]
+    resumable: list[Job]
 
 
 def plan(wanted: Iterable[Run], results: Path) -> Plan:
     """Look at the run directories and the committed rows. A parent whose weights are needed and not here runs again."""
-    runs = in_order(wanted)
+    jobs = jobs_of(wanted, results)
     rows = store.committed(results)
-    missing = {run: None for run in runs if not store.is_done(results, run) and key(run) not in rows}
-    for run in list(missing):
-        origin = parent(run)
-        if origin and not store.has_weights(results, origin):
-            missing[origin] = None
-    ordered = [run for run in runs if run in missing]
-    resumable = [run for run in ordered if (store.directory(results, run) / store.CHECKPOINT).exists()]
-    settled = [run for run in runs if run not in missing and not store.is_done(results, run)]
-    committed = {key(run): rows[key(run)] for run in settled}
-    return Plan(runs, committed, ordered, resumable)
+    done = {job for job in jobs if job.is_done()}
+    missing = {job for job in jobs if job not in done and job.key not in rows}
+    missing |= {job.parent for job in missing if job.parent and not job.parent.has_weights()}
+    ordered = [job for job in jobs if job in missing]
+    resumable = [job for job in ordered if (job.place / store.CHECKPOINT).exists()]
+    committed = {job.key: rows[job.key] for job in jobs if job not in missing and job not in done}
+    return Plan(jobs, committed, ordered, resumable)

@@ -58,29 +58,46 @@ def results_root() -> Path:
 
 
 def directory(results: Path, run: Run) -> Path:
-    """Where a run lives; the name ends in its key."""
-    name = f"{run.method}-{run.network}-T{run.timesteps}-s{run.seed}-{key(run)}"
+    """The run directory of a run whose key is not known yet."""
+    return place_of(results, run, key(run))
+
+
+def place_of(results: Path, run: Run, key: str) -> Path:
+    """The run directory of a run; its name ends in the run's key."""
+    name = f"{run.method}-{run.network}-T{run.timesteps}-s{run.seed}-{key}"
     return results / "runs" / f"{run.dataset}-{run.scale}" / name
 
 
-def describe(path: Path, run: Run, sweep: str | None) -> None:
+def results_of(place: Path) -> Path:
+    """The results folder that a run directory lies in."""
+    return place.parents[2]
+
+
+def describe(place: Path, run: Run, sweep: str | None) -> None:
     """Make the run directory and write what the run is. The sweep that first made it stays named.
 
     Raises BadInput where it cannot be written.
     """
+    origin = parent(run)
+    write_description(place, run, resolve(run), key(run), key(origin) if origin else None, sweep)
+
+
+def write_description(
+    path: Path, run: Run, recipe: Recipe, key: str, parent_key: str | None, sweep: str | None
+) -> None:
+    """The same for a run whose facts are known."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise partials.refusal(path, error) from error
     if (path / RUN).exists():
         return
-    origin = parent(run)
     about = {
-        "key": key(run),
-        "parent_key": key(origin) if origin else None,
+        "key": key,
+        "parent_key": parent_key,
         "sweep": sweep,
         "run": asdict(run),
-        "recipe": asdict(resolve(run)),
+        "recipe": asdict(recipe),
     }
     write_whole(path / RUN, json.dumps(about, indent=2) + "\n")
 
@@ -108,8 +125,13 @@ def places(runs: Path) -> dict[str, Path]:
 
 def result(results: Path, run: Run) -> Result | None:
     """The result of a run that has ended, well or not; None while it has not (or its file is of an older format)."""
+    return result_in(directory(results, run))
+
+
+def result_in(place: Path) -> Result | None:
+    """The same for a run whose directory is known."""
     try:
-        return load(directory(results, run) / RESULT)
+        return load(place / RESULT)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -120,15 +142,20 @@ def has_weights(results: Path, run: Run) -> bool:
 
 
 def is_done(results: Path, run: Run) -> bool:
-    """Whether the run has ended well, here."""
-    found = result(results, run)
-    return found is not None and found.status == "done" and not _is_outdated(found, results, run)
-
-
-def _is_outdated(found: Result, results: Path, run: Run) -> bool:
-    """Whether the run started from weights that its parent, which is here, has no more: it was trained again since."""
+    """Whether the run has ended well, here, and its parent has not been trained again since."""
     origin = parent(run)
-    trained = result(results, origin) if origin else None
+    return has_ended_well(directory(results, run), directory(results, origin) if origin else None)
+
+
+def has_ended_well(place: Path, parents_place: Path | None) -> bool:
+    """The same for a run whose directory is known, and its parent's."""
+    found = result_in(place)
+    return found is not None and found.status == "done" and not _is_outdated(found, parents_place)
+
+
+def _is_outdated(found: Result, parents_place: Path | None) -> bool:
+    """Whether the run started from other weights than its parent has today, if the parent is here."""
+    trained = result_in(parents_place) if parents_place else None
     return bool(trained and contents.other(vars(found), vars(trained)))
 
 

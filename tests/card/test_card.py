@@ -48,7 +48,7 @@ def made(tmp_path_factory) -> tuple[Result, Path, Path]:
     results = tmp_path_factory.mktemp("results")
     result = execute(RUN, results)
     place, target = store.directory(results, RUN), results / "card"
-    assert command.card(QUIET, str(place), target) == 0
+    assert command.command(command.Request(str(place), target), QUIET) == 0
     return result, place, target
 
 
@@ -133,7 +133,7 @@ def test_a_run_is_found_by_its_key_and_an_ann_has_no_graph(tmp_path, monkeypatch
     target = tmp_path / "cards" / place.name
     target.mkdir(parents=True)
     (target / "network.nir").touch()  # of an older version, say
-    assert command.card(QUIET, key(run), None) == 0
+    assert command.command(command.Request(key(run)), QUIET) == 0
     assert sorted(path.name for path in target.iterdir()) == ["README.md", "model.safetensors"]
     assert "There is no `network.nir`: not expressible in NIR: neuron (ReLU)" in (target / "README.md").read_text()
 
@@ -141,7 +141,7 @@ def test_a_run_is_found_by_its_key_and_an_ann_has_no_graph(tmp_path, monkeypatch
 def test_a_conversion_keeps_its_corrections(tmp_path):
     run = Run("digits", "resnet20", "calibration", 4, 0, "laptop")
     place = recorded(tmp_path, run)
-    command.card(QUIET, str(place), tmp_path / "card")
+    command.command(command.Request(str(place), tmp_path / "card"), QUIET)
     stored = torch.load(place / store.NETWORK, weights_only=True)
     assert stored["neuron.correction"].shape == (16,)
     assert all(torch.equal(value, stored[name]) for name, value in load(tmp_path / "card").state_dict().items())
@@ -153,20 +153,20 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
     place = finish(tmp_path, run)
     (place / store.NETWORK).unlink()
     with pytest.raises(BadInput, match=r"holds no network.pt: a conversion read off a longer run"):
-        command.card(QUIET, str(place), None)
+        command.command(command.Request(str(place)), QUIET)
     damaged = finish(tmp_path, replace(run, seed=2))  # an empty file
     with pytest.raises(BadInput, match=r"network.pt is damaged"):
-        command.card(QUIET, str(damaged), None)
+        command.command(command.Request(str(damaged)), QUIET)
     assert not (tmp_path / "cards").exists()
     broken = finish(tmp_path, replace(run, seed=1), status="failed")
     with pytest.raises(BadInput, match=r"has not ended well \(failed\)"):
-        command.card(QUIET, str(broken), None)
+        command.command(command.Request(str(broken)), QUIET)
     (broken / store.RESULT).unlink()
     with pytest.raises(BadInput, match="has not ended"):
-        command.card(QUIET, str(broken), None)
+        command.command(command.Request(str(broken)), QUIET)
     for name, said in (("no-such", "names no run"), ("", "is no directory of a run"), ("*", "names no run")):
         with pytest.raises(BadInput, match=said):
-            command.card(QUIET, name, None)
+            command.command(command.Request(name), QUIET)
     with pytest.raises(BadInput, match="holds no weights that dsr-bench card"):
         load(tmp_path)
 
@@ -174,7 +174,7 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
 def test_without_the_packages_one_line_says_what_to_install(made, monkeypatch):
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match=r"needs safetensors and nir: pip install 'dsr-bench\[export\]'"):
-        command.card(QUIET, str(made[1]), None)
+        command.command(command.Request(str(made[1])), QUIET)
 
 
 def test_a_committed_row_has_a_card_that_says_where_its_weights_are(tmp_path, monkeypatch):
@@ -184,7 +184,7 @@ def test_a_committed_row_has_a_card_that_says_where_its_weights_are(tmp_path, mo
     result = ended(run, top1=95.25, test_images=10_000, parameters=11_000_000, epochs=200)
     write_csv([row(result)], tmp_path / "cifar10.csv")
     console = Console(record=True, width=300)
-    assert command.card(console, key(run)[:9], None) == 0
+    assert command.command(command.Request(key(run)[:9]), console) == 0
     assert f"{key(run)} is a row of {tmp_path}/cifar10.csv; the card says where" in console.export_text()
     (place,) = (tmp_path / "cards").iterdir()
     assert place.name == f"dsr-if-preact-resnet18-T20-s3-{key(run)}"
@@ -210,11 +210,11 @@ def test_a_row_without_a_result_or_of_another_recipe_has_no_card(tmp_path, monke
     failed, other = row(ended(run, status="failed")), row(ended(replace(run, seed=4))) | {"key": "abcdef"}
     write_csv([failed, other], tmp_path / "cifar10.csv")
     with pytest.raises(BadInput, match=rf"{key(run)}, a row of .*cifar10\.csv: the run has not ended well \(failed\)"):
-        command.card(QUIET, key(run), None)
+        command.command(command.Request(key(run)), QUIET)
     with pytest.raises(
         BadInput, match=r"abcdef, a row of .*: its recipe has changed since.* at commit \w+ it is known"
     ):
-        command.card(QUIET, "abcdef", None)
+        command.command(command.Request("abcdef"), QUIET)
     assert not (tmp_path / "cards").exists()
 
 

@@ -21,7 +21,7 @@ def regression(monkeypatch, tmp_path, findings: list[Finding]) -> tuple[int, str
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
     monkeypatch.setattr(command, "_rows", lambda results, asked: findings)
     console = Console(file=io.StringIO(), width=300)
-    code = command.regression(console, command.Request(parts=("rows",)))
+    code = command.command(command.Request(parts=("rows",)), console)
     return code, console.file.getvalue()
 
 

@@ -30,7 +30,7 @@ def counted(monkeypatch, tmp_path):
     def check(**planted: float) -> tuple[int, str]:
         monkeypatch.setenv("PLANTED", json.dumps({name.replace("_", "-"): share for name, share in planted.items()}))
         console = Console(file=io.StringIO(), width=300)
-        code = command.regression(console, command.Request(parts=(steps.PART,), methods=METHODS))
+        code = command.command(command.Request(parts=(steps.PART,), methods=METHODS), console)
         return code, console.file.getvalue()
 
     return check

@@ -13,6 +13,7 @@ from rich.console import Console
 
 import reports
 from benchmarks.cli import commands
+from benchmarks.cli.arguments import ReportRequest
 from reports import summary
 from reports.cost.costs import with_costs
 from reports.rendering.table import DASH
@@ -31,7 +32,8 @@ def lines_of(tmp_path: Path, *rows: dict[str, Any]) -> pd.DataFrame:
 def printed(tmp_path: Path, *rows: dict[str, Any], tables: bool = False) -> list[str]:
     console = Console(file=io.StringIO(), width=100)
     path = write_rows(tmp_path / "rows.csv", *rows)
-    assert commands.report(console, [path], tmp_path / "report", None, None, tables) == 0
+    request = ReportRequest((path,), tmp_path / "report", tables=tables)
+    assert commands.report(request, console) == 0
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 

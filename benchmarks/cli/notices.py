@@ -1,0 +1,88 @@
+"""What a sweep says before its first run and after its last: plan, data, time, rows that were left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+
+import benchmarks
+from benchmarks.cli.arguments import Request
+from benchmarks.cli.display import duration
+from benchmarks.cli.preparation import Estimate
+from benchmarks.export.rows import Exported
+from benchmarks.measurement.provenance import Code, trouble
+from benchmarks.runs.plan import Plan
+from benchmarks.spec import SCALES
+
+
+def scale(console: Console, request: Request) -> None:
+    """Which scale was chosen and why, where the user did not name one."""
+    if request.reason:
+        text = f"{request.scale}, because {request.reason}; choose with --scale {'|'.join(SCALES)}"
+        console.print(f" scale  {text}", highlight=False)
+
+
+def plan(console: Console, request: Request, work: Plan) -> None:
+    """How many runs, and how many of them are done."""
+    cached = len(work.jobs) - len(work.missing)
+    parts = [f"{len(work.jobs)} runs", f"{cached} cached", f"{len(work.missing)} missing"]
+    if work.committed:
+        parts.insert(2, f"{len(work.committed)} of them from committed rows")
+    if work.resumable:
+        parts.append(f"{len(work.resumable)} of them half done")
+    head = f"[bold]dsr-bench {benchmarks.__version__}[/] · {request.sweep} · scale [bold]{request.scale}[/]"
+    console.print(f"{head} · {request.title}")
+    console.print(" plan   " + " · ".join(parts), highlight=False)
+
+
+def other_images(console: Console, others: Mapping[str, int]) -> None:
+    """Cached runs that have seen other images than those here, by data set."""
+    for name, count in others.items():
+        what = f"{count} cached runs are of other {name} images than those here; their rows say which"
+        console.print(f" [yellow]note[/]   {what}", highlight=False)
+
+
+def data_to_come(console: Console, missing: Iterable[str], to_pack: Mapping[str, int]) -> None:
+    """Data sets that are not found, and bytes of those that are packed before the first run."""
+    for name in missing:
+        text = f"{name} not found: `dsr-bench data get {name}`; planned with the sizes of the published set"
+        console.print(f" [yellow]data[/]   {text}", highlight=False)
+    for what, size in to_pack.items():
+        text = f"packed before the first run ({decimal(size)}), a time that is not estimated"
+        console.print(f" data   {what}: {text}", highlight=False)
+
+
+def time(console: Console, estimate: Estimate) -> None:
+    """How long the runs will take here, and for which machine they are meant if not for this one."""
+    scale, failing = estimate.meant_for_gpu, estimate.failing
+    machine = f", which has no GPU: scale {scale} is meant for one, laptop for two CPU cores" if scale else ""
+    lost = f"; {failing} runs not among them, whose steps fail here" if failing else ""
+    text = f"about {duration(estimate.seconds)} on this machine{machine} (from timing small steps{lost})"
+    console.print(f" time   {text}", highlight=False)
+
+
+def code(console: Console, running: Code) -> None:
+    """That rows of this code will not be exported, where they will not."""
+    if running.dirty:
+        console.print(" [yellow]note[/]   this code is not committed: rows beyond smoke scale will not be exported")
+    elif running.commit == "unknown":
+        text = f"no commit of this code is known, so rows beyond smoke scale will not be exported: {trouble()}"
+        console.print(f" [yellow]note[/]   {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def exported(console: Console, done: Exported) -> None:
+    """Rows that were dropped, changed or left out, and why."""
+    if done.stale:
+        console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
+    if changed := done.dirty - done.unknown:
+        text = f"{changed} not exported: their code was not committed when they ran"
+        console.print(f" [yellow]rows[/]   {text}", highlight=False)
+    if done.unknown:
+        git = f" (DSR_COMMIT may name it); now: {trouble()}" if trouble() else ""
+        text = f"{done.unknown} not exported: no commit of their code was known when they ran{git}"
+        console.print(f" [yellow]rows[/]   {escape(text)}", highlight=False, soft_wrap=True)
+    for line in (*done.changes, *done.refused):
+        console.print(f" [yellow]rows[/]   {escape(line)}", highlight=False, soft_wrap=True)
