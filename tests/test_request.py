@@ -104,6 +104,8 @@ MISTAKES: list[tuple[str, str]] = [
         "sweep quick --timesteps 2;4",
         "timesteps must be whole numbers or ranges separated by commas, as in 0,1 or 0-2, not '2;4'",
     ),
+    ("sweep quick --jobs 0", "--jobs must be auto or a whole number of at least 1, not '0'"),
+    ("sweep quick --jobs many", "--jobs must be auto or a whole number of at least 1, not 'many'"),
     ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
     ("sweep quick --seeds ,", "seeds must be whole numbers or ranges separated by commas"),
     (

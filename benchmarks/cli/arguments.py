@@ -14,6 +14,8 @@ from benchmarks.sweeps import SWEEPS, Sweep
 
 MOST_NUMBERS = 1000
 """On an axis of a sweep."""
+AUTO = "auto"
+"""As many runs at once as fit the machine."""
 
 
 def named_sweep(
@@ -69,6 +71,15 @@ def words(text: str) -> tuple[str, ...]:
     if not all(found):
         raise BadInput(f"one of the names in {text!r} is empty: a comma stands between two names, as in a,b")
     return found
+
+
+def jobs_of(text: str) -> int | None:
+    """How many runs go on at once; None for `auto`. Raises BadInput for anything else but a whole number above 0."""
+    if text == AUTO:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise BadInput(f"--jobs must be {AUTO} or a whole number of at least 1, not {text!r}")
+    return int(text)
 
 
 def integers(words: str | None, what: str, least: int, most: int = sys.maxsize) -> tuple[int, ...] | None:

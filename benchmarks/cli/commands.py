@@ -9,7 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks.cli import preparation
-from benchmarks.cli.arguments import chosen_scale, integers, named_method, named_run, named_sweep, words
+from benchmarks.cli.arguments import (
+    AUTO,
+    chosen_scale,
+    integers,
+    jobs_of,
+    named_method,
+    named_run,
+    named_sweep,
+    words,
+)
 from benchmarks.distributed import torchrun
 from benchmarks.export import rows as exporting
 from benchmarks.files import partials
@@ -33,13 +42,15 @@ def sweep(
     timesteps: str | None,
     seeds: str | None,
     only_plan: bool,
+    jobs: str = AUTO,
 ) -> int:
     """Plan, run what is missing, export, tabulate."""
+    at_once = jobs_of(jobs)
     steps, chosen_seeds = integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0, MAX_SEED)
     grid = named_sweep(name, network, methods, steps, chosen_seeds)
     chosen = chosen_scale(scale, grid, console)
     runs = grid.runs(chosen)
-    return _carry_out(console, name, grid.title, runs, chosen, only_plan)
+    return _carry_out(console, name, grid.title, runs, chosen, only_plan, at_once)
 
 
 def single(
@@ -50,7 +61,9 @@ def single(
     return _carry_out(console, "runs", str(run), [run], run.scale, False)
 
 
-def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool) -> int:
+def _carry_out(
+    console: Console, name: str, title: str, runs: list[Run], scale: Scale, only_plan: bool, jobs: int | None = 1
+) -> int:
     if not only_plan:
         torchrun.check()
     results = store.results_root()
@@ -69,7 +82,7 @@ def _carry_out(console: Console, name: str, title: str, runs: list[Run], scale: 
     if only_plan:
         return 0
     try:
-        failed = _run(console, work, results, name) if work.missing else {}
+        failed = _run(console, work, results, name, jobs, scale) if work.missing else {}
     except KeyboardInterrupt:
         done = len(work.runs) - len(plan(runs, results).missing)
         console.print(
@@ -104,15 +117,24 @@ def _describe(console: Console, name: str, title: str, work: Plan, scale: Scale)
     console.print(" plan   " + " · ".join(parts), highlight=False)
 
 
-def _run(console: Console, work: Plan, results: Path, name: str) -> dict[Run, Status]:
-    """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well."""
+def _run(console: Console, work: Plan, results: Path, name: str, jobs: int | None, scale: Scale) -> dict[Run, Status]:
+    """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well.
+
+    `jobs`: how many at once; None: as many as fit this machine.
+    """
     from benchmarks.cli.display import Display
     from benchmarks.launching.launch import local
+    from benchmarks.launching.workers import workers
     from benchmarks.tracking.energies import Energies
     from benchmarks.tracking.observer import Mirroring
 
+    crew = workers(jobs, scale)
+    if crew.count > 1:
+        shared = f"{crew.count} runs at once (--jobs); rows mark timings that were taken beside other runs"
+        console.print(f" jobs   {shared}", highlight=False)
     with Display(console, len(work.missing)) as display:
-        ended = local(work.missing, results, name, Mirroring(display, results, console, work.missing, Energies()))
+        observer = Mirroring(display, results, console, work.missing, Energies())
+        ended = local(work.missing, results, name, observer, crew)
     return {run: result.status for run, result in zip(work.missing, ended, strict=True) if result.status != "done"}
 
 

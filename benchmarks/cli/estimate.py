@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.cli.datasets import missing
-from benchmarks.data import Sizes, packed, published, sizes
+from benchmarks.data import Sizes, published, sizes
 from benchmarks.measurement.latencies import passed_through
 from benchmarks.methods import named
 from benchmarks.networks import NETWORKS, build
@@ -116,7 +116,7 @@ def _sizes(
 ) -> Sizes:
     images = {"train_images": train, "validation_images": validation, "test_images": test}
     recipe = Recipe(0, 1, 0.0, classes=classes, image_size=image_size, **images)  # type: ignore[arg-type]
-    return (published if missing(name, packed.root()) else sizes)(name, recipe)
+    return (published if missing(name) else sizes)(name, recipe)
 
 
 @cache

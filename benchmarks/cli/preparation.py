@@ -19,13 +19,13 @@ def check_data(console: Console, missing: Iterable[Run], only_plan: bool) -> Non
     """
     from benchmarks.cli import datasets as inventory
     from benchmarks.cli.display import packing
-    from benchmarks.data import load, packed, sizes, to_pack
+    from benchmarks.data import load, sizes, to_pack
     from benchmarks.recipes import frames, resolve
 
     wanted = {(run.dataset, frames(run, recipe)): (run, recipe) for run in missing for recipe in [resolve(run)]}
     _fetch(console, {dataset for dataset, _ in wanted}, only_plan)
     for (dataset, count), (run, recipe) in wanted.items():
-        if only_plan and inventory.missing(dataset, packed.root()):
+        if only_plan and inventory.missing(dataset):
             continue
         what, whole = f"{dataset}, {count} frames", run.scale in OF_WHOLE_SETS
         if only_plan:
@@ -44,12 +44,12 @@ def mention_other_data(console: Console, seen: Iterable[tuple[str, str]]) -> Non
     Sets that do not fit in memory are not looked at, and neither are those that are missing or damaged.
     """
     from benchmarks.cli import datasets as inventory
-    from benchmarks.data import DATASETS, Images, packed
+    from benchmarks.data import DATASETS, Images
 
     for name, digests in _by_name(seen).items():
         dataset = DATASETS[name]
         try:
-            if not isinstance(dataset, Images) or inventory.missing(name, packed.root()):
+            if not isinstance(dataset, Images) or inventory.missing(name):
                 continue
             here = dataset.read().sha256
         except BadInput:
@@ -68,9 +68,8 @@ def _by_name(seen: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _fetch(console: Console, datasets: Iterable[str], only_plan: bool) -> None:
     from benchmarks.cli import datasets as inventory
-    from benchmarks.data import packed
 
-    for needs in sorted({inventory.missing(name, packed.root()) for name in datasets} - {""}):
+    for needs in sorted({inventory.missing(name) for name in datasets} - {""}):
         if only_plan:
             said = f"{needs} not found: `dsr-bench data get {needs}`; planned with the sizes of the published set"
             console.print(f" [yellow]data[/]   {said}", highlight=False)

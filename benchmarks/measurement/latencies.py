@@ -161,9 +161,9 @@ def take(run: Run, results: Path, sweep: str | None) -> Result | None:
 
     It names the longer run's code and machine.
     """
-    for longer in _longer(run):
-        source, origin = store.result(results, longer), store.directory(results, longer)
-        if not source or not store.is_done(results, longer) or not (origin / store.STOPS).exists():
+    for other in longer(run):
+        source, origin = store.result(results, other), store.directory(results, other)
+        if not source or not store.is_done(results, other) or not (origin / store.STOPS).exists():
             continue  # what was taken itself has no stops
         for stop in json.loads((origin / store.STOPS).read_text(encoding="utf-8")):
             if stop["timesteps"] == run.timesteps:
@@ -195,14 +195,14 @@ def _take_counts(stop: dict[str, Any], origin: Path, place: Path) -> None:
     store.write_table(place / store.RATES, [rate for rate in rates if rate.step <= stop["timesteps"]])
 
 
-def _longer(run: Run) -> Iterator[Run]:
+def longer(run: Run) -> Iterator[Run]:
     """Runs that pass through this one: other T, same recipe."""
     for steps in (t for t in GRID if t > run.timesteps and anytime(run.method)):
-        longer = replace(run, timesteps=steps)
-        if resolve(longer) == resolve(run):
-            yield longer
+        other = replace(run, timesteps=steps)
+        if resolve(other) == resolve(run):
+            yield other
 
 
 def passed_through(run: Run, others: Iterable[Run]) -> bool:
     """Whether one of the others will have measured this run."""
-    return not set(others).isdisjoint(_longer(run))
+    return not set(others).isdisjoint(longer(run))
