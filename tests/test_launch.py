@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ended_runs import ended
+from ended_runs import ended, finish
 from filelock import FileLock
 from rich.console import Console
 from torch import distributed
 
 from benchmarks.cli.display import Display, packing
 from benchmarks.distributed.processes import release
-from benchmarks.execution import execute
 from benchmarks.launching import launch, out_of_memory, pool
 from benchmarks.launching.workers import Workers
 from benchmarks.measurement.provenance import Code
@@ -52,18 +51,20 @@ class Seen:
 
 
 def test_a_run_that_another_process_works_on_is_waited_for_and_its_result_kept(tmp_path: Path) -> None:
-    before = execute(RUN, tmp_path)
+    finish(tmp_path, RUN)
+    before = store.result(tmp_path, RUN)
     lock = FileLock(store.directory(tmp_path, RUN) / ".lock")
     lock.acquire()
     seen = Seen(lock)
     (after,) = launch.local([RUN], tmp_path, "quick", seen)
     assert seen.heard == ["waiting", "done"]
-    assert after == before == store.result(tmp_path, RUN)
+    assert after == before == store.result(tmp_path, RUN) == ended(RUN)
 
 
 def test_what_another_launcher_works_on_comes_last(tmp_path: Path) -> None:
-    execute(RUN, tmp_path)
     others = [replace(RUN, method="qcfs", timesteps=2), replace(RUN, method="qcfs-ann")]
+    for run in (RUN, *others):
+        finish(tmp_path, run)
     lock = FileLock(store.directory(tmp_path, RUN) / ".lock")
     lock.acquire()
     seen = Seen(lock)
@@ -155,6 +156,7 @@ def test_an_interruption_ends_the_processes_of_all_runs(tmp_path: Path, monkeypa
     assert not list(tmp_path.rglob("result.json")), "what was interrupted has no result and goes on the next time"
 
 
+@pytest.mark.slow
 def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
     words = "-m benchmarks sweep quick --scale smoke --methods ann,dsr-if,stbp-tdbn,qcfs --timesteps 2,4 --seeds 0"
     environment = os.environ | {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}
@@ -162,7 +164,7 @@ def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, *words.split()], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [launcher.communicate(timeout=240)[0] for launcher in launchers]
+    said = [launcher.communicate(timeout=800)[0] for launcher in launchers]
     assert [launcher.returncode for launcher in launchers] == [0, 0], said
     rows = read_csv(tmp_path / "smoke" / "quick.csv")
     assert len(rows) == 8  # ann, qcfs's parent, and three methods at two T

@@ -44,6 +44,7 @@ def test_tox_runs_its_python_in_a_folder_with_a_space(tmp_path: Path) -> None:
     assert f"'{odd}/.tox/bench/bin/lint-imports'" in said
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_kernels_compile_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (odd := tmp_path / ODD).mkdir()
@@ -59,6 +60,7 @@ def test_kernels_compile_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
         kernels.load.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_run_ends_well_in_such_a_folder_where_the_system_knows_ascii_alone(tmp_path: Path) -> None:
     results, locale = tmp_path / ODD, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     locale["PYTHONIOENCODING"] = ""  # as if it were not set: tox sets it to UTF-8

@@ -120,6 +120,7 @@ def test_a_batch_that_a_plug_in_states_holds_at_every_scale(
     assert ("batch of 4096 cut down to all" in found.sources) == (batch in (320, 1437))
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_a_conversion_and_its_parent_from_one_file(tmp_path):
     environment = os.environ | {"DSR_METHODS": str(EXAMPLES), "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off"}
     words = ["sweep", "quick", "--methods", "trained-clip", "--timesteps", "2", "--seeds", "0"]

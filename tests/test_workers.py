@@ -10,6 +10,7 @@ import torch
 from benchmarks.distributed import torchrun
 from benchmarks.launching import workers as shares
 from benchmarks.launching.workers import Workers, take_share, workers
+from benchmarks.measurement import joules
 from benchmarks.spec import BadInput
 
 
@@ -99,3 +100,27 @@ def test_torchruns_processes_carry_one_run_out_at_a_time(monkeypatch: pytest.Mon
     assert workers(None, "smoke") == workers(1, "smoke") == Workers()
     with pytest.raises(BadInput, match="--jobs 2: torchrun's processes carry one run out together"):
         workers(2, "smoke")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "jobs", "gpu", "processor"),
+    [
+        (0, 1, None, "RAPL"),
+        (0, 2, None, None),  # each would count what the other one draws
+        (1, 1, "NVML", "RAPL"),
+        (1, 2, None, None),
+        (2, 2, "NVML", None),
+        (2, 3, None, None),
+    ],
+)
+def test_no_run_counts_the_joules_of_another_one_as_its_own(
+    gpus: int, jobs: int, gpu: str | None, processor: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(joules, "_uuid", lambda device: "GPU-abc")
+    monkeypatch.setattr(joules, "nvml", lambda uuid: joules.Meter([joules.Counter(lambda: 1, 1.0)], "NVML"))
+    monkeypatch.setattr(joules, "rapl", lambda: joules.Meter([joules.Counter(lambda: 1, 1.0)], "RAPL"))
+    for name, value in workers(jobs, "paper").settings(0).items():
+        monkeypatch.setenv(name, value)
+    device = torch.device("cuda", 0) if gpus else torch.device("cpu")
+    assert joules.meter(device).source == (" + ".join(filter(None, (gpu, processor))) or None)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.distributed import torchrun
+from benchmarks.measurement.joules import OWN
 from benchmarks.spec import BadInput, Scale
 
 THREADS, GPUS, DECODERS = "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "DSR_WORKERS"
@@ -31,10 +32,11 @@ class Workers:
         """Environment variables of the runs of one worker; none where the worker has the machine to itself."""
         if self.count == 1:
             return {}
-        found = {DECODERS: str(max(1, cores() // self.count))}
+        share = {DECODERS: str(max(1, cores() // self.count))}
         if self.threads:
-            found[THREADS] = str(self.threads)
-        settings = {name: value for name, value in found.items() if name not in os.environ}
+            share[THREADS] = str(self.threads)
+        settings = {name: value for name, value in share.items() if name not in os.environ}
+        settings[OWN] = "gpu" if self.count <= len(self.gpus) else "none"
         return settings | ({GPUS: self.gpus[worker % len(self.gpus)]} if self.gpus else {})
 
 
