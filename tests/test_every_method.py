@@ -12,7 +12,6 @@ from benchmarks.networks import build
 from benchmarks.operations.counter import counting
 from benchmarks.spec import BadInput
 
-
 SLOW = (clauses.runs_on_every_network, clauses.learns)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from ended_runs import finish
 
 from benchmarks.export.rows import export

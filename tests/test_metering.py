@@ -12,7 +12,7 @@ from benchmarks.measurement.metering import Memory, keep_freed_memory
 
 SCRIPT = """
 import resource, torch
-from benchmarks.metering import Memory, keep_freed_memory
+from benchmarks.measurement.metering import Memory, keep_freed_memory
 
 def faults(rounds=20):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
