@@ -46,9 +46,16 @@ def sweep(
     timesteps: Annotated[str | None, typer.Option(help="T instead of the sweep's, as in 2,4 or 2-5.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds instead of the sweep's, as in 0,1 or 0-2.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run, and how long it would take.")] = False,
+    jobs: Annotated[
+        str,
+        typer.Option(
+            help="Runs at once: a number, or auto: one per GPU; without a GPU one per core at smoke scale, else one, "
+            "or cores over OMP_NUM_THREADS where that is set."
+        ),
+    ] = arguments.AUTO,
 ) -> None:
     """Run what is missing of a sweep, then write its CSV, tables and page."""
-    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan)
+    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs)
     raise typer.Exit(commands.sweep(request, console))
 
 

@@ -66,9 +66,8 @@ SWEEPS: Mapping[str, Sweep] = {
         dataset="digits",
         networks=TINY,
         methods=(*TRAINED, "threshold-balancing", "calibration", "qcfs"),
-        timesteps=(2, 4, 8),
-        seeds=(0, 1),
-        smoke_seeds=(0, 1),
+        timesteps=(2, 4),
+        seeds=(0,),
     ),
     "cifar10": Sweep(
         title="DSR and its baselines on CIFAR-10 (paper: Tab. 2, Fig. 3a)",

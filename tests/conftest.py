@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests beside this one have the other cores
+
+import benchmarks  # noqa: F401, I001  # its settings count only where torch has not been imported yet
 import pytest
 import torch
 from torch import Tensor

@@ -192,6 +192,7 @@ def test_training_images_are_no_test_split(folder: Path) -> None:
     assert refusal() == f"{folder}: the test split is the training split"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="no CIFAR-10: DSR_DATA names no folder that holds cifar10")
 def test_real_cifar10_is_whole() -> None:
     data = load("cifar10", RECIPE)

@@ -22,11 +22,12 @@ from benchmarks.spec import Run
 from benchmarks.training.loop import Trainer, learning_rate, set_learning_rate
 from benchmarks.training.thresholds import set_start
 
+pytestmark = pytest.mark.slow
 LONG = bool(os.environ.get("DSR_LONG"))
 STEPS = 300 if LONG else 2
 
 
-@pytest.mark.timeout(0 if LONG else 300)
+@pytest.mark.timeout(0 if LONG else 900)
 @pytest.mark.parametrize("method", ["ann", "dsr-if", "dsr-if-rep", "dsr-lif", "dsr-lif-rep"])
 def test_a_hundred_and_ten_layers_at_twenty_steps_stay_finite(method):
     run = Run("digits", "preact-resnet110", method, 1 if method == "ann" else 20, 0, "laptop")

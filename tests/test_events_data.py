@@ -399,6 +399,7 @@ def test_a_run_on_frames_counts_the_first_layer_at_every_step(nmnist):
     assert counter.images == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (REAL / "nmnist").is_dir(), reason="no N-MNIST: DSR_DATA names no folder that holds nmnist")
 def test_real_recordings_give_the_frames_of_the_committed_rows(tmp_path, monkeypatch):
     rows = read_csv(Path(__file__).parent.parent / "results" / "nmnist.csv")
@@ -412,6 +413,7 @@ def test_real_recordings_give_the_frames_of_the_committed_rows(tmp_path, monkeyp
     assert found.sha256 == committed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (REAL / "nmnist").is_dir(), reason="no N-MNIST: DSR_DATA names no folder that holds nmnist")
 def test_real_recordings_are_learned(tmp_path):
     run = Run("nmnist", "preact-resnet-tiny", "dsr-if", 4, 0, "laptop")

@@ -5,20 +5,28 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmarks import contract
 from benchmarks.contract import CLAUSES, steps_of
 from benchmarks.methods import METHODS
 from benchmarks.networks import build
 from benchmarks.operations.counter import counting
 from benchmarks.spec import BadInput
 
+SLOW = (contract.runs_on_every_network, contract.learns)
 
-@pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.__name__)
+
+def marked(values, slow):
+    """Parameters, the slow ones marked."""
+    return [pytest.param(value, marks=pytest.mark.slow) if value in slow else value for value in values]
+
+
+@pytest.mark.parametrize("clause", marked(CLAUSES, SLOW), ids=lambda clause: clause.__name__)
 @pytest.mark.parametrize("method", METHODS)
 def test_it_keeps_its_contract(method, clause):
     clause(method)
 
 
-@pytest.mark.parametrize("network", ["vgg11", "vgg16"])
+@pytest.mark.parametrize("network", marked(["vgg11", "vgg16"], ["vgg16"]))
 @pytest.mark.parametrize("method", METHODS)
 def test_it_runs_on_vggs(method, network):
     logits = build(network, method, steps_of(method), classes=7)(torch.randn(2, 3, 32, 32))
@@ -26,7 +34,10 @@ def test_it_runs_on_vggs(method, network):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("network", ["resnet19", "resnet20", "vgg11", "vgg16", "preact-resnet-imagenet-tiny"])
+@pytest.mark.parametrize(
+    "network",
+    marked(["resnet19", "resnet20", "vgg11", "vgg16", "preact-resnet-imagenet-tiny"], ["resnet19", "vgg16"]),
+)
 @pytest.mark.parametrize(
     ("method", "dtype", "may_differ"),
     # float32: sums in another order move a spike or two, and those move others

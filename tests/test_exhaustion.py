@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ended_runs import finish
 
 from benchmarks.export.rows import export
 from benchmarks.launching import launch, out_of_memory
@@ -107,6 +108,7 @@ def test_a_run_out_of_memory_is_a_row_and_the_sweep_goes_on(
     counts = iter(range(9))
     monkeypatch.setattr(out_of_memory, "kills", lambda: next(counts))
     monkeypatch.setattr(launch, "_work", process)
+    finish(tmp_path, FINE)  # its process finds that nothing is left to do
     ended = launch.local([DOOMED, FINE], tmp_path, "quick", Silent())
     assert [result.status for result in ended] == ["out-of-memory", "done"]
     assert words in str(ended[0].reason)

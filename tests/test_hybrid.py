@@ -180,6 +180,7 @@ def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_hybrid_run_starts_from_its_ann_and_says_what_it_was_measured_on(
     data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def test_a_compiler_that_fails_is_quoted(fresh_kernels, monkeypatch, tmp_path):
     assert not list(tmp_path.glob("dsr-bench/*.so"))
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_the_library_is_compiled_once(fresh_kernels, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -51,6 +52,7 @@ def test_the_library_is_compiled_once(fresh_kernels, monkeypatch, tmp_path):
     assert built.stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_a_damaged_library_is_compiled_anew(fresh_kernels, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ended_runs import ended
+from ended_runs import ended, finish
 from filelock import FileLock
 from rich.console import Console
 from torch import distributed
 
 from benchmarks.cli.display import Display, packing
 from benchmarks.distributed.processes import release
-from benchmarks.execution import execute
-from benchmarks.launching import launch
+from benchmarks.launching import launch, out_of_memory, pool
+from benchmarks.launching.workers import Workers
+from benchmarks.measurement.provenance import Code
 from benchmarks.runs import store
 from benchmarks.runs.record import read_csv
 from benchmarks.spec import Run
+from benchmarks.training.loop import Epoch
 
 RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
 
@@ -47,18 +51,20 @@ class Seen:
 
 
 def test_a_run_that_another_process_works_on_is_waited_for_and_its_result_kept(tmp_path: Path) -> None:
-    before = execute(RUN, tmp_path)
+    finish(tmp_path, RUN)
+    before = store.result(tmp_path, RUN)
     lock = FileLock(store.directory(tmp_path, RUN) / ".lock")
     lock.acquire()
     seen = Seen(lock)
     (after,) = launch.local([RUN], tmp_path, "quick", seen)
     assert seen.heard == ["waiting", "done"]
-    assert after == before == store.result(tmp_path, RUN)
+    assert after == before == store.result(tmp_path, RUN) == ended(RUN)
 
 
 def test_what_another_launcher_works_on_comes_last(tmp_path: Path) -> None:
-    execute(RUN, tmp_path)
     others = [replace(RUN, method="qcfs", timesteps=2), replace(RUN, method="qcfs-ann")]
+    for run in (RUN, *others):
+        finish(tmp_path, run)
     lock = FileLock(store.directory(tmp_path, RUN) / ".lock")
     lock.acquire()
     seen = Seen(lock)
@@ -68,6 +74,89 @@ def test_what_another_launcher_works_on_comes_last(tmp_path: Path) -> None:
     assert [word for word in seen.heard if word != "epoch"] == ["done", "done", "waiting", "done"]
 
 
+def test_a_run_waits_for_its_parent_and_for_a_longer_one_that_measures_it() -> None:
+    origin, short, middle, long = (
+        replace(RUN, method=method, timesteps=steps)
+        for method, steps in (("ann", 1), *(("threshold-balancing", steps) for steps in (2, 4, 8)))
+    )
+    assert launch._after([origin, long, middle, short]) == {
+        origin: set(),
+        long: {origin},
+        middle: {origin, long},
+        short: {origin, long, middle},
+    }
+    assert launch._after([short]) == {short: set()}
+
+
+class Log:
+    """An observer that notes who starts and who ends."""
+
+    def __init__(self) -> None:
+        self.heard = list[tuple[str, Run]]()
+
+    def started(self, run: Run) -> None:
+        self.heard.append(("started", run))
+
+    def ended(self, run: Run, result: Any) -> None:
+        self.heard.append((result.status, run))
+
+    def waiting(self, *_: Any) -> None: ...
+    def simulated(self, *_: Any) -> None: ...
+    def epoch(self, *_: Any) -> None: ...
+
+
+def share(run: Run, place: Path, results: Path, sweep: str, running: Code, progress: Any, settings: Any) -> None:
+    """In a run's process: note what it has been given, or die."""
+    if run.seed == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    (place / "share").write_text(f"{sorted(settings.items())}")
+    launch._fail(run, results, running, "failed", "nothing was done")
+
+
+def test_runs_that_go_on_at_once_share_the_machine_and_one_that_dies_costs_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_work", share)
+    monkeypatch.setattr(out_of_memory, "kills", lambda: 0)
+    for name in ("OMP_NUM_THREADS", "DSR_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+    runs = [replace(RUN, seed=seed) for seed in range(5)]
+    child = replace(RUN, method="calibration", timesteps=2)
+    log = Log()
+    results = launch.local([*runs, child], tmp_path, "quick", log, Workers(3, 1))
+    assert [found and found.status for found in results] == ["failed"] * 6
+    assert [found.reason for found in results] == [
+        *["nothing was done"] * 3,
+        "the run's process was ended by SIGKILL, and not by the kernel for want of memory",
+        "nothing was done",
+        f"its parent did not finish: {RUN}",
+    ]
+    assert [run for word, run in log.heard[:3]] == runs[:3], "three start before any ends"
+    given = [(store.directory(tmp_path, run) / "share").read_text() for run in runs if run.seed != 3]
+    assert all("('OMP_NUM_THREADS', '1')" in one for one in given)
+
+
+def asleep(run: Run, *rest: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    time.sleep(600)
+
+
+def test_an_interruption_ends_the_processes_of_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(Log):
+        def started(self, run: Run) -> None:
+            if run.seed == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "_work", asleep)
+    crew = launch._Processes(tmp_path, "quick", Interrupting(), Workers(3, 1))
+    runs = [replace(RUN, seed=seed) for seed in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        pool.carry_out(runs, 3, {}, lambda run: False, crew)
+    assert [one.process.exitcode for one in crew.started.values()] == [-signal.SIGTERM] * 2
+    assert not list(tmp_path.rglob("result.json")), "what was interrupted has no result and goes on the next time"
+
+
+@pytest.mark.slow
 def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
     words = "-m benchmarks sweep quick --scale smoke --methods ann,dsr-if,stbp-tdbn,qcfs --timesteps 2,4 --seeds 0"
     environment = os.environ | {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}
@@ -75,7 +164,7 @@ def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, *words.split()], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [launcher.communicate(timeout=240)[0] for launcher in launchers]
+    said = [launcher.communicate(timeout=800)[0] for launcher in launchers]
     assert [launcher.returncode for launcher in launchers] == [0, 0], said
     rows = read_csv(tmp_path / "smoke" / "quick.csv")
     assert len(rows) == 8  # ann, qcfs's parent, and three methods at two T
@@ -87,7 +176,9 @@ def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
 def test_what_an_exception_says_is_no_markup() -> None:
     console = Console(file=io.StringIO(), width=200)
     reason = "[/src/gloo/pair.cc:553] Connection closed [enforce fail at alloc_cpu.cpp:117]"
-    Display(console, 1).ended(RUN, ended(RUN, status="failed", reason=reason, top1=None))
+    display = Display(console, 1)
+    display.started(RUN)
+    display.ended(RUN, ended(RUN, status="failed", reason=reason, top1=None))
     assert reason in console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -101,6 +192,28 @@ def test_the_others_are_let_go_when_the_first_process_is_gone(monkeypatch: pytes
     monkeypatch.setenv("RANK", "1")
     release("another")
     assert not distributed.PrefixStore("another", met).check(["ended"])  # type: ignore[attr-defined]
+
+
+def test_every_run_that_goes_on_has_a_bar_and_the_sweep_has_one() -> None:
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    first, second = (replace(RUN, seed=seed) for seed in (1, 2))
+    epoch = Epoch(4, 0.1, 0.5, 80.0, 0.5, 81.0, None, None, 1.0, None, None)
+    with Display(console, 3) as display:
+        display.started(first)
+        display.started(second)
+        display.epoch(second, epoch)
+        assert [(bar.description, bar.completed, bar.total) for bar in display.progress.tasks] == [
+            ("runs", 0, 3),
+            ("ann T=1 seed 1", 0, 10),
+            ("ann T=1 seed 2", 4, 10),
+        ]
+        display.ended(first, ended(first))
+        assert [(bar.description, bar.completed) for bar in display.progress.tasks] == [
+            ("runs", 1),
+            ("ann T=1 seed 2", 4),
+        ]
+        display.ended(second, ended(second, status="failed", top1=None))
+        assert [(bar.description, bar.completed) for bar in display.progress.tasks] == [("runs", 2)]
 
 
 @pytest.mark.parametrize(("recordings", "said"), [(0, ""), (3, "packing nmnist ")])

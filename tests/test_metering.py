@@ -12,7 +12,7 @@ from benchmarks.measurement.metering import Memory, keep_freed_memory
 
 SCRIPT = """
 import resource, torch
-from benchmarks.metering import Memory, keep_freed_memory
+from benchmarks.measurement.metering import Memory, keep_freed_memory
 
 def faults(rounds=20):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -28,6 +28,7 @@ print(before, faults(), kept)
 """
 
 
+@pytest.mark.slow
 def test_pages_are_cleared_once_and_not_at_every_step():
     environment = {"THP_MEM_ALLOC_ENABLE": "0", "PYTHONPATH": ":".join(sys.path), "MALLOC_MMAP_THRESHOLD_": "1048576"}
     found = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=environment)

@@ -32,6 +32,16 @@ def test_tox_is_given_no_path_that_a_space_would_cut(tmp_path: Path) -> None:
     assert (ROOT / parser["testenv:bench"]["constraints"]).is_file()
 
 
+def test_no_environment_of_tox_calls_tox_by_name() -> None:
+    """Of `python -m tox` and `uvx tox` none is on the PATH."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "tox.ini", encoding="utf-8")
+    settings = [parser[name].get(word, "") for name in parser.sections() for word in ("commands", "commands_pre")]
+    calls = [line for setting in settings for line in setting.splitlines() if "tox" in line.split("--")[0].split()]
+    assert calls == ["{host_python} -m tox run -q -e bench --notest"]
+    assert "{host_python}" in parser["testenv"]["allowlist_externals"].split()
+
+
 @pytest.mark.skipif(not shutil.which("tox"), reason="tox is not installed here")
 def test_tox_runs_its_python_in_a_folder_with_a_space(tmp_path: Path) -> None:
     (odd := tmp_path / ODD).mkdir()
@@ -44,6 +54,7 @@ def test_tox_runs_its_python_in_a_folder_with_a_space(tmp_path: Path) -> None:
     assert f"'{odd}/.tox/bench/bin/lint-imports'" in said
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_kernels_compile_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (odd := tmp_path / ODD).mkdir()
@@ -59,6 +70,7 @@ def test_kernels_compile_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
         kernels.load.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_run_ends_well_in_such_a_folder_where_the_system_knows_ascii_alone(tmp_path: Path) -> None:
     results, locale = tmp_path / ODD, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     locale["PYTHONIOENCODING"] = ""  # as if it were not set: tox sets it to UTF-8

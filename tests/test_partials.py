@@ -130,7 +130,7 @@ def test_a_sweep_without_room_for_its_results_ends_in_one_line(tmp_path: Path) -
         env=os.environ | {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
     )
     place = store.directory(tmp_path, RUN)
     assert done.stderr == f"dsr-bench: {place}/result.json cannot be written: File too large\n"

@@ -30,7 +30,7 @@ METHODS = ("dsr-ann", "dsr-if", "exact", "dsr-if-rep", "stbp-tdbn")
 """Double precision is trained by the network's own modules in `dsr-if`; `exact` is the same by DSR's engine."""
 WITH_THRESHOLDS = ("dsr-if", "exact", "dsr-if-rep")
 COUNT, STEPS = 22, 3  # batches of 8, 8 and 6: no two processes' shares of all of them are alike
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 800
 
 
 def made(method: str, recipe: Recipe | None = None) -> nn.Module:
@@ -81,6 +81,7 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_two_processes_train_the_network_that_one_trains(method: str, by_two: Path) -> None:
     start = made(method).state_dict()
@@ -118,6 +119,7 @@ def bench(start: list[str], words: str, data: Path, results: Path) -> subprocess
     )
 
 
+@pytest.mark.slow
 def test_torchrun_carries_a_run_and_its_parent_out_as_one_process_does(tmp_path: Path) -> None:
     make(tmp_path)
     child = Run("imagenet", NETWORK, "dsr-if-hybrid", 2, 0, "smoke")
@@ -142,6 +144,7 @@ def test_torchrun_carries_a_run_and_its_parent_out_as_one_process_does(tmp_path:
     assert (store.directory(tmp_path / "two", child) / "log-1.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_parent_that_fails_in_two_processes_costs_its_children_and_no_other_run(tmp_path: Path) -> None:
     make(tmp_path)
     child, other = (

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pytest
@@ -104,6 +104,8 @@ MISTAKES: list[tuple[str, str]] = [
         "sweep quick --timesteps 2;4",
         "timesteps must be whole numbers or ranges separated by commas, as in 0,1 or 0-2, not '2;4'",
     ),
+    ("sweep quick --jobs 0", "--jobs must be auto or a whole number of at least 1, not '0'"),
+    ("sweep quick --jobs many", "--jobs must be auto or a whole number of at least 1, not 'many'"),
     ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
     ("sweep quick --seeds ,", "seeds must be whole numbers or ranges separated by commas"),
     (
@@ -194,8 +196,8 @@ def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
     ending = bench("sweep quick --plan")
     assert (ending.code, ending.err) == (0, "")
-    assert "52 runs · 0 cached · 52 missing" in ending.out  # 2 seeds x (ann, qcfs's parent, 8 methods x 3 T)
-    assert "about 52 min 00 s" in ending.out
+    assert "18 runs · 0 cached · 18 missing" in ending.out  # ann, qcfs's parent, 8 methods x 2 T
+    assert "about 18 min 00 s" in ending.out
     assert not list((tmp_path / "results").iterdir())
 
 
@@ -210,7 +212,7 @@ def test_a_terminal_that_is_not_utf8_is_told_all_the_same(
     command_line.console.print("✓ ± \udcff ünï 雪")
     said.flush()
     text = said.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
-    assert f"52 runs {'-' if encoding == 'ascii' else '·'} 0 cached" in text
+    assert f"18 runs {'-' if encoding == 'ascii' else '·'} 0 cached" in text
     signs = {"ascii": "+ +- ? uni ?", "latin-1": "+ ± ? ünï ?", "cp1252": "+ ± ? ünï ?"}
     assert signs[encoding] in text
 
@@ -278,6 +280,30 @@ def test_the_scale_that_is_chosen_is_said(gpu: bool, said: str, bench: Bench, mo
     monkeypatch.setenv("DSR_DATA", "/nowhere")
     ending = bench("sweep cifar10 --plan")
     assert f"scale  {said} GPU; choose with --scale paper|short|laptop|smoke" in ending.out
+
+
+def test_a_data_root_that_is_missing_stops_no_sweep_that_needs_none(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSR_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    assert bench("sweep quick --methods ann --plan").code == 0
+    assert_refused(bench("sweep cifar10 --scale smoke --methods ann"), "nowhere (DSR_DATA) does not exist", tmp_path)
+    with pytest.raises(AssertionError, match="nothing may be run"):
+        bench("sweep quick --methods ann")
+
+
+def test_so_many_jobs_go_on_at_once_and_the_command_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[int]()
+
+    def local(*arguments: Any) -> NoReturn:
+        seen.append(arguments[-1].count)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "local", local)
+    assert " jobs   3 runs at once" in bench("sweep quick --methods ann --jobs 3").out
+    assert " jobs " not in bench("sweep quick --methods ann --jobs 1").out
+    assert seen == [3, 1]
 
 
 def test_an_interruption_is_said_and_ends_with_130(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,13 +18,16 @@ MOST_NUMBERS = 1000
 """On an axis of a sweep."""
 SINGLE = "runs"
 """The CSV file of runs that were asked for one by one."""
+AUTO = "auto"
+"""As many runs at once as fit the machine."""
 
 
 @dataclass(frozen=True)
 class Request:
     """Runs at one scale, and the sweep whose CSV file their rows go to.
 
-    `reason`: why the suite chose the scale, in words; None where the user named it.
+    `reason`: why the suite chose the scale, in words; None where the user named it. `jobs`: runs at once; None: as
+    many as fit this machine.
     """
 
     sweep: str
@@ -33,6 +36,7 @@ class Request:
     runs: tuple[Run, ...]
     only_plan: bool = False
     reason: str | None = None
+    jobs: int | None = 1
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,14 @@ def sweep_request(
     timesteps: str | None,
     seeds: str | None,
     only_plan: bool,
+    jobs: str = AUTO,
 ) -> Request:
     """A sweep by name, with some of its axes replaced. Raises BadInput."""
+    at_once = jobs_of(jobs)
     steps, chosen_seeds = integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0, MAX_SEED)
     grid = _grid(name, network, methods, steps, chosen_seeds)
     chosen, reason = _scale_of_sweep(scale, grid)
-    return Request(name, grid.title, chosen, tuple(grid.runs(chosen)), only_plan, reason)
+    return Request(name, grid.title, chosen, tuple(grid.runs(chosen)), only_plan, reason, at_once)
 
 
 def run_request(dataset: str, network: str, method: str, timesteps: int, seed: int, scale: str | None) -> Request:
@@ -165,6 +171,15 @@ def words(text: str) -> tuple[str, ...]:
     if not all(parts):
         raise BadInput(f"one of the names in {text!r} is empty: a comma stands between two names, as in a,b")
     return parts
+
+
+def jobs_of(text: str) -> int | None:
+    """How many runs go on at once; None for `auto`. Raises BadInput for anything else but a whole number above 0."""
+    if text == AUTO:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise BadInput(f"--jobs must be {AUTO} or a whole number of at least 1, not {text!r}")
+    return int(text)
 
 
 def integers(words: str | None, what: str, least: int, most: int = sys.maxsize) -> tuple[int, ...] | None:

@@ -106,14 +106,18 @@ def _carry_out(request: Request, work: Plan, results: Path, console: Console) ->
 
 def _run(request: Request, work: Plan, results: Path, console: Console) -> dict[Job, Status]:
     """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well."""
+    from benchmarks.cli import notices
     from benchmarks.cli.display import Display
     from benchmarks.cli.energies import Energies
     from benchmarks.launching.launch import local
+    from benchmarks.launching.workers import workers
     from benchmarks.tracking.observer import Mirroring
 
-    runs = [job.run for job in work.missing]
+    runs, crew = [job.run for job in work.missing], workers(request.jobs, request.scale)
+    notices.jobs(console, crew.count)
     with Display(console, len(runs)) as display:
-        ended = local(runs, results, request.sweep, Mirroring(display, results, console, runs, Energies()))
+        observer = Mirroring(display, results, console, runs, Energies())
+        ended = local(runs, results, request.sweep, observer, crew)
     return {job: result.status for job, result in zip(work.missing, ended, strict=True) if result.status != "done"}
 
 

@@ -84,11 +84,15 @@ def there(root: Path) -> list[str]:
     return [name for name in DATASETS if not missing(name, root)]
 
 
-def missing(name: str, root: Path) -> str:
-    """What would have to be fetched for it; nothing for what is there or embedded."""
+def missing(name: str, root: Path | None = None) -> str:
+    """The set that would have to be downloaded for it; empty for one that is here or embedded.
+
+    `root`: the data root; None asks for it where the data set needs one, and raises BadInput if it is not found.
+    """
     needs = DATASETS[name].entry.made_of or name
-    fetched = needs in OFFICIAL or isinstance(DATASETS[needs], ImageFiles)
-    return needs if fetched and not (root / needs).is_dir() else ""
+    if needs not in OFFICIAL and not isinstance(DATASETS[needs], ImageFiles):
+        return ""
+    return "" if ((root or packed.root()) / needs).is_dir() else needs
 
 
 def _state(name: str, root: Path) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a person sees while runs go on: bars on a terminal, plain lines elsewhere."""
+"""What a person sees while runs go on, one or several at once: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks.recipes import resolve
 from benchmarks.runs.record import Result
@@ -26,7 +26,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Display:
-    """Observer of a launch. On a terminal: one bar for the sweep, one for the run; else one line per run."""
+    """Observer of a launch. On a terminal one bar for the sweep and one per run that goes on, else one line per run."""
 
     def __init__(self, console: Console, total: int) -> None:
         self.console = console
@@ -42,8 +42,8 @@ class Display:
             disable=not console.is_terminal,
         )
         self.sweep = self.progress.add_task("runs", total=total, note="")
-        self.run = self.progress.add_task("", total=None, note="", visible=False)
-        self.began = self.spoke = time.perf_counter()
+        self.bars = dict[Run, tuple[TaskID, float]]()  # of every run that goes on, and when it began
+        self.spoke = time.perf_counter()
         self.total, self.done = total, 0
 
     def __enter__(self) -> Display:
@@ -56,35 +56,39 @@ class Display:
         self.progress.stop()
 
     def started(self, run: Run) -> None:
-        self.began = time.perf_counter()
-        epochs = resolve(run).epochs
-        self.progress.reset(self.run, description=_short(run), total=max(1, epochs), note="starting", visible=True)
+        bar = self.progress.add_task(_short(run), total=max(1, resolve(run).epochs), note="starting")
+        self.bars[run] = bar, time.perf_counter()
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
         note = f"loss {epoch.train_loss:.3f}, test {epoch.test_top1:.1f} %"
-        self.progress.update(self.run, completed=epoch.epoch, note=note)
+        self._update(run, completed=epoch.epoch, note=note)
         self._mention(f"   {_short(run)}, epoch {epoch.epoch}/{resolve(run).epochs}: {note}")
 
     def simulated(self, run: Run, images: int, of: int) -> None:
-        self.progress.update(self.run, completed=images, total=of, note="images simulated")
+        self._update(run, completed=images, total=of, note="images simulated")
         self._mention(f"   {_short(run)}, {images}/{of} images simulated")
 
     def waiting(self, run: Run) -> None:
-        self.progress.update(self.run, note="another process works on this run: waiting for it")
+        self._update(run, note="another process works on this run: waiting for it")
         if not self.console.is_terminal:
             self._say(f"   {_short(run)}: another process works on this run, waiting for it")
 
     def ended(self, run: Run, result: Result) -> None:
         self.done += 1
         self.progress.update(self.sweep, completed=self.done)
-        self.progress.update(self.run, visible=False)
-        seconds = time.perf_counter() - self.began
+        bar, began = self.bars.pop(run)
+        self.progress.remove_task(bar)
+        seconds = time.perf_counter() - began
         mark = "[green]✓[/]" if result.status == "done" else "[red]✗[/]"
         why = escape(result.reason or "")  # whatever an exception says: brackets are no mark-up
         text = f"{result.top1:6.2f} %" if result.top1 is not None else f"[red]{result.status}[/]: {why}"
         text += f"  [yellow]{why}[/]" if why and result.status == "done" else ""
         count = f"{self.done:>{len(str(self.total))}}/{self.total}"
         self._say(f" {mark} {count}  {_short(run):<24} {text}  [dim]{duration(seconds)}[/]")
+
+    def _update(self, run: Run, **changes: Any) -> None:
+        bar, _ = self.bars[run]
+        self.progress.update(bar, **changes)
 
     def _mention(self, text: str) -> None:
         """Without a terminal, and not too often."""

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from benchmarks.catalogue.networks import narrow
 from benchmarks.cli.datasets import missing
-from benchmarks.data import Sizes, packed, published, sizes
+from benchmarks.data import Sizes, published, sizes
 from benchmarks.measurement.latencies import passed_through
 from benchmarks.methods import named
 from benchmarks.networks import build
@@ -118,7 +118,7 @@ def _sizes(
 ) -> Sizes:
     images = {"train_images": train, "validation_images": validation, "test_images": test}
     recipe = Recipe(0, 1, 0.0, classes=classes, image_size=image_size, **images)  # type: ignore[arg-type]
-    return (published if missing(name, packed.root()) else sizes)(name, recipe)
+    return (published if missing(name) else sizes)(name, recipe)
 
 
 @cache

@@ -38,6 +38,13 @@ def plan(console: Console, request: Request, work: Plan) -> None:
     console.print(" plan   " + " · ".join(parts), highlight=False)
 
 
+def jobs(console: Console, count: int) -> None:
+    """That several runs share the machine, if they do."""
+    if count > 1:
+        text = f"{count} runs at once (--jobs); rows mark timings that were taken beside other runs"
+        console.print(f" jobs   {text}", highlight=False)
+
+
 def other_images(console: Console, others: Mapping[str, int]) -> None:
     """Cached runs that have seen other images than those here, by data set."""
     for name, count in others.items():

@@ -18,10 +18,9 @@ OnRecording = Callable[[int, int], None]
 def missing_sets(jobs: Iterable[Job]) -> list[str]:
     """The data sets that these runs see and that would have to be downloaded first."""
     from benchmarks.cli import datasets
-    from benchmarks.data import packed
 
     names = {job.run.dataset for job in jobs}
-    return sorted({datasets.missing(name, packed.root()) for name in names} - {""})
+    return sorted({datasets.missing(name) for name in names} - {""})
 
 
 def to_pack(jobs: Iterable[Job]) -> dict[str, int]:
@@ -35,7 +34,7 @@ def to_pack(jobs: Iterable[Job]) -> dict[str, int]:
     found = {}
     for what, count, job in _wanted(jobs):
         name = job.run.dataset
-        if not datasets.missing(name, data.packed.root()):
+        if not datasets.missing(name):
             data.sizes(name, job.recipe, job.run.scale in OF_WHOLE_SETS)
             if size := data.to_pack(name, count):
                 found[what] = size
@@ -69,13 +68,13 @@ def seen_otherwise(seen: Iterable[tuple[str, str]]) -> dict[str, int]:
     Sets that do not fit in memory are not looked at, and neither are those that are missing or damaged.
     """
     from benchmarks.cli import datasets
-    from benchmarks.data import DATASETS, Images, packed
+    from benchmarks.data import DATASETS, Images
 
     others = {}
     for name, digests in _by_name(seen).items():
         dataset = DATASETS[name]
         try:
-            if not isinstance(dataset, Images) or datasets.missing(name, packed.root()):
+            if not isinstance(dataset, Images) or datasets.missing(name):
                 continue
             here = dataset.read().sha256
         except BadInput:

@@ -1,6 +1,7 @@
-"""Runs in processes of their own, one after the other, so that a crash costs one row and a peak is that run's peak.
+"""Runs in processes of their own, one per worker at a time: a crash costs one row, and a peak is that run's peak.
 
-The process is forked from a server that has the imports done; it never shares memory with the run before.
+The process is forked from a server that has the imports done; it never shares memory with the run before. `pool` says
+which run starts when, `workers` how much of the machine each has.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from benchmarks.distributed import torchrun
 from benchmarks.files import partials
 from benchmarks.files.locking import alone, is_taken
-from benchmarks.launching import out_of_memory
+from benchmarks.launching import out_of_memory, pool
+from benchmarks.launching.workers import Workers, take_share
+from benchmarks.measurement.latencies import longer
 from benchmarks.measurement.provenance import Code, code, provenance
 from benchmarks.runs import store
 from benchmarks.runs.identity import key, parent
+from benchmarks.runs.job import job_of
 from benchmarks.runs.record import Result, Status, save
 from benchmarks.spec import BadInput, Run
 
@@ -44,32 +48,34 @@ class Observer(Protocol):
     def ended(self, run: Run, result: Result) -> None: ...
 
 
-def local(runs: Sequence[Run], results: Path, sweep: str | None, observer: Observer) -> list[Result]:
+def local(
+    runs: Sequence[Run],
+    results: Path,
+    sweep: str | None,
+    observer: Observer,
+    workers: Workers = Workers(),  # noqa: B008
+) -> list[Result]:
     """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all.
 
     A run that another launcher works on, on the same results, is put off to the end and then waited for: its result is
     this launch's, too. So several launchers share a sweep. Returns results in the order of `runs`.
     """
-    context, running = _context(), code()
-    pending, ended = list(runs), dict[Run, Result]()
-    while pending:
-        pending.remove(run := _next(pending, results))
-        store.describe(store.directory(results, run), run, sweep)
-        observer.started(run)
-        result = _parent_failed(run, results, running) or _in_own_process(
-            context, run, results, sweep, running, observer
-        )
-        observer.ended(run, result)
-        ended[run] = result
-    return [ended[run] for run in runs]
+    crew = _Processes(results, sweep, observer, workers)
+    pool.carry_out(runs, workers.count, _after(runs, results), lambda run: _is_elsewhere(run, results), crew)
+    return [crew.results[run] for run in runs]
 
 
-def _next(pending: list[Run], results: Path) -> Run:
-    """The first run that no other launcher works on and whose parent has ended; the first of all if there is none."""
-    if torchrun.size() > 1:  # torchrun's processes take the runs in one order
-        return pending[0]
-    free = (run for run in pending if parent(run) not in pending and not is_taken(store.directory(results, run)))
-    return next(free, pending[0])
+def _after(runs: Sequence[Run], results: Path) -> Mapping[Run, set[Run]]:
+    """What each run waits for: its parent, and a longer run that measures it on the way."""
+    known = set(runs)
+    return {
+        run: known.intersection([parent(run), *(other.run for other in longer(job_of(run, results)))]) for run in runs
+    }
+
+
+def _is_elsewhere(run: Run, results: Path) -> bool:
+    """Whether another launcher works on a run. torchrun's processes do not ask: they take the runs in one order."""
+    return torchrun.size() == 1 and is_taken(store.directory(results, run))
 
 
 def assist(runs: Iterable[Run], results: Path) -> int:
@@ -108,31 +114,72 @@ def _assist(run: Run, results: Path) -> None:
         assist(run, results, team)
 
 
-def _in_own_process(
-    context: multiprocessing.context.BaseContext,
-    run: Run,
-    results: Path,
-    sweep: str | None,
-    running: Code,
-    observer: Observer,
-) -> Result:
-    receiver, sender = context.Pipe(duplex=False)
-    place = store.directory(results, run)
-    process = context.Process(target=_work, args=(run, place, results, sweep, running, sender), name=str(run))  # type: ignore[attr-defined]
-    kills = out_of_memory.kills()
-    process.start()
-    sender.close()
-    try:
-        while True:
-            _pass_on(receiver.recv(), run, observer)
-    except EOFError:
-        process.join()
-    except BaseException:
-        process.terminate()
-        process.join()
-        raise
-    _let_the_others_go_on(run)
-    return store.result(results, run) or _failure(run, results, running, *out_of_memory.ending(process.exitcode, kills))
+class _Started(NamedTuple):
+    """A run that goes on; `kills`: how many processes the kernel had ended for want of memory when it started."""
+
+    run: Run
+    process: multiprocessing.process.BaseProcess
+    kills: int | None
+
+
+class _Processes:
+    """The pool's crew: starts every run in a process of its own, passes on what it says, and keeps its result."""
+
+    def __init__(self, results: Path, sweep: str | None, observer: Observer, workers: Workers) -> None:
+        self.place, self.sweep, self.observer, self.workers = results, sweep, observer, workers
+        self.context, self.code = _context(), code()
+        self.started: dict[Connection, _Started] = {}
+        self.results: dict[Run, Result] = {}
+
+    def start(self, run: Run, worker: int) -> bool:
+        store.describe(place := store.directory(self.place, run), run, self.sweep)
+        self.observer.started(run)
+        if failed := _parent_failed(run, self.place, self.code):
+            self._end(run, failed)
+            return False
+        receiver, sender = self.context.Pipe(duplex=False)
+        settings = self.workers.settings(worker)
+        arguments = (run, place, self.place, self.sweep, self.code, sender, settings)
+        process = self.context.Process(target=_work, args=arguments, name=str(run))  # type: ignore[attr-defined]
+        self.started[receiver] = _Started(run, process, out_of_memory.kills())
+        process.start()
+        sender.close()
+        return True
+
+    def wait(self) -> list[Run]:
+        ended = list[Run]()
+        while not ended:
+            for receiver in wait(list(self.started)):
+                assert isinstance(receiver, Connection)
+                ended += self._listen(receiver)
+        return ended
+
+    def stop(self) -> None:
+        processes = [one.process for one in self.started.values() if one.process.pid is not None]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+    def _listen(self, receiver: Connection) -> list[Run]:
+        """Pass on what a run's process says; the run, if that was the last."""
+        run, process, kills = self.started[receiver]
+        try:
+            message = receiver.recv()
+        except (EOFError, OSError):  # the process has ended, perhaps amid a message
+            process.join()
+            del self.started[receiver]
+            receiver.close()
+            _let_the_others_go_on(run)
+            left = store.result(self.place, run)
+            self._end(run, left or _failure(run, self.place, self.code, *out_of_memory.ending(process.exitcode, kills)))
+            return [run]
+        _pass_on(message, run, self.observer)
+        return []
+
+    def _end(self, run: Run, result: Result) -> None:
+        self.results[run] = result
+        self.observer.ended(run, result)
 
 
 def _let_the_others_go_on(run: Run) -> None:
@@ -153,9 +200,21 @@ def _pass_on(message: Any, run: Run, observer: Observer) -> None:
         observer.epoch(run, message)
 
 
-def _work(run: Run, place: Path, results: Path, sweep: str | None, running: Code, progress: Connection) -> None:
-    """In the run's process: everything it prints goes to its log, every ending into its record."""
+def _work(
+    run: Run,
+    place: Path,
+    results: Path,
+    sweep: str | None,
+    running: Code,
+    progress: Connection,
+    settings: dict[str, str],
+) -> None:
+    """In the run's process: everything it prints goes to its log, every ending into its record.
+
+    `settings`: environment variables that give the run its share of the machine.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
+    take_share(settings)
     _redirect(place / store.LOG)
     from benchmarks.distributed.processes import joined
     from benchmarks.execution import execute

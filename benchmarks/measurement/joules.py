@@ -10,6 +10,7 @@ make the same chips draw, and idling. NVML is called through its C library: no p
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ import torch
 
 POWERCAP = Path("/sys/class/powercap")
 NVML = "libnvidia-ml.so.1"
+OWN = "DSR_OWN_COUNTERS"
+"""Variable of runs that go on at once, set by the launcher: `gpu` where each has a GPU to itself, else `none`."""
 SECONDS_BETWEEN_READINGS = 5.0
 """A package's counter starts again after some minutes at full power: twice between two readings must not happen."""
 
@@ -78,8 +81,13 @@ class Meter:
 def meter(device: torch.device, alone: bool = True) -> Meter:
     """What counts a device's energy here; a meter without counters where nothing does.
 
-    `alone`: no other process adds up what the same processor packages draw.
+    `alone`: no other process adds up what the same processor packages draw. Runs that go on at once on one device have
+    no meter: each would count the others' joules as its own.
     """
+    own = os.environ.get(OWN)
+    if own == "none":
+        return Meter()
+    alone = alone and own is None
     cuda, found = device.type == "cuda", []
     try:
         found += [nvml(_uuid(device))] if cuda else []

@@ -164,14 +164,14 @@ def take(job: Job, sweep: str | None) -> Result | None:
 
     It names the longer run's code and machine.
     """
-    for longer in _longer(job):
-        source = longer.result()
-        if not source or not longer.is_done() or not (longer.place / store.STOPS).exists():
+    for other in longer(job):
+        source = other.result()
+        if not source or not other.is_done() or not (other.place / store.STOPS).exists():
             continue  # a run that was taken from a longer one has no stops itself
-        for stop in json.loads((longer.place / store.STOPS).read_text(encoding="utf-8")):
+        for stop in json.loads((other.place / store.STOPS).read_text(encoding="utf-8")):
             if stop["timesteps"] == job.run.timesteps:
                 job.describe(sweep)
-                return _taken(job, longer, source, stop)
+                return _taken(job, other, source, stop)
     return None
 
 
@@ -203,16 +203,16 @@ def _take_counts(stop: Mapping[str, Any], origin: Path, place: Path) -> None:
     store.write_table(place / store.RATES, [rate for rate in rates if rate.step <= stop["timesteps"]])
 
 
-def _longer(job: Job) -> Iterator[Job]:
+def longer(job: Job) -> Iterator[Job]:
     """Jobs that pass through this one: larger T, same recipe."""
     if not anytime(job.run.method):
         return
     for steps in (steps for steps in GRID if steps > job.run.timesteps):
-        longer = replace(job.run, timesteps=steps)
-        if resolve(longer) == job.recipe:
-            yield job.at(longer)
+        other = replace(job.run, timesteps=steps)
+        if resolve(other) == job.recipe:
+            yield job.at(other)
 
 
 def passed_through(job: Job, others: Iterable[Job]) -> bool:
     """Whether one of the others will have measured this run."""
-    return not set(others).isdisjoint(_longer(job))
+    return not set(others).isdisjoint(longer(job))

@@ -47,6 +47,8 @@ ENVIRONMENT = {  # each unless the user has set it; left alone, mlflow waits fou
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 # fmt: on
+LOCK_SECONDS = 300
+"""How long another process is waited for, which may be making the store on a busy machine; a dead one holds no lock."""
 MARKER = "mlflow.json"
 """In a run's directory or a report's folder: what MLflow has of it."""
 REPORT = (".html", ".md", ".tex", ".csv")
@@ -116,7 +118,7 @@ class _Mirror:
         self.results, self.derived = results.resolve(), derived
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or addresses.of_file(self.results / "mlflow.db")
         self.database = addresses.file_of(self.uri)
-        self.lock = FileLock(self.results / "mlflow.lock", timeout=30)
+        self.lock = FileLock(self.results / "mlflow.lock", timeout=LOCK_SECONDS)
 
     @cached_property
     def client(self) -> MlflowClient:

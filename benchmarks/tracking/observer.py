@@ -34,7 +34,7 @@ class Mirroring:
         self, inner: Observer, results: Path, console: Console, runs: Iterable[Run], derived: Derived | None = None
     ) -> None:
         self.inner, self.results, self.console, self.derived = inner, results, console, derived
-        self.last = time.monotonic()
+        self.last = dict[Run, float]()
         self.works = os.environ.get("DSR_TRACKING") != "off"
         if self.works:
             from benchmarks.tracking import mirror
@@ -42,6 +42,7 @@ class Mirroring:
             self._note(mirror.close_stale(results, {key(run) for run in runs}))
 
     def started(self, run: Run) -> None:
+        self.last[run] = time.monotonic()
         self.inner.started(run)
 
     def simulated(self, run: Run, images: int, of: int) -> None:
@@ -52,7 +53,7 @@ class Mirroring:
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
         self.inner.epoch(run, epoch)
-        if time.monotonic() - self.last > SECONDS_BETWEEN:
+        if time.monotonic() - self.last.get(run, 0.0) > SECONDS_BETWEEN:
             self._mirror(run)
 
     def ended(self, run: Run, result: Result) -> None:
@@ -64,7 +65,7 @@ class Mirroring:
             from benchmarks.tracking import mirror
 
             self._note(mirror.mirror([store.directory(self.results, run)], self.results, self.derived))
-        self.last = time.monotonic()
+        self.last[run] = time.monotonic()
 
     def _note(self, trouble: str | None) -> None:
         """Said once; the runs are complete all the same."""

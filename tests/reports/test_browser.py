@@ -17,7 +17,7 @@ import reports
 from reports.rendering import latex
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 OFFLINE = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"),
@@ -61,7 +61,7 @@ def asked(tmp_path: Path, text: str, question: str, width: int = 1200, fragment:
     page.write_text(text.replace("</body>", PROBE % question + "</body>"))
     command = [CHROMIUM, *OFFLINE, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
     command += ["--virtual-time-budget=2000", "--dump-dom", f"{page.as_uri()}{fragment}"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # type: ignore[arg-type]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=800, check=True)  # type: ignore[arg-type]
     assert not [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
     found = re.search(r'<pre id="answer">(.*?)</pre>', shown.stdout, re.DOTALL)
     assert found is not None

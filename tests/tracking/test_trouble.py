@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
@@ -30,6 +30,8 @@ from benchmarks.files import addresses
 from benchmarks.tracking import mirror
 
 NAMED = "sqlite:///mlflow.db"
+FEW_SECONDS = 100
+"""Of a busy machine; left alone, mlflow waits more than 240 s."""
 
 
 @needs_mlflow
@@ -41,7 +43,7 @@ def test_an_unreachable_server_costs_a_line_and_few_seconds(tmp_path: Path, monk
         assert "127.0.0.1:9" in trouble
         assert "secret" not in trouble
         assert "\n" not in trouble
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < FEW_SECONDS
     assert not list(tmp_path.rglob("mlflow.json"))
 
 
@@ -52,7 +54,19 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         began = time.monotonic()
         assert mirror.mirror([started(tmp_path, str(n)) for n in range(5)], tmp_path)
-    assert time.monotonic() - began < 8
+        assert connections(deaf) == 2, "one try and one more, for the first of five runs"
+    assert time.monotonic() - began < FEW_SECONDS
+
+
+def connections(server: socket.socket) -> int:
+    """How many have come in and wait to be accepted."""
+    server.setblocking(False)
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            server.accept()[0].close()
+            count += 1
+    return count
 
 
 def test_a_locked_database_costs_a_line_and_few_seconds(store: Path) -> None:
@@ -60,7 +74,7 @@ def test_a_locked_database_costs_a_line_and_few_seconds(store: Path) -> None:
         other.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
         assert "database is locked" in (mirror.mirror([started(store, "locked")], store) or "")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < FEW_SECONDS
     assert mirror.mirror([store / "runs" / "locked"], store) is None
 
 
@@ -69,7 +83,7 @@ def test_a_database_that_cannot_be_opened_costs_a_line(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
     began = time.monotonic()
     assert "unable to open database file" in (mirror.mirror([started(tmp_path, "a")], tmp_path) or "")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < FEW_SECONDS
 
 
 def test_without_mlflow_there_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +103,7 @@ def test_ctrl_c_passes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         mirror.mirror([started(tmp_path, "a")], tmp_path)
 
 
+@pytest.mark.slow
 @needs_mlflow
 def test_four_processes_make_one_store_and_one_sweep_together(tmp_path: Path) -> None:
     code = "import sys, pathlib; from benchmarks.tracking.mirror import mirror; "
@@ -100,7 +115,7 @@ def test_four_processes_make_one_store_and_one_sweep_together(tmp_path: Path) ->
         subprocess.Popen([*command, str(d)], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for d in directories
     ]
-    assert [process.communicate(timeout=120)[0] for process in processes] == ["None\n"] * 4
+    assert [process.communicate(timeout=800)[0] for process in processes] == ["None\n"] * 4
     assert [the_run(tmp_path, str(n)).info.status for n in range(4)] == ["FINISHED"] * 4
     assert len(found(tmp_path, "tags.`snn.kind` = 'sweep'")) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db", "mlflow.lock", "runs"]
