@@ -57,7 +57,7 @@ def by_hand(name: str) -> str:
         "imagenet": "imagenet/{train,val}/<wnid>/*.JPEG",
     }
     place = where.get(name, f"{name}/train-images.npy")
-    return f"set DSR_DATA to a data root that holds {place} (see README, Data)"
+    return f"set DSR_DATA to a data root that holds {place} (see docs/data.md)"
 
 
 def _cifar(official: str, archives: Path, work: Path, on_bytes: OnBytes) -> None:
