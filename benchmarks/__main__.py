@@ -34,7 +34,7 @@ console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
 
-ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or smoke; see README, Scales.")]
+ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or smoke; see docs/scales.md.")]
 
 
 @app.command()

@@ -72,7 +72,7 @@ def test_the_package_is_short():
 
 
 @pytest.mark.parametrize("clause", contract.CLAUSES, ids=lambda clause: clause.__name__)
-@pytest.mark.parametrize("method", ["arctan-lif", "trained-clip", "trained-clip-ann"])
+@pytest.mark.parametrize("method", ["arctan-lif", "sigmoid-lif", "trained-clip", "trained-clip-ann"])
 def test_the_examples_keep_their_contract(method, clause, monkeypatch, bring):
     monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
     bring()

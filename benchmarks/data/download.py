@@ -53,7 +53,7 @@ def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) ->
 def by_hand(name: str) -> str:
     """How to do without a download."""
     place = ENTRIES[name].layout or f"{name}/train-images.npy"
-    return f"set DSR_DATA to a data root that holds {place} (see README, Data)"
+    return f"set DSR_DATA to a data root that holds {place} (see docs/data.md)"
 
 
 def _cifar(official: str, archives: Path, work: Path, on_bytes: OnBytes) -> None:

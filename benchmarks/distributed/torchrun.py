@@ -44,7 +44,8 @@ def check() -> None:
     """Raise BadInput where several processes are announced that could not train together."""
     if not _is_here() and (announced := os.environ.get("WORLD_SIZE", "1")) != "1":
         why = "torchrun has not started this process, and only torchrun joins several"
-        raise BadInput(f"WORLD_SIZE is {announced!r}: {why}; unset it (and RANK), or start with torchrun (README)")
+        fix = "unset it (and RANK), or start with torchrun (docs/several-machines.md)"
+        raise BadInput(f"WORLD_SIZE is {announced!r}: {why}; {fix}")
     if size() > 1 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise BadInput("torchrun hosts no store that processes could meet at: start it with --rdzv-backend c10d")
 

@@ -18,7 +18,7 @@ def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]
         case "T":
             return _steps(run, base, published)
         case "gradient" if run.dataset in EVENTS:
-            return "down", "README, Limits: N-MNIST"
+            return "down", "docs/limits.md: N-MNIST"
         case "gradient":
             return "unknown", f"{RESULTS}: pairs show no difference"
         case "reported epoch":

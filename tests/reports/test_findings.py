@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from benchmarks.__main__ import app
 from benchmarks.spec import BadInput
 from reports import findings
-from reports.claims.statement import Claim, Outcome
+from reports.claims.statement import Claim, Kind, Outcome
+from reports.findings import page as findings_page
 from reports.findings import sentences, tables
 
 NARROW = {"dataset": "cifar10", "network": "preact-resnet18-narrow", "test_images": 10_000, "train_images": 9_000}
@@ -104,6 +105,25 @@ def test_a_block_is_put_between_its_marks_and_nowhere_else(tmp_path: Path) -> No
     assert sum(line.startswith("| ") for line in text.splitlines()) == 2 + 2  # heading, rule, and two methods
     with pytest.raises(BadInput, match="has no block of results"):
         findings.with_block("nothing", facts, readme)
+
+
+def test_a_block_counts_verdicts_and_tells_the_first_reproduced_claim_about_cost(tmp_path: Path) -> None:
+    def claim(statement: str, kind: Kind) -> Claim:
+        return Claim(statement, "Tab. 1", statement, lambda *_: Outcome("not run", ""), kind)
+
+    ledger = [
+        (claim("accurate", "accuracy"), "paper", Outcome("not run", "")),
+        (claim("accurate", "accuracy"), "laptop", Outcome("inconclusive", "")),
+        (claim("robust", "control"), "laptop", Outcome("reproduced", "")),
+        (claim("small", "cost"), "", Outcome("inconclusive", "two T")),
+        (claim("fast", "cost"), "", Outcome("reproduced", "ratio 0.40")),
+        (claim("cheap", "cost"), "", Outcome("reproduced", "ratio 0.06")),
+        (claim("cool", "cost"), "", Outcome("not run", "")),
+    ]
+    assert findings_page.block(gathered(tmp_path, *LOSES).frame, ledger).endswith(
+        "\n\nVerdicts on the paper's accuracies, one per claim and scale: 1 inconclusive, 1 not run. "
+        'Of 3 claims about the cost of a training step, 2 are reproduced. The first: "fast": ratio 0.40.'
+    )
 
 
 def test_the_command_writes_page_and_block(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def _numbered(folder: Path, pattern: str) -> list[Path]:
     """
     files = sorted(partials.seen(folder, pattern), key=lambda path: (_number(path), path.name))
     if not files:
-        raise BadInput(f"{folder} holds no {pattern}; README, Data, says how recordings are placed")
+        raise BadInput(f"{folder} holds no {pattern}; docs/data.md says where recordings belong")
     return files
 
 
