@@ -147,7 +147,7 @@ def test_a_history_of_others_is_seen_before_anything_is_measured(tmp_path: Path)
     path.parent.mkdir(parents=True)
     history.look(tmp_path)
     put(path.parent, b"a,b\n1,2\n", path.name)
-    with pytest.raises(BadInput, match="is no history"):
+    with pytest.raises(BadInput, match="is not a history"):
         history.look(tmp_path)
 
 

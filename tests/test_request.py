@@ -151,7 +151,7 @@ def test_rows_that_cannot_be_read_are_one_line_before_anything_runs(
 @pytest.mark.parametrize("words", [f"{RUN} --dataset cifar10", "sweep cifar10 --scale smoke", "sweep cifar10 --plan"])
 @pytest.mark.parametrize(
     ("trouble", "said"),
-    [("no root", "does not exist or is no folder"), ("cut", "cut short"), ("few", "cifar10: the recipe needs ")],
+    [("no root", "not found or not a folder"), ("cut", "truncated"), ("few", "cifar10: the recipe needs ")],
 )
 def test_bad_data_are_one_line(words: str, trouble: str, said: str, bench: Bench, tmp_path: Path) -> None:
     (folder := tmp_path / "data" / "cifar10").mkdir()
@@ -257,7 +257,7 @@ def test_several_processes_that_nobody_joins_are_refused(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", count)
     monkeypatch.setenv("RANK", rank)
-    assert_refused(bench(RUN), f"WORLD_SIZE is '{count}': torchrun has not started this process", tmp_path)
+    assert_refused(bench(RUN), f"WORLD_SIZE is '{count}': this process was not started by torchrun", tmp_path)
 
 
 def test_torchruns_processes_know_their_places(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ from benchmarks.card import neurons, nir_nodes
 from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.operations.connections import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
-from benchmarks.operations.pools import POOLS
+from benchmarks.operations.geometry import POOLS
+from benchmarks.operations.structure import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
 from benchmarks.spec import BadInput
 
 AVERAGES = ("view", "mean")

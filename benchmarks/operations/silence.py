@@ -1,6 +1,6 @@
-"""Layers of neurons that emit nothing for any test image: what lies behind them sees constants alone.
+"""Silent layers: neurons that emit nothing for any test image, so that the layers behind them receive only constants.
 
-A run says so in its log and, as the reason of a finished row, in its record; a child says it of its parent, too.
+A run reports them in its log and in its record, as the `reason` of a finished row. A child also reports its parent's.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from benchmarks.spec import Run
 
 
 def mention(run: Run, place: Path, results: Path) -> str | None:
-    """One line on the silent layers of a run whose ledger is written, and of its parent; None where all speak."""
+    """Describe the silent layers of a run with a ledger, and of its parent, in one line; None if no layer is silent."""
     origin = parent(run)
     inherited = silent_layers(store.directory(results, origin)) if origin else []
-    said = [
+    clauses = [
         f"{whose} emits nothing on any test image in {', '.join(layers)}"
         for whose, layers in ((f"parent {origin.method if origin else ''}", inherited), ("it", silent_layers(place)))
         if layers
     ]
-    if not said:
+    if not clauses:
         return None
-    print(f"warning: {run}: {'; '.join(said)}", flush=True)
-    return "; ".join(said)
+    print(f"warning: {run}: {'; '.join(clauses)}", flush=True)
+    return "; ".join(clauses)
 
 
 def silent_layers(place: Path) -> list[str]:
-    """The layers of neurons in a run's ledger that emit nothing; none where the ledger is missing or older."""
+    """List the silent layers in a run's ledger; none if the ledger is missing or of an older version."""
     path = place / store.LEDGER
     ledger = read_csv(path) if path.exists() else []
     return [line["neuron"] for line in ledger if line.get("neuron") and line.get("output_nonzero") == "0"]

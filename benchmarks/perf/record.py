@@ -1,13 +1,16 @@
-"""`dsr-bench perf`: run the benchmarks, keep one record per machine and setting, and say what it means.
+"""`dsr-bench perf`: runs the benchmarks, stores one record per machine and setting, and compares it with the baseline.
 
-`results/perf/<machine>-<network>-b<batch>.json` is the baseline: made when there is none, replaced on request.
-The record of the latest run stands in `results/perf/latest/`. Records are pytest-benchmark's, boiled down.
+The baseline is `results/perf/<machine>-<network>-b<batch>.json`. The first run creates it; `--save` replaces it. The
+record of the latest run is in `results/perf/latest/`. Records are condensed from pytest-benchmark's.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +22,6 @@ from rich.markup import escape
 from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
-from benchmarks.perf.session import Failed, benchmarked
 from benchmarks.perf.subjects import grid, subjects
 from benchmarks.runs.record import write_whole
 from benchmarks.spec import BadInput, require
@@ -41,7 +43,7 @@ def perf(
     chosen: tuple[str, ...],
     save: bool,
 ) -> int:
-    """Measure, compare with this machine's baseline, print. Returns pytest's exit code."""
+    """Measure, compare with this machine's baseline, and print. Returns pytest's exit code."""
     from benchmarks.networks import NETWORKS
 
     require(network, NETWORKS, "network")
@@ -74,13 +76,13 @@ def perf(
 
 
 def _loses_nothing(results: Path, network: str, batch: int, settings: Sequence[tuple[str, int]]) -> None:
-    """Raise BadInput where a baseline of these settings would lack rows of the one that it replaces."""
+    """Raise BadInput if the new baseline would lack rows of the one it replaces."""
     here = asdict(provenance())
     path = path_of(results, {**here, "network": network, "batch": batch})
     rows = (read(path) or {"rows": []})["rows"]
     if lost := [f"{row['subject']} T={row['T']}" for row in rows if (row["subject"], row["T"]) not in settings]:
         what = f"--save would lose {len(lost)} rows of {path} ({', '.join(lost[:3])}{', ...' if lost[3:] else ''})"
-        raise BadInput(f"{what}: measure those too, or remove the file")
+        raise BadInput(f"{what}; measure those too, or delete the file")
 
 
 def measured(
@@ -91,7 +93,7 @@ def measured(
     rounds: int = ROUNDS,
     rates: Rates | None = None,
 ) -> dict[str, Any]:
-    """Run the benchmarks, and measure the machine's rates where they are not given. Raises Failed."""
+    """Run the benchmarks, and measure the machine's rates unless given. Raises Failed."""
     options = ["-s", f"--perf-network={network}", f"--perf-batch={batch}", f"--perf-rounds={rounds}"]
     options += [f"--perf-timesteps={','.join(map(str, timesteps))}", f"--perf-subjects={','.join(chosen)}"]
     entries = benchmarked("bench_steps.py", options)
@@ -106,10 +108,10 @@ def boiled_down(
     rates: Rates,
     settings: Sequence[tuple[str, int]],
 ) -> dict[str, Any]:
-    """pytest-benchmark's entries without what nobody reads: one row per subject and T, None where memory ran out.
+    """Condense pytest-benchmark's entries to one row per subject and T, with None if memory ran out.
 
-    A row's `ratios` are durations in reference kernels, round by round, with an origin of their own: a row may get new
-    ones (`benchmarks.regression`) while its milliseconds stay. A row where memory ran out has none.
+    A row's `ratios` are durations in units of the reference kernel, round by round. They have their own origin, because
+    `benchmarks.regression` may renew them while the milliseconds stay. A row that ran out of memory has none.
     """
     origin = asdict(provenance())
     rows: dict[tuple[str, int], dict[str, Any]] = {
@@ -119,16 +121,15 @@ def boiled_down(
         info = one["extra_info"]
         row = rows[info["subject"], info["timesteps"]]
         kind = "train" if one["group"].startswith("train") else "inference"
-        stats = one["stats"]  # the fastest: what disturbs a step only ever makes it longer
+        stats = one["stats"]  # the fastest, because disturbances only make a step longer
         row |= {f"{kind}_ms": stats["min"] * 1e3, f"{kind}_ms_median": stats["median"] * 1e3}
-        found = row.setdefault("ratios", {name: origin[name] for name in ORIGIN})
-        found[kind] = ratios(stats["data"], info["reference_seconds"])
+        by_kind = row.setdefault("ratios", {name: origin[name] for name in ORIGIN})
+        by_kind[kind] = ratios(stats["data"], info["reference_seconds"])
         if kind == "train":
             row |= {"peak_step_bytes": info["peak_step_bytes"], "firing_rate": info["rate"]}
             row["floor_ms"] = floor_ms(info["subject"], info["timesteps"], batch, rates)
-    wanted = (*ORIGIN, "machine", "device", "python")
     return {
-        **{k: origin[k] for k in wanted},
+        **{k: origin[k] for k in (*ORIGIN, "machine", "device", "python")},
         "network": network,
         "batch": batch,
         "other_load_cores": _other_load(entries),
@@ -138,7 +139,7 @@ def boiled_down(
 
 
 def _other_load(entries: Sequence[Mapping[str, Any]]) -> float | None:
-    """The mean over all timed steps of the cores that other processes kept busy; None where one was not watched."""
+    """Return the mean number of cores that other processes kept busy during all timed steps; None if any is unknown."""
     watched = [(one["extra_info"]["other_load_cores"], one["extra_info"]["watched_seconds"]) for one in entries]
     if not watched or any(cores is None for cores, _ in watched):
         return None
@@ -146,25 +147,25 @@ def _other_load(entries: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def path_of(results: Path, record: Mapping[str, Any]) -> Path:
-    """Where the baseline of a record's machine and setting stands."""
+    """Return the path of the baseline of a record's machine and setting."""
     where = slug(record["machine"] if record["device"] == "cpu" else record["device"])
     return results / "perf" / f"{where}-{record['network']}-b{record['batch']}.json"
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A record; None where there is none. Raises BadInput for a file that is none."""
+    """Read a record; None if the file does not exist. Raises BadInput for a file that is not a record."""
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         assert record["rows"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AssertionError):
-        raise BadInput(f"{path} is no record of `dsr-bench perf`") from None
+        raise BadInput(f"{path} is not a record of `dsr-bench perf`") from None
     return record
 
 
 def slug(text: str) -> str:
-    """A file name of a machine's description."""
+    """Turn a machine's description into a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -174,8 +175,34 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def show(console: Console, record: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
-    """The table, T by T, with ratios to the yardstick and the ANN of the same run."""
+    """Print the table by T, with ratios to the yardstick and to the ANN of the same run."""
     from reports.rendering.terminal import show_table
     from reports.studies.perf import table_of
 
     show_table(table_of(record, before), console)
+
+
+class Failed(RuntimeError):
+    """pytest failed; its output has been printed. `code` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the benchmarks failed with exit code {code}")
+        self.code = code
+
+
+def benchmarked(file: str, options: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Run a file of benchmarks in this folder with pytest, in a process of its own. Raises Failed.
+
+    Returns pytest-benchmark's entries with all durations. Our tests' settings (warnings are errors, time limits) are
+    switched off, because they do not suit peers' code.
+    """
+    path = Path(__file__).with_name(file)
+    with tempfile.TemporaryDirectory() as scratch:
+        raw = Path(scratch) / "benchmark.json"
+        quiet = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "-o", "filterwarnings=", "-o", "timeout=0"]
+        words = [*quiet, "--benchmark-quiet", f"--benchmark-json={raw}", *options]
+        code = subprocess.run([sys.executable, "-m", "pytest", str(path), *words], check=False).returncode
+        if code:
+            raise Failed(code)
+        entries: list[dict[str, Any]] = json.loads(raw.read_text(encoding="utf-8"))["benchmarks"]
+        return entries
