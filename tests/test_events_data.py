@@ -308,7 +308,7 @@ def test_a_missing_digit_and_an_incomplete_class_are_named(nmnist):
     folder = nmnist.parents[1] / "cifar10dvs" / "CIFAR10DVS" / "airplane"
     for number in (0, 2):
         write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)
-    with pytest.raises(BadInput, match="airplane: none of the 2 recordings is in the test split \(900 to 999\)"):
+    with pytest.raises(BadInput, match=r"airplane: none of the 2 recordings is in the test split \(900 to 999\)"):
         load("cifar10dvs", RECIPE)
     for number, said in ((1000, "these go 0 to 1000"), (902, "these go 0 to 902")):
         write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)

@@ -1,5 +1,5 @@
-/* One step of a layer of integrate-and-fire neurons, driven by events. Called by `events.py`; `conversion.py` says the
- * same in torch.
+/* One step of a layer of integrate-and-fire neurons, driven by events. Called by `membranes.py`; `conversion.py` does
+ * the same in torch.
  *
  * A spike adds the weights behind it to the membranes it reaches: what is computed is what happened, as on neuromorphic
  * hardware, and a silent neuron costs nothing. Channels are innermost, [images][pixels][width], the width padded to

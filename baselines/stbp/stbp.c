@@ -1,4 +1,4 @@
-/* STBP's neuron on a CPU: all steps of a neuron in one pass, forward and backward; equations in `stbp.py`. float32.
+/* STBP's neuron on a CPU: all steps of a neuron in one pass, forward and backward; equations in `neuron.py`. float32.
  *
  * Tensors are [T][count], contiguous. A thread takes STRIP neurons through all steps: what passes from step to step
  * stays in its first cache, and each tensor is read or written once.
