@@ -115,7 +115,7 @@ class Neuron(nn.Module):
         raise NotImplementedError
 
     def set_ceiling(self, ceiling: Tensor | float) -> None:
-        """Set V, at least its floor, so that the representation saturates at `ceiling` (in the unit of the currents)."""
+        """Let the representation saturate at `ceiling`, in the unit of the currents; V stays at least at its floor."""
         dynamics = self.dynamics()
         with torch.no_grad():
             self.threshold.fill_(ceiling * dynamics.dt / dynamics.tau)

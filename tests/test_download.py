@@ -120,7 +120,7 @@ def test_offline_is_one_line(tmp_path):
 
 def test_a_download_without_room_is_refused_before_it_begins(server, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(1000))
-    with pytest.raises(BadInput, match=r"No space left on device \(1 kB free there, 1\.28 MB needed\)"):
+    with pytest.raises(BadInput, match=r"No space left on device \(1 kB free, 1\.28 MB needed\)"):
         download(server.url("/file"), tmp_path / "file", MD5)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 0
 

@@ -276,7 +276,7 @@ def test_a_disk_without_room_for_the_frames_is_said_before_they_are_written(nmni
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(
-        BadInput, match=r"/frames cannot be written: No space left on device \(.* free there, 185 kB needed\)"
+        BadInput, match=r"/frames cannot be written: No space left on device \(.* free, 185 kB needed\)"
     ):
         load("nmnist", RECIPE, frames=2)
     assert not list((nmnist.parent / "frames").iterdir())

@@ -1,4 +1,4 @@
-"""What a network is given: its input in words, and as a shape."""
+"""The input of a network, in words and as a shape."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from benchmarks.recipes import frames
 from benchmarks.spec import Recipe, Run, require
 
 PIXELS = {"digits": 8, "imagenet": 224}
-"""Edges of images, where they are not 32 and no recipe says them."""
+"""Edge lengths of images other than 32 that recipes do not state."""
 
 
 def described(run: Run, recipe: Recipe, channels: int | None = None) -> tuple[str, tuple[int, ...]]:
-    """What the network is given, in words, and the shape of one input. `channels`: None: as the data set has them."""
+    """Return the network's input in words, and the shape of one input; `channels` None: those of the data set."""
     inputs = DATASETS[require(run.dataset, DATASETS, "dataset")].inputs
     channels = channels or (2 if isinstance(inputs, Counts) else len(inputs.mean))
     if isinstance(inputs, Counts):

@@ -30,7 +30,7 @@ FAILED = (*FULL, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 def seen(folder: Path, pattern: str, deep: bool = False) -> list[Path]:
-    """List the paths that match, sorted, without names that begin with a dot (`._cifar10.csv`) or are in such folders."""
+    """List the matching paths, sorted, except those with a part that begins with a dot (`._cifar10.csv`)."""
     paths = (path.relative_to(folder) for path in (folder.rglob if deep else folder.glob)(pattern))
     return [folder / path for path in sorted(paths) if not any(part.startswith(".") for part in path.parts)]
 
@@ -81,7 +81,7 @@ def _lives(pid: int) -> bool:
 
 
 def failure(error: BaseException, *paths: Path) -> OSError | None:
-    """Find the error among the causes of `error` that says that writing, or opening one of `paths`, failed; else None."""
+    """Find among the causes of `error` a failed write, or one that names one of `paths`; None if neither exists."""
     named, seen = {str(path) for path in paths}, cast("BaseException | None", error)
     while seen is not None:
         if isinstance(seen, OSError) and (seen.errno in FAILED or str(seen.filename) in named):
