@@ -14,7 +14,7 @@ typedef struct {
     int32_t triangle, soft, detach;
 } Neuron;
 
-/* `soft` and the others are constants where they are called, so the compiler makes a loop without branches of each */
+/* `soft` and the other flags are constants in every call, so that the compiler makes branch-free loops */
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE void strip_forward(const Neuron *of, const float *x, float *membranes, float *spikes, int64_t from, int64_t many,

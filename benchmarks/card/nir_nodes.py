@@ -48,7 +48,7 @@ def identity(scale: Tensor, bias: Tensor | None, shape: Shape, dtype: Any) -> An
 
 
 def reshaping(name: str, by: nn.Module, size: Shape) -> tuple[Any, Shape]:
-    """Return the node of a pool or flattening and its output's shape. Raises BadInput for pools with unequal windows."""
+    """Return the node of a pool or flattening and its output shape. Raises BadInput for pools with unequal windows."""
     import nir
 
     if isinstance(by, nn.Flatten):

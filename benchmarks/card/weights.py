@@ -57,7 +57,7 @@ def load(place: Path | str) -> nn.Module:
         with safe_open(path, "pt") as file:
             about = file.metadata()
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network = made(about)
+        network = rebuilt(about)
         network.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadInput(
@@ -66,7 +66,7 @@ def load(place: Path | str) -> nn.Module:
     return network.eval()
 
 
-def made(about: Mapping[str, Any]) -> nn.Module:
+def rebuilt(about: Mapping[str, Any]) -> nn.Module:
     """Build the network that metadata describe, with fresh weights; the state of torch's generator does not change."""
     run, recipe = Run(**json.loads(about["run"])), Recipe(**json.loads(about["recipe"]))
     with torch.random.fork_rng(devices=[]):

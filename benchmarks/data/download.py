@@ -63,7 +63,7 @@ def by_hand(name: str) -> str:
         "imagenet": "imagenet/{train,val}/<wnid>/*.JPEG",
     }
     place = where.get(name, f"{name}/train-images.npy")
-    return f"set DSR_DATA to a data root that contains {place} (see README, Data)"
+    return f"set DSR_DATA to a data root that contains {place} (see docs/data.md)"
 
 
 def download(url: str, to: Path, md5: str, on_bytes: OnBytes = lambda done, of: None) -> None:

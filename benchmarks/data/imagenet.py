@@ -51,7 +51,7 @@ def read(folder: Path, classes: int | None, size: int) -> Arrays[Streamed]:
 def _wnids(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise BadInput(
-            f"{folder} not found; the layout of ImageNet is imagenet/{{train,val}}/WNID/*.JPEG (README, Data)"
+            f"{folder} not found; the layout of ImageNet is imagenet/{{train,val}}/WNID/*.JPEG (docs/data.md)"
         )
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names:

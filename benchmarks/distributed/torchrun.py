@@ -44,7 +44,8 @@ def check() -> None:
     """Raise BadInput if the environment announces several processes that could not train together."""
     if not _is_started() and (announced := os.environ.get("WORLD_SIZE", "1")) != "1":
         why = "this process was not started by torchrun, which several processes need"
-        raise BadInput(f"WORLD_SIZE is {announced!r}: {why}; unset it (and RANK), or start with torchrun (README)")
+        fix = "unset it (and RANK), or start with torchrun (docs/several-machines.md)"
+        raise BadInput(f"WORLD_SIZE is {announced!r}: {why}; {fix}")
     if size() > 1 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise BadInput("torchrun hosts no store at which its processes can meet; start it with --rdzv-backend c10d")
 

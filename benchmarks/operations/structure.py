@@ -72,9 +72,9 @@ def structure(network: nn.Module, example: Tensor) -> Structure:
     with torch.no_grad():
         shapes.run(example)
     nodes = [node for node in graph.graph.nodes if is_neuron(graph, node)]
-    neurons = {str(node.target): shapes.of[node][1:].numel() for node in nodes}
+    neurons = {str(node.target): shapes.by_node[node][1:].numel() for node in nodes}
     spiking = frozenset(str(node.target) for node in nodes if spikes(module_of(graph, node)))
-    return Structure(_booked(graph, nodes, shapes.of, list(_layers(graph, shapes.of))), neurons, spiking)
+    return Structure(_booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node))), neurons, spiking)
 
 
 class _Shapes(fx.Interpreter):
@@ -82,12 +82,12 @@ class _Shapes(fx.Interpreter):
 
     def __init__(self, network: fx.GraphModule) -> None:
         super().__init__(network)
-        self.of: dict[fx.Node, torch.Size] = {}
+        self.by_node: dict[fx.Node, torch.Size] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if isinstance(value, Tensor):
-            self.of[n] = value.shape
+            self.by_node[n] = value.shape
         return value
 
 

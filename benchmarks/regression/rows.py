@@ -140,9 +140,9 @@ def _costs(label: str, before: list[Row], now: list[Row]) -> Iterator[Finding]:
 
 
 def _cost(
-    label: str, quantity: str, unit: str, before: list[Row], now: list[Row], of: Callable[[list[Row]], list[float]]
+    label: str, quantity: str, unit: str, before: list[Row], now: list[Row], values: Callable[[list[Row]], list[float]]
 ) -> Iterator[Finding]:
-    old, new = of(before), of(now)
+    old, new = values(before), values(now)
     if old and new:
         yield _judged(label, quantity, unit, (median(old), median(new)), median(old) * (1 + COST), before)
 

@@ -115,8 +115,8 @@ def _differ(now: Sequence[float], was: Sequence[float]) -> bool:
     return bool(mannwhitneyu(now, was, alternative=way).pvalue < SIGNIFICANCE)
 
 
-def _is_slow(found: Finding) -> bool:
-    return found.verdict == "worse" and found.quantity.endswith("step")
+def _is_slow(finding: Finding) -> bool:
+    return finding.verdict == "worse" and finding.quantity.endswith("step")
 
 
 def _faster(row: Row, again: Row | None) -> Row:

@@ -185,7 +185,7 @@ def test_a_committed_row_has_a_card_that_says_where_its_weights_are(tmp_path, mo
     write_csv([row(result)], tmp_path / "cifar10.csv")
     console = Console(record=True, width=300)
     assert command.card(console, key(run)[:9], None) == 0
-    assert f"{key(run)} is a row of {tmp_path}/cifar10.csv; the card says where" in console.export_text()
+    assert f"{key(run)} is a row of {tmp_path}/cifar10.csv; the card names the machine" in console.export_text()
     (place,) = (tmp_path / "cards").iterdir()
     assert place.name == f"dsr-if-preact-resnet18-T20-s3-{key(run)}"
     assert [path.name for path in place.iterdir()] == ["README.md"]

@@ -139,7 +139,7 @@ def test_the_rows_of_a_commit_are_read_from_git(tmp_path, monkeypatch):
     write_csv([row(0, top1=40.0), row(1, top1=40.0)], results / "x.csv")
     found = rows.compare(rows.of_folder(results), rows.of_commit("HEAD"))
     assert [(each.quantity, each.value) for each in found if each.verdict == "worse"] == [("accuracy", 40.0)]
-    with pytest.raises(BadInput, match="git has no commit 'elsewhere'"):
+    with pytest.raises(BadInput, match="commit 'elsewhere' not found"):
         rows.of_commit("elsewhere")
     with pytest.raises(BadInput, match="folder of result CSVs not found"):
         rows.of_folder(tmp_path / "nowhere")

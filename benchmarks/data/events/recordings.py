@@ -157,7 +157,7 @@ def _numbered(folder: Path, pattern: str) -> list[Path]:
     """
     files = sorted(partials.seen(folder, pattern), key=lambda path: (_number(path), path.name))
     if not files:
-        raise BadInput(f"{folder} contains no {pattern}; for the layout of recordings see README, Data")
+        raise BadInput(f"{folder} contains no {pattern}; docs/data.md shows the layout of recordings")
     return files
 
 
