@@ -1,4 +1,4 @@
-"""The conventional network every spiking one is held against: ReLU, batch norm, logits as they are."""
+"""Readout of the conventional network (ANN) that spiking ones are compared with; its other parts are torch's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 class Readout(nn.Module):
     """Pooled features `(T*B, features)` -> logits `(B, classes)`: mean over time of the classifier's output.
 
-    With T = 1 these are an ANN's logits; with spiking features, the mean output current (no neuron on the logits).
+    With T = 1 these are an ANN's logits. With spiking features they are the mean output current, without an output
+    neuron.
     """
 
     def __init__(self, features: int, classes: int, timesteps: int = 1) -> None:

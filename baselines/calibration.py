@@ -3,10 +3,10 @@
     threshold balancing   theta = the 99.9th percentile of the layer's nonzero activations     Rueckauer et al. 2017
     maximum               theta = the largest activation                                       Deng & Gu, ICLR 2021
     least error           theta minimises |clip-floor_{T, theta}(a) - a|^2                     Li et al., ICML 2021
-    bias correction       c += mean(a) - mean(emitted) per channel, layer by layer from the first on ("light")
+    bias correction       c = mean(a) - mean(emitted) per channel, layer by layer from the first on ("light")
 
-clip-floor(a) = (theta / T) floor(clip(a T / theta, 0, T)) is what an IF neuron's rate can be. The networks are the same
-but for their neurons: an `IF` takes the place of the ReLU of its name.
+clip-floor(a) = (theta / T) floor(clip(a T / theta, 0, T)) is the rate of an IF neuron. The two networks differ only in
+their neurons: an `IF` replaces the ReLU of the same name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Statistic = Callable[[Tensor], Tensor]
 
 
 def percentile(activations: Tensor, share: float) -> Tensor:
-    """The value that `share` of the nonzero activations do not exceed; 0 if there is none. Nearest rank."""
+    """Return the value that a `share` of the nonzero activations do not exceed (nearest rank); 0 if all are zero."""
     positive = activations[activations > 0]
     if not len(positive):
         return activations.new_zeros(())
@@ -31,7 +31,7 @@ def percentile(activations: Tensor, share: float) -> Tensor:
 
 
 def least_error_threshold(activations: Tensor, timesteps: int) -> Tensor:
-    """The best of the hundredths of the maximum, from 6 % to 100 %, for rates of T steps."""
+    """Return the threshold of least error for rates of T steps, among 6 %, 7 %, ..., 100 % of the maximum."""
     largest = activations.max()
     candidates = [largest * (1 - 0.01 * i) for i in range(95)]
     errors = [(clip_floor(activations, theta, timesteps) - activations).square().sum() for theta in candidates]
@@ -39,14 +39,14 @@ def least_error_threshold(activations: Tensor, timesteps: int) -> Tensor:
 
 
 def clip_floor(x: Tensor, theta: Tensor, timesteps: int) -> Tensor:
-    """Rate of an IF neuron from rest, under constant current."""
+    """Return the rate of an IF neuron that starts at rest under constant current."""
     return (x * timesteps / theta).clamp(0, timesteps).floor() * theta / timesteps
 
 
 def set_thresholds(network: nn.Module, ann: nn.Module, images: Tensor, statistic: Statistic) -> None:
-    """Every neuron's threshold is `statistic` of what the ReLU of its name emits on `images` `(B, C, H, W)`.
+    """Set every neuron's threshold to a `statistic` of the outputs of the ReLU of its name on `images` `(B, C, H, W)`.
 
-    A silent layer keeps its threshold: it stays silent.
+    If the statistic is 0, the layer is silent and keeps its threshold.
     """
     spiking = neurons(network)
     measured = _watch(ann, list(spiking), images, statistic)
@@ -56,13 +56,13 @@ def set_thresholds(network: nn.Module, ann: nn.Module, images: Tensor, statistic
 
 
 def correct_biases(network: Converted, ann: nn.Module, images: Tensor) -> None:
-    """Give every neuron the constant current that makes up for its mean error, per channel, first layer first."""
+    """Give every neuron the constant current per channel that compensates its mean error, first layer first."""
     was_training = network.training
-    network.eval()  # all along: nothing but corrections may change
+    network.eval()  # throughout, so that only corrections change
     spiking = neurons(network)
-    wanted = _watch(ann, list(spiking), images, _channel_means)
-    program = network.program(images)  # corrections are drive: it serves all layers
-    for name, mean in wanted.items():  # in the order in which they run
+    targets = _watch(ann, list(spiking), images, _channel_means)
+    program = network.program(images)  # corrections are part of the drive, so one program serves all layers
+    for name, mean in targets.items():  # in the order in which they run
         spiking[name].correction = torch.zeros_like(mean)
         if program:
             emitted = program.mean_emitted(name, images, network.timesteps)
@@ -74,14 +74,14 @@ def correct_biases(network: Converted, ann: nn.Module, images: Tensor) -> None:
 
 @torch.no_grad()
 def _watch(network: nn.Module, names: list[str], images: Tensor, statistic: Statistic) -> dict[str, Tensor]:
-    """A statistic of what modules emit, in the order in which they run; the mean over the steps if there are several.
+    """Compute a statistic of the outputs of modules, averaged over steps, in the order in which the modules run.
 
-    Taken where it is emitted: no activation is kept.
+    The hooks compute it immediately, so that no activation is stored.
     """
-    seen: dict[str, list[Tensor]] = {}
+    statistics: dict[str, list[Tensor]] = {}
     hooks = [
         network.get_submodule(name).register_forward_hook(
-            lambda module, inputs, output, name=name: seen.setdefault(name, []).append(statistic(output))
+            lambda module, inputs, output, name=name: statistics.setdefault(name, []).append(statistic(output))
         )
         for name in names
     ]
@@ -90,7 +90,7 @@ def _watch(network: nn.Module, names: list[str], images: Tensor, statistic: Stat
     network.train(was_training)
     for hook in hooks:
         hook.remove()
-    return {name: torch.stack(values).mean(0) for name, values in seen.items()}
+    return {name: torch.stack(values).mean(0) for name, values in statistics.items()}
 
 
 def _channel_means(x: Tensor) -> Tensor:

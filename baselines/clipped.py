@@ -1,8 +1,8 @@
-"""The threshold ReLU of Deng & Gu (ICLR 2021): an ANN whose activations end where an IF neuron's rate does.
+"""The threshold ReLU of Deng & Gu (ICLR 2021): activations are bounded, as the rate of an IF neuron is.
 
     f(x) = clamp(x, 0, clip)        gradient 1 on the closed interval [0, clip], 0 outside; `clip` is fixed
 
-Converted, a neuron's threshold is the largest activation of its layer, which is at most `clip`
+After conversion a neuron's threshold is the largest activation of its layer, which is at most `clip`
 (`baselines.calibration`), and half a threshold of current is spread over the run (`baselines.conversion.IF`, `shift`).
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class ClippedReLU(nn.Module):
-    """ReLU that ends at `clip` > 0. Any shape in, same shape out; nothing to train. Raises ValueError for clip <= 0."""
+    """ReLU bounded by `clip` > 0. Any shape in, same shape out; no parameters. Raises ValueError for clip <= 0."""
 
     def __init__(self, clip: float = 1.0) -> None:
         super().__init__()

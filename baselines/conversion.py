@@ -1,13 +1,14 @@
-"""The spiking side of ANN-to-SNN conversion, shared by its variants.
+"""The spiking side of ANN-to-SNN conversion, common to all variants.
 
     v_t = v_{t-1} + x_t + shift theta / T + c,   s_t = [v_t >= theta],   v_t <- v_t - theta s_t,   emits theta s_t
 
-v_0 = start theta. With a constant current x and c = 0 the rate after T steps is
+with v_0 = start theta. With a constant current x and c = 0 the rate after T steps is
 
     (theta / T) clip( floor(T x / theta + start + shift), 0, T )
 
-so `start` = 1/2 (Bu et al. 2022) and `shift` = 1/2 (Deng & Gu 2021) both round, the first at once, the second by the
-end. c is a constant current per channel, which bias correction sets (Li et al. 2021).
+so `start` = 1/2 (Bu et al. 2022) and `shift` = 1/2 (Deng & Gu 2021) both turn the floor into rounding, the first from
+the first step on, the second only after T steps. c is a constant current per channel, set by bias correction (Li et
+al. 2021).
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from baselines.events.paths import POOLS, Tracer, Unsupported
 
 
 class IF(nn.Module):
-    """Integrate-and-fire neuron with soft reset, for inference only, one step at a time.
+    """Integrate-and-fire neuron with soft reset, for inference only; every call is one time step.
 
-    `timesteps` T >= 1 is the length of a run; `threshold` theta; `start` and `shift` are shares of theta. The membrane
-    is kept from step to step until `reset()`. `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for T < 1.
+    `timesteps` T >= 1 is the length of a run; `threshold` theta; `start` and `shift` are in units of theta. The
+    membrane persists between calls until `reset()`. `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for
+    T < 1.
     """
 
     threshold: Tensor
@@ -43,32 +45,32 @@ class IF(nn.Module):
         self.membrane: Tensor | None = None
 
     def spike_amplitude(self) -> float:
-        """Height of an emitted spike; the next layer's weights absorb it."""
+        """Return the height of an emitted spike, which the next layer's weights absorb."""
         return self.threshold.item()
 
     def reset(self) -> None:
-        """Begin a new run."""
+        """Start a new run."""
         self.membrane = None
 
     def driven(self, x: Tensor) -> Tensor:
-        """A current and the neuron's own, which is the same at every step."""
+        """Add the neuron's own constant current to `x`."""
         own = self.correction + self.shift * self.threshold / self.timesteps
         return x + own.view(-1, *[1] * (x.dim() - 2))
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         theta = self.threshold
-        held = torch.full_like(x, self.start) * theta if self.membrane is None else self.membrane
-        held = held.add_(self.driven(x))
-        emitted = (held >= theta).to(x.dtype).mul_(theta)
-        self.membrane = held.sub_(emitted)
+        membrane = torch.full_like(x, self.start) * theta if self.membrane is None else self.membrane
+        membrane = membrane.add_(self.driven(x))
+        emitted = (membrane >= theta).to(x.dtype).mul_(theta)
+        self.membrane = membrane.sub_(emitted)
         return emitted
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, start={self.start}, shift={self.shift}"
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """A correction has as many values as the calibrated network's layer has channels."""
+        """Load a correction, which has one value per channel in a calibrated network, else one value."""
         stored = state_dict.get(prefix + "correction")
         if stored is not None:
             self.correction = self.correction.new_zeros(stored.shape)
@@ -76,12 +78,12 @@ class IF(nn.Module):
 
 
 class Converted(nn.Module):
-    """A network of IF neurons, simulated step by step; logits are their mean over the steps.
+    """A network of IF neurons, simulated step by step; its logits are the mean over the steps.
 
     `network` maps one step, `(B, C, H, W)`, to that step's logits `(B, classes)`. Memory does not grow with T.
-    Parameters, buffers and their names are the network's. In evaluation mode images in float32 on a CPU are simulated
-    by events, if there is the compiled `library` of `events.SOURCE`; `leaves` are modules not to look into, all of them
-    analog. Training mode, frames, GPUs, and modules with forward hooks run the network itself.
+    Parameters, buffers and their names are the network's. In evaluation mode float32 images on a CPU are simulated by
+    events if `library`, the compiled `events.SOURCE`, is given; `leaves` are analog modules that are not traced
+    further. In training mode, for frames, on GPUs and with forward hooks the network itself runs.
     """
 
     steps_at_once = 1
@@ -97,7 +99,7 @@ class Converted(nn.Module):
         for name, child in network.named_children():
             self.add_module(name, child)
         self.timesteps, self.library, self.leaves = timesteps, library, leaves
-        # hidden in a tuple: registered, every parameter would have two names
+        # hidden in a tuple, because a registered network would give every parameter a second name
         self._hidden = (network,)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,18 +111,18 @@ class Converted(nn.Module):
         return end.logits
 
     def trajectory(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
-        """At each of `stops` (ascending), what a run that ends there gives, if no parameter depends on T."""
+        """Yield the results of runs that end after each of the `stops` (ascending), if no parameter depends on T."""
         program = self.program(x)
         return program.run(x, stops) if program else self._every_neuron(x, stops)
 
     def program(self, x: Tensor) -> Program | None:
-        """The network prepared for simulation by events; None where it has to run itself."""
+        """Prepare the network for simulation by events; None if the network itself has to run."""
         plain = x.dim() == 4 and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
         if self.library is None or self.training or not plain or torch.is_autocast_enabled("cpu"):
             return None
         (network,) = self._hidden
         if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
-            return None  # somebody looks inside
+            return None  # hooks expect modules to run
         graph = fx.GraphModule(network, Tracer((IF, *self.leaves)).trace(network))
         try:
             return Program(graph, IF, x[:1], self.library)
@@ -128,7 +130,7 @@ class Converted(nn.Module):
             return None
 
     def _every_neuron(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
-        """By the network itself, neuron by neuron."""
+        """Run the network itself, module by module."""
         (network,) = self._hidden
         emitted, pooled = dict[str, Tensor](), dict[str, Tensor]()
         by_step: dict[str, list[Tensor]] = {}
@@ -152,7 +154,7 @@ class Converted(nn.Module):
 
 
 def _count(by_pixel: dict[str, Tensor], name: str, by_step: dict[str, list[Tensor]] | None = None) -> Any:
-    """Add up a layer's nonzero values by pixel, and list them by step."""
+    """Return a hook that adds up a layer's nonzero values by pixel and lists them by step."""
 
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         count = torch.count_nonzero(output, dim=(0, 1))
@@ -164,5 +166,5 @@ def _count(by_pixel: dict[str, Tensor], name: str, by_step: dict[str, list[Tenso
 
 
 def neurons(network: nn.Module) -> dict[str, IF]:
-    """The spiking neurons by name."""
+    """Return the spiking neurons by name."""
     return {name: module for name, module in network.named_modules() if isinstance(module, IF)}

@@ -1,16 +1,16 @@
-"""QCFS (Bu et al., ICLR 2022): train an ANN whose activation is what an IF neuron's rate can be, then convert it.
+"""QCFS (Bu et al., ICLR 2022): an ANN activation with the values of an IF neuron's rate; the ANN is then converted.
 
     h(x) = theta / L  floor( L clamp(x / theta, 0, 1) + 1/2 )         clamp, then floor:  open for 0 <= x <= theta
     h(x) = theta clamp( floor( L x / theta + 1/2 ) / L, 0, 1 )        floor, then clamp:  open for
                                                                       -theta / 2L <= x < theta (1 + 1 / 2L)
 
-with a trained theta and a straight-through floor. The values are the same, the gradients are not: where h is open
-dh/dx = 1, and everywhere dh/dtheta = h / theta - [open] x / theta. The authors have published both: clamp, then floor
-(the default here) is their repository ANN_SNN_QCFS, to which the README of their first one, SNN_conversion_QCFS, sends
-its readers; floor, then clamp is the first one's, and the paper's Eq. 15.
+with a trained theta and a straight-through floor. Both orders have the same values but other gradients: dh/dx = 1 where
+h is open, and dh/dtheta = h / theta - [open] x / theta everywhere. The authors published both. Clamp, then floor (the
+default here) is in their repository ANN_SNN_QCFS, to which the README of their first one, SNN_conversion_QCFS, refers.
+Floor, then clamp is in the first one and in the paper's Eq. 15.
 
-Converted with the same weights and theta, v_0 = theta / 2 (`baselines.conversion.IF`): under constant input an IF
-neuron after T = L steps emits exactly h(x) on average.
+Conversion keeps weights and theta and sets v_0 = theta / 2 (`baselines.conversion.IF`). Under constant input an IF
+neuron then emits exactly h(x) on average after T = L steps.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class _Floor(torch.autograd.Function):
 class Activation(nn.Module):
     """Quantization-clip-floor-shift activation with a trained threshold (Bu et al. 2022, Eq. 15; gradient as released).
 
-    `levels` L >= 1; `threshold` is theta at the start; `order` of the two operations decides on the gradient:
-    `clamp-floor` is the authors' later repository's, `floor-clamp` their first one's. Any shape in, same shape out.
-    Raises ValueError for L < 1 and another order.
+    `levels` L >= 1; `threshold` is the initial theta; `order` of the two operations determines the gradient:
+    `clamp-floor` as in the authors' later repository, `floor-clamp` as in their first. Any shape in, same shape out.
+    Raises ValueError for L < 1 and any other order.
     """
 
     def __init__(self, levels: int = 4, threshold: float = 8.0, order: Order = "clamp-floor") -> None:
@@ -46,7 +46,7 @@ class Activation(nn.Module):
         if levels < 1:
             raise ValueError(f"levels must be at least 1, not {levels}")
         if order not in get_args(Order):
-            raise ValueError(f"order is {' or '.join(get_args(Order))}, not {order}")
+            raise ValueError(f"order must be {' or '.join(get_args(Order))}, not {order}")
         self.levels, self.order = levels, order
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 

@@ -1,4 +1,4 @@
-"""What a soft-reset neuron does in time, for everybody who simulates one.
+"""Simulation of soft-reset neurons.
 
 u_t = leak v_{t-1} + gain x_t,   s_t = [u_t >= alpha V],   v_t = u_t - V s_t,   v_0 = 0
 """
@@ -15,11 +15,11 @@ from torch import Tensor
 
 
 class Dynamics(NamedTuple):
-    """A neuron in numbers: it emits spikes of height V / dt. IF: leak = gain = tau = dt = 1.
+    """The constants of a neuron that emits spikes of height V / dt. IF: leak = gain = tau = dt = 1.
 
-    The clamp of its representation is open for 0 <= m <= `ceiling`, m the mean current weighted by `weights` (which
-    sum to 1); `closed`: whether a mean exactly at an end counts as open. `threshold_gain`: c of the
-    threshold's gradient.
+    The clamp of its representation is open for 0 <= m <= `ceiling`, where m is the mean current weighted by `weights`
+    (which sum to 1). `closed`: whether a mean exactly at an end counts as open. `threshold_gain`: c of the threshold's
+    gradient.
     """
 
     leak: float
@@ -31,14 +31,14 @@ class Dynamics(NamedTuple):
     threshold_gain: float
 
     def ceiling(self, threshold: Tensor) -> Tensor:
-        """The mean current above which the representation is saturated."""
+        """Return the mean current above which the representation is saturated."""
         return threshold * (self.tau / self.dt)
 
 
 def simulate(currents: Iterable[Tensor], threshold: Tensor, alpha: float, leak: float, gain: float) -> Iterator[Tensor]:
-    """Spikes step by step, 0 or 1 in the currents' dtype, without a graph.
+    """Yield spikes step by step, 0 or 1 in the currents' dtype, without a graph.
 
-    The threshold stays a tensor: reading it as a number would make a GPU wait at every layer.
+    The threshold is a tensor, because reading its value would synchronise a GPU at every layer.
     """
     membrane, level = None, alpha * threshold
     for current in currents:
@@ -54,9 +54,9 @@ def simulate(currents: Iterable[Tensor], threshold: Tensor, alpha: float, leak: 
 def fire(
     currents: Tensor, emitted: Tensor, threshold: Tensor, height: Tensor, alpha: float, leak: float, gain: float
 ) -> Tensor:
-    """Simulate all steps of `(T, ...)` currents: `height` where a neuron fires, else 0. Returns `emitted`, filled.
+    """Simulate all steps of `(T, ...)` currents and fill `emitted`: `height` where a neuron fires, else 0.
 
-    On a GPU it is one kernel where Triton is installed.
+    Returns `emitted`. On a GPU this is one kernel if Triton is installed.
     """
     if is_fused(currents):
         _triton().fire(currents, emitted, threshold, height, alpha, leak, gain)

@@ -1,4 +1,4 @@
-"""IF and LIF neurons whose gradient is that of a clamp of the spike representation (paper, Eq. 4-6, 14, 15, 19, 20).
+"""IF and LIF neurons with the gradient of a clamp of the spike representation (paper, Eq. 4-6, 14, 15, 19, 20).
 
 Forward, per step, with threshold V, firing ratio alpha and leak  l = exp(-dt / tau):
 
@@ -6,14 +6,14 @@ Forward, per step, with threshold V, firing ratio alpha and leak  l = exp(-dt / 
     LIF:  u_t = l v_{t-1} + (1 - l) x_t           emits  y_t = V / dt s_t
     s_t = [u_t >= alpha V],   v_t = u_t - V s_t,  v_0 = 0
 
-Backward, with r(.) the representation (`dsr.representation`) and the mappings
-IF  clamp(r(x), 0, V),  LIF  clamp(r(x) / tau, 0, V / dt):
+Backward, with the representation r(.) (`dsr.representation`) and the mappings clamp(r(x), 0, V) for IF and
+clamp(r(x) / tau, 0, V / dt) for LIF:
 
     dL/dx_t = G / (T tau) where the clamp is open (tau = 1 for IF), the same at every step
     dL/dV   = c sum G where the clamp is saturated above;  c = 1 for IF (0.001 on ImageNet), dt for LIF
 
-and G = T r(dL/dy). This is the released code's gradient: G of the LIF weighs the steps a second time, and its
-threshold gradient carries dt, not 1 / dt. Only two bits per neuron and image are kept for backward, not T floats.
+and G = T r(dL/dy). This is the released code's gradient: for LIF, G weights the steps a second time, and the threshold
+gradient has the factor dt, not 1 / dt. Only two flags per neuron and image are saved for backward, not T floats.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class _LIF(torch.autograd.Function):
 
 
 def _sum(x: Tensor) -> Tensor:
-    """Over all values, in float32 at least: there are too many for half a precision."""
+    """Sum all values in at least float32, because half precision is too coarse for so many."""
     return x.sum(dtype=torch.promote_types(x.dtype, torch.float32))
 
 
@@ -81,11 +81,11 @@ def integrate(
 
 
 class Neuron(nn.Module):
-    """What IF and LIF share: a threshold kept above its floor, trained or fixed.
+    """Common part of IF and LIF: a threshold with a lower bound, trained or fixed.
 
-    Args: `timesteps` T >= 1; `threshold` V in the unit of the membrane; `alpha` fires at alpha V, in (0, 1];
-    `threshold_floor`, below which V is projected back before each forward pass (outside autograd, as the released
-    code does); `train_threshold`, whether V is a Parameter (else a buffer). Raises ValueError for values outside.
+    `timesteps` T >= 1; `threshold` V in the unit of the membrane; `alpha` in (0, 1], neurons fire at alpha V;
+    `threshold_floor`, lower bound to which V is projected before each forward pass (outside autograd, as in the
+    released code); `train_threshold`, whether V is a Parameter (else a buffer). Raises ValueError for invalid values.
     """
 
     threshold: Tensor
@@ -107,18 +107,18 @@ class Neuron(nn.Module):
             self.register_buffer("threshold", torch.tensor(float(threshold)))
 
     def rate(self) -> Rate:
-        """The layer that reads this neuron's representation."""
+        """Return the layer that reads this neuron's representation."""
         raise NotImplementedError
 
     def dynamics(self) -> Dynamics:
-        """How it integrates, and the clamp of its representation."""
+        """Return the constants of its integration and of the clamp of its representation."""
         raise NotImplementedError
 
     def set_ceiling(self, ceiling: Tensor | float) -> None:
-        """Its representation is at most `ceiling` from now on, in the unit of its currents; V stays above its floor."""
-        of = self.dynamics()
+        """Let the representation saturate at `ceiling`, in the unit of the currents; V stays at least at its floor."""
+        dynamics = self.dynamics()
         with torch.no_grad():
-            self.threshold.fill_(ceiling * of.dt / of.tau)
+            self.threshold.fill_(ceiling * dynamics.dt / dynamics.tau)
         self.project_threshold()
 
     def project_threshold(self) -> None:
@@ -149,15 +149,15 @@ class IF(Neuron):
         self.threshold_gain = threshold_gain
 
     def spike_amplitude(self) -> float:
-        """Height of an emitted spike; the next layer's weights absorb it."""
+        """Return the height of an emitted spike, which the next layer's weights absorb."""
         return self.threshold.item()
 
     def rate(self) -> Rate:
-        """The layer that reads this neuron's representation."""
+        """Return the layer that reads this neuron's representation."""
         return Rate(self.timesteps)
 
     def dynamics(self) -> Dynamics:
-        """How it integrates, and the clamp of its representation."""
+        """Return the constants of its integration and of the clamp of its representation."""
         return Dynamics(1.0, 1.0, 1.0, 1.0, self.rate().weights(), closed=True, threshold_gain=self.threshold_gain)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -190,15 +190,15 @@ class LIF(Neuron):
         self.dt = dt
 
     def spike_amplitude(self) -> float:
-        """Height of an emitted spike; the next layer's weights absorb it."""
+        """Return the height of an emitted spike, which the next layer's weights absorb."""
         return self.threshold.item() / self.dt
 
     def rate(self) -> Rate:
-        """The layer that reads this neuron's representation."""
+        """Return the layer that reads this neuron's representation."""
         return Rate(self.timesteps, self.tau, self.dt)
 
     def dynamics(self) -> Dynamics:
-        """How it integrates, and the clamp of its representation."""
+        """Return the constants of its integration and of the clamp of its representation."""
         leak = math.exp(-self.dt / self.tau)
         weights = self.rate().weights()
         return Dynamics(leak, 1.0 - leak, self.tau, self.dt, weights, closed=False, threshold_gain=self.dt)

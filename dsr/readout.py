@@ -1,9 +1,9 @@
-"""DSR's head: re-encode the pooled map as spikes, classify, normalise, spike, and read the representation.
+"""DSR's readout: encodes the pooled map as spikes again, classifies, normalises, spikes, and reads the representation.
 
     logits = r( neuron( BatchNorm( W neuron(pooled) + b ) ) )
 
-so the logits are (weighted) firing rates: never negative, at most V (IF) or V / dt (LIF). The released code does this;
-the paper only says that the output is the last layer's spikes.
+The logits are (weighted) firing rates in [0, V] (IF) or [0, V / dt] (LIF). The released code does this; the paper only
+says that the output is the spikes of the last layer.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dsr.neurons import IF, LIF
 class Readout(nn.Module):
     """Pooled features `(T*B, features)` -> logits `(B, classes)`.
 
-    `neuron` makes an IF or LIF, or the ReLU of an ANN, whose T is 1. `reencode`: whether a neuron stands
-    between the pool and the classifier.
+    `neuron` makes an IF, an LIF, or the ReLU of an ANN with T = 1. `reencode`: whether to put a neuron between the pool
+    and the classifier.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""The released semantics of DSR's neurons, written to be read: slow, and the yardstick for everything that is fast.
+"""A readable reference implementation of DSR's neurons with the released code's semantics, slow by design.
 
-Time is folded into the batch, everything is dense and in the input's dtype, a Python loop runs over the steps, and what
-backward needs is kept as it came: the currents of every step. `dsr.neurons` has the equations. Nothing here is shared
-with the fast neurons and engines, so that tests can hold them against it.
+Time is folded into the batch, tensors are dense and in the input's dtype, a Python loop runs over the steps, and the
+currents of every step are saved for backward. `dsr.neurons` has the equations. The file shares no code with the fast
+neurons and engines, so that tests can compare them with it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class _Spiking(torch.autograd.Function):
         mean, total = neuron.mean(x) / neuron.tau, neuron.timesteps * neuron.mean(grad)
         ceiling = threshold / neuron.dt
         inside, at_an_end = (mean > 0) & (mean < ceiling), (mean == 0) | (mean == ceiling)
-        is_open = inside | at_an_end if neuron.leak == 1.0 else inside  # as released: the IF's clamp has its ends
+        is_open = inside | at_an_end if neuron.leak == 1.0 else inside  # as released: the IF's clamp includes its ends
         per_step = total * is_open / (neuron.timesteps * neuron.tau)
         return torch.cat([per_step] * neuron.timesteps), neuron.dt * (total * (mean > ceiling)).sum(), None
 
 
 class ReferenceNeuron(nn.Module):
-    """IF for `tau=None`, LIF else; arguments and parameters as `dsr.IF` and `dsr.LIF`."""
+    """IF for `tau=None`, else LIF; arguments and parameters as for `dsr.IF` and `dsr.LIF`."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class ReferenceNeuron(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 
     def mean(self, x: Tensor) -> Tensor:
-        """`(T*B, ...) -> (B, ...)`: a later step weighs more where the membrane leaks."""
+        """Return the weighted mean over time, `(T*B, ...) -> (B, ...)`; with a leak later steps have larger weights."""
         weights = [self.leak ** (self.timesteps - t) for t in range(1, self.timesteps + 1)]
         steps = x.chunk(self.timesteps)
         return sum((w * step for w, step in zip(weights, steps, strict=True)), torch.zeros_like(steps[0])) / sum(
@@ -70,7 +70,7 @@ class ReferenceNeuron(nn.Module):
         )
 
     def rate(self) -> Rate:
-        """The layer that reads this neuron's representation."""
+        """Return the layer that reads this neuron's representation."""
         return Rate(self.timesteps) if self.leak == 1.0 else Rate(self.timesteps, self.tau, self.dt)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
-"""Where thresholds start from: as low as the gradient of the first batch allows.
+"""Initial thresholds: the lowest for which the gradient of the first batch stays bounded.
 
-Every current has passed a batch norm, so it is spread like N(0, 1) in any network, and all neurons start from one
-ceiling c of their representation: V for IF neurons, V tau / dt for LIF neurons. On its way back through a layer the
-gradient is multiplied by the share of open clamps and divided by the spread of what the layer emits. A low ceiling
-closes more clamps than it takes from the spread, so the gradient grows with every layer, and the thresholds' own
-gradients with it: the first steps then throw thresholds so far that layers fall silent. A high ceiling makes the levels
-coarse, and the gradient fades. With W the weight of the first layer and L the loss of the first batch, the start is the
-lowest c of `CEILINGS` with
+Every current has passed a batch norm and is distributed roughly as N(0, 1) in any network. All neurons therefore start
+with one ceiling c of their representation: V for IF neurons, V tau / dt for LIF neurons. In backward a layer multiplies
+the squared gradient by the share of open clamps and divides it by the variance of its output. A low ceiling reduces the
+variance more than the share of open clamps, so the gradient grows with every layer, and with it the gradients of the
+thresholds: the first steps then move thresholds so far that layers fall silent. With a high ceiling the levels are
+coarse and the gradient vanishes. With the weight W of the first layer and the loss L of the first batch, the start is
+the lowest c in `CEILINGS` with
 
     |dL/dW| <= |W|
 
-or, if there is none, the c of the smallest gradient (one that overflows to NaN is no small one). With ReLU in place of
-neurons, batches of 64 CIFAR-10 images and 18, 32 and 56 layers the ratio is 0.4 to 0.5, 0.5 to 0.7 and 2 to 4. The rule
-is ours; the released code starts from constants.
+or, if none satisfies it, the c of the smallest gradient (NaN from overflow counts as the largest). With ReLU in place
+of neurons and batches of 64 CIFAR-10 images, the ratio |dL/dW| / |W| is 0.4 to 0.5, 0.5 to 0.7 and 2 to 4 for 18, 32
+and 56 layers. The rule is ours; the released code starts from constants.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ from torch.nn import functional as F
 from dsr.neurons import Neuron
 
 CEILINGS = tuple(2 ** (k / 8) for k in range(17))
-"""From 1, at which the clamp still leaves 34 % of N(0, 1) open, to 4."""
+"""From 1, for which the clamp is open for 34 % of N(0, 1), to 4."""
 
 
 def bound_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Set all thresholds of `network` by the rule above and return the first neuron's.
 
-    `images`, in the form that the network takes, and `labels` `(B,)` are the first batch. Nothing else of the network
-    changes, its statistics and gradients included.
+    `images`, in the network's input format, and `labels` `(B,)` are the first batch. Nothing else changes, neither
+    statistics nor gradients.
     """
-    found = dict[float, float]()
+    gradients = dict[float, float]()
     for ceiling in CEILINGS:
         set_ceilings(network, ceiling)
-        found[ceiling] = first_gradient(network, images, labels)
-        if found[ceiling] <= 1:
+        gradients[ceiling] = first_gradient(network, images, labels)
+        if gradients[ceiling] <= 1:
             break
     else:
-        set_ceilings(network, min(found, key=lambda c: (math.isnan(found[c]), found[c])))
+        set_ceilings(network, min(gradients, key=lambda c: (math.isnan(gradients[c]), gradients[c])))
     return next(neuron.threshold.item() for neuron in network.modules() if isinstance(neuron, Neuron))
 
 
 def set_ceilings(network: nn.Module, ceiling: float) -> None:
-    """Every neuron's representation is at most `ceiling` from now on, in the unit of its currents."""
+    """Set the ceiling of every neuron's representation, in the unit of its currents."""
     for neuron in network.modules():
         if isinstance(neuron, Neuron):
             neuron.set_ceiling(ceiling)
 
 
 def first_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """|dL/dW| / |W| of the first convolution's weight, cross-entropy, training mode; the network stays as it is."""
+    """Return |dL/dW| / |W| of the first convolution, for cross-entropy in training mode; `network` does not change."""
     trial = copy.deepcopy(network).train()
     with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
         F.cross_entropy(trial(images), labels).backward()

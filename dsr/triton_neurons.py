@@ -1,7 +1,7 @@
-"""Neurons on a GPU: all steps of `dsr.dynamics` in one kernel, the membrane in a register; written in Triton.
+"""Neurons on a GPU, in Triton: all steps of `dsr.dynamics` in one kernel, with the membrane in a register.
 
-Each program works on BLOCK neurons and reads every current once; nothing but the spikes is written. Imported only where
-Triton is installed (torch brings it along for CUDA).
+Each program simulates BLOCK neurons, reads every current once and writes only the spikes. Imported only if Triton is
+installed (torch's CUDA builds include it).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def _fire(
 def fire(
     currents: Tensor, emitted: Tensor, threshold: Tensor, height: Tensor, alpha: float, leak: float, gain: float
 ) -> None:
-    """Currents `(T, ...)` -> `emitted`, same shape and any dtype: `height` where a neuron fires, else 0.
+    """Simulate currents `(T, ...)` and fill `emitted`, same shape, any dtype: `height` where a neuron fires, else 0.
 
-    Any memory format in which a step is one block. Currents that are expanded over the steps are read where they are.
+    Any memory format works in which a step is contiguous. Currents expanded over the steps are not copied.
     """
     timesteps, count = currents.shape[0], currents[0].numel()
     assert emitted.stride(0) == count

@@ -60,13 +60,13 @@ def conflict(text: str) -> str:
 
 
 SPOILT = {
-    "semicolons": (lambda t: t.replace(",", ";").encode(), "its values are separated by ';', not ','"),
-    "tabs": (lambda t: t.replace(",", "\t").encode(), "its values are separated by '\\t', not ','"),
-    "utf-16": (lambda t: t.encode("utf-16"), "it is UTF-16 or no text, not UTF-8"),
-    "utf-16 without a mark": (lambda t: t.encode("utf-16-le"), "it is UTF-16 or no text, not UTF-8"),
+    "semicolons": (lambda t: t.replace(",", ";").encode(), "values are separated by ';', not ','"),
+    "tabs": (lambda t: t.replace(",", "\t").encode(), "values are separated by '\\t', not ','"),
+    "utf-16": (lambda t: t.encode("utf-16"), "it is UTF-16 or binary, not UTF-8"),
+    "utf-16 without a mark": (lambda t: t.encode("utf-16-le"), "it is UTF-16 or binary, not UTF-8"),
     "latin-1": (lambda t: t.encode("latin-1"), ", line 3: it is not UTF-8"),
-    "conflict": (lambda t: conflict(t).encode(), ", line 2: a merge left its conflict there"),
-    "conflict above": (lambda t: ("<<<<<<< HEAD\n" + t).encode(), ", line 1: a merge left its conflict there"),
+    "conflict": (lambda t: conflict(t).encode(), ", line 2: unresolved merge conflict"),
+    "conflict above": (lambda t: ("<<<<<<< HEAD\n" + t).encode(), ", line 1: unresolved merge conflict"),
     "cut": (lambda t: t[:-30].encode(), ", line 3: "),
     "cut in a quotation": (lambda t: t[: t.index("too large")].encode(), ", line 3: unexpected end of data"),
     "too long": (
@@ -119,7 +119,7 @@ def test_a_foreign_file_is_not_written_over(name: str, text: str, tmp_path: Path
         put(tmp_path, text.encode())
     path = put(tmp_path, FOREIGN["notes.csv"], name)
     for write in (export.look, lambda *where: export.export("quick", [ANN], *where[1:])):
-        with pytest.raises(BadInput, match=f"{name} has no column 'key', so it is none of ours"):
+        with pytest.raises(BadInput, match=f"{name} has no column 'key', so it is not a result CSV"):
             write("quick", "laptop", tmp_path)
     assert path.read_bytes() == FOREIGN["notes.csv"]
 
@@ -147,7 +147,7 @@ def test_a_history_of_others_is_seen_before_anything_is_measured(tmp_path: Path)
     path.parent.mkdir(parents=True)
     history.look(tmp_path)
     put(path.parent, b"a,b\n1,2\n", path.name)
-    with pytest.raises(BadInput, match="is no history"):
+    with pytest.raises(BadInput, match="is not a history"):
         history.look(tmp_path)
 
 

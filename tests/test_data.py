@@ -54,10 +54,10 @@ def edit(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     return lambda path: np.save(path, change(np.load(path)))
 
 
-UNREADABLE = "npy cannot be read, it is damaged or cut short ("
+UNREADABLE = "npy cannot be read; it is damaged or truncated ("
 DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
-    ("", lambda folder: folder.parent.rename(folder.parent.with_name("moved")), "(DSR_DATA) does not exist or is no"),
-    ("test-labels.npy", Path.unlink, "test-labels.npy is missing"),
+    ("", lambda folder: folder.parent.rename(folder.parent.with_name("moved")), "(DSR_DATA) not found or not a"),
+    ("test-labels.npy", Path.unlink, "test-labels.npy not found"),
     ("train-images.npy", lambda path: path.write_bytes(path.read_bytes()[:-7]), f"train-images.{UNREADABLE}"),
     ("train-images.npy", lambda path: path.write_bytes(path.read_bytes().replace(b"{", b"(")), UNREADABLE),
     ("test-images.npy", lambda path: path.write_bytes(b"PK\3\4zip"), f"test-images.{UNREADABLE}"),
@@ -71,8 +71,12 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("train-labels.npy", edit(lambda a: a[:0]), "cifar10: 40 train images but 0 labels"),
     ("train-images.npy", edit(lambda a: a ^ (np.arange(3) == 2)), "cifar10: the train split is damaged (SHA-256"),
     ("test-labels.npy", edit(lambda a: a[::-1]), "cifar10: the test split is damaged (SHA-256"),
-    ("manifest.json", lambda path: path.write_text('{"sha256":\n'), "manifest.json is no JSON ("),
-    ("manifest.json", lambda path: path.write_text('{"sha256": 1}'), "manifest.json is no JSON object, or its sha256"),
+    ("manifest.json", lambda path: path.write_text('{"sha256":\n'), "manifest.json is not valid JSON ("),
+    (
+        "manifest.json",
+        lambda path: path.write_text('{"sha256": 1}'),
+        'manifest.json: the file and its "sha256" must be JSON objects',
+    ),
     ("manifest.json", lambda path: path.write_text('{"sha256": {"test": null}}'), "manifest None"),
 ]
 
@@ -172,7 +176,7 @@ def test_images_are_normalised_per_channel() -> None:
 
 
 def test_a_part_of_a_set_is_refused_where_the_whole_one_is_meant(folder: Path) -> None:
-    said = r"cifar10: scales paper and short are of the whole set, 50,000 \+ 10,000, and there are 40 \+ 20"
+    said = r"cifar10: scales paper and short need the whole set, 50,000 \+ 10,000 images, not 40 \+ 20"
     for does in (load, sizes):
         with pytest.raises(BadInput, match=said):
             does("cifar10", RECIPE, whole=True)
@@ -189,7 +193,7 @@ def test_training_images_are_no_test_split(folder: Path) -> None:
     for what in ("images", "labels"):
         np.save(folder / f"test-{what}.npy", np.load(folder / f"train-{what}.npy"))
     (folder / "manifest.json").unlink()
-    assert refusal() == f"{folder}: the test split is the training split"
+    assert refusal() == f"{folder}: the test split is identical to the training split"
 
 
 @pytest.mark.slow

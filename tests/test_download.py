@@ -23,8 +23,8 @@ from rich.console import Console
 from benchmarks.cli import commands, datasets
 from benchmarks.cli.arguments import Request
 from benchmarks.data import load
+from benchmarks.data.download import download
 from benchmarks.data.torchvision_import import torchvision
-from benchmarks.data.transfer import download
 from benchmarks.runs.plan import plan
 from benchmarks.spec import BadInput, Recipe, Run
 
@@ -90,7 +90,7 @@ def test_a_download_says_how_far_it_is_and_is_not_repeated(server, tmp_path):
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_download_that_was_cut_off_goes_on(server, tmp_path, ranges):
     server.cut, server.ranges = 1000, ranges
-    with pytest.raises(BadInput, match="the same command goes on where it was"):
+    with pytest.raises(BadInput, match="run the same command again to resume"):
         download(server.url("/file"), tmp_path / "file", MD5)
     assert (tmp_path / "file.partial").read_bytes() == BODY[:1000]
     assert not (tmp_path / "file").exists()
@@ -108,7 +108,7 @@ def test_a_whole_partial_file_is_enough(server, tmp_path):
 
 
 def test_another_file_is_refused_and_deleted(server, tmp_path):
-    with pytest.raises(BadInput, match=f"MD5 {MD5}, expected 0000; the file is deleted"):
+    with pytest.raises(BadInput, match=f"is {MD5}, expected 0000; the file was deleted"):
         download(server.url("/file"), tmp_path / "file", "0000")
     assert not list(tmp_path.iterdir())
 
@@ -121,7 +121,7 @@ def test_offline_is_one_line(tmp_path):
 
 def test_a_download_without_room_is_refused_before_it_begins(server, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(1000))
-    with pytest.raises(BadInput, match=r"No space left on device \(1 kB free there, 1\.28 MB needed\)"):
+    with pytest.raises(BadInput, match=r"No space left on device \(1 kB free, 1\.28 MB needed\)"):
         download(server.url("/file"), tmp_path / "file", MD5)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 0
 
@@ -172,7 +172,7 @@ def test_cifar_is_fetched_when_it_is_wanted(official):
 def test_a_failed_download_leaves_what_arrived_and_nothing_else(official, server):
     server.cut = 100
     with pytest.raises(
-        BadInput, match=r"could not be fetched \(.*set DSR_DATA to a data root that holds cifar10/train"
+        BadInput, match=r"the download failed \(.*set DSR_DATA to a data root that contains cifar10/train"
     ):
         load("cifar10", RECIPE)
     assert [str(p.relative_to(official)) for p in official.rglob("*") if p.is_file()] == [
@@ -224,11 +224,11 @@ def test_data_are_listed_fetched_and_verified(official):
 def test_what_is_half_there_is_said_by_every_command_and_how_to_mend_it(official):
     (official / "cifar10").mkdir()
     with pytest.raises(
-        BadInput, match=r"train-images\.npy is missing; set DSR_DATA to .*; or remove \S*cifar10 and call this again"
+        BadInput, match=r"train-images\.npy not found; set DSR_DATA to .*; or remove \S*cifar10 and call this again"
     ):
         datasets.get("cifar10", Console())
     (official / "imagenet").mkdir()
-    with pytest.raises(BadInput, match=r"imagenet.train is missing.*imagenet/\{train,val\}/<wnid>/\*.JPEG"):
+    with pytest.raises(BadInput, match=r"imagenet.train not found.*imagenet/\{train,val\}/<wnid>/\*.JPEG"):
         datasets.get("imagenet", Console())
 
 
@@ -277,7 +277,7 @@ def test_recordings_are_fetched_unpacked_and_their_frames_verified(server, tmp_p
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[1:2])
     assert "packed: T2 (recordings were written to since)" in said(datasets.show)[1]
     code, text = said(lambda console: datasets.verify("nmnist", console))
-    assert (code, "was packed from recordings that have changed since; delete it, and it" in text) == (1, True)
+    assert (code, "was packed from recordings that have changed since; delete it" in text) == (1, True)
     load("nmnist", RECIPE, frames=2)
     write_bin(root / "nmnist" / "NMNIST" / "Test" / "0" / "00001.bin", SOME[:2])
     assert "packed: T2 (of other recordings)" in said(datasets.show)[1]
@@ -305,4 +305,4 @@ def test_cifar10dvs_is_an_archive_of_archives(server, tmp_path, monkeypatch):
     monkeypatch.setenv("DSR_DATA", str(root))
     code, text = said(lambda console: datasets.get("cifar10dvs", console))
     assert (root / "cifar10dvs" / "CIFAR10DVS" / "truck" / "cifar10_truck_0.aedat4").is_file()
-    assert (code, "none of 1 recordings is to test on; those are 900 to 999" in text) == (1, True)
+    assert (code, "none of the 1 recordings is in the test split (900 to 999)" in text) == (1, True)

@@ -106,7 +106,7 @@ def test_sizes_come_from_headers_and_published_counts(tmp_path, monkeypatch: pyt
     assert packed.head("cifar10") == (3, 32, 50, 10)
     path = tmp_path / "cifar10" / "test-images.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(BadInput, match="damaged or cut short"):
+    with pytest.raises(BadInput, match="damaged or truncated"):
         packed.head("cifar10")
     laptop = resolve(Run("cifar10", "preact-resnet18-narrow", "ann", 1, 0, "laptop"))
     assert published("cifar10", laptop) == (3, 32, 10_000, 2_000, 10_000)

@@ -55,11 +55,15 @@ def cut_short(path: Path) -> None:
 
 
 DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
-    ("train", rename, "train is missing; ImageNet is laid out as imagenet/{train,val}/WNID/*.JPEG"),
-    ("val", rename, "val is missing; "),
+    ("train", rename, "train not found; the layout of ImageNet is imagenet/{train,val}/WNID/*.JPEG"),
+    ("val", rename, "val not found; "),
     (f"val/{TEN[3]}", rename, f"train and val hold different classes; only one of them has {TEN[3]}"),
     (f"train/{TEN[0]}/0.JPEG", lambda path: path.write_bytes(b""), "0.JPEG is empty"),
-    (f"train/{TEN[1]}", lambda path: [file.unlink() for file in path.iterdir()], "holds no image (.jpeg, .jpg, .png)"),
+    (
+        f"train/{TEN[1]}",
+        lambda path: [file.unlink() for file in path.iterdir()],
+        "contains no image (.jpeg, .jpg",
+    ),
     (f"train/{TEN[9]}/2.JPEG", cut_short, f"{TEN[9]}/2.JPEG cannot be decoded ("),
     (f"val/{TEN[9]}/1.JPEG", lambda path: path.write_text("no image"), f"{TEN[9]}/1.JPEG cannot be decoded ("),
 ]
@@ -94,7 +98,7 @@ def test_files_that_begin_with_a_dot_are_no_images(folder: Path) -> None:
 
 
 def test_another_number_of_classes_is_refused(folder: Path) -> None:
-    assert "holds 10 classes, the recipe is for 1000" in refusal(replace(RECIPE, classes=1000))
+    assert "has 10 classes, the recipe needs 1000" in refusal(replace(RECIPE, classes=1000))
     for split in ("train", "val"):
         rename(folder / split / TEN[0])
     assert "a run of ten classes needs n01440764, " in refusal()

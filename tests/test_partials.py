@@ -60,7 +60,7 @@ def test_tables_beside_rows_stay_as_they_were_where_there_is_no_room(tmp_path: P
 def test_how_much_room_is_left_and_needed_is_said() -> None:
     full = OSError(28, "No space left on device")
     assert " cannot be written: No space left on device (" in str(partials.refusal("/a", full))
-    assert str(partials.refusal("/a", full, 2_500_000)).endswith(" free there, 2.5 MB needed)")
+    assert str(partials.refusal("/a", full, 2_500_000)).endswith(" free, 2.5 MB needed)")
     assert str(partials.refusal("/a", OSError(30, "Read-only file system"))) == (
         "/a cannot be written: Read-only file system"
     )

@@ -91,7 +91,7 @@ def test_code_inside_somebody_elses_checkout_has_no_commit(tmp_path: Path, monke
     (inside := tmp_path / "lib" / "dsr").mkdir(parents=True)
     monkeypatch.setattr(provenance, "ROOT", inside)
     assert provenance.code() == UNKNOWN
-    assert provenance.trouble() == f"{inside} is no git checkout; it lies inside another one, {tmp_path}"
+    assert provenance.trouble() == f"{inside} is not a git checkout but a folder inside another one, {tmp_path}"
 
 
 def test_without_git_and_with_one_that_hangs_there_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

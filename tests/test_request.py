@@ -124,7 +124,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --methods dsr-if@alpha=nan", "dsr-if@alpha=nan: alpha takes a number or a truth value, not 'nan'"),
     ("sweep quick --methods dsr-if@threshold=NaN", "a parameter of a neuron is finite, not NaN"),
     ("sweep quick --methods dsr-if@threshold=1e999", "a parameter of a neuron is finite, not 1e999"),
-    ("report --to pyproject.toml", "pyproject.toml cannot be made a folder: File exists"),
+    ("report --to pyproject.toml", "folder pyproject.toml cannot be created: File exists"),
     ("sweep quick --methods dsr-if@alpha", "a variant is written method@name=value, not 'dsr-if@alpha'"),
     ("sweep quick --methods qcfs@threshold=3", "the thresholds of qcfs come from its parent (qcfs-ann): they cannot"),
     ("sweep quick --methods ann@alpha=1", "the neurons of ann have no parameters to vary"),
@@ -147,13 +147,13 @@ def test_rows_that_cannot_be_read_are_one_line_before_anything_runs(
     ending = bench(words)
     assert (ending.code, ending.out) == (2, "")
     (line,) = ending.err.splitlines()
-    assert line.startswith(f"dsr-bench: cannot read {path}: its values are separated by ';'")
+    assert line.startswith(f"dsr-bench: cannot read {path}: values are separated by ';'")
 
 
 @pytest.mark.parametrize("words", [f"{RUN} --dataset cifar10", "sweep cifar10 --scale smoke", "sweep cifar10 --plan"])
 @pytest.mark.parametrize(
     ("trouble", "said"),
-    [("no root", "does not exist or is no folder"), ("cut", "cut short"), ("few", "cifar10: the recipe needs ")],
+    [("no root", "not found or not a folder"), ("cut", "truncated"), ("few", "cifar10: the recipe needs ")],
 )
 def test_bad_data_are_one_line(words: str, trouble: str, said: str, bench: Bench, tmp_path: Path) -> None:
     (folder := tmp_path / "data" / "cifar10").mkdir()
@@ -259,7 +259,7 @@ def test_several_processes_that_nobody_joins_are_refused(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", count)
     monkeypatch.setenv("RANK", rank)
-    assert_refused(bench(RUN), f"WORLD_SIZE is '{count}': torchrun has not started this process", tmp_path)
+    assert_refused(bench(RUN), f"WORLD_SIZE is '{count}': this process was not started by torchrun", tmp_path)
 
 
 def test_torchruns_processes_know_their_places(monkeypatch: pytest.MonkeyPatch) -> None:

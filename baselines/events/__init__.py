@@ -1,4 +1,9 @@
-"""Event-driven simulation of converted networks: a spike adds the weights behind it to the membranes it reaches."""
+"""Event-driven simulation of converted networks: a spike adds its weights to the membranes that it reaches.
+
+paths        what leads from one layer of neurons to the next, read from a network's graph
+simulation   a network prepared for simulation, and its run
+membranes    the state of a run, which the C code (`events.c`) advances step by step
+"""
 
 from baselines.events.simulation import IMAGES, SOURCE, Passed, Program
 

@@ -1,5 +1,5 @@
-/* One step of a layer of integrate-and-fire neurons, driven by events. Called by `events.py`; `conversion.py` says the
- * same in torch.
+/* One step of a layer of integrate-and-fire neurons, driven by events. Called by `membranes.py`; `conversion.py` does
+ * the same in torch.
  *
  * A spike adds the weights behind it to the membranes it reaches: what is computed is what happened, as on neuromorphic
  * hardware, and a silent neuron costs nothing. Channels are innermost, [images][pixels][width], the width padded to
@@ -21,7 +21,7 @@ typedef struct { /* where a spike's weights go: to consecutive pixels, by consec
     int32_t to, from, length;
 } Run;
 
-typedef struct {           /* what the spikes of one layer do to the currents of another */
+typedef struct {           /* the connection from one layer to another */
     const Event *events;   /* of the source: [images][pixels * width] */
     const int32_t *count;  /* [images] */
     const int32_t *first;  /* [pixels + 1]: where a pixel's runs begin */
@@ -33,7 +33,7 @@ typedef struct {           /* what the spikes of one layer do to the currents of
 typedef struct {
     float *membrane;     /* [images][pixels][width], the drive of the coming step in it */
     const float *drive;  /* current at every step: [images][pixels][width], or [width] if it is the same everywhere */
-    Event *events;       /* what is emitted, as in `Term`; NULL: nothing fires here */
+    Event *events;       /* emitted spikes, as in `Term`; NULL: the readout */
     int32_t *count;
     int32_t *by_pixel;   /* [images][pixels]: spikes so far */
     int32_t *by_channel; /* [images][width]: spikes so far */
@@ -147,17 +147,17 @@ static void fire(const Layer *layer, int64_t image)
     for (int32_t i = 0; i < count; i++) by_channel[events[i].channel]++;
 }
 
-typedef struct {          /* a pooled map, of which only is asked where it is not 0 */
+typedef struct {          /* a pooled map, of which only the nonzero values count */
     const Event *events;  /* of the source, as in `Term` */
     const int32_t *count;
     const int32_t *first; /* [pixels + 1]: where a pixel's places begin */
-    const int32_t *to;    /* the places of the map under which it lies */
+    const int32_t *to;    /* the places of the map whose windows contain the pixel */
     int32_t *last;        /* [images][places][width]: the last step at which a value was not 0; they begin at 1 */
     int32_t *nonzero;     /* [images][places]: values that were not 0, so far */
     int64_t images, places, width, size;
 } Pool;
 
-/* count what this step's spikes leave in a pooled map: several under one window are one value */
+/* count this step's nonzero values of a pooled map: several spikes in one window are one value */
 void pool(const Pool *pool, int64_t step, int64_t threads)
 {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
@@ -173,7 +173,7 @@ void pool(const Pool *pool, int64_t step, int64_t threads)
     }
 }
 
-/* deliver this step's spikes to a layer, and let it fire */
+/* add this step's spikes to a layer's membranes and let it fire */
 void advance(const Layer *layer, const Term *terms, int64_t count, int64_t threads)
 {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)

@@ -1,6 +1,6 @@
-"""The state of a simulation by events: what `events.c` works on, layer by layer, for some images.
+"""The state of an event-driven simulation for some images, layer by layer, on which `events.c` works.
 
-Channels are innermost, `(images, pixels, width)`, the width padded to whole vectors.
+Channels are the innermost dimension, `(images, pixels, width)`; the width is padded to whole vectors.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ LANES = 8
 
 
 class Driven(Protocol):
-    """A neuron as a simulation sees it."""
+    """The attributes of a neuron that a simulation needs."""
 
     threshold: Tensor
     start: float
 
     def driven(self, x: Tensor) -> Tensor:
-        """A current and the neuron's own, which is the same at every step."""
+        """Add the neuron's own constant current to `x`."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """The spikes of one layer that arrive at another; the fields are those of `events.c`."""
+    """The connection from one layer to another; the fields are those of `events.c`."""
 
     source: str
     first: Tensor
@@ -38,7 +38,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Map:
-    """A pooled map in front of a linear layer: places `to[first[p]:first[p + 1]]` have pixel p of `source` in them."""
+    """A pooled map in front of a linear layer: the windows of places `to[first[p]:first[p + 1]]` contain pixel p."""
 
     source: str
     first: Tensor
@@ -48,7 +48,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Layer:
-    """What is the same for all images: `shape` (C, H, W) or (C,), and the spikes that arrive. `neuron` None: logits."""
+    """The part of a layer common to all images: `shape` `(C, H, W)` or `(C,)`, neuron (None: logits), connections."""
 
     shape: tuple[int, ...]
     neuron: Driven | None
@@ -86,7 +86,7 @@ class _PoolOfC(ctypes.Structure):
 
 
 class State:
-    """A simulation of some images; `currents` and `logits` are what flows when no neuron fires."""
+    """A simulation of some images; `currents` and `logits` are those without any spike."""
 
     @torch.no_grad()
     def __init__(
@@ -103,57 +103,57 @@ class State:
         for name, layer in layers.items():
             current = currents.get(name, torch.zeros_like(logits))
             self.layers[name] = _Running(layer, current, self.layers)
-        self.maps = {name: _Pooled(of, self.layers[of.source]) for name, of in maps.items()}
+        self.maps = {name: _Pooled(pooled, self.layers[pooled.source]) for name, pooled in maps.items()}
         self.spikes: dict[str, list[Tensor]] = {name: [] for name in layers if name}
 
     def step(self, last: str = "") -> None:
-        """All layers up to the one named `last`, one step; "" is the readout."""
+        """Advance all layers up to the one named `last` ("" is the readout) by one step."""
         for name, layer in self.layers.items():
             self.library.advance(*layer.of_c, ctypes.c_int64(self.threads))
             if name == last:
                 break
 
     def count(self, step: int) -> None:
-        """Take down what the step (1, 2, ...) that has just been made has emitted."""
+        """Count the spikes of the step (1, 2, ...) just made."""
         for name, spikes in self.spikes.items():
             spikes.append(self.layers[name].count.sum())
         for pooled in self.maps.values():
             self.library.pool(pooled.of_c, ctypes.c_int64(step), ctypes.c_int64(self.threads))
 
     def by_step(self) -> dict[str, Tensor]:
-        """Spikes of each neuron layer at each of the steps so far."""
+        """Return the spikes of each layer of neurons at each step so far."""
         return {name: torch.stack(spikes) for name, spikes in self.spikes.items()}
 
     def pooled(self) -> dict[str, Tensor]:
-        """Values of each pooled map that were not 0, so far, by pixel."""
-        return {name: of.nonzero.sum(0).view(of.size) for name, of in self.maps.items()}
+        """Return the number of nonzero values of each pooled map so far, by pixel."""
+        return {name: pooled.nonzero.sum(0).view(pooled.size) for name, pooled in self.maps.items()}
 
     def logits(self, steps: int) -> Tensor:
-        """Their mean over the steps, `(B, classes)`."""
+        """Return the mean of the logits over the steps, `(B, classes)`."""
         classes = self.without_spikes.shape[1]
         return self.layers[""].membrane[:, 0, :classes] / steps + self.without_spikes
 
     def emitted(self) -> dict[str, Tensor]:
-        """Spikes of each neuron layer so far, by pixel (in total, for features without pixels)."""
-        return {name: of.by_pixel.sum(0).view(of.layer.shape[1:]) for name, of in self.layers.items() if name}
+        """Return the spikes of each layer of neurons so far, by pixel (in total for features without pixels)."""
+        return {name: each.by_pixel.sum(0).view(each.layer.shape[1:]) for name, each in self.layers.items() if name}
 
 
 class _Running:
-    """The state of one layer. `current`: what flows when no neuron fires; `before`: the layers it may hear from."""
+    """The state of one layer. `current`: its current without any spike; `before`: the layers in front of it."""
 
     def __init__(self, layer: Layer, current: Tensor, before: dict[str, _Running]) -> None:
         images, pixels, width, neuron = len(current), layer.pixels, layer.width, layer.neuron
         drive = _channels_last(neuron.driven(current) if neuron else current, pixels, width)
         theta = neuron.threshold if neuron else torch.zeros((), dtype=torch.float32)
         self.layer, self.membrane = layer, drive + (neuron.start * theta if neuron else 0.0)
-        self.membrane[..., layer.shape[0] :] = -torch.inf if neuron else 0.0  # what fills up a vector never fires
+        self.membrane[..., layer.shape[0] :] = -torch.inf if neuron else 0.0  # padding never fires
         everywhere = drive[0, 0].clone()
         varies = not bool((drive == everywhere).all())
         self.events, self.count = _whole_numbers(images, pixels * width), _whole_numbers(images)
         self.by_pixel, self.by_channel = _whole_numbers(images, pixels), _whole_numbers(images, width)
         self.drive = drive if varies else everywhere
-        fired = (self.events, self.count, self.by_pixel, self.by_channel) if neuron else ()
-        addresses = [x.data_ptr() for x in (self.membrane, self.drive, *fired)] + [None] * (0 if neuron else 4)
+        spikes = (self.events, self.count, self.by_pixel, self.by_channel) if neuron else ()
+        addresses = [x.data_ptr() for x in (self.membrane, self.drive, *spikes)] + [None] * (0 if neuron else 4)
         terms = [_term_of_c(term, before[term.source]) for term in layer.terms]
         of_c = _LayerOfC(*addresses, images, pixels, width, varies, theta.item())
         self.of_c = ctypes.byref(of_c), (_TermOfC * len(terms))(*terms), ctypes.c_int64(len(terms))
@@ -162,9 +162,9 @@ class _Running:
 class _Pooled:
     """The counts of one pooled map."""
 
-    def __init__(self, of: Map, source: _Running) -> None:
-        images, places, width = len(source.count), of.size[0] * of.size[1], source.layer.width
-        self.size, self.first, self.to = of.size, of.first.int(), of.to.int()
+    def __init__(self, pooled: Map, source: _Running) -> None:
+        images, places, width = len(source.count), pooled.size[0] * pooled.size[1], source.layer.width
+        self.size, self.first, self.to = pooled.size, pooled.first.int(), pooled.to.int()
         self.last, self.nonzero = _whole_numbers(images, places * width), _whole_numbers(images, places)
         lists = (source.events, source.count, self.first, self.to, self.last, self.nonzero)
         addresses = [x.data_ptr() for x in lists]

@@ -1,7 +1,8 @@
-"""What leads from one layer of neurons to the next, read off a network's graph: sums of scaled linear layers of spikes.
+"""The paths from one layer of neurons to the next, read from a network's graph: sums of scaled linear layers of spikes.
 
-Only between neurons is there anything that is not linear in the spikes, so a neuron's current is what flows when all
-are silent (`Silent`) plus its `Path`s from the neurons before it. `reach` writes a path out spike by spike.
+Everything between two layers of neurons is affine in the spikes. The current of a neuron is therefore its current
+without any spike (`Silent`) plus contributions along the `Path`s from the neurons before it. `reach` expands a path
+into the weights that each spike adds.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ CALLS = (*(("call_function", add) for add in (operator.add, operator.iadd, torch
 
 
 class Unsupported(Exception):
-    """The network holds something that these modules do not understand."""
+    """The network contains an operation that cannot be simulated by events."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """`scale` per channel times a linear layer (None: identity) of the pooled spikes of the neuron named `source`."""
+    """`scale` per channel times a linear layer (None: identity) of the pooled spikes of the neurons named `source`."""
 
     source: str
     pools: tuple[nn.Module, ...] = ()
@@ -37,7 +38,7 @@ class Path:
 
 
 class Tracer(fx.Tracer):
-    """Leaves are neurons, the first layer, the readout and modules without children."""
+    """Traces down to neurons, the first layer, the readout and modules without children."""
 
     def __init__(self, leaves: tuple[type[nn.Module], ...]) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class Tracer(fx.Tracer):
 
 
 class Silent(fx.Interpreter):
-    """Runs a network whose neurons do not fire; `currents` is what reaches each of them."""
+    """Runs a network whose neurons do not fire, and stores the current of each in `currents`."""
 
     def __init__(self, graph: fx.GraphModule, neuron: type[nn.Module]) -> None:
         super().__init__(graph)
@@ -62,29 +63,29 @@ class Silent(fx.Interpreter):
 
 
 def paths(graph: fx.GraphModule, neuron: type[nn.Module]) -> dict[str, list[Path]]:
-    """The paths to every neuron, in the order in which they run, and under "" those to the logits.
+    """Return the paths to every layer of neurons, in the order in which they run, and under "" those to the logits.
 
-    Raises Unsupported for a network that is not made of what is understood.
+    Raises Unsupported for a network with other operations than those of this module.
     """
-    found: dict[fx.Node, list[Path]] = {}
-    wanted: dict[str, list[Path]] = {}
+    by_node: dict[fx.Node, list[Path]] = {}
+    by_neuron: dict[str, list[Path]] = {}
     for node in graph.graph.nodes:
-        before = [path for argument in node.all_input_nodes for path in found[argument]]
+        before = [path for argument in node.all_input_nodes for path in by_node[argument]]
         module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
         if module is not None and isinstance(module, neuron):
-            if node.target in wanted:
+            if node.target in by_neuron:
                 raise Unsupported(f"{node.target} runs twice in a step")
-            wanted[str(node.target)] = before
-            found[node] = [Path(str(node.target))]
+            by_neuron[str(node.target)] = before
+            by_node[node] = [Path(str(node.target))]
         elif node.op == "output":
-            wanted[""] = before
+            by_neuron[""] = before
         else:
-            found[node] = [_through(node, module, path) for path in before]
-    return wanted
+            by_node[node] = [_through(node, module, path) for path in before]
+    return by_neuron
 
 
 def _through(node: fx.Node, module: nn.Module | None, path: Path) -> Path:
-    """A path and one step more. What no spikes lead to is never asked: it may be anything."""
+    """Extend a path by one node. Nodes that no spikes reach are never checked and may be anything."""
     spikes = path.linear is None and path.scale is None
     if isinstance(module, _BatchNorm):
         assert module.running_var is not None
@@ -109,9 +110,9 @@ def _plain(layer: nn.Conv2d) -> bool:
 
 
 class Reach(NamedTuple):
-    """Where spikes arrive and how: of pixel p at the pixels `to[i]`, by `matrix[i]`, for first[p] <= i < first[p + 1].
+    """A path spike by spike: those of pixel p reach pixels `to[i]` through `matrix[i]`, first[p] <= i < first[p + 1].
 
-    `weight` is (matrices, channels, outputs), or (matrices, channels) where a channel reaches itself alone.
+    `weight` is `(matrices, channels, outputs)`, or `(matrices, channels)` if each channel reaches only itself.
     """
 
     first: Tensor
@@ -121,14 +122,14 @@ class Reach(NamedTuple):
 
 
 def reach(path: Path, shape: tuple[int, ...], amplitude: Tensor) -> Reach:
-    """Write a path out; `shape` (C, H, W) or (C,) and `amplitude` are its source's."""
+    """Expand a path; `shape` `(C, H, W)` or `(C,)` and `amplitude` are its source's."""
     height, width = shape[1:] or (1, 1)
     pixel, place, share, (height, width) = _pooled(path.pools, height, width)
     first, tap, to = _windows(path.linear, height, width)
     count = first[place + 1] - first[place]
     row = torch.arange(len(place)).repeat_interleave(count)
     at = first[place][row] + torch.arange(len(row)) - (count.cumsum(0) - count)[row]
-    shares, kind = share.unique(return_inverse=True)  # one, but for a pool whose windows differ
+    shares, kind = share.unique(return_inverse=True)  # a single share, except for pools with unequal windows
     weight = _matrices(path.linear, path.scale, shape[0], amplitude)
     matrix = kind[row] * len(weight) + tap[at]
     weight = (weight * shares.view(-1, *[1] * weight.dim())).flatten(0, 1)
@@ -137,14 +138,14 @@ def reach(path: Path, shape: tuple[int, ...], amplitude: Tensor) -> Reach:
 
 
 def windows(pools: tuple[nn.Module, ...], shape: tuple[int, ...]) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """The places of the pooled map under which pixel p lies, `to[first[p]:first[p + 1]]`, and the map's size."""
+    """Return `first`, `to` and the pooled map's size; windows of places `to[first[p]:first[p + 1]]` contain pixel p."""
     pixel, place, _, size = _pooled(pools, *shape[1:])
     first = torch.bincount(pixel, minlength=shape[1] * shape[2]).cumsum(0)
     return torch.cat([first.new_zeros(1), first]), place, size
 
 
 def _pooled(pools: tuple[nn.Module, ...], height: int, width: int) -> tuple[Tensor, Tensor, Tensor, tuple[int, int]]:
-    """Which pixel goes into which place of the pooled map, with which share."""
+    """Return pixel, place of the pooled map and share of all their connections, and the pooled map's size."""
     if not pools:
         pixel = torch.arange(height * width)
         return pixel, pixel, torch.ones(len(pixel), dtype=torch.float32), (height, width)
@@ -157,7 +158,7 @@ def _pooled(pools: tuple[nn.Module, ...], height: int, width: int) -> tuple[Tens
 
 
 def _windows(layer: nn.Conv2d | nn.Linear | None, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Where each place's outputs begin; for each of them, the tap of the kernel that leads there, and the output."""
+    """Return where each place's outputs begin and, for each output, the kernel's tap and the output pixel."""
     places = torch.arange(height * width)
     if isinstance(layer, nn.Conv2d):
         assert not isinstance(layer.padding, str)
@@ -179,12 +180,12 @@ def _of_convolution(
     there = (down % stride[0] == 0) & (right % stride[1] == 0)
     there &= (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     first = torch.cat([torch.zeros(1, dtype=torch.long), there.sum((2, 3)).flatten().cumsum(0)])
-    # the other way round, so that taps that lead to neighbours are neighbours
+    # in reverse order, so that consecutive taps lead to consecutive pixels
     return first, (ky * kernel[1] + kernel[1] - 1 - kx)[there], (row * columns + column)[there]
 
 
 def _matrices(layer: nn.Conv2d | nn.Linear | None, scale: Tensor | None, channels: int, amplitude: Tensor) -> Tensor:
-    """The weights by tap, (taps, channels, outputs); the identity's (1, channels)."""
+    """Return the weights by tap, `(taps, channels, outputs)`, or `(1, channels)` for the identity."""
     if layer is None:
         return (amplitude.expand(channels) if scale is None else scale * amplitude).unsqueeze(0)
     weight = layer.weight.flip(-1) if isinstance(layer, nn.Conv2d) else layer.weight

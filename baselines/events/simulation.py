@@ -1,8 +1,8 @@
-"""Event-driven simulation of a converted network: a spike adds the weights behind it to the membranes it reaches.
+"""Event-driven simulation of a converted network: a spike adds its weights to the membranes that it reaches.
 
-Between two layers of neurons all is affine, so a layer's current is its drive (what flows when no neuron fires) plus,
-for every spike that arrives, a row of weights. Norms, pools and amplitudes are folded into those two once; a step is
-then `events.c`, whose work grows with the number of spikes, layer by layer:
+Everything between two layers of neurons is affine. A layer's current is therefore its drive (the current without any
+spike) plus a row of weights for every spike that arrives. Norms, pools and amplitudes are folded into both beforehand.
+`events.c` then computes a step, layer by layer, in time proportional to the number of spikes:
 
     v += drive,   v += rows of the spikes that arrive,   s = [v >= theta],   v -= theta s
 """
@@ -22,16 +22,16 @@ from baselines.events.membranes import Driven, Layer, Map, State, Term
 from baselines.events.paths import Reach, Silent, Unsupported, paths, reach, windows
 
 SOURCE = Path(__file__).with_name("events.c")
-LARGEST = 2**16  # an event has 16 bits for each
+LARGEST = 2**16  # an event has 16 bits each for channel and pixel
 IMAGES = 32
-"""Images that a thread advances together: their membranes stay in its cache, a layer's weights serve all of them."""
+"""Images per thread: few enough that their membranes stay in the cache, and all of them reuse a layer's weights."""
 
 
 class Passed(NamedTuple):
-    """A run after `timesteps` steps: logits `(B, classes)`, and what its layers have emitted so far, over all images.
+    """A run after `timesteps` steps: logits `(B, classes)`, and spike counts so far, summed over all images.
 
-    `emitted`: each neuron layer's spikes by pixel `(H, W)`, or `()`; `by_step`: the same by step, `(timesteps,)`;
-    `pooled`: nonzero values of pools by pixel, of those at least that stand in front of linear layers.
+    `emitted`: spikes of each layer of neurons by pixel, `(H, W)` or `()`; `by_step`: the same by step, `(timesteps,)`;
+    `pooled`: nonzero values by pixel, at least of the pools in front of linear layers.
     """
 
     timesteps: int
@@ -42,10 +42,10 @@ class Passed(NamedTuple):
 
 
 class Program:
-    """A traced network in evaluation mode, prepared; its parameters must stay as they are, but for the neurons' drive.
+    """A traced network in evaluation mode, prepared. Its parameters must not change, except the neurons' own currents.
 
     `neuron`: the type of its neurons, which are `Driven`; `example`: an image `(1, C, H, W)`, float32 on a CPU;
-    `library`: the compiled `events.c`. Raises `paths.Unsupported`.
+    `library`: the compiled `events.c`. Raises `paths.Unsupported` for a network that cannot be simulated by events.
     """
 
     @torch.no_grad()
@@ -57,10 +57,10 @@ class Program:
         self.maps: dict[str, Map] = {}
         names = {module: name for name, module in graph.named_modules()}
         for name, current in (*silent.currents.items(), ("", logits)):
-            of = cast(Driven, graph.get_submodule(name)) if name else None
-            if of and not of.threshold > 0:
-                raise Unsupported(f"{name}: the threshold {of.threshold.item():g} is not positive")
-            layer = Layer(tuple(current.shape[1:]), of, [])
+            driven = cast(Driven, graph.get_submodule(name)) if name else None
+            if driven and not driven.threshold > 0:
+                raise Unsupported(f"{name}: the threshold {driven.threshold.item():g} is not positive")
+            layer = Layer(tuple(current.shape[1:]), driven, [])
             for path in leading[name]:
                 source = self.layers[path.source]
                 assert source.neuron
@@ -68,27 +68,27 @@ class Program:
                     self.maps[names[path.pools[-1]]] = Map(path.source, *windows(path.pools, source.shape))
                 layer.terms.append(_term(path.source, reach(path, source.shape, source.neuron.threshold), layer.width))
             if max(layer.pixels, layer.width) > LARGEST:
-                raise Unsupported(f"{name}: {layer.pixels} pixels or {layer.width} channels, of at most {LARGEST}")
+                raise Unsupported(f"{name}: {layer.pixels} pixels, {layer.width} channels; at most {LARGEST} allowed")
             self.layers[name] = layer
 
     def run(self, images: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
-        """Simulate images `(B, C, H, W)` for `stops[-1]` steps; what a run that ends at each of the `stops` gives."""
+        """Simulate images `(B, C, H, W)`; yield the results of runs that end after each of the `stops` (ascending)."""
         passed = [list(self._some(some, stops)) for some in images.split(IMAGES * torch.get_num_threads())]
         for at in zip(*passed, strict=True):
             counts = (_added(dicts) for dicts in zip(*((p.emitted, p.by_step, p.pooled) for p in at), strict=True))
             yield Passed(at[0].timesteps, torch.cat([some.logits for some in at]), *counts)
 
     def mean_emitted(self, name: str, images: Tensor, steps: int) -> Tensor:
-        """What the neuron layer `name` emits per step, mean over images and pixels, `(C,)`."""
+        """Return what the layer of neurons `name` emits per step, averaged over images and pixels, `(C,)`."""
         total = torch.zeros(self.layers[name].shape[0], dtype=torch.float32)
         for some in images.split(IMAGES * torch.get_num_threads()):
             state = self._begin(some)
             for _ in range(steps):
                 state.step(name)
             total += state.layers[name].by_channel.sum(0)[: len(total)]
-        of = self.layers[name]
-        assert of.neuron
-        return total * of.neuron.threshold / (steps * len(images) * of.pixels)
+        layer = self.layers[name]
+        assert layer.neuron
+        return total * layer.neuron.threshold / (steps * len(images) * layer.pixels)
 
     def _some(self, images: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
         state = self._begin(images)
@@ -101,7 +101,7 @@ class Program:
     @torch.no_grad()
     def _begin(self, images: Tensor) -> State:
         norms = (module for module in self.graph.modules() if isinstance(module, _BatchNorm))
-        assert not any(norm.training for norm in norms), "in training mode norms would follow what flows in silence"
+        assert not any(norm.training for norm in norms), "norms in training mode would take statistics without spikes"
         silent = Silent(self.graph, self.neuron)
         logits = silent.run(images)
         return State(self.layers, self.maps, silent.currents, logits, self.library)
@@ -112,7 +112,7 @@ def _added(dicts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _term(source: str, by: Reach, width: int) -> Term:
-    """A reach as the kernel wants it: a channel's matrices side by side, neighbours in one run, counted in floats."""
+    """Convert a reach to the kernel's format: matrices by channel, neighbours in one run, offsets in floats."""
     identity = by.weight.dim() == 2
     weight = by.weight.transpose(0, 1)
     if not identity:

@@ -1,9 +1,14 @@
-"""STBP-tdBN: a surrogate gradient through time, and batch norm scaled by the threshold.
+"""STBP-tdBN (Zheng et al., AAAI 2021): surrogate gradients through time, and batch norm scaled by the threshold.
 
-`neuron` holds the equations; `compiled` (CPU) and `triton` (GPU) run them in one pass.
+neuron      the neuron in torch, with its equations, and a readout by firing rates
+dynamics    the constants of a neuron
+compiled    the neuron on a CPU, in C (`stbp.c`)
+triton      the neuron on a GPU
+tdbn        the norm
 """
 
-from baselines.stbp.neuron import LIF, Dynamics, SpikeReadout, compile_neurons, kernels_for
+from baselines.stbp.dynamics import Dynamics
+from baselines.stbp.neuron import LIF, SpikeReadout, compile_neurons, kernels_for
 from baselines.stbp.tdbn import ThresholdBatchNorm2d
 
 __all__ = ["LIF", "Dynamics", "SpikeReadout", "ThresholdBatchNorm2d", "compile_neurons", "kernels_for"]

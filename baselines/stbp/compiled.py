@@ -1,16 +1,15 @@
-"""STBP's neuron on a CPU: all steps in one pass forward and one backward; the equations are in `baselines.stbp`."""
+"""STBP's neuron compiled for a CPU: one pass over all steps forward, one backward (see `baselines.stbp.neuron`)."""
 
 from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from baselines.stbp.neuron import Dynamics
+from baselines.stbp.dynamics import Dynamics
 
 SOURCE = Path(__file__).with_name("stbp.c")
 
@@ -30,21 +29,21 @@ class Compiled:
         self.library = library
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
-        return self  # a library is not copied with a network
+        return self  # copies of a network share the library
 
-    def forward(self, x: Tensor, of: Dynamics) -> tuple[Tensor, Tensor]:
-        """Membranes and spikes."""
+    def forward(self, x: Tensor, dynamics: Dynamics) -> tuple[Tensor, Tensor]:
+        """Return membranes and spikes, `(T, ...)` each."""
         membranes, spikes = torch.empty_like(x), torch.empty_like(x)
-        self._call(self.library.forward, of, x, membranes, spikes)
+        self._call(self.library.forward, dynamics, x, membranes, spikes)
         return membranes, spikes
 
-    def backward(self, grad: Tensor, membranes: Tensor, of: Dynamics) -> Tensor:
-        """dL/dx."""
+    def backward(self, grad: Tensor, membranes: Tensor, dynamics: Dynamics) -> Tensor:
+        """Return dL/dx from dL/do, `(T, ...)`."""
         grad_x = torch.empty_like(grad)
-        self._call(self.library.backward, of, grad, membranes, grad_x)
+        self._call(self.library.backward, dynamics, grad, membranes, grad_x)
         return grad_x
 
-    def _call(self, function: Any, of: Dynamics, *tensors: Tensor) -> None:
-        neuron = _Neuron(len(tensors[0]), tensors[0][0].numel(), *of)
+    def _call(self, function: Any, dynamics: Dynamics, *tensors: Tensor) -> None:
+        neuron = _Neuron(len(tensors[0]), tensors[0][0].numel(), *dynamics)
         pointers = (ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors)
         function(ctypes.byref(neuron), *pointers, ctypes.c_int64(torch.get_num_threads()))

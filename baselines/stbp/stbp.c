@@ -1,4 +1,4 @@
-/* STBP's neuron on a CPU: all steps of a neuron in one pass, forward and backward; equations in `stbp.py`. float32.
+/* STBP's neuron on a CPU: all steps of a neuron in one pass, forward and backward; equations in `neuron.py`. float32.
  *
  * Tensors are [T][count], contiguous. A thread takes STRIP neurons through all steps: what passes from step to step
  * stays in its first cache, and each tensor is read or written once.
@@ -14,7 +14,7 @@ typedef struct {
     int32_t triangle, soft, detach;
 } Neuron;
 
-/* `soft` and the others are constants where they are called, so the compiler makes a loop without branches of each */
+/* `soft` and the other flags are constants in every call, so that the compiler makes branch-free loops */
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE void strip_forward(const Neuron *of, const float *x, float *membranes, float *spikes, int64_t from, int64_t many,

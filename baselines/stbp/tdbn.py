@@ -1,4 +1,4 @@
-"""STBP-tdBN's norm (Zheng et al., AAAI 2021): a batch norm whose statistics are over time, too.
+"""STBP-tdBN's norm (Zheng et al., AAAI 2021): a batch norm with statistics over time, scaled by the threshold.
 
 y = gamma alpha V (x - mean) / sqrt(var + eps) + beta             statistics over time, batch and space
 """
@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 
 class ThresholdBatchNorm2d(nn.BatchNorm2d):
-    """Threshold-dependent batch norm: batch norm whose output has standard deviation alpha V at the start.
+    """Threshold-dependent batch norm: its output initially has standard deviation alpha V.
 
-    `(T*B, C, H, W)` -> same shape. With time folded into the batch the statistics are over (T, B, H, W), as tdBN asks.
-    `alpha` is 1 / sqrt(n) where n branches are added. alpha V multiplies; it is not part of the trained weight.
+    `(T*B, C, H, W)` -> same shape. Time is folded into the batch, so the statistics are over (T, B, H, W), as in tdBN.
+    `alpha` is 1 / sqrt(n) if n branches are added. alpha V is a constant factor, not part of the trained weight.
     """
 
     def __init__(self, features: int, threshold: float = 0.5, alpha: float = 1.0) -> None:
@@ -35,7 +35,7 @@ class ThresholdBatchNorm2d(nn.BatchNorm2d):
 
 @torch.no_grad()
 def fold(layer: nn.Conv2d, norm: ThresholdBatchNorm2d) -> nn.Conv2d:
-    """One convolution that does what `layer` and then `norm`, in evaluation mode, do: for inference.
+    """Fold a norm in evaluation mode into the convolution before it, for inference.
 
     W' = gamma alpha V W / sqrt(var + eps),   b' = gamma alpha V (b - mean) / sqrt(var + eps) + beta
     """

@@ -1,19 +1,16 @@
-"""STBP's neuron on a GPU: all steps in one kernel forward and one backward; the equations are in `baselines.stbp`.
+"""STBP's neuron on a GPU: one kernel over all steps forward, one backward (equations: `baselines.stbp.neuron`).
 
-Imported only where Triton is installed (torch brings it along for CUDA).
+Imported only if Triton is installed (torch's CUDA builds include it).
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from baselines.stbp.neuron import Dynamics
+from baselines.stbp.dynamics import Dynamics
 
 BLOCK = 1024
 
@@ -52,7 +49,7 @@ def _backward(
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = place < count
     later = tl.zeros((BLOCK,), dtype=tl.float32)
-    place += (tl.zeros((BLOCK,), dtype=tl.int64) + (timesteps - 1)) * count  # no 32 bits
+    place += (tl.zeros((BLOCK,), dtype=tl.int64) + (timesteps - 1)) * count  # 64 bits, because the offset may be large
     for _ in range(timesteps):
         u = tl.load(membranes + place, mask=inside, other=0.0).to(tl.float32)
         at_spike = tl.load(grad + place, mask=inside, other=0.0).to(tl.float32)
@@ -70,16 +67,17 @@ def _backward(
         place -= count
 
 
-def forward(x: Tensor, of: Dynamics) -> tuple[Tensor, Tensor]:
-    """Membranes and spikes of contiguous `(T, ...)` currents."""
+def forward(x: Tensor, dynamics: Dynamics) -> tuple[Tensor, Tensor]:
+    """Return membranes and spikes of contiguous `(T, ...)` currents."""
     membranes, spikes, count = torch.empty_like(x), torch.empty_like(x), x[0].numel()
     grid = (triton.cdiv(count, BLOCK),)
-    _forward[grid](x, membranes, spikes, count, len(x), of.threshold, of.decay, SOFT=of.soft, BLOCK=BLOCK)
+    constants = dynamics.threshold, dynamics.decay
+    _forward[grid](x, membranes, spikes, count, len(x), *constants, SOFT=dynamics.soft, BLOCK=BLOCK)
     return membranes, spikes
 
 
-def backward(grad: Tensor, membranes: Tensor, of: Dynamics) -> Tensor:
-    """dL/dx from dL/do, contiguous `(T, ...)`."""
+def backward(grad: Tensor, membranes: Tensor, dynamics: Dynamics) -> Tensor:
+    """Return dL/dx from dL/do, contiguous `(T, ...)`."""
     grad_x, count = torch.empty_like(grad), grad[0].numel()
     _backward[(triton.cdiv(count, BLOCK),)](
         grad,
@@ -87,12 +85,12 @@ def backward(grad: Tensor, membranes: Tensor, of: Dynamics) -> Tensor:
         grad_x,
         count,
         len(grad),
-        of.threshold,
-        of.decay,
-        of.width,
-        TRIANGLE=of.triangle,
-        SOFT=of.soft,
-        DETACH=of.detach,
+        dynamics.threshold,
+        dynamics.decay,
+        dynamics.width,
+        TRIANGLE=dynamics.triangle,
+        SOFT=dynamics.soft,
+        DETACH=dynamics.detach,
         BLOCK=BLOCK,
     )
     return grad_x

@@ -1,6 +1,6 @@
-"""A finished run to take along: weights, model card and, where NIR can say it, the network as a NIR graph.
+"""Export of a finished run: weights, a model card and, if NIR can express it, the network as a NIR graph.
 
-`load` gives the network back. Needs the packages of the extra `export`.
+`load` returns the network of an exported folder. Needs the packages of the extra `export`.
 """
 
 from benchmarks.card.weights import load

@@ -1,4 +1,4 @@
-"""`dsr-bench card RUN`: a finished run as weights, a model card and a NIR graph."""
+"""`dsr-bench card RUN`: exports a finished run as weights, a model card and a NIR graph."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from reports.cards import model_card
 from reports.queries.lookup import Known, find
 
 CARD, GRAPH = "README.md", "network.nir"
-NO_GRAPH = "None here: a graph is made of the weights."
+NO_GRAPH = "Not included: a graph is made from the weights."
 
 SAYS = """`network.nir` is the network in evaluation mode for the Neuromorphic Intermediate Representation (`nir.read`).
 
 - Norms, the height of spikes and constant currents are folded into weights; neurons emit ones.
 - Edges into one node add up.
-- The logits are the sum over the {steps} steps of `readout_weights` times what `output` is given; {input}.
-- A step integrates a neuron's equation exactly over dt = {dt:g}, the current being constant.
+- The logits are the sum over the {steps} steps of `readout_weights` times the input of `output`; {input}.
+- A step integrates a neuron's equation exactly over dt = {dt:g}, with constant current.
 {unsaid}
 `benchmarks.card.nir_simulation.logits(graph, images)` does all of this."""
-UNSAID = """- Beyond NIR 1.0's text, or against it: {}. Every neuron's metadata say so, and a simulator that does
-  not read them gives other spikes.
+UNSAID = """- Differences from NIR 1.0's specification: {}. The metadata of every neuron contain them, and a simulator
+  that ignores the metadata gives other spikes.
 """
 
 
@@ -49,9 +49,9 @@ class Request:
 
 
 def command(request: Request, console: Console) -> int:
-    """Write the folder; of a committed row, whose weights are not here, the model card alone.
+    """Write the folder; for a committed row without a run directory only the model card.
 
-    Raises BadInput for no such run, and where the packages are missing.
+    Raises BadInput if the run is not found, has not ended well, or packages are missing.
     """
     known, to = find(request.name, store.results_root()), request.folder
     place = Path(known.place)
@@ -59,63 +59,61 @@ def command(request: Request, console: Console) -> int:
         return _without_weights(known, to, console)
     if missing := [package for package in ("safetensors", "nir") if find_spec(package) is None]:
         raise BadInput(f"a card needs {' and '.join(missing)}: pip install 'dsr-bench[export]'")
-    found = _read(place)
-    title = named(found.run.method).title
-    inputs, shape = described(found.run, found.recipe, weights.sizes(found.state)[1])
+    finished = _read(place)
+    title = named(finished.run.method).title
+    inputs, shape = described(finished.run, finished.recipe, weights.sizes(finished.state)[1])
     target = to or store.results_root() / "cards" / place.name
     make_folder(target)
-    weights.save(found.state, found.run, found.recipe, found.result, target)
-    said, written = _graph(found.result, weights.load(target), shape, target)
-    write_whole(target / CARD, model_card.render(found.result, asdict(found.recipe), title, inputs, shape, said))
+    weights.save(finished.state, finished.run, finished.recipe, finished.result, target)
+    paragraph, written = _graph(finished.result, weights.load(target), shape, target)
+    card = model_card.render(finished.result, asdict(finished.recipe), title, inputs, shape, paragraph)
+    write_whole(target / CARD, card)
     console.print(escape(f" card   {target}"), highlight=False, soft_wrap=True)
     if not written:
-        console.print(f" [yellow]nir[/]    {escape(said)}", highlight=False, soft_wrap=True)
+        console.print(f" [yellow]nir[/]    {escape(paragraph)}", highlight=False, soft_wrap=True)
     return 0
 
 
 def _without_weights(known: Known, to: Path | None, console: Console) -> int:
-    said = _card_of_row(known)
+    card = _card_of_row(known)
     target = to or store.results_root() / "cards" / store.directory(Path(), known.run).name
     make_folder(target)
-    write_whole(target / CARD, said)
-    note = f"not on this disk: {known.key} is a row of {known.place}; the card says where it was trained"
+    write_whole(target / CARD, card)
+    note = f"not on this disk: {known.key} is a row of {known.place}; the card names the machine that trained it"
     console.print(escape(f" card   {target}"), highlight=False, soft_wrap=True)
     console.print(f" [yellow]weights[/] {escape(note)}", highlight=False, soft_wrap=True)
     return 0
 
 
 def _card_of_row(known: Known) -> str:
-    """The model card of a committed row.
-
-    Raises BadInput for a row that did not end well, and if the recipe has changed since.
-    """
+    """Render the model card of a row. Raises BadInput if the run has not succeeded or its recipe has changed since."""
     row, where = known.row, f"{known.key}, a row of {known.place}"
     if row.get("status") != "done":
-        raise BadInput(f"{where}: the run has not ended well ({row.get('status') or 'no result'})")
+        raise BadInput(f"{where}: the run has not succeeded ({row.get('status') or 'no result'})")
     if known.recipe is None:
         raise BadInput(
-            f"{where}: its recipe has changed since, or its method is not here; at commit {row['commit']} it is known"
+            f"{where}: its recipe has changed since, or its method is not installed; check out commit {row['commit']}"
         )
-    said, shape = described(known.run, known.recipe)
+    inputs, shape = described(known.run, known.recipe)
     result, title = result_of(row), named(known.run.method).title
-    return model_card.render(result, asdict(known.recipe), title, said, shape, NO_GRAPH, weights=_whereabouts(known))
+    return model_card.render(result, asdict(known.recipe), title, inputs, shape, NO_GRAPH, weights=_whereabouts(known))
 
 
 def _whereabouts(known: Known) -> str:
-    """Where the weights are, and how to have some of one's own."""
+    """Say where the weights are, and how to train the network again."""
     run, row = known.run, known.row
     place = store.directory(Path("results"), run)
     again = f"dsr-bench run --dataset {run.dataset} --network {run.network} --method {run.method}"
     again += f" --timesteps {run.timesteps} --seed {run.seed} --scale {run.scale}"
     return (
-        f"The weights are not here. They are in `{place}` on the machine that trained them ({row['machine']}; "
-        f"{row['device']}), started {row['started']}; `dsr-bench card` there writes them too. "
-        f"Where the row is taken out of the CSV, `{again}` trains the network again."
+        f"The weights are not included. They are in `{place}` on the machine that trained them ({row['machine']}; "
+        f"{row['device']}), started {row['started']}; `dsr-bench card` on that machine exports them too. "
+        f"To train the network again, delete the row from the CSV and call `{again}`."
     )
 
 
 class Finished(NamedTuple):
-    """What a run's directory holds."""
+    """The contents of a finished run's directory."""
 
     run: Run
     recipe: Recipe
@@ -128,11 +126,13 @@ def _read(place: Path) -> Finished:
         about = store.described(place)
         result = load(place / store.RESULT)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInput(f"{place}: the run has not ended, or its records are of another version") from error
+        raise BadInput(f"{place}: the run has not ended, or its files are of another version") from error
     if result.status != "done":
-        raise BadInput(f"{place}: the run has not ended well ({result.status})")
+        raise BadInput(f"{place}: the run has not succeeded ({result.status})")
     if not (place / store.NETWORK).exists():
-        raise BadInput(f"{place} holds no {store.NETWORK}: a conversion read off a longer run has that run's weights")
+        raise BadInput(
+            f"{place / store.NETWORK} not found; a conversion read off a longer run shares that run's weights"
+        )
     try:
         state = torch.load(place / store.NETWORK, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
@@ -141,7 +141,7 @@ def _read(place: Path) -> Finished:
 
 
 def _graph(result: Result, network: nn.Module, shape: tuple[int, ...], target: Path) -> tuple[str, bool]:
-    """Write the NIR graph; what is to be said of it, or why there is none, and whether there is."""
+    """Write the NIR graph. Returns the card's paragraph on it, and whether the network could be expressed in NIR."""
     import nir
 
     (target / GRAPH).unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def _graph(result: Result, network: nn.Module, shape: tuple[int, ...], target: P
     try:
         graph = nir_graph.graph_of(network, torch.zeros(1, *shape[-3:]), result.timesteps, about)
     except BadInput as error:
-        return f"There is no `{GRAPH}`: {error}.", False
+        return f"`{GRAPH}` was not written: {error}.", False
     nir.write(target / GRAPH, graph)
     layers = [node for node in graph.nodes.values() if hasattr(node, "v_threshold")]
     words = neurons.unsaid(layers)

@@ -1,6 +1,6 @@
-"""Currents between one layer of neurons and the next: sums of scaled linear layers, and a constant per channel.
+"""Currents between one layer of neurons and the next: sums of scaled linear layers, plus a constant per channel.
 
-Norms, the height of spikes and neurons' own currents all fold into them:  scale * W pools(x) + bias.
+Norms, the height of spikes and constant currents of neurons all fold into them:  scale * W pools(x) + bias.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @dataclass(frozen=True)
 class Term:
-    """`scale` (a number, or one per channel that comes out) times `linear` (None: identity) of what `sources` emit.
+    """`scale` (a number, or one per output channel) times `linear` (None: identity) of the outputs of `sources`.
 
     `sources`: names of NIR nodes, whose outputs are added. `reshaped`: pools and flattenings in front, by name.
     """
@@ -29,37 +29,37 @@ class Term:
 
 @dataclass(frozen=True)
 class Current:
-    """The sum of its terms and of `bias`, one constant per channel."""
+    """The sum of its terms plus `bias`, one constant per channel."""
 
     terms: tuple[Term, ...]
     bias: Tensor | None = None
 
     @property
     def plain(self) -> bool:
-        """Whether it is what nodes emit, up to a number and pools: layers may still be put in front."""
+        """Whether it consists of outputs of nodes, up to a number and pools, so that a linear layer may follow."""
         return self.bias is None and all(term.linear is None and term.scale.dim() == 0 for term in self.terms)
 
     def plus(self, other: Current) -> Current:
-        """Both added up."""
+        """Return the sum of both currents."""
         return Current(self.terms + other.terms).shifted(self.bias).shifted(other.bias)
 
     def shifted(self, by: Tensor | None) -> Current:
-        """With another constant."""
+        """Return the current plus a constant per channel."""
         if by is None:
             return self
         return replace(self, bias=by.double() if self.bias is None else self.bias + by)
 
     def through(self, name: str, layer: nn.Conv2d | nn.Linear) -> Current:
-        """Behind a linear layer; it has to be plain."""
+        """Return the output of a linear layer for this current, which must be plain."""
         terms = tuple(replace(term, linear=layer, name=name) for term in self.terms)
         return Current(terms).shifted(None if layer.bias is None else layer.bias.detach())
 
     def reshaped(self, name: str, by: nn.Module) -> Current:
-        """Behind a pool or flattened; it has to be plain."""
+        """Return the current behind a pool or a flattening; it must be plain."""
         return Current(tuple(replace(term, reshaped=(*term.reshaped, (name, by))) for term in self.terms))
 
     def normed(self, norm: _BatchNorm) -> Current:
-        """Behind a norm in evaluation mode: y = factor (x - mean) + beta."""
+        """Return the output of a norm in evaluation mode: y = factor (x - mean) + beta."""
         assert norm.running_var is not None
         assert norm.running_mean is not None
         factor = torch.rsqrt(norm.running_var.double() + norm.eps) * getattr(norm, "scale", 1.0)

@@ -1,11 +1,11 @@
-"""The suite's neurons in the terms of NIR 1.0, and what NIR's nodes cannot say of them.
+"""The suite's neurons as nodes of NIR 1.0, and the properties that NIR's nodes cannot express.
 
     IF:   dv/dt = R I                         LIF:  tau dv/dt = (v_leak - v) + R I
 
-A step of length dt integrates these exactly, the current being constant: v + dt R I, and l v + (1 - l) R I with
-l = exp(-dt / tau). That is DSR's LIF with R = 1 as it stands, and STBP's with tau = -1 / ln(decay),
-R = 1 / (1 - decay) and dt = 1. NIR's nodes emit ones, fire above v_threshold and are then set to v_reset; what of a
-neuron is otherwise, its node's metadata say: `reset`, `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
+With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
+l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, and STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
+dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's
+metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.spec import BadInput
 
 NOT = "not expressible in NIR"
-"""How every refusal begins."""
+"""The beginning of every error message about NIR."""
 
 
 class Reset(StrEnum):
@@ -44,10 +44,10 @@ class Fires(StrEnum):
 
 @dataclass(frozen=True)
 class Neuron:
-    """A layer of neurons: it fires at `level`, where `height` is what a spike counts for in the layers behind it.
+    """A layer of neurons that fire at `level`; `height` of a spike folds into the weights of the next layers.
 
-    `tau` None: it does not leak. `subtract`: what a soft reset takes away, None for a hard reset to 0. `at_level`: it
-    fires at the level, not only above it. `start`: its membrane before the first step. `own`: its constant current.
+    `tau`: None without a leak. `subtract`: the amount of a soft reset, None for a hard reset to 0. `at_level`: it fires
+    at the level, not only above it. `start`: its membrane before the first step. `own`: its constant current.
     """
 
     level: float
@@ -61,18 +61,18 @@ class Neuron:
     own: Tensor | None = None
 
     def node(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """The NIR node of a layer of that shape."""
+        """Return the NIR node of a layer of this shape."""
         import nir
 
-        filled = {"r": self.resistance, "v_threshold": self.level, "v_reset": 0.0}
+        constants = {"r": self.resistance, "v_threshold": self.level, "v_reset": 0.0}
         if self.tau is not None:
-            filled |= {"tau": self.tau, "v_leak": 0.0}
+            constants |= {"tau": self.tau, "v_leak": 0.0}
         kind = nir.IF if self.tau is None else nir.LIF
-        arrays = {name: np.full(shape, value, dtype) for name, value in filled.items()}
+        arrays = {name: np.full(shape, value, dtype) for name, value in constants.items()}
         return kind(**arrays, metadata=self.metadata())
 
     def metadata(self) -> dict[str, Any]:
-        """What holds beside the node's own parameters, and where it contradicts NIR's text."""
+        """Return the properties that the node's parameters do not contain, or that differ from NIR's specification."""
         return {
             "reset": (Reset.HARD if self.subtract is None else Reset.SOFT).value,
             "reset_by": self.level if self.subtract is None else self.subtract,
@@ -86,7 +86,7 @@ class Neuron:
 
 
 def of(name: str, module: nn.Module) -> Neuron:
-    """What a module is. Raises BadInput for a neuron that NIR has no node for."""
+    """Describe a module as a neuron. Raises BadInput if NIR has no node for it."""
     if isinstance(module, dsr.IF | dsr.LIF):
         threshold = max(module.threshold.item(), module.threshold_floor)
         level = module.alpha * threshold
@@ -103,24 +103,25 @@ def of(name: str, module: nn.Module) -> Neuron:
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
 
-def _stbp(name: str, of: baselines.stbp.Dynamics) -> Neuron:
-    subtract = of.threshold if of.soft else None
-    if of.decay == 1.0:
-        return Neuron(of.threshold, 1.0, subtract=subtract, at_level=False)
-    if of.decay == 0.0:
-        raise BadInput(f"{NOT}: {name} keeps nothing from step to step, and NIR's LIF needs tau > 0")
-    tau, resistance = -1.0 / math.log(of.decay), 1.0 / (1.0 - of.decay)
-    return Neuron(of.threshold, 1.0, tau, resistance, subtract=subtract, at_level=False)
+def _stbp(name: str, dynamics: baselines.stbp.Dynamics) -> Neuron:
+    threshold, decay = dynamics.threshold, dynamics.decay
+    subtract = threshold if dynamics.soft else None
+    if decay == 1.0:
+        return Neuron(threshold, 1.0, subtract=subtract, at_level=False)
+    if decay == 0.0:
+        raise BadInput(f"{NOT}: the membrane of {name} has decay 0, and NIR's LIF needs tau > 0")
+    tau, resistance = -1.0 / math.log(decay), 1.0 / (1.0 - decay)
+    return Neuron(threshold, 1.0, tau, resistance, subtract=subtract, at_level=False)
 
 
 def unsaid(nodes: list[Any]) -> list[str]:
-    """In words, what the metadata of a network's nodes of neurons say beyond NIR's text, or against it."""
-    told = [(node.metadata, float(node.v_threshold.flat[0])) for node in nodes]
-    soft = [(of, level) for of, level in told if Reset(of["reset"]) is Reset.SOFT]
+    """List in words where the metadata of a network's neurons differ from NIR's specification."""
+    neurons = [(node.metadata, float(node.v_threshold.flat[0])) for node in nodes]
+    soft = [(metadata, level) for metadata, level in neurons if Reset(metadata["reset"]) is Reset.SOFT]
     words = {
         "a reset subtracts `reset_by` instead of setting `v_reset`": bool(soft),
-        "`reset_by` is not the threshold": any(not math.isclose(of["reset_by"], level) for of, level in soft),
-        "a neuron fires at its threshold already": any(Fires(of["fires"]) is Fires.AT_LEVEL for of, _ in told),
-        "membranes start at `v_initial`": any(of["v_initial"] != 0 for of, _ in told),
+        "`reset_by` is not the threshold": any(not math.isclose(metadata["reset_by"], v) for metadata, v in soft),
+        "a neuron also fires exactly at its threshold": any(Fires(m["fires"]) is Fires.AT_LEVEL for m, _ in neurons),
+        "membranes start at `v_initial`": any(metadata["v_initial"] != 0 for metadata, _ in neurons),
     }
     return [text for text, holds in words.items() if holds]

@@ -1,9 +1,9 @@
 """A trained network as a graph of NIR 1.0 (Neuromorphic Intermediate Representation, Pedersen et al. 2024).
 
-Layers of neurons become nir.IF or nir.LIF, which emit ones. All between two of them is linear and becomes, for every
-way from one to the next, pools, a flattening and one of Conv2d, Affine and Scale, with norms, the height of spikes and
-constants folded in. What is added up are edges into one node. `Output` gives at every step what logits are a (weighted)
-mean of; the graph's metadata say the weights, the number of steps, and what the input is.
+Layers of neurons become nir.IF or nir.LIF, which emit ones. Everything between two of them is affine. Each path from
+one to the next becomes pools, a flattening and a Conv2d, Affine or Scale, into which norms, the height of spikes and
+constants are folded. Additions become edges into one node. The logits are a (weighted) mean of the values of `Output`
+over the steps; the graph's metadata contain the weights, the number of steps and a description of the input.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from benchmarks.card import neurons, nir_nodes
 from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
 from benchmarks.networks.parts import DirectCoding
-from benchmarks.operations.connections import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
-from benchmarks.operations.pools import POOLS
+from benchmarks.operations.geometry import POOLS
+from benchmarks.operations.structure import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
 from benchmarks.spec import BadInput
 
 AVERAGES = ("view", "mean")
-"""How a readout takes the mean over the steps; what is left to the reader of `Output`."""
+"""Methods by which a readout takes the mean over the steps, which is left to the reader of `Output`."""
 
 
 def graph_of(network: nn.Module, example: Tensor, timesteps: int, metadata: dict[str, Any]) -> Any:
-    """The network's nir.NIRGraph; parameters have the network's dtype.
+    """Return the network's nir.NIRGraph; parameters have the network's dtype.
 
-    `example`: one image `(1, C, H, W)`; the network has to be in evaluation mode. Raises BadInput, with the layer and
-    the reason, for what NIR cannot say.
+    `example`: one image `(1, C, H, W)`. The network must be in evaluation mode. Raises BadInput, with the layer and
+    the reason, if NIR cannot express the network.
     """
     import nir
 
     traced = fx.GraphModule(network, Tracer().trace(network))
     with torch.no_grad():
         ShapeProp(traced).propagate(example)
-    made = _Graph(traced, example.dtype)
-    made.run(tuple(example.shape[1:]))
-    steps = {"timesteps": timesteps, "readout_weights": np.array(made.weights or [1.0 / timesteps] * timesteps)}
-    return nir.NIRGraph(made.nodes, made.edges, metadata={**metadata, **steps})
+    graph = _Graph(traced, example.dtype)
+    graph.run(tuple(example.shape[1:]))
+    steps = {"timesteps": timesteps, "readout_weights": np.array(graph.weights or [1.0 / timesteps] * timesteps)}
+    return nir.NIRGraph(graph.nodes, graph.edges, metadata={**metadata, **steps})
 
 
 class _Graph:
-    """Nodes and edges, as far as they are made; `weights` of the steps where the readout has its own."""
+    """A graph under construction; `weights` are those of the steps if the readout has its own."""
 
     def __init__(self, traced: fx.GraphModule, dtype: torch.dtype) -> None:
         self.traced = traced
@@ -70,11 +70,11 @@ class _Graph:
             elif node.all_input_nodes and node.all_input_nodes[0] in values and _is_tensor(node):
                 values[node] = self.value(node, [values[x] for x in node.all_input_nodes if x in values])
 
-    def value(self, node: fx.Node, given: list[Current]) -> Current:
-        """What a node of the traced network makes of what it is given."""
-        module, name, current = module_of(self.traced, node), str(node.target), given[0]
-        if is_addition(node) and len(given) == 2:
-            return given[0].plus(given[1])
+    def value(self, node: fx.Node, inputs: list[Current]) -> Current:
+        """Return the output of a node of the traced network for these inputs."""
+        module, name, current = module_of(self.traced, node), str(node.target), inputs[0]
+        if is_addition(node) and len(inputs) == 2:
+            return inputs[0].plus(inputs[1])
         if isinstance(module, DirectCoding):
             module = module.layer
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -87,39 +87,39 @@ class _Graph:
             return self.settled(current, node).reshaped(name, module)
         if isinstance(module, TRANSPARENT) or (node.op == "call_method" and node.target in AVERAGES):
             return current
-        if callable(weights := getattr(module, "weights", None)):  # how a representation is read
+        if callable(weights := getattr(module, "weights", None)):  # the layer that reads a representation
             self.weights = list(weights())
             return current
         if module is None or isinstance(module, nn.MaxPool2d):
-            raise BadInput(f"{NOT}: {name} is no sum, average or linear layer")
+            raise BadInput(f"{NOT}: {name} is not a sum, average or linear layer")
         return self.fires(neurons.of(name, module), name, current, node)
 
-    def fires(self, of: neurons.Neuron, name: str, current: Current, node: fx.Node) -> Current:
-        """A layer of neurons."""
+    def fires(self, neuron: neurons.Neuron, name: str, current: Current, node: fx.Node) -> Current:
+        """Add a layer of neurons and return its output."""
         shape = _shape(node)
-        sources = self.emit(current.shifted(of.own), shape, name)
-        made = self.add(name, of.node(shape, self.dtype), sources)
-        return _plain((made,), shape, of.height)
+        sources = self.emit(current.shifted(neuron.own), shape, name)
+        added = self.add(name, neuron.node(shape, self.dtype), sources)
+        return _plain((added,), shape, neuron.height)
 
     def settled(self, current: Current, node: fx.Node) -> Current:
-        """The same, with nodes for all that would not let a layer in front of it."""
+        """Return a plain current of the same value, adding nodes if necessary."""
         if current.plain:
             return current
         shape = _shape(node.all_input_nodes[0])
         return _plain(self.emit(current, shape, node.all_input_nodes[0].name), shape)
 
     def emit(self, current: Current, shape: tuple[int, ...], name: str) -> tuple[str, ...]:
-        """Nodes whose outputs add up to the current, of that shape; the first linear layer bears the constant."""
+        """Add nodes whose outputs sum to the current and return their names; the first linear one has the constant."""
         linear = [i for i, term in enumerate(current.terms) if term.linear is not None]
-        bears = (linear or [0])[0]
+        with_bias = (linear or [0])[0]
         return tuple(
-            made
+            node
             for i, term in enumerate(current.terms)
-            for made in self.emit_term(term, current.bias if i == bears else None, shape, name)
+            for node in self.emit_term(term, current.bias if i == with_bias else None, shape, name)
         )
 
     def emit_term(self, term: Term, bias: Tensor | None, shape: tuple[int, ...], name: str) -> tuple[str, ...]:
-        """A term's nodes, the last of which it is."""
+        """Add a term's nodes and return the names of the last."""
         sources, size, layer = term.sources, term.shape, term.linear
         for reshaped, by in term.reshaped:
             if isinstance(layer, nn.Linear) and nir_nodes.copies(by, size):
@@ -136,7 +136,7 @@ class _Graph:
         return (self.add(f"{name}.identity", nir_nodes.identity(term.scale, bias, shape, self.dtype), sources),)
 
     def add(self, name: str, node: Any, sources: tuple[str, ...]) -> str:
-        """Add a node; names have no dots, which other tools take for folders."""
+        """Add a node and return its name, in which dots are replaced, because other tools treat them as folders."""
         name = unique = name.replace(".", "_")
         count = 1
         while unique in self.nodes:
@@ -156,5 +156,5 @@ def _is_tensor(node: fx.Node) -> bool:
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
-    """Of one image at one step."""
+    """Return the shape of a node's output for one image and step."""
     return tuple(node.meta["tensor_meta"].shape[1:])

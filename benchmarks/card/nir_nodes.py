@@ -1,4 +1,4 @@
-"""Layers between neurons as nodes of NIR 1.0. Folded in float64, written in the network's dtype."""
+"""Layers between neurons as nodes of NIR 1.0, folded in float64 and stored in the network's dtype."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Shape = tuple[int, ...]
 
 
 def linear(name: str, layer: nn.Module, scale: Tensor, bias: Tensor | None, size: Shape, dtype: Any) -> Any:
-    """`scale` per output channel times a convolution or fully connected layer of a map of that size, plus `bias`."""
+    """Return the node of `scale` (per output channel) times a convolution or fully connected layer, plus `bias`.
+
+    `size` `(C, H, W)` or `(C,)` is the input's. Raises BadInput for convolutions with groups or nonzero borders.
+    """
     import nir
 
     assert isinstance(layer, nn.Conv2d | nn.Linear)
@@ -27,12 +30,12 @@ def linear(name: str, layer: nn.Module, scale: Tensor, bias: Tensor | None, size
     if isinstance(layer, nn.Linear):
         return nir.Linear(weight) if bias is None else nir.Affine(weight, constant)
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str) or layer.groups != 1:
-        raise BadInput(f"{NOT}: {name} is a convolution in groups, or with borders that are not zeros")
+        raise BadInput(f"{NOT}: {name} is a convolution with groups, or with padding other than zeros")
     return nir.Conv2d(size[1:], weight, layer.stride, layer.padding, layer.dilation, 1, constant)
 
 
 def identity(scale: Tensor, bias: Tensor | None, shape: Shape, dtype: Any) -> Any:
-    """Scale per channel; with a constant a diagonal matrix (NIR 1.0's types know no convolution in groups)."""
+    """Return a scale per channel; with a constant a diagonal matrix, because NIR 1.0 has no grouped convolutions."""
     import nir
 
     scale = scale.expand(shape[0])
@@ -45,7 +48,7 @@ def identity(scale: Tensor, bias: Tensor | None, shape: Shape, dtype: Any) -> An
 
 
 def reshaping(name: str, by: nn.Module, size: Shape) -> tuple[Any, Shape]:
-    """A pool or a flattening, and the shape behind it. Raises BadInput for a pool whose windows are unlike."""
+    """Return the node of a pool or flattening and its output shape. Raises BadInput for pools with unequal windows."""
     import nir
 
     if isinstance(by, nn.Flatten):
@@ -54,26 +57,26 @@ def reshaping(name: str, by: nn.Module, size: Shape) -> tuple[Any, Shape]:
     if isinstance(by, nn.AdaptiveAvgPool2d):
         if any(length % parts for length, parts in zip(size[1:], behind[1:], strict=True)):
             was, now = ("{} x {}".format(*pixels[1:]) for pixels in (size, behind))
-            raise BadInput(f"{NOT}: {name} spreads {was} pixels over {now}, which no node of NIR does")
+            raise BadInput(f"{NOT}: {name} pools {was} pixels to {now} with unequal windows, which no node of NIR does")
         kernel = np.array([length // parts for length, parts in zip(size[1:], behind[1:], strict=True)])
         return nir.AvgPool2d(kernel, kernel, np.array((0, 0))), behind
     assert isinstance(by, nn.AvgPool2d)
     if by.ceil_mode or by.divisor_override or (by.padding and not by.count_include_pad):
-        raise BadInput(f"{NOT}: {name} is an average pool that counts its borders in a way of its own")
+        raise BadInput(f"{NOT}: {name} is an average pool with ceil_mode, divisor_override or count_include_pad=False")
     sizes = (np.array(v if isinstance(v, tuple) else (v, v)) for v in (by.kernel_size, by.stride, by.padding))
     return nir.AvgPool2d(*sizes), behind
 
 
 def copies(by: nn.Module, size: Shape) -> bool:
-    """Whether a pool only copies the one pixel of its map."""
+    """Whether a pool only copies the single pixel of its input."""
     return isinstance(by, nn.AdaptiveAvgPool2d) and size[1:] == (1, 1)
 
 
 def of_one_pixel(layer: nn.Linear, channels: int) -> nn.Linear:
-    """The layer for one pixel of what it is for all copies of that pixel: weights add up."""
-    made = copy.deepcopy(layer)
-    made.weight = nn.Parameter(layer.weight.detach().view(len(layer.weight), channels, -1).sum(-1))
-    return made
+    """Return the layer on one pixel that is equal to `layer` on copies of that pixel: weights add up."""
+    summed = copy.deepcopy(layer)
+    summed.weight = nn.Parameter(layer.weight.detach().view(len(layer.weight), channels, -1).sum(-1))
+    return summed
 
 
 def _array(values: Tensor, dtype: Any) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""A plain interpreter of the graphs that `nir_graph` makes: step by step, node by node, in torch.
+"""A reference simulator, in torch, of the graphs made by `nir_graph`: step by step, node by node.
 
-It reads a node's parameters and, of neurons, the metadata that say what NIR's text leaves open (`neurons`). Slow and
-short: to check a graph by, and to look up what another simulator has to do.
+It reads the parameters of nodes and, for neurons, the metadata where they differ from NIR's specification (`neurons`).
+It is slow and short. It serves to check graphs, and shows what another simulator has to do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def logits(graph: Any, x: Tensor) -> Tensor:
 
 
 def run(graph: Any, x: Tensor) -> Iterator[dict[str, Tensor]]:
-    """What every node emits, step by step."""
+    """Yield the outputs of all nodes, step by step."""
     before: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for source, target in graph.edges:
         before[target].append(source)
@@ -39,17 +39,17 @@ def run(graph: Any, x: Tensor) -> Iterator[dict[str, Tensor]]:
             if type(node).__name__ == "Input":
                 values[name] = x[step] if x.dim() == 5 else x
                 continue
-            given = torch.stack([values[source] for source in before[name]]).sum(0)
+            current = torch.stack([values[source] for source in before[name]]).sum(0)
             if hasattr(node, "v_threshold"):
-                held = membranes.get(name, torch.full_like(given, float(node.metadata["v_initial"])))
-                values[name], membranes[name] = fire(node, held, given)
+                membrane = membranes.get(name, torch.full_like(current, float(node.metadata["v_initial"])))
+                values[name], membranes[name] = fire(node, membrane, current)
             else:
-                values[name] = emitted(node, given)
+                values[name] = emitted(node, current)
         yield values
 
 
 def fire(node: Any, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes of ones, and the membranes after them. Raises ValueError for metadata that say something unknown."""
+    """Return spikes (0 or 1), and the membranes after the reset. Raises ValueError for unknown metadata."""
     about = node.metadata
     dt = float(about["dt"])
     r, level, reset = (torch.as_tensor(value, dtype=v.dtype) for value in (node.r, node.v_threshold, node.v_reset))
@@ -66,7 +66,7 @@ def fire(node: Any, v: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def emitted(node: Any, x: Tensor) -> Tensor:
-    """What a node without a state makes of its input."""
+    """Return the output of a node without state."""
     kind = type(node).__name__
     if kind == "Output":
         return x
@@ -84,7 +84,7 @@ def emitted(node: Any, x: Tensor) -> Tensor:
         size = _pair(node.kernel_size)
         mean = F.avg_pool2d(x, size, _pair(node.stride), _pair(node.padding))
         return mean * math.prod(size) if kind == "SumPool2d" else mean
-    raise ValueError(f"{kind} is no node of these graphs")
+    raise ValueError(f"{kind} does not occur in these graphs")
 
 
 def _like(x: Tensor, values: Any) -> Tensor:

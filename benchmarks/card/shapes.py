@@ -1,4 +1,4 @@
-"""What a network is given: its input in words, and as a shape."""
+"""The input of a network, in words and as a shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.spec import Recipe, Run, require
 
 
 def described(run: Run, recipe: Recipe, channels: int | None = None) -> tuple[str, tuple[int, ...]]:
-    """What the network is given, in words, and the shape of one input. `channels`: None: as the data set has them."""
+    """Return the network's input in words, and the shape of one input; `channels` None: those of the data set."""
     inputs = DATASETS[require(run.dataset, DATASETS, "dataset")].inputs
     channels = channels or (2 if isinstance(inputs, Counts) else len(inputs.mean))
     if isinstance(inputs, Counts):

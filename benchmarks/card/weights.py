@@ -1,6 +1,6 @@
-"""A run's weights as `model.safetensors`: tensors by their names, and in its metadata what builds the network again.
+"""A run's weights as `model.safetensors`: tensors by name, and metadata that suffice to build the network again.
 
-Metadata are text: `run` and `recipe` as JSON, `key`, `commit`, `classes`, `channels`, and for who reads no JSON
+Metadata are text: `run` and `recipe` as JSON, `key`, `commit`, `classes`, `channels`, and, to be readable without JSON,
 `method`, `network`, `timesteps`, `dataset` and `scale`.
 """
 
@@ -23,16 +23,16 @@ WEIGHTS = "model.safetensors"
 
 
 def sizes(state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Classes and input channels of a network's weights. Raises BadInput for a network whose ends are not known."""
+    """Return the numbers of classes and input channels. Raises BadInput if the weights do not show them."""
     first = next((value for value in state.values() if value.dim() == 4), None)
     last = state.get("readout.linear.weight")
     if first is None or last is None:
-        raise BadInput("the weights hold no first convolution or no readout.linear: classes and channels are unknown")
+        raise BadInput("classes and channels are unknown: the weights have no convolution or no readout.linear")
     return len(last), first.shape[1]
 
 
 def save(state: Mapping[str, Tensor], run: Run, recipe: Recipe, result: Result, target: Path) -> None:
-    """Write the weights and what they are."""
+    """Write the weights and their metadata."""
     from safetensors.torch import save as packed
 
     classes, channels = sizes(state)
@@ -46,7 +46,7 @@ def save(state: Mapping[str, Tensor], run: Run, recipe: Recipe, result: Result, 
 
 
 def load(place: Path | str) -> nn.Module:
-    """The network of a folder that `dsr-bench card` wrote, in evaluation mode: images `(B, C, H, W)` -> logits.
+    """Load the network of a folder written by `dsr-bench card`, in evaluation mode: images `(B, C, H, W)` -> logits.
 
     Raises BadInput for a folder without such weights.
     """
@@ -57,17 +57,17 @@ def load(place: Path | str) -> nn.Module:
         with safe_open(path, "pt") as file:
             about = file.metadata()
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network = made(about)
+        network = rebuilt(about)
         network.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadInput(
-            f"{path} holds no weights that dsr-bench card of this version wrote: {one_line(error)}"
+            f"{path} does not contain weights written by this version of dsr-bench card: {one_line(error)}"
         ) from error
     return network.eval()
 
 
-def made(about: Mapping[str, Any]) -> nn.Module:
-    """The network that metadata describe, with weights of its own. Leaves torch's random numbers as they are."""
+def rebuilt(about: Mapping[str, Any]) -> nn.Module:
+    """Build the network that metadata describe, with fresh weights; the state of torch's generator does not change."""
     run, recipe = Run(**json.loads(about["run"])), Recipe(**json.loads(about["recipe"]))
     with torch.random.fork_rng(devices=[]):
         return build(run.network, run.method, run.timesteps, int(about["classes"]), int(about["channels"]), recipe)

@@ -1,8 +1,9 @@
 """AutoAugment's CIFAR-10 policy (Cubuk et al. 2019) and Cutout (DeVries & Taylor 2017), for whole batches.
 
-Each image gets one of 25 pairs of operations, each applied with its own probability; images that get the same operation
-at the same strength are worked on together. Which ones is drawn beforehand, per image and epoch: no result depends on
-how images are batched. Policy and strengths are torchvision's, operations its functions on uint8 tensors.
+Each image gets one of 25 pairs of operations. Each operation is applied with its own probability. Images that get the
+same operation at the same strength are processed together. The choices are drawn beforehand, per image and epoch, so
+results do not depend on how images are batched. Policy and strengths are torchvision's; the operations are its
+functions on uint8 tensors.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CUTOUT = 16
 
 
 class Choices(NamedTuple):
-    """Per image: the pair of operations `(N,)`, which of the two happen and which are reversed `(N, 2)`."""
+    """Per image: the pair of operations `(N,)`, and for both of them whether it is applied and reversed `(N, 2)`."""
 
     policy: Tensor
     happens: Tensor
@@ -27,7 +28,7 @@ class Choices(NamedTuple):
 
 
 def draw(count: int, generator: torch.Generator) -> Choices:
-    """Choices for `count` images."""
+    """Draw the choices for `count` images."""
     policy = torch.randint(len(_policies()), (count,), generator=generator)
     chances = torch.tensor([[chance for _, chance, _ in pair] for pair in _policies()])
     happens = torch.rand(count, 2, generator=generator) < chances[policy]
@@ -35,7 +36,7 @@ def draw(count: int, generator: torch.Generator) -> Choices:
 
 
 def apply(images: Tensor, choices: Choices) -> Tensor:
-    """`(B, C, H, W)` uint8 -> same."""
+    """Apply the chosen operations: `(B, C, H, W)` uint8 -> same."""
     images = images.clone()
     for number in choices.policy.unique().tolist():
         for position, (operation, _, strength) in enumerate(_policies()[number]):
@@ -48,7 +49,7 @@ def apply(images: Tensor, choices: Choices) -> Tensor:
 
 
 def cut_out(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Set the square of 16 pixels about `(row, column)` of each normalised image to 0, the mean; borders clip it."""
+    """Set a 16 x 16 square centred at `(row, column)` of each normalised image to 0, the mean; borders clip it."""
     height, width = images.shape[-2:]
     inside = [
         (torch.arange(length, device=images.device) - (at - CUTOUT // 2)[:, None]).div(CUTOUT, rounding_mode="floor")
@@ -71,13 +72,13 @@ def _policies() -> list[tuple[tuple[str, float, int | None], ...]]:
 
 
 def _operate(images: Tensor, operation: str, strength: int, backwards: bool) -> Tensor:
-    """One operation at one of ten strengths."""
+    """Apply one operation at one of ten strengths."""
     from torchvision.transforms import functional as F
 
     sign = -1.0 if backwards else 1.0
 
     def up_to(most: float) -> float:
-        return sign * torch.linspace(0.0, most, 10)[strength].item()  # its rounding too is torchvision's
+        return sign * torch.linspace(0.0, most, 10)[strength].item()  # rounds exactly as torchvision does
 
     pixels = int(up_to(150.0 / 331.0 * images.shape[-1]))
     degrees = math.degrees(math.atan(up_to(0.3)))

@@ -1,7 +1,7 @@
 """Batches from splits: shuffled, augmented and normalised on the split's device.
 
-Order and augmentation depend on (seed, epoch, index of the image) alone: not on the method, the batch size or how
-often the run was interrupted. So methods are compared on the same data in the same order.
+Order and augmentation depend only on (seed, epoch, index of the image), not on the method, the batch size or the number
+of interruptions. Methods are therefore compared on the same data in the same order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PADDING = 4
 
 
 class Shifts(NamedTuple):
-    """Per image: where its crop starts in the padded image, and whether it is mirrored."""
+    """Per image: the crop's first row and column in the padded image, and whether the image is mirrored."""
 
     rows: Tensor
     columns: Tensor
@@ -32,9 +32,9 @@ class Shifts(NamedTuple):
 def training_batches(
     data: Dataset, recipe: Recipe, seed: int, epoch: int, rows: Callable[[Tensor], Tensor] = lambda index: index
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch: images `(B, C, H, W)` or frames `(T, B, C, H, W)`, float32, and labels `(B,)`.
+    """Yield one epoch: images `(B, C, H, W)` or frames `(T, B, C, H, W)`, float32, and labels `(B,)`.
 
-    The last batch may be smaller. `rows` picks those images of a batch's that are wanted.
+    The last batch may be smaller. `rows` selects images from a batch's indices.
     """
     split, device = data.train, data.train.device
     generator = torch.Generator().manual_seed(seed_of(f"order {seed} {epoch}"))
@@ -47,14 +47,14 @@ def training_batches(
             yield data.inputs.scaled(images), labels
         return
     shifts = None if recipe.augmentation == "none" else _draw(count, generator, device, recipe.augmentation)
-    choices = _draw_operations(split, generator) if recipe.augmentation == "autoaugment-cutout" else None
+    operations = _draw_operations(split, generator) if recipe.augmentation == "autoaugment-cutout" else None
     holes = _draw_holes(split, generator) if recipe.augmentation.endswith("cutout") else None
     for index in map(rows, order.split(recipe.batch_size)):
         images = data.inputs.sized(split.images[index])
         if shifts:
-            images = crop_and_flip(images, Shifts(*(drawn[index] for drawn in shifts)))
-        if choices:
-            images = autoaugment.apply(images, autoaugment.Choices(*(drawn[index] for drawn in choices)))
+            images = crop_and_flip(images, Shifts(*(values[index] for values in shifts)))
+        if operations:
+            images = autoaugment.apply(images, autoaugment.Choices(*(values[index] for values in operations)))
         scaled = data.inputs.scaled(images)
         scaled = scaled if holes is None else autoaugment.cut_out(scaled, *holes[:, index])
         yield arranged(scaled), split.labels[index]
@@ -63,15 +63,15 @@ def training_batches(
 def evaluation_batches(
     split: Split | Streamed, data: Dataset, batch_size: int = 250
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """A split in its own order, not augmented."""
+    """Yield a split in its own order, without augmentation."""
     for images, labels in split.batches(batch_size):
         yield arranged(data.inputs.scaled(data.inputs.sized(images))), labels
 
 
 def crop_and_flip(images: Tensor, shifts: Shifts) -> Tensor:
-    """Pad by 4 black pixels, cut the old size out, mirror left-right: `(B, ..., H, W)` -> same.
+    """Pad by 4 black pixels, crop to the original size, mirror left-right: `(B, ..., H, W)` -> same.
 
-    All channels, and all frames of a recording, are cut alike.
+    All channels of an image, and all frames of a recording, get the same crop.
     """
     shape, device = images.shape, images.device
     batch, height, width = shape[0], *shape[-2:]
@@ -91,13 +91,13 @@ def _draw(count: int, generator: torch.Generator, device: torch.device, augmenta
 
 
 def _draw_operations(split: Split, generator: torch.Generator) -> autoaugment.Choices:
-    """AutoAugment's choices."""
-    drawn = autoaugment.draw(len(split.labels), generator)
-    return autoaugment.Choices(*(values.to(split.images.device) for values in drawn))
+    """Draw AutoAugment's choices."""
+    choices = autoaugment.draw(len(split.labels), generator)
+    return autoaugment.Choices(*(values.to(split.images.device) for values in choices))
 
 
 def _draw_holes(split: Split, generator: torch.Generator) -> Tensor:
-    """Cutout's centre of each hole, `(2, N)`."""
+    """Draw the centres of Cutout's squares, `(2, N)`."""
     count, sizes = len(split.labels), split.images.shape[-2:]
     centres = [torch.randint(size, (count,), generator=generator) for size in sizes]
     return torch.stack(centres).to(split.images.device)

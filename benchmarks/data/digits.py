@@ -1,6 +1,6 @@
-"""Handwritten digits, 1,797 images of 8 x 8, embedded in scikit-learn: real data without a download.
+"""The handwritten digits that ship with scikit-learn, 1,797 images of 8 x 8 pixels: real data without a download.
 
-They have no official split: a fixed shuffle gives 1,437 training and 360 test images.
+They have no official split. A fixed shuffle gives 1,437 training and 360 test images.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ TEST_IMAGES = 360
 
 
 def read() -> Arrays:
-    """The whole set; pixels 0 .. 16 are scaled to 0 .. 255."""
+    """Read the whole set; pixel values 0 to 16 are scaled to 0 to 255."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

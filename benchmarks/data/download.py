@@ -1,11 +1,14 @@
-"""Fetch a data set from where torchvision and tonic know it to be, and put it in place; whole or not at all.
+"""Downloads of data sets from the addresses that torchvision and tonic know, complete or not at all.
 
-Archives wait in ROOT/.downloads until they are unpacked, so that a download that was cut off goes on.
+Archives are stored in ROOT/.downloads until they are unpacked. An interrupted download resumes there, and a file is
+used only if its checksum is right.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import urllib.request
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -17,23 +20,26 @@ import numpy as np
 
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.data.splits import digest
-from benchmarks.data.transfer import OnBytes, download
 from benchmarks.files import partials
 from benchmarks.files.addresses import masked
 from benchmarks.spec import BadInput, one_line
 
-Unpack = Callable[[Path, Path, OnBytes], None]
+CHUNK_BYTES = 1 << 20
+TIMEOUT_SECONDS = 30.0
 UNPACKED = ".unpacked"
-"""What is only needed meanwhile, in the folder that is being made."""
+"""Temporary files, inside the folder that is being made."""
+
+OnBytes = Callable[[int, int | None], None]
+Unpack = Callable[[Path, Path, OnBytes], None]
 
 
 def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) -> None:
-    """Download `name` and put it into `folder`, which must not exist. Raises BadInput with one line when that fails."""
+    """Download `name` into `folder`, which must not exist. Raises BadInput if that fails."""
     work = partials.beside(folder)
     try:
         work.mkdir(parents=True)
     except OSError as error:
-        raise BadInput(f"{name} is not in {folder.parent}, and that folder cannot be written ({error})") from error
+        raise BadInput(f"{name} not found in {folder.parent}, and that folder is not writable ({error})") from error
     archives = folder.parent / ".downloads" / name
     try:
         OFFICIAL[name](archives, work, on_bytes)
@@ -44,20 +50,75 @@ def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) ->
         failed = partials.failure(error)
         why = str(partials.refusal(folder, failed)) if failed and not isinstance(error, BadInput) else one_line(error)
         raise BadInput(
-            f"{name} is not in {folder.parent} and could not be fetched ({masked(why)}); {by_hand(name)}"
+            f"{name} not found in {folder.parent}, and the download failed ({masked(why)}); {by_hand(name)}"
         ) from error
     finally:
         partials.remove(work)
 
 
 def by_hand(name: str) -> str:
-    """How to do without a download."""
+    """Say how to provide a data set without a download."""
     place = ENTRIES[name].layout or f"{name}/train-images.npy"
-    return f"set DSR_DATA to a data root that holds {place} (see docs/data.md)"
+    return f"set DSR_DATA to a data root that contains {place} (see docs/data.md)"
+
+
+def download(url: str, to: Path, md5: str, on_bytes: OnBytes = lambda done, of: None) -> None:
+    """Download `url` to the file `to`. After an interruption the rest is appended to `to`.partial.
+
+    `on_bytes` is called with the bytes received and their total, None if unknown. Raises BadInput if the server cannot
+    be reached, if the checksum is wrong, and if the disk is full; in the last two cases the partial file is deleted.
+    """
+    if to.is_file() and _md5(to) == md5:
+        return
+    partial = to.with_name(to.name + ".partial")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _receive(url, partial, on_bytes)
+    except (OSError, HTTPException) as error:
+        if failed := partials.failure(error, partial):
+            partials.remove(partial)
+            raise partials.refusal(to, failed) from error
+        raise BadInput(
+            f"{url} could not be downloaded ({masked(one_line(error))}); run the same command again to resume"
+        ) from error
+    received = _md5(partial)
+    if received != md5:
+        partial.unlink()
+        raise BadInput(f"{url}: MD5 of the download is {received}, expected {md5}; the file was deleted")
+    partial.replace(to)
+
+
+def _receive(url: str, partial: Path, on_bytes: OnBytes) -> None:
+    received = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={received}-"} if received else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.request.HTTPError as error:
+        if error.code == 416:  # the file is complete
+            return
+        raise
+    with answer, partial.open("ab") as file:
+        if answer.status != 206:  # the server sends the whole file
+            file.truncate(0)
+            received = 0
+        left = answer.headers.get("Content-Length")
+        total = received + int(left) if left else None
+        partials.demand_room(partial, int(left or 0))
+        while chunk := answer.read(CHUNK_BYTES):
+            file.write(chunk)
+            received += len(chunk)
+            on_bytes(received, total)
+    if total is not None and received < total:
+        raise OSError(f"the connection ended after {received:,} of {total:,} bytes")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _cifar(official: str, archives: Path, work: Path, on_bytes: OnBytes) -> None:
-    """Packed arrays of a CIFAR set."""
+    """Download a CIFAR set and write it as packed arrays."""
     from benchmarks.data.torchvision_import import torchvision
 
     known = getattr(torchvision.datasets, official)

@@ -1,6 +1,6 @@
-"""From what is stored to what a network sees: pixels are normalised, event counts resized.
+"""Turns stored values into network inputs: pixels are normalised, event counts are resized.
 
-`sized` comes before augmentation, `scaled` after it: crops pad images with black, frames with no events.
+`sized` runs before augmentation and `scaled` after it, so that crops pad images with black and frames with no events.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images uint8 `(B, C, H, W)`; `mean` and `std` per channel, of pixels in [0, 1]."""
+    """Images uint8 `(B, C, H, W)`; `mean` and `std` are per channel, for pixels in [0, 1]."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -23,7 +23,7 @@ class Pixels:
         return images
 
     def scaled(self, images: Tensor) -> Tensor:
-        """float32, normalised."""
+        """Return normalised float32 images, same shape."""
         mean = torch.tensor(self.mean, device=images.device).view(-1, 1, 1)
         std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
         return images.float().div_(255).sub_(mean).div_(std)
@@ -31,13 +31,13 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Counts:
-    """Event counts `(B, T, 2, H, W)` or `(B, 2, H, W)`, resized to `size` squared; a mean over `frames` frames."""
+    """Event counts `(B, T, 2, H, W)` or `(B, 2, H, W)`, resized to `size` x `size` and divided by `frames`."""
 
     size: int
     frames: int = 1
 
     def sized(self, images: Tensor) -> Tensor:
-        """float32; bilinear between the nearest four pixels, as the released code's library did it in 2022."""
+        """Resize to float32 with bilinear interpolation without antialiasing, as the released code's library did."""
         counts = images.float() / self.frames
         if counts.shape[-2:] == (self.size, self.size):
             return counts

@@ -1,10 +1,10 @@
-"""Packed arrays under the data root (`DSR_DATA`, else `./data`), fetched through torchvision when they are not there.
+"""Packed arrays under the data root (`DSR_DATA`, else `./data`); a missing set is downloaded through torchvision.
 
     ROOT/NAME/{train,test}-images.npy    uint8, N x H x W x 3
     ROOT/NAME/{train,test}-labels.npy    int64, N
     ROOT/NAME/manifest.json              optional: {"source": ..., "sha256": {"train": ..., "test": ...}}
 
-Every load checks shapes, types, label range and, where a manifest stands beside them, the checksums.
+Every load checks shapes, types and the range of labels, and the checksums if the folder has a manifest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.spec import BadInput, one_line
 
 
 class Head(NamedTuple):
-    """Channels and edge of a set's images, and how many there are for training and for testing."""
+    """Channels and edge length of the images, and the numbers of training and test images."""
 
     channels: int
     edge: int
@@ -35,12 +35,12 @@ def root() -> Path:
     named = os.environ.get("DSR_DATA")
     path = Path(named or "data")
     if named and not path.is_dir():
-        raise BadInput(f"data root {path} (DSR_DATA) does not exist or is no folder")
+        raise BadInput(f"data root {path} (DSR_DATA) not found or not a folder")
     return path
 
 
 def read(name: str, classes: int) -> Arrays:
-    """Both splits of a packed data set, checked. Raises BadInput with one line for anything missing or damaged."""
+    """Read and check both splits of a packed data set. Raises BadInput if something is missing or damaged."""
     folder = root() / name
     if not folder.is_dir():
         from benchmarks.data.download import fetch
@@ -50,13 +50,13 @@ def read(name: str, classes: int) -> Arrays:
     train_digest, train = _split(folder, "train", classes, manifest)
     test_digest, test = _split(folder, "test", classes, manifest)
     if train_digest == test_digest:
-        raise BadInput(f"{folder}: the test split is the training split")
+        raise BadInput(f"{folder}: the test split is identical to the training split")
     source = manifest.get("source", "packed arrays without a manifest, not compared")
     return Arrays(classes, train, test, both(train_digest, test_digest), source)
 
 
 def head(name: str) -> Head:
-    """What the headers of a packed set say, without its images being read. Raises BadInput where they are damaged."""
+    """Read the headers of a packed set, not its images. Raises BadInput if they are damaged."""
     folder = root() / name
     train, test = (_array(folder / f"{split}-images.npy", np.uint8, 4, mapped=True) for split in ("train", "test"))
     return Head(train.shape[3], train.shape[1], len(train), len(test))
@@ -73,27 +73,27 @@ def _split(folder: Path, split: str, classes: int, manifest: dict[str, Any]) -> 
         raise BadInput(
             f"{folder}/{split}-labels.npy: labels {labels.min()} to {labels.max()}, allowed are 0 to {classes - 1}"
         )
-    found = digest(images, labels)
-    expected = manifest.get("sha256", {}).get(split, found)
-    if found != expected:
+    sha256 = digest(images, labels)
+    expected = manifest.get("sha256", {}).get(split, sha256)
+    if sha256 != expected:
         raise BadInput(
-            f"{folder}: the {split} split is damaged (SHA-256 {found[:12]}..., manifest {str(expected)[:12]}...)"
+            f"{folder}: the {split} split is damaged (SHA-256 {sha256[:12]}..., manifest {str(expected)[:12]}...)"
         )
     channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return found, Split(torch.from_numpy(channels_first), torch.from_numpy(labels))
+    return sha256, Split(torch.from_numpy(channels_first), torch.from_numpy(labels))
 
 
 def _array(path: Path, dtype: type, dimensions: int, mapped: bool = False) -> np.ndarray:
     if not path.is_file():
-        raise BadInput(f"{path} is missing")
+        raise BadInput(f"{path} not found")
     try:
         if mapped:
             array = np.lib.format.open_memmap(path, mode="r")
         else:
             with path.open("rb") as file:
                 array = np.load(file, allow_pickle=False)
-    except Exception as error:  # numpy and tokenize raise half a dozen kinds for a damaged header
-        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({one_line(error)})") from error
+    except Exception as error:  # numpy and tokenize raise half a dozen types for a damaged header
+        raise BadInput(f"{path} cannot be read; it is damaged or truncated ({one_line(error)})") from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != dimensions:
         raise BadInput(
             f"{path}: {getattr(array, 'dtype', '?')} with shape {getattr(array, 'shape', '?')}, "
@@ -109,7 +109,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise BadInput(f"{path} is no JSON ({one_line(error)})") from error
+        raise BadInput(f"{path} is not valid JSON ({one_line(error)})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256", {}), dict):
-        raise BadInput(f"{path} is no JSON object, or its sha256 is none")
+        raise BadInput(f"{path}: the file and its sha256 must be JSON objects")
     return manifest

@@ -1,4 +1,4 @@
-"""Images and labels in memory: the form every data set that fits takes before it is batched."""
+"""Splits, and what readers return. A data set that fits into memory is held as tensors of images and labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.data.streamed import Streamed
 
 @dataclass(frozen=True)
 class Split:
-    """`images` uint8 (N, C, H, W), or event counts (N, T, 2, H, W) as frames; `labels` (N,) int64."""
+    """`images` uint8 `(N, C, H, W)`, or event frames `(N, T, 2, H, W)` of counts; `labels` `(N,)` int64."""
 
     images: Tensor
     labels: Tensor
@@ -28,11 +28,11 @@ class Split:
 
     @property
     def example(self) -> Tensor:
-        """The first image."""
+        """The first image, `(1, ...)`, as stored."""
         return self.images[:1]
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The whole split in its order, as it is stored."""
+        """Yield the whole split in its order, as stored."""
         return zip(self.images.split(size), self.labels.split(size), strict=True)
 
     def take(self, index: Tensor) -> Split:
@@ -47,7 +47,7 @@ AnySplit = TypeVar("AnySplit", Split, Streamed)
 
 @dataclass(frozen=True)
 class Arrays(Generic[AnySplit]):
-    """What a reader returns: the whole official splits, their digest and a sentence on where they come from."""
+    """What a reader returns: the whole official splits, their SHA-256 and a sentence on their source."""
 
     classes: int
     train: AnySplit
@@ -58,7 +58,7 @@ class Arrays(Generic[AnySplit]):
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run is given."""
+    """The data of a run: its splits, and how stored values become network inputs."""
 
     name: str
     classes: int
@@ -75,22 +75,22 @@ class Dataset:
 
     @property
     def example(self) -> Tensor:
-        """The first test image as a network sees it, `(1, C, H, W)`, or its frames `(T, 1, C, H, W)`."""
+        """The first test image as network input, `(1, C, H, W)`, or its frames `(T, 1, C, H, W)`."""
         return arranged(self.inputs.scaled(self.inputs.sized(self.test.example)))
 
 
 def arranged(batch: Tensor) -> Tensor:
-    """Frames `(B, T, C, H, W)` -> `(T, B, C, H, W)`; images stay as they are."""
+    """Frames `(B, T, C, H, W)` -> `(T, B, C, H, W)`; images `(B, C, H, W)` are returned unchanged."""
     return batch.transpose(0, 1) if batch.dim() == 5 else batch
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:
-    """SHA-256 of the image bytes followed by the label bytes."""
+    """Return the SHA-256 of the image bytes followed by the label bytes."""
     sha = hashlib.sha256(np.ascontiguousarray(images).data)
     sha.update(np.ascontiguousarray(labels).data)
     return sha.hexdigest()
 
 
 def both(train: str, test: str) -> str:
-    """One digest for a data set from its splits' digests."""
+    """Combine the digests of two splits into the data set's."""
     return hashlib.sha256(f"{train} {test}".encode()).hexdigest()

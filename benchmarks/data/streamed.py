@@ -1,8 +1,8 @@
 """Splits that do not fit in memory: image files, decoded and cropped by worker processes while the network computes.
 
-Training sees a random crop of 8 to 100 % of the image's area and 3/4 to 4/3 of its aspect ratio, scaled to the split's
-size, and its mirror image with probability 1/2; evaluation scales the shorter edge to 8/7 of the size (256 for 224) and
-cuts the centre out. What is drawn for an image depends on (seed, epoch, its index) alone, not on who decodes it.
+Training takes a random crop of 8 to 100 % of the image's area with an aspect ratio of 3/4 to 4/3, scales it to the
+split's size and mirrors it with probability 1/2. Evaluation scales the shorter edge to 8/7 of the size (256 for 224)
+and crops the centre. Random choices depend only on (seed, epoch, index of the image), not on the worker.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from benchmarks.data.workers import shared_out
+from benchmarks.data.workers import load_in_workers
 from benchmarks.spec import BadInput, one_line
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """The files of a split in its order, `labels` (N,) int64, and the edge of the squares that are cut from them."""
+    """The files of a split in order, `labels` `(N,)` int64, and the edge length `size` of the crops in pixels."""
 
     files: tuple[str, ...]
     labels: Tensor
@@ -31,7 +31,7 @@ class Streamed:
 
     @property
     def device(self) -> torch.device:
-        """Where the labels are, and the images go."""
+        """The labels' device; images are moved there."""
         return self.labels.device
 
     @property
@@ -49,39 +49,39 @@ class Streamed:
         return replace(self, labels=self.labels.to(device))
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The whole split in its order, not augmented: images `(B, 3, size, size)` uint8, labels `(B,)`."""
+        """Yield the whole split in order, without augmentation: images `(B, 3, size, size)` uint8, labels `(B,)`."""
         return self._load(_Views(self), list(torch.arange(len(self.labels)).split(size)))
 
     def augmented(self, batches: list[Tensor], seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """These batches of images, each image cropped and mirrored as this epoch draws it."""
+        """Yield the batches of these indices, each image cropped and mirrored at random for this seed and epoch."""
         return self._load(_Views(self, f"{seed} {epoch}"), batches)
 
     def _load(self, views: _Views, batches: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Raises BadInput for a file that is no image."""
-        cuda, wanted = self.device.type == "cuda", [index.tolist() for index in batches]
-        loader = shared_out(views, batch_sampler=wanted, pin_memory=cuda, collate_fn=_together)
+        """Load batches in order. Raises BadInput for a file that is not an image."""
+        cuda, indices = self.device.type == "cuda", [index.tolist() for index in batches]
+        loader = load_in_workers(views, batch_sampler=indices, pin_memory=cuda, collate_fn=_together)
         for index, images in zip(batches, loader, strict=True):
             yield images.to(self.device, non_blocking=cuda), self.labels[index.to(self.device)]
 
 
 def _together(views: list[Tensor | str]) -> Tensor | str:
-    """A batch, or what is wrong with one of its images."""
-    wrong = [view for view in views if isinstance(view, str)]
-    return wrong[0] if wrong else torch.stack([view for view in views if isinstance(view, Tensor)])
+    """Stack a batch, or return the error message of one of its images."""
+    errors = [view for view in views if isinstance(view, str)]
+    return errors[0] if errors else torch.stack([view for view in views if isinstance(view, Tensor)])
 
 
 class _Views(Dataset[Tensor | str]):
-    """A split's images as they are seen: in evaluation, or in the epoch of training that `drawn_by` names."""
+    """Crops of a split's images: for evaluation, or for training with the random choices that `seed` names."""
 
-    def __init__(self, split: Streamed, drawn_by: str | None = None) -> None:
+    def __init__(self, split: Streamed, seed: str | None = None) -> None:
         from benchmarks.data.torchvision_import import torchvision
 
         transforms = torchvision.transforms
-        if drawn_by is None:
+        if seed is None:
             steps = [transforms.Resize(split.size * 8 // 7), transforms.CenterCrop(split.size)]
         else:
             steps = [transforms.RandomResizedCrop(split.size), transforms.RandomHorizontalFlip()]
-        self.files, self.drawn_by, self.view = split.files, drawn_by, transforms.Compose(steps)
+        self.files, self.seed, self.view = split.files, seed, transforms.Compose(steps)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -90,14 +90,14 @@ class _Views(Dataset[Tensor | str]):
         try:
             with Image.open(self.files[index]) as file:
                 image = file.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for files that are cut short or no images
+        except (OSError, SyntaxError, ValueError) as error:  # PIL's errors for truncated files and other formats
             return f"{self.files[index]} cannot be decoded ({one_line(error)})"
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the process's generator
-            torch.default_generator.manual_seed(seed_of(f"view {self.drawn_by} {index}"))
-            seen = self.view(image)
-        return torch.from_numpy(np.array(seen)).permute(2, 0, 1).contiguous()
+            torch.default_generator.manual_seed(seed_of(f"view {self.seed} {index}"))
+            view = self.view(image)
+        return torch.from_numpy(np.array(view)).permute(2, 0, 1).contiguous()
 
 
 def seed_of(text: str) -> int:
-    """A generator's seed; neighbouring texts share nothing."""
+    """Hash a text to a generator's seed; similar texts give unrelated seeds."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -1,7 +1,7 @@
-"""Import torchvision also where a CPU build of torch stands beside a CUDA build of torchvision.
+"""Import torchvision even if torch is a CPU build and torchvision a CUDA build.
 
-There `import torchvision` fails because two operator schemas are missing. Declaring them is enough for data sets,
-transforms and models (not for `torchvision.ops`). A healthy installation never reaches this.
+In that case `import torchvision` fails because two operator schemas are missing. Declaring them is enough for data
+sets, transforms and models (not for `torchvision.ops`). A healthy installation does not need this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Processes that read and decode files for a run, several at a time; what they give arrives in order."""
+"""Worker processes that read and decode files in parallel; their items arrive in order."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from benchmarks.spec import BadInput
 
 
 def workers() -> int:
-    """How many: `DSR_WORKERS`, else one per core, at most 12; 0: the process that asks. It moves no result."""
-    stated = os.environ.get("DSR_WORKERS")
-    if stated is None:
+    """Return the number of workers: `DSR_WORKERS`, by default one per core and at most 12. Results do not depend on it.
+
+    0 means that the calling process reads the files itself. Raises BadInput if `DSR_WORKERS` is not a whole number.
+    """
+    requested = os.environ.get("DSR_WORKERS")
+    if requested is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, min(12, cores // torchrun.size_here()))  # torchrun's processes share them
-    if not stated.isdigit():
-        raise BadInput(f"DSR_WORKERS must be a whole number, not {stated!r}")
-    return int(stated)
+    if not requested.isdigit():
+        raise BadInput(f"DSR_WORKERS must be a whole number, not {requested!r}")
+    return int(requested)
 
 
-def shared_out(items: Dataset[Any], **how: Any) -> Iterator[Any]:
-    """These items, loaded by so many processes; `how`: the loader's further settings.
+def load_in_workers(items: Dataset[Any], **settings: Any) -> Iterator[Any]:
+    """Yield the items, loaded by `workers()` processes; `settings` are further arguments of the `DataLoader`.
 
-    A text in place of an item says what is wrong with it and is raised as BadInput here: an exception from a worker
-    would be a page long.
+    A string in place of an item is its error message and is raised here as BadInput. An exception in a worker would
+    print a page of traceback.
     """
-    several: dict[str, Any] = {"num_workers": workers(), "generator": torch.Generator()}
-    if several["num_workers"] and sys.platform == "linux":
-        several["multiprocessing_context"] = "fork"  # in a run's own process a fork server fails
-    for item in DataLoader(items, **several, **how):
+    parallel: dict[str, Any] = {"num_workers": workers(), "generator": torch.Generator()}
+    if parallel["num_workers"] and sys.platform == "linux":
+        parallel["multiprocessing_context"] = "fork"  # a fork server fails inside a run's own process
+    for item in DataLoader(items, **parallel, **settings):
         if isinstance(item, str):
             raise BadInput(item)
         yield item

@@ -1,1 +1,1 @@
-"""Several processes that train one network together, as started by `torchrun`."""
+"""Training of one network by several processes, which `torchrun` starts."""

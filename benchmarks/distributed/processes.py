@@ -1,21 +1,21 @@
-"""Several processes that train one network together, each on its share of every batch; `torchrun` starts them.
+"""Data-parallel training: processes started by `torchrun` train one network, each on its share of every batch.
 
-The result is one process's, up to the order in which sums are taken:
+The result equals that of a single process up to rounding, because sums are taken in another order:
 
     loss        divided by the size of the whole batch
-    gradients   summed over the processes, thresholds' like all others
-    norms       statistics over the whole batch (torch's SyncBatchNorm exists for GPUs only)
+    gradients   summed over the processes, those of thresholds included
+    norms       statistics over the whole batch (torch's SyncBatchNorm exists only for GPUs)
 
-The released multi-GPU code has norms of each GPU's own share, and adds up threshold gradients once more, so that
-they are n times as large with n GPUs. Here the number of processes is no hyper-parameter and no part of a run's key.
-`dsr-*-rep` samples its norms' variance over time in each process. Dropout draws in each process.
+The released multi-GPU code normalises over each GPU's own share and sums threshold gradients twice, so that they are n
+times as large with n GPUs. Here the number of processes is neither a hyper-parameter nor part of a run's key.
+`dsr-*-rep` samples the variance over time of its norms in each process. Dropout is random in each process.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -28,28 +28,28 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.distributed import torchrun
 
 PATIENCE = timedelta(days=7)
-"""How long the others wait for the first, which measures and records alone."""
+"""How long the other processes wait for the first, which alone measures and records."""
 
 
 @dataclass(frozen=True)
 class Team:
-    """This process's place, `rank`, among `size` processes; the default is a process alone."""
+    """This process is number `rank` (from 0) of `size`; the default is a single process."""
 
     rank: int = 0
     size: int = 1
 
     def rows(self, index: Tensor) -> Tensor:
-        """This process's share of a batch."""
+        """Return this process's share of a batch's indices."""
         return index.tensor_split(self.size)[self.rank] if self.size > 1 else index
 
     def sum_up(self, values: Tensor) -> Tensor:
-        """The sum over all processes, in place."""
+        """Replace `values` by their sum over all processes, in place."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
 
     def add_gradients(self, network: nn.Module) -> None:
-        """Every parameter's gradient becomes the sum over all processes, by one message."""
+        """Replace every parameter's gradient by the sum over all processes, in one message."""
         if self.size == 1:
             return
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
@@ -58,14 +58,14 @@ class Team:
             gradient.copy_(total.view_as(gradient))
 
     def agree(self, network: nn.Module) -> None:
-        """All take over the first process's parameters and buffers."""
+        """Copy the first process's parameters and buffers to all processes."""
         if self.size > 1:
             for value in network.state_dict().values():
                 distributed.broadcast(value, 0)
 
     def norms(self) -> Any:
-        """Context in which norms in training see the whole batch."""
-        return _WholeBatch() if self.size > 1 else _as_they_are()
+        """Return a context in which norms in training mode use statistics of the whole batch."""
+        return _WholeBatch() if self.size > 1 else nullcontext()
 
 
 ALONE = Team()
@@ -73,10 +73,10 @@ ALONE = Team()
 
 @contextmanager
 def joined(name: str) -> Iterator[Team]:
-    """Among torchrun's processes, the group of those that carry out the run called `name`; else a process alone.
+    """Join the processes that execute the run called `name`; without torchrun the team is this process alone.
 
-    The others begin when the first does, and end when it has ended. They meet at the store that torchrun itself hosts.
-    Raises BadInput where something else than torchrun announces several.
+    The other processes begin and end with the first. They meet at the store that torchrun hosts. Raises BadInput if
+    something other than torchrun announces several processes.
     """
     torchrun.check()
     size, rank = torchrun.size(), torchrun.rank()
@@ -102,7 +102,7 @@ def joined(name: str) -> Iterator[Team]:
 
 
 def release(name: str) -> None:
-    """Let the others end the run called `name`, however the first process's part of it has ended."""
+    """Let the other processes leave the run called `name`, whether or not the first process succeeded."""
     if torchrun.size() > 1 and torchrun.rank() == 0:
         store = _store(name)
         store.set("begun", "")
@@ -110,19 +110,14 @@ def release(name: str) -> None:
 
 
 def _store(name: str) -> Any:
-    """Where torchrun's processes meet."""
+    """Return the store at which torchrun's processes meet."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     tcp = distributed.TCPStore(address, port, torchrun.size())  # type: ignore[attr-defined]
     return distributed.PrefixStore(name, tcp)  # type: ignore[attr-defined]
 
 
-@contextmanager
-def _as_they_are() -> Iterator[None]:
-    yield
-
-
 class _WholeBatch(TorchFunctionMode):
-    """Whoever calls `F.batch_norm` in training gets it over the whole batch; torch's norms do, and tdBN."""
+    """Computes `F.batch_norm` in training mode over the whole batch; torch's norms and tdBN call this function."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return (_batch_norm if func is F.batch_norm else func)(*args, **(kwargs or {}))
@@ -138,7 +133,7 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """`F.batch_norm`, statistics over all processes, differentiated through them."""
+    """`F.batch_norm` with statistics over all processes, differentiated through the statistics."""
     if not training:
         return torch.batch_norm(
             x, weight, bias, running_mean, running_var, False, momentum, eps, torch.backends.cudnn.enabled
@@ -158,7 +153,7 @@ def _batch_norm(
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of what all of them make of it."""
+    """The sum over all processes; its gradient is the sum of all processes' gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Reading and writing files that people, full disks and killed processes may have touched."""
+"""Reading and writing files safely: edited by people, cut off by full disks, left behind by killed processes."""

@@ -1,4 +1,4 @@
-"""Addresses of stores: of a SQLite file as a URI, the file that a URI names, and any address without its secrets."""
+"""Addresses of stores: the URI of a SQLite file, the file of a URI, and any address without its secrets."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from urllib.parse import quote, unquote
 
 HIDDEN = "***"
 END = r"""\s"'<>"""
-"""What ends an address in a text."""
+"""Characters that end an address in a text."""
 
 SECRETS = (
-    # user:password@, user@ and token@ behind //, up to the last @, as passwords hold / ? # and @, and as %40, too;
-    # none where the path begins at once, as in sqlite:////home/me@work
+    # user:password@, user@ and token@ behind //, up to the last @ or %40, because passwords may contain / ? # and @;
+    # not if the path begins at once, as in sqlite:////home/me@work
     (rf"//(?=[^/{END}])(?:[^/?#{END}]*(?:@|%40)|[^/?#{END}]*:[^{END}]*(?:@|%40))", f"//{HIDDEN}@"),
     # an address inside an address
     (rf"(?i)%2F%2F(?!%2F)[^/{END}]*?%40", f"%2F%2F{HIDDEN}%40"),
     # without a scheme, or with one slash too few
     (rf"(?<![\w/%*.])[^/:@?=({END}]+:[^/@{END}\\][^/@{END}]*@(?=\w)", f"{HIDDEN}@"),
     (rf"(?<=\w:)/(?!/)[^/{END}]*:[^/{END}]*@", f"/{HIDDEN}@"),
-    # what is asked for, and what stands behind #
+    # queries and fragments
     (rf"(\w+:/[^?#{END}]*)\?[^{END})]+", rf"\1?{HIDDEN}"),
     (rf"\?[^=?{END}]+=[^{END})]+", f"?{HIDDEN}"),
     (rf"(\w+://[^#{END}]*)#[^{END})]*=[^{END})]*", rf"\1#{HIDDEN}"),
@@ -28,14 +28,14 @@ SECRETS = (
 
 
 def masked(text: str) -> str:
-    """A text whose addresses tell neither users and passwords nor queries. A blank ends an address."""
-    for secret, instead in SECRETS:
-        text = re.sub(secret, instead, text)
+    """Hide users, passwords and queries of all addresses in a text. A blank ends an address."""
+    for secret, replacement in SECRETS:
+        text = re.sub(secret, replacement, text)
     return text
 
 
 def of_file(path: Path) -> str:
-    """The URI of a SQLite database in a file of any name. SQLAlchemy decodes %3F from 2.1 on, and not before."""
+    """Return the URI of a SQLite database in a file of any name. SQLAlchemy decodes %3F only from 2.1 on."""
     plain, quoted = f"sqlite:///{path}", f"sqlite+pysqlite:///{quote(str(path))}"
     try:
         from sqlalchemy.engine import make_url
@@ -46,7 +46,7 @@ def of_file(path: Path) -> str:
 
 
 def file_of(uri: str) -> Path | None:
-    """The file of a SQLite URI; None for any other store, and for a database in memory."""
+    """Return the file of a SQLite URI; None for any other store and for a database in memory."""
     if not uri.startswith("sqlite"):
         return None
     try:
@@ -61,6 +61,6 @@ def file_of(uri: str) -> Path | None:
 
 
 def is_in_memory(uri: str) -> bool:
-    """Whether a SQLite URI names no file: its database ends with the process."""
+    """Whether a SQLite URI names no file, so that the database ends with the process."""
     name = unquote(uri.partition(":///")[2])
     return uri.startswith("sqlite") and (not name or ":memory:" in name or "mode=memory" in name)

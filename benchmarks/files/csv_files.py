@@ -1,9 +1,9 @@
-"""CSV files that people, spreadsheets and merges may have touched: one rule for every reader.
+"""CSV files that people, spreadsheets and merges may have changed, with the same rules for every reader.
 
-read            UTF-8 with or without a byte-order mark, commas, any line ends
+read            UTF-8 with or without a byte-order mark, commas, any line endings
 refused         UTF-16 and Latin-1, semicolons and tabs, conflict markers, lines that are too short or too long:
-                BadInput, one line that names the file, the line and what to do
-not ours        a file without the columns that a reader looks for; whoever looks through a folder passes it by
+                BadInput names the file, the line and the remedy
+ignored         files without the columns that a reader needs, when it reads a whole folder
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ MARKERS = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MEND = "restore it from git, save it as CSV in UTF-8 with commas, or move it away"
 BEGINNING = 1 << 16
-"""Bytes in which the names of the columns are looked for."""
+"""Bytes that are read for the names of the columns."""
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """A file's rows, every value still text. Raises BadInput where it cannot be read as it was written."""
+    """Read a file's rows; all values are text. Raises BadInput for a file that has to be refused."""
     return parsed(decoded(_bytes(path), str(path)), str(path))
 
 
 def whole(path: Path) -> str:
-    """A file's text, for readers of their own, once its rows are known to be readable. Raises BadInput."""
-    found = decoded(_bytes(path), str(path))
-    parsed(found, str(path))
-    return found
+    """Read a file's text and check its rows, for other CSV readers. Raises BadInput for a file to be refused."""
+    text = decoded(_bytes(path), str(path))
+    parsed(text, str(path))
+    return text
 
 
 def keyed(path: Path) -> list[dict[str, str]]:
-    """The rows, each with a key, of a file that is about to be written anew; none where there is no file yet.
+    """Read the rows of a file that is about to be rewritten, each with a key; none if the file does not exist.
 
-    Raises BadInput where it cannot be read, and where it is a file of somebody else's, which must not be lost.
+    Raises BadInput if it cannot be read, and if it has no column `key`, because it would then be lost.
     """
     if not path.exists():
         return []
     if not has_columns(path, "key"):
-        raise BadInput(f"{path} has no column 'key', so it is none of ours, and rows are to go there: move it away")
+        raise BadInput(f"{path} has no column 'key', so it is not a result CSV and is not overwritten; move it away")
     return rows(path)
 
 
 def by_key(path: Path) -> dict[str, list[dict[str, str]]]:
-    """The rows of such a file by their key."""
-    found: dict[str, list[dict[str, str]]] = {}
+    """Read the rows of such a file, grouped by key."""
+    groups: dict[str, list[dict[str, str]]] = {}
     for row in keyed(path):
-        found.setdefault(row["key"], []).append(row)
-    return found
+        groups.setdefault(row["key"], []).append(row)
+    return groups
 
 
 def numeric(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
@@ -65,22 +65,22 @@ def numeric(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
             raise BadInput(f"{where}: column {name}: {row[name]!r} is not a number") from None
 
 
-def has_columns(path: Path, *wanted: str) -> bool:
-    """Whether a file names these columns: is it one of ours?"""
-    return not path.is_dir() and columns(_bytes(path, BEGINNING)).issuperset(wanted)
+def has_columns(path: Path, *names: str) -> bool:
+    """Whether a file has these columns."""
+    return not path.is_dir() and columns(_bytes(path, BEGINNING)).issuperset(names)
 
 
 def columns(raw: bytes) -> set[str]:
-    """The names of a CSV's columns, in whatever encoding and with whatever separator it may have got by now."""
+    """Return the names of a CSV's columns, in any encoding and with any separator."""
     text = raw.decode("utf-16" if raw.startswith(UTF16) else "utf-8-sig", errors="replace").replace("\0", "")
     heads = (line for line in text.splitlines() if line.strip() and not line.startswith(MARKERS))
     return {word.strip(' "') for word in re.split("[,;\t]", next(heads, ""))}
 
 
 def decoded(raw: bytes, where: str) -> str:
-    """A file's text, without a byte-order mark; `where` names it. Raises BadInput where it is not UTF-8."""
+    """Decode a file's bytes without a byte-order mark; `where` names the file. Raises BadInput if it is not UTF-8."""
     if raw.startswith(UTF16) or b"\0" in raw:
-        raise BadInput(f"cannot read {where}: it is UTF-16 or no text, not UTF-8; {MEND}")
+        raise BadInput(f"cannot read {where}: it is UTF-16 or binary, not UTF-8; {MEND}")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -89,15 +89,15 @@ def decoded(raw: bytes, where: str) -> str:
 
 
 def parsed(text: str, where: str) -> list[dict[str, str]]:
-    """The rows of a CSV text; `where` names it. Raises BadInput."""
+    """Parse the rows of a CSV text; `where` names it. Raises BadInput for a text to be refused."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(MARKERS):
-            raise BadInput(f"cannot read {where}, line {number}: a merge left its conflict there; {MEND}")
+            raise BadInput(f"cannot read {where}, line {number}: unresolved merge conflict; {MEND}")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         names = next(reader, [])
         if len(names) == 1 and (other := re.search("[;\t]", names[0])):
-            raise BadInput(f"cannot read {where}: its values are separated by {other[0]!r}, not ','; {MEND}")
+            raise BadInput(f"cannot read {where}: values are separated by {other[0]!r}, not ','; {MEND}")
         return [_row(names, values, f"{where}, line {reader.line_num}") for values in reader if values]
     except csv.Error as error:
         raise BadInput(f"cannot read {where}, line {reader.line_num}: {error}; {MEND}") from None

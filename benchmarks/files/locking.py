@@ -1,4 +1,4 @@
-"""One process at a time in a run's directory. The lock of a process that dies is open again."""
+"""Locks that admit one process at a time to a run's directory. The lock of a process that dies is released."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOCK = ".lock"
 
 
 def is_taken(place: Path) -> bool:
-    """Whether another process holds the lock of a run's directory at this moment."""
+    """Whether another process holds the lock of a run's directory now."""
     from filelock import FileLock, Timeout
 
     if not (place / LOCK).exists():
@@ -24,7 +24,7 @@ def is_taken(place: Path) -> bool:
 
 @contextmanager
 def alone(place: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of a run's directory; `on_wait` is told if another process has it, which is waited for."""
+    """Hold the lock of a run's directory. If another process holds it, call `on_wait` and wait."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(place / LOCK)

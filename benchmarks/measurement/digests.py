@@ -1,4 +1,4 @@
-"""One digest for a network's weights: equal for equal tensors, whatever file they are kept in."""
+"""Digest of a network's weights: equal for equal tensors, independent of the file format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def of_state(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over each tensor's name, type, shape and bytes, in order: that of a `state_dict()`, not of its file."""
+    """Return the SHA-256 of a `state_dict()`: every tensor's name, type, shape and bytes, in order."""
     digest = hashlib.sha256()
     for name, tensor in state.items():
         flat = tensor.detach().cpu().contiguous().reshape(-1)

@@ -13,12 +13,12 @@ from benchmarks.data import Dataset, Split, Streamed, evaluation_batches
 from benchmarks.measurement.predictions import Predictions, joined, of
 
 ROWS = 1000
-"""Images times time steps that are computed at once; no result depends on it. Fewer of images above 64 x 64."""
+"""Images times time steps per forward pass, fewer for images above 64 x 64. Results do not depend on it."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`loss` is the mean cross-entropy, `top1` percent correct. `predictions`: None unless they were asked for."""
+    """`loss` is the mean cross-entropy, `top1` is in percent. `predictions` is None unless requested."""
 
     loss: float
     top1: float
@@ -30,9 +30,9 @@ class Evaluation:
 def evaluate(
     network: nn.Module, split: Split | Streamed, data: Dataset, timesteps: int, predict: bool = False
 ) -> Evaluation:
-    """Run the whole split through the network in evaluation mode; the network's mode is restored.
+    """Run the whole split through the network in evaluation mode, then restore the network's mode.
 
-    `predict`: say also what it predicts for every image.
+    `predict`: also return the prediction for every image.
     """
     was_training = network.training
     network.eval()
@@ -40,7 +40,7 @@ def evaluate(
     correct = torch.zeros((), dtype=torch.int64, device=split.device)
     predicted: list[Predictions] = []
     start = time.perf_counter()
-    rows = getattr(network, "steps_at_once", timesteps)  # per image, as far as memory is concerned
+    rows = getattr(network, "steps_at_once", timesteps)  # time steps in memory at once, per image
     rows *= max(1, split.size**2 // 64**2) if isinstance(split, Streamed) else 1
     for images, labels in evaluation_batches(split, data, batch_size=max(1, ROWS // rows)):
         logits = network(images)

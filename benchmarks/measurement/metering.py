@@ -1,10 +1,10 @@
-"""Time, memory and the machine's other load. Each quantity has one definition, and it stands here.
+"""The definitions of time, memory and other load.
 
 `train_step_ms`: forward, backward and update of one batch, synchronised, without loading the batch; the first steps of
-a process are warm-up and left out. `train_seconds`: whole epochs, loading included, evaluation excluded.
-`train_cpu_seconds`: user and system time over the same span, of all processes that trained and of their decoders.
+a process are warm-up and are left out. `train_seconds`: whole epochs, with loading, without evaluation.
+`train_cpu_seconds`: user and system time over the same span, of all processes that train and of their workers.
 Peak memory: highest resident size of the process (CPU) or highest allocation (GPU) during one whole step.
-`other_load_cores`: how many cores other processes kept busy meanwhile; above 0.25 a timing is marked in tables.
+`other_load_cores`: number of cores that other processes keep busy meanwhile; above 0.25 tables mark the timing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Memory:
 
 
 class Stopwatch:
-    """Times steps; on a GPU by events, so that timing a step does not stall the next one."""
+    """Times steps. On a GPU it uses CUDA events, so that timing does not synchronise the device after every step."""
 
     def __init__(self, device: torch.device) -> None:
         self.cuda = device.type == "cuda"
@@ -57,7 +57,7 @@ class Stopwatch:
             self.durations.append((time.perf_counter() - start) * 1e3)
 
     def milliseconds(self) -> list[float]:
-        """Durations of the steps since the last call; waits for the device."""
+        """Return the durations of the steps since the last call; waits for the device."""
         if self.cuda:
             torch.cuda.synchronize()
             self.durations = [before.elapsed_time(after) for before, after in self.events]
@@ -66,7 +66,7 @@ class Stopwatch:
 
 
 def median_and_iqr(values: list[float]) -> tuple[float | None, float | None]:
-    """Median and interquartile range; None where there are too few values."""
+    """Return the median and the interquartile range; None if there are too few values."""
     if len(values) < 2:
         return (values[0], None) if values else (None, None)
     low, median, high = statistics.quantiles(values, n=4)
@@ -74,13 +74,16 @@ def median_and_iqr(values: list[float]) -> tuple[float | None, float | None]:
 
 
 def idle_memory(device: torch.device) -> Memory:
-    """Call when the data are loaded and the network is not yet built; libraries that load on first use are loaded."""
+    """Measure memory after the data are loaded and before the network is built.
+
+    Libraries that torch loads on first use are loaded before the measurement.
+    """
     _use_libraries(device)
     return Memory(idle=torch.cuda.memory_allocated() if device.type == "cuda" else _status("VmRSS"))
 
 
 def _use_libraries(device: torch.device) -> None:
-    """One step of a minute network: what torch loads once (about 100 MiB on a CPU) is no method's memory."""
+    """Train a minute network for one step. What torch loads once (about 100 MiB on a CPU) is not a method's memory."""
     network = nn.Sequential(nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(36, 2)).to(device)
     optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
     images = torch.zeros(2, 1, 8, 8, device=device)
@@ -91,7 +94,7 @@ def _use_libraries(device: torch.device) -> None:
 
 @contextmanager
 def peak_memory(memory: Memory, device: torch.device) -> Iterator[None]:
-    """Measure the peak over the enclosed step; the highest of several measurements stays."""
+    """Measure the peak over the enclosed step; `memory` keeps the highest of several measurements."""
     if device.type == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
@@ -106,11 +109,11 @@ def peak_memory(memory: Memory, device: torch.device) -> Iterator[None]:
 
 
 def keep_freed_memory(memory: Memory) -> bool:
-    """From now on a step reuses what the one before it freed, where the C library is glibc and memory is ample.
+    """Let glibc keep freed memory, so that a step reuses what the step before it freed. Returns whether this succeeded.
 
-    Large tensors are otherwise mapped anew at every step, and the system clears each page of theirs: up to a third of
-    a step's time. What lies free between tensors makes the process larger, up to twice as large where this was seen:
-    so memory is measured before, and four times its peak must be available.
+    Otherwise large tensors are mapped again at every step and the system clears all their pages, which takes up to a
+    third of a step's time. Fragmentation makes the process up to twice as large in our measurements. Memory is
+    therefore measured before, and four times the peak must be available.
     """
     if memory.peak is None or _available() < 4 * memory.peak:
         return False
@@ -121,22 +124,22 @@ def keep_freed_memory(memory: Memory) -> bool:
 
 
 def _available() -> int:
-    """Bytes that the system can give without swapping; 0 where it does not tell."""
+    """Return the bytes available without swapping; 0 if the system does not report them."""
     return _field(Path("/proc/meminfo"), "MemAvailable") or 0
 
 
 def _reset_peak_resident() -> None:
-    with suppress(OSError):  # then the peak is that of the whole process so far: never too small
+    with suppress(OSError):  # then the peak covers the process's whole life and is never too small
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def _status(name: str) -> int:
-    found = _field(Path("/proc/self/status"), name)
-    return found if found is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    resident = _field(Path("/proc/self/status"), name)
+    return resident if resident is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _field(file: Path, name: str) -> int | None:
-    """A line of kibibytes, in bytes."""
+    """Read a line of a proc file in kibibytes and return bytes."""
     with suppress(OSError):
         for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith(name):
@@ -146,7 +149,7 @@ def _field(file: Path, name: str) -> int | None:
 
 @dataclass
 class OtherLoad:
-    """Cores kept busy by other processes since the start of the measurement; None where the system does not tell."""
+    """Cores that other processes keep busy during the measurement; None if the system does not report it."""
 
     wall: float = field(default_factory=time.perf_counter)
     busy: float | None = field(default_factory=lambda: _busy_seconds())
@@ -160,18 +163,18 @@ class OtherLoad:
         return max(0.0, (busy - self.busy - own) / self.seconds())
 
     def seconds(self) -> float:
-        """How long the measurement has gone on."""
+        """Return the duration of the measurement so far."""
         return time.perf_counter() - self.wall
 
 
 def cpu_seconds() -> float:
-    """User and system seconds of this process and of those that it started and that have ended, as decoders have."""
+    """Return the user and system seconds of this process and of its children that have ended, such as workers."""
     own, ended = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
 
 
 def _busy_seconds() -> float | None:
-    """CPU seconds spent by all processes of the machine."""
+    """Return the CPU seconds of all processes of the machine."""
     try:
         first = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0]
     except OSError:

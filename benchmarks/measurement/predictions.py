@@ -1,11 +1,11 @@
-"""What a network says of every test image: the class, whether it is right, and by what margin.
+"""A network's predictions for every test image: the class, whether it is correct, and the margin.
 
 `predictions.npz` in a run's directory, images in the order of the test split:
 
-    predicted   uint8, or uint16 where there are more than 256 classes
+    predicted   uint8, or uint16 for more than 256 classes
     correct     bits, packed by numpy.packbits
     margin      uint8: probability of the predicted class minus that of the runner-up, times 255
-    images      how many
+    images      number of images
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.runs.record import replacing
 
 @dataclass(frozen=True)
 class Predictions:
-    """`(N,)` each: class uint8 (int16 of more than 256), whether it is right bool, margin uint8."""
+    """`(N,)` each: predicted class (uint8, int16 for more than 256 classes), correct (bool), margin (uint8)."""
 
     predicted: Tensor
     correct: Tensor
@@ -33,7 +33,7 @@ class Predictions:
 
 
 def of(logits: Tensor, labels: Tensor) -> Predictions:
-    """From logits `(B, classes)` and labels `(B,)`; all stays on their device. Where a logit is NaN the margin is 0."""
+    """Compute predictions from logits `(B, classes)` and labels `(B,)`, on their device. A NaN logit gives margin 0."""
     predicted, several = logits.argmax(1), logits.shape[1] > 256
     best, second = logits.float().softmax(1).topk(2, dim=1).values.unbind(1)
     margin = (255 * (best - second)).nan_to_num(0.0).round().to(torch.uint8)
@@ -41,26 +41,26 @@ def of(logits: Tensor, labels: Tensor) -> Predictions:
 
 
 def joined(parts: Sequence[Predictions]) -> Predictions:
-    """One after the other, on the CPU."""
+    """Concatenate predictions, on the CPU."""
     columns = zip(*((p.predicted, p.correct, p.margin) for p in parts), strict=True)
     return Predictions(*(torch.cat(column).cpu() for column in columns))
 
 
-def write(found: Predictions, path: Path) -> str:
-    """Write the file, whole or not at all; returns its SHA-256. Equal predictions give equal bytes."""
-    predicted = found.predicted.numpy()
+def write(predictions: Predictions, path: Path) -> str:
+    """Write the file atomically and return its SHA-256. Equal predictions give equal bytes."""
+    predicted = predictions.predicted.numpy()
     np.savez_compressed(
         packed := io.BytesIO(),
         predicted=predicted.astype(np.uint16) if predicted.dtype == np.int16 else predicted,
-        correct=np.packbits(found.correct.numpy()),
-        margin=found.margin.numpy(),
+        correct=np.packbits(predictions.correct.numpy()),
+        margin=predictions.margin.numpy(),
         images=np.int64(len(predicted)),
     )
     return put(packed.getvalue(), path)
 
 
 def put(packed: bytes, path: Path) -> str:
-    """Write what a file of predictions holds; returns its SHA-256."""
+    """Write the bytes of a file of predictions atomically and return their SHA-256."""
     with replacing(path, "wb") as file:
         file.write(packed)
     return hashlib.sha256(packed).hexdigest()

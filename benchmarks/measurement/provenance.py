@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, machine, versions, data."""
+"""Provenance of a result: commit, machine, versions, data."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ GIT_SECONDS = 60
 
 
 class Code(NamedTuple):
-    """`dirty`: whether tracked files differ from the commit; None where git does not tell."""
+    """`dirty`: whether tracked files differ from the commit; None if git cannot tell."""
 
     commit: str
     dirty: bool | None
 
 
 class GitError(Exception):
-    """What git says, in one line, where it does not do what it is asked."""
+    """git failed; the message is git's own, in one line."""
 
 
 def code() -> Code:
-    """The running code's commit, as it was when first asked. Where git does not tell: `DSR_COMMIT`, or "unknown"."""
+    """Return the running code's commit at the time of the first call; without git `DSR_COMMIT` or "unknown"."""
     return _asked()[0]
 
 
 def trouble() -> str:
-    """Why git does not tell the commit, in one line of its own words; empty where it does."""
+    """Return git's error message if it cannot tell the commit, else an empty string."""
     return _asked()[1]
 
 
@@ -45,9 +45,9 @@ def _asked() -> tuple[Code, str]:
     try:
         place = Path(git("rev-parse", "--show-toplevel").strip()).resolve()
         if place != ROOT:  # installed inside somebody else's checkout
-            raise GitError(f"{ROOT} is no git checkout; it lies inside another one, {place}")
+            raise GitError(f"{ROOT} is not a git checkout but a folder inside another one, {place}")
         head = git("rev-parse", "--verify", "HEAD").strip()
-        # what a sweep writes is no code: its rows must not make the next sweep's unfit for export
+        # results are not code: rows that a sweep writes must not make the next sweep's code dirty
         changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
         return Code(head, bool(changed.strip())), ""
     except GitError as error:
@@ -55,7 +55,7 @@ def _asked() -> tuple[Code, str]:
 
 
 def git(*arguments: str) -> str:
-    """What git prints in this checkout. Raises GitError, in git's words, which are English whatever the language."""
+    """Run git in this checkout and return its output. Raises GitError with git's message, in English in any locale."""
     command, english = ["git", "-C", str(ROOT), *arguments], os.environ | {"LC_ALL": "C", "LANGUAGE": "C"}
     try:
         done = subprocess.run(
@@ -66,14 +66,14 @@ def git(*arguments: str) -> str:
     except OSError as error:
         raise GitError(f"git cannot be called ({error.strerror})") from None
     if done.returncode:
-        raise GitError(" ".join(done.stderr.split()) or f"git {arguments[0]} ends with {done.returncode}")
+        raise GitError(" ".join(done.stderr.split()) or f"git {arguments[0]} failed with exit code {done.returncode}")
     return done.stdout
 
 
 def provenance(data: Dataset | None = None, running: Code | None = None, processes: int = 1) -> Provenance:
-    """All of it, now; without `data` for a run that never got that far.
+    """Collect the provenance now; `data` is None for a run that failed before its data were loaded.
 
-    `running` is the launcher's code: what a process forked from it runs, whatever the checkout holds by now.
+    `running` is the launcher's code, which a process forked from the launcher runs even if the checkout has changed.
     """
     running = running or code()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
@@ -96,13 +96,13 @@ def _processor() -> str:
 
 
 def _vectors() -> str:
-    """The widest vectors the processor has: virtual machines call unlike processors by one name."""
+    """Name the widest vector unit. Virtual machines give different processors the same model name."""
     flags = _cpuinfo("flags").split()
     return next((f" ({name})" for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
 
 
 def _cpuinfo(field: str) -> str:
-    """What the system says of the first processor; empty where it does not."""
+    """Return a field of the first processor; empty if the system does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

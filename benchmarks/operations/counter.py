@@ -1,12 +1,12 @@
 """Synaptic operations, counted exactly: accumulates where a layer's input is spikes, multiply-accumulates elsewhere.
 
 For a layer fed by spikes  ACs = sum over spikes of (output positions whose window covers that pixel) x C_out / groups,
-so borders and strides count as they are. Whether an input is spikes is read off the network's graph (does it come from
-a spiking neuron, through nothing but pools?), never guessed from values: amplitudes fold into the next weights, norms
-into the layer before. A pool between neuron and layer folds into the layer. Where a pool leads to a neuron, a spike
-costs one AC per window it lies in; where spikes are added to a current (identity shortcut), one. Layers fed by graded
-values (ReLU) count their nonzero inputs as multiply-accumulates. The first layer's MACs are dense; they
-count once for a static image.
+which is exact at borders and for any stride. Whether an input is spikes is read from the network's graph (it comes from
+a spiking neuron through pools alone), never from values: amplitudes fold into the next weights, norms into the layer
+before. A pool between neurons and a layer folds into the layer. If a pool leads to neurons, a spike costs one AC per
+window that contains it. If spikes are added to a current (identity shortcut), each costs one AC. Layers fed by graded
+values (ReLU) count their nonzero inputs as multiply-accumulates. The first layer's MACs are dense and count once for a
+static image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from benchmarks.operations.tally import Tally, tallying
 
 @dataclass(frozen=True)
 class SynOps:
-    """Per image. MACs of a spiking network are its analog layers'; of an ANN, those with nonzero input."""
+    """Operations per image. MACs are those of the analog layers of a spiking network, or of an ANN with nonzero input.
+
+    `analog_macs` counts the first layer once per distinct input, `analog_macs_every_step` once per time step.
+    `firing_rate` is spikes per neuron and step; None without spiking neurons.
+    """
 
     dense_macs_per_step: int
     padded_macs_per_step: int
@@ -37,33 +41,33 @@ class SynOps:
 
 @dataclass(frozen=True)
 class Counter:
-    """What has been counted of a network. `inputs`: how many its first layer has, 1 for an image, T for frames."""
+    """The counts of a network. `inputs`: distinct inputs of the first layer per image, 1 or T (frames)."""
 
-    found: Structure
+    structure: Structure
     tally: Tally
     inputs: int = 1
 
     @property
     def images(self) -> int:
-        """How many have been seen."""
+        """Number of images counted so far."""
         return self.tally.images
 
     def ledger(self) -> list[LedgerRow]:
-        """Per layer: operations over all images seen, and what is needed to check them."""
-        return ledger(self.found, self.tally, self.inputs)
+        """Return one row per layer: operations over all images, and the numbers they are computed from."""
+        return ledger(self.structure, self.tally, self.inputs)
 
     def rates(self) -> list[RateRow]:
-        """Spikes per layer of neurons and step."""
-        return list(rates(self.found, self.tally))
+        """Return spikes per layer of neurons and step."""
+        return list(rates(self.structure, self.tally))
 
     def per_image(self) -> SynOps:
-        """Totals of all layers, divided by the images seen. Exact integers until that division."""
-        layers, images, steps = self.found.layers, self.images, self.tally.timesteps
+        """Return the totals of all layers divided by the number of images; exact integers until that division."""
+        layers, images, steps = self.structure.layers, self.images, self.tally.timesteps
         done = {layer.name: operations(layer, self.tally, self.inputs) for layer in layers}
         first = sum(layer.dense_macs for layer in layers if not layer.spiking and not layer.graded)
         graded = sum(done[layer.name] for layer in layers if layer.graded) / images
-        updates = steps * sum(self.found.neurons[name] for name in self.found.spiking)
-        emitted = sum(self.tally.total(name) for name in self.found.spiking)
+        updates = steps * sum(self.structure.neurons[name] for name in self.structure.spiking)
+        emitted = sum(self.tally.total(name) for name in self.structure.spiking)
         return SynOps(
             dense_macs_per_step=sum(layer.dense_macs for layer in layers),
             padded_macs_per_step=sum(layer.padded_macs for layer in layers),
@@ -77,15 +81,15 @@ class Counter:
 
 @contextmanager
 def counting(network: nn.Module, example: Tensor, timesteps: int) -> Iterator[Counter]:
-    """Count all that passes through `network` (in evaluation mode) meanwhile.
+    """Count everything that passes through `network` (in evaluation mode) inside the context.
 
     `example`: one image `(1, C, H, W)` or its frames `(T, 1, C, H, W)`.
     """
-    found = structure(network, example)
-    with tallying(network, found, timesteps) as tally:
-        yield Counter(found, tally, inputs_of(example))
+    traced = structure(network, example)
+    with tallying(network, traced, timesteps) as tally:
+        yield Counter(traced, tally, inputs_of(example))
 
 
 def inputs_of(x: Tensor) -> int:
-    """How many inputs the first layer has for each image."""
+    """Return the number of distinct inputs of the first layer per image: 1 for images, T for frames."""
     return len(x) if x.dim() == 5 else 1

@@ -1,8 +1,9 @@
-"""Shapes of a layer as operations see them: sizes, weights, and how many outputs a value at each pixel reaches.
+"""The geometry of a layer: sizes, weights, and the number of outputs that a value at each pixel reaches.
 
     fanout[y, x] = (output positions whose window covers (y, x), through the pools in front of the layer) C_out / groups
 
-What of a window lies on padding counts nothing, so borders and strides count as they are.
+Padding is not counted, so counts are exact at borders and for any stride. Average pools between two layers add values
+up; their divisor folds into the weights.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.operations.pools import pooled, sum_pool
+POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Sizes of one layer. `kernel` and `stride` are None where they are not square, or are no single pool's.
+    """Sizes of one layer. `kernel` and `stride` are None if they are not square or belong to several pools.
 
-    `weights`: different ones, norms and amplitudes folded in; an addition and a pool have one per channel.
+    `weights` is the number of distinct weights, norms and amplitudes folded; additions and pools have one per channel.
     """
 
     operation: str
@@ -36,7 +37,7 @@ class Geometry:
 
 
 def of_layer(layer: nn.Conv2d | nn.Linear, output: Sequence[int]) -> Geometry:
-    """A linear layer with an output `(C, H, W)` or `(C,)`."""
+    """Return the geometry of a linear layer with an output `(C, H, W)` or `(C,)`."""
     weights = layer.weight.numel()
     if isinstance(layer, nn.Linear):
         return Geometry("linear", layer.in_features, layer.out_features, 1, 1, 1, 1, 1, weights)
@@ -46,7 +47,7 @@ def of_layer(layer: nn.Conv2d | nn.Linear, output: Sequence[int]) -> Geometry:
 
 
 def of_channels(operation: str, pools: Sequence[nn.Module], output: Sequence[int]) -> Geometry:
-    """What treats every channel alone: "add", spikes that are added to a current, and "pool", pools before a neuron."""
+    """Return the geometry of a per-channel operation: "add" (spikes added to a current) or "pool" (before neurons)."""
     channels, height, width = (*output, 1, 1)[:3]
     kernel, stride = _of_pools(pools)
     return Geometry(operation, channels, channels, kernel, stride, channels, height, width, channels)
@@ -67,7 +68,11 @@ def _one(size: int | Sequence[int]) -> int | None:
 
 @dataclass(frozen=True)
 class Operations:
-    """Operations of a linear layer. `fanout`: per value in front of the pools; `behind_pools`: of the pooled map."""
+    """Operations of a linear layer per image and step.
+
+    `dense`: MACs without padding; `padded`: with padding; `fanout`: operations per value in front of the pools;
+    `behind_pools`: operations per value of the pooled map.
+    """
 
     dense: int
     padded: int
@@ -78,7 +83,7 @@ class Operations:
 def operations(
     layer: nn.Conv2d | nn.Linear, shape: torch.Size, output: torch.Size, pools: Sequence[nn.Module]
 ) -> Operations:
-    """`shape` (C, H, W) or (C,): in front of the pools; `output`: the layer's."""
+    """Count a layer's operations; `shape` `(C, H, W)` or `(C,)` is that in front of the pools, `output` the layer's."""
     if isinstance(layer, nn.Linear):
         per_value, padded = layer.out_features, layer.in_features * layer.out_features
     else:
@@ -90,9 +95,9 @@ def operations(
 
 
 def paths(layer: nn.Module | None, shape: torch.Size, pools: Sequence[nn.Module]) -> Tensor:
-    """For every pixel of the input, the number of ways to output positions through pools and layer.
+    """Count, for every pixel of the input, the paths to output positions through pools and layer; `(H, W)` int64.
 
-    Where pools overlap or copy pixels, more than one way leads to a position: each is an operation.
+    If pools overlap or copy pixels, several paths lead to the same position. Each is an operation.
     """
     if len(shape) == 1:
         return torch.ones((), dtype=torch.int64)
@@ -106,3 +111,28 @@ def paths(layer: nn.Module | None, shape: torch.Size, pools: Sequence[nn.Module]
             x = F.conv2d(x, kernel, None, layer.stride, layer.padding, layer.dilation)
         (reached,) = torch.autograd.grad(x.sum(), pixels)
     return reached[0, 0].round().long()
+
+
+def sum_pool(pool: nn.Module, x: Tensor) -> Tensor:
+    """Apply a pool without its division, to count paths."""
+    if isinstance(pool, nn.AvgPool2d):
+        return F.avg_pool2d(x, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, divisor_override=1)
+    assert isinstance(pool, nn.AdaptiveAvgPool2d)
+    size = pool.output_size if isinstance(pool.output_size, tuple) else (pool.output_size,) * 2
+    rows, columns = (_adaptive(length, parts or length) for length, parts in zip(x.shape[2:], size, strict=True))
+    return torch.stack([torch.stack([x[..., r, c].sum((-2, -1)) for c in columns], -1) for r in rows], -2)
+
+
+def _adaptive(length: int, parts: int) -> list[slice]:
+    """Return the range of pixels of each output of an adaptive pool."""
+    return [slice(i * length // parts, -(-(i + 1) * length // parts)) for i in range(parts)]
+
+
+def pooled(shape: torch.Size, pools: Sequence[nn.Module]) -> torch.Size:
+    """Return the shape `(C, H, W)` behind the pools."""
+    if len(shape) == 1 or not pools:
+        return shape
+    x = torch.zeros(1, *shape)
+    for pool in pools:
+        x = pool(x)
+    return x.shape[1:]

@@ -1,10 +1,10 @@
-"""A run's synaptic operations, layer by layer: every number that an energy model asks for, and what it is made of.
+"""A run's synaptic operations, layer by layer: the numbers that energy models need, and those they are computed from.
 
-    operations  =  sum over pixels of  nonzero values of the origin there  x  fanout there
+    operations  =  sum over pixels of  (nonzero values of the origin at the pixel)  x  (fanout at the pixel)
 
-Totals over all images and steps, exact integers; norms and amplitudes are folded into the weights. Where a pool leads
-to a layer there are two counts of it: A, `operations`, folds the pool into the layer, so that spikes accumulate; B,
-`operations_graded_pool`, multiplies the values of the pooled map that are not 0, after `pool_additions`.
+All are exact integers, totals over all images and steps; norms and amplitudes are folded into the weights. A layer
+behind a pool is counted twice: count A, `operations`, folds the pool into the layer, so that spikes accumulate; count
+B, `operations_graded_pool`, multiplies the nonzero values of the pooled map, after `pool_additions`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.operations.tally import Tally
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """One layer's line in `ledger.csv`; `results/README.md` explains every column. None: there is no such thing."""
+    """One layer's line in `ledger.csv`; `results/README.md` explains every column. None: not applicable."""
 
     layer: str
     origin: str
@@ -55,7 +55,7 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class RateRow:
-    """One step of one layer of spiking neurons in `rates.csv`: its rate is spikes / (neurons x images)."""
+    """One step of one layer of spiking neurons in `rates.csv`; its firing rate is spikes / (neurons x images)."""
 
     layer: str
     step: int
@@ -64,22 +64,22 @@ class RateRow:
     images: int
 
 
-def ledger(found: Structure, tally: Tally, inputs: int) -> list[LedgerRow]:
-    """`inputs`: how many different inputs the first layer has: 1 for an image, T for frames."""
-    return [_row(layer, found, tally, inputs) for layer in found.layers]
+def ledger(structure: Structure, tally: Tally, inputs: int) -> list[LedgerRow]:
+    """Return one row per layer; `inputs` is the first layer's number of distinct inputs per image, 1 or T (frames)."""
+    return [_row(layer, structure, tally, inputs) for layer in structure.layers]
 
 
-def rates(found: Structure, tally: Tally) -> Iterator[RateRow]:
-    """Spikes of every layer of spiking neurons at every step (1, 2, ...)."""
-    for name in (name for name in found.neurons if name in found.spiking):
+def rates(structure: Structure, tally: Tally) -> Iterator[RateRow]:
+    """Yield the spikes of every layer of spiking neurons at every step (1, 2, ...)."""
+    for name in (name for name in structure.neurons if name in structure.spiking):
         for step, spikes in enumerate(tally.by_step[name].tolist(), 1):
-            yield RateRow(name, step, spikes, found.neurons[name], tally.images)
+            yield RateRow(name, step, spikes, structure.neurons[name], tally.images)
 
 
 def operations(layer: Layer, tally: Tally, inputs: int) -> int:
-    """Count A of one layer. What is fed by neither neuron nor pool of one is dense.
+    """Return count A of one layer. A layer that is not fed by neurons is dense.
 
-    Where no spikes arrive, count B: an ANN multiplies what its pools give, not what they get.
+    A layer fed by graded values through a pool has count B, because an ANN multiplies the outputs of its pools.
     """
     if layer.origin in (None, INPUT):
         return layer.dense_macs * tally.images * inputs
@@ -92,7 +92,7 @@ def _reached(layer: Layer, tally: Tally) -> int:
     return int((tally.by_pixel[layer.origin].cpu() * layer.fanout).sum())
 
 
-def _row(layer: Layer, found: Structure, tally: Tally, inputs: int) -> LedgerRow:
+def _row(layer: Layer, structure: Structure, tally: Tally, inputs: int) -> LedgerRow:
     done = operations(layer, tally, inputs)
     repeats = None if layer.spiking else tally.timesteps if layer.graded else inputs
     once = done // inputs if layer.origin in (None, INPUT) else None
@@ -113,7 +113,7 @@ def _row(layer: Layer, found: Structure, tally: Tally, inputs: int) -> LedgerRow
         input_nonzero=tally.total(layer.origin) if layer.origin else None,
         bias_accumulates=layer.biases * _pixels(layer) * (repeats or tally.timesteps) * tally.images,
         **_of_pool(layer, tally),
-        **_of_neuron(layer, found, tally),
+        **_of_neuron(layer, structure, tally),
     )
 
 
@@ -133,16 +133,16 @@ def _of_pool(layer: Layer, tally: Tally) -> dict[str, Any]:
 
 
 def _behind_pools(layer: Layer, tally: Tally) -> int | None:
-    """Count B; None where no pool leads to the layer."""
+    """Return count B; None for a layer without a pool in front."""
     if layer.pool is None or layer.behind_pools is None:
         return None
     return int((tally.by_pixel[layer.pool].cpu() * layer.behind_pools).sum())
 
 
-def _of_neuron(layer: Layer, found: Structure, tally: Tally) -> dict[str, Any]:
+def _of_neuron(layer: Layer, structure: Structure, tally: Tally) -> dict[str, Any]:
     if not layer.neuron:
         return {}
-    neurons = found.neurons[layer.neuron]
-    updates = neurons * tally.timesteps * tally.images if layer.neuron in found.spiking else None
+    neurons = structure.neurons[layer.neuron]
+    updates = neurons * tally.timesteps * tally.images if layer.neuron in structure.spiking else None
     counted = {"output_nonzero": tally.total(layer.neuron), "neuron_updates": updates}
     return {"neuron": layer.neuron, "output_neurons": neurons, **counted}

@@ -1,8 +1,8 @@
 """A run in NeuroBench's terms (Yik et al. 2025; names and definitions of its release 2.3): `neurobench.json`.
 
-Averages over the whole test split, per image. Where our definitions differ the file says so itself, under
-"definitions": above all, whether a layer accumulates is read off the network, since amplitudes and norms fold into
-weights, and not off values, which DSR's spikes of height V (or V / dt) would fail.
+All numbers are per image, averaged over the whole test split. The file lists under "definitions" where ours differ.
+The main difference: whether a layer accumulates is read from the network, because amplitudes and norms fold into
+weights. NeuroBench looks at values, and DSR's spikes of height V (or V / dt) are not 0 or 1.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ DEFINITIONS = {
 
 
 def write(place: Path, result: Result, static: Mapping[str, Any] | None) -> None:
-    """Write the file beside the ledger of a run; not without what is `static`, nor for a ledger of an older format."""
+    """Write the file next to a run's ledger, unless `static` is None or the ledger is of an older format."""
     rows = read_csv(place / store.LEDGER)
     if static and "operation" in rows[0] and rows[0]["operation"]:
         write_whole(place / store.NEUROBENCH, json.dumps(summary(rows, result, static), indent=2) + "\n")
 
 
 def rewrite(place: Path) -> str:
-    """Make the file of a finished run's directory again, and return its text. Raises BadInput where it cannot be."""
+    """Write the file again for a finished run's directory and return its text. Raises BadInput if files are missing."""
     try:
         write(place, load(place / store.RESULT), static_of(place))
         return (place / store.NEUROBENCH).read_text(encoding="utf-8")
     except (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
-        wanted = f"{store.RESULT}, {store.NETWORK} and a {store.LEDGER} of this version"
-        raise BadInput(f"{place} is not the directory of a finished run: it needs {wanted}") from error
+        required = f"{store.RESULT}, {store.NETWORK} and a {store.LEDGER} of this version"
+        raise BadInput(f"{place} is not the directory of a finished run; required are {required}") from error
 
 
 def summary(rows: Iterable[Mapping[str, str]], result: Result, static: Mapping[str, Any]) -> dict[str, Any]:
-    """NeuroBench's results from a ledger's lines (values still text)."""
+    """Compute NeuroBench's results from a ledger's lines, whose values are text."""
     rows = list(rows)
     images = int(rows[0]["images"])
     linear = [row for row in rows if row["operation"] in ("conv", "linear")]
@@ -77,14 +77,14 @@ def summary(rows: Iterable[Mapping[str, str]], result: Result, static: Mapping[s
 
 
 def _emitted(rows: Iterable[Mapping[str, str]]) -> tuple[int, int]:
-    """Nonzero values of all neurons, and all their values."""
+    """Return the number of nonzero values that all neurons emit, and the number of all values."""
     booked = [row for row in rows if row["neuron"]]
     values = (int(row["output_neurons"]) * int(row["timesteps"]) * int(row["images"]) for row in booked)
     return sum(int(row["output_nonzero"]) for row in booked), sum(values)
 
 
 def _effective(row: Mapping[str, str]) -> int:
-    """Operations on inputs that are not 0; where that is not known, all."""
+    """Return the operations on nonzero inputs, or all operations if the nonzero ones were not counted."""
     return int(row["operations_graded_pool"] or row["operations_nonzero"] or row["operations"])
 
 
@@ -93,7 +93,7 @@ def _dense(row: Mapping[str, str]) -> int:
 
 
 def static(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the weights alone say."""
+    """Compute the metrics that depend on the weights alone."""
     weights = [value for name, value in state.items() if name.endswith("weight") and value.dim() > 1]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     return {
@@ -103,6 +103,6 @@ def static(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def static_of(place: Path) -> dict[str, Any] | None:
-    """The same of a run's stored weights; None where they are no longer there."""
+    """Compute the same from a run's stored weights; None if these have been deleted."""
     path = place / store.NETWORK
     return static(torch.load(path, map_location="cpu", weights_only=True)) if path.exists() else None

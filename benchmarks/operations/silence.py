@@ -1,6 +1,6 @@
-"""Layers of neurons that emit nothing for any test image: what lies behind them sees constants alone.
+"""Silent layers: neurons that emit nothing for any test image, so that the layers behind them receive only constants.
 
-A run says so in its log and, as the reason of a finished row, in its record; a child says it of its parent, too.
+A run reports them in its log and in its record, as the `reason` of a finished row. A child also reports its parent's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from benchmarks.runs.record import read_csv
 
 
 def mention(job: Job) -> str | None:
-    """One line on the silent layers of a run whose ledger is written, and of its parent; None where all speak."""
+    """Describe the silent layers of a run with a ledger, and of its parent, in one line; None if no layer is silent."""
     whose = [("it", silent_layers(job.place))]
     if job.parent:
         whose.insert(0, (f"parent {job.parent.run.method}", silent_layers(job.parent.place)))
@@ -25,7 +25,7 @@ def mention(job: Job) -> str | None:
 
 
 def silent_layers(place: Path) -> list[str]:
-    """The layers of neurons in a run's ledger that emit nothing; none where the ledger is missing or older."""
+    """List the silent layers in a run's ledger; none if the ledger is missing or of an older version."""
     path = place / store.LEDGER
     ledger = read_csv(path) if path.exists() else []
     return [line["neuron"] for line in ledger if line.get("neuron") and line.get("output_nonzero") == "0"]

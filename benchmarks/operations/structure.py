@@ -1,11 +1,13 @@
-"""A network's structure as operations see it: which layer is fed by which neuron, and which neuron it feeds.
+"""The structure of a network for counting operations: which neurons feed a layer, and which neurons it feeds.
 
-Read off the network's graph (`torch.fx`), so that whether a layer's input is spikes follows from what it is connected
-to. A layer of neurons is booked with one of the layers that feed it, and so is the constant of its folded current.
+The structure is read from the network's graph (`torch.fx`), so whether a layer's input is spikes follows from its
+connections, never from values. Each layer of neurons is assigned to one of the layers that feed it, and so is the
+constant of its current, into which biases and norms fold.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,34 +15,26 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.networks.parts import DirectCoding
+from benchmarks.networks.parts import DirectCoding, SpikingNeuron
 from benchmarks.operations import geometry
-from benchmarks.operations.connections import (
-    LINEAR,
-    NORMS,
-    Tracer,
-    before_norms,
-    current_of,
-    is_addition,
-    is_neuron,
-    module_of,
-    origin_of,
-    spikes,
-)
-from benchmarks.operations.geometry import Geometry
-from benchmarks.operations.pools import pooled
+from benchmarks.operations.geometry import POOLS, Geometry, pooled
+
+TRANSPARENT = (nn.Identity, nn.Dropout, nn.Flatten)
+NORMS = (nn.modules.batchnorm._BatchNorm,)
+LINEAR = (nn.Conv2d, nn.Linear, DirectCoding)
 
 INPUT = "input"
-"""The origin of a layer that is fed by the images themselves."""
+"""The `origin` of a layer that is fed by the images."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One place where operations happen. `fanout` (H, W) or (): operations per nonzero value of the origin there.
+    """A layer that performs operations: a convolution, a linear layer, an addition of spikes, or a pool before neurons.
 
-    `origin`: the neuron it is fed by, "input", or None if it is neither; `pool`: the last of the pools that are folded
-    into it, `behind_pools`: operations per nonzero value of that pool's map, `in_pools`: additions that the pools make
-    per value of the origin. `neuron`: the layer of neurons booked here; `biases`: constants it adds, norms folded.
+    `origin`: name of the neurons that feed it, "input", or None if neither does; `fanout` `(H, W)` or `()`: operations
+    per nonzero value of the origin, by pixel; `pool`: the last of the average pools folded into the layer;
+    `behind_pools`: operations per nonzero value of that pool's output; `in_pools`: additions in the pools per value of
+    the origin. `neuron`: name of the neurons assigned to the layer; `biases`: constants it adds, norms folded.
     """
 
     name: str
@@ -58,13 +52,13 @@ class Layer:
 
     @property
     def graded(self) -> bool:
-        """Whether its inputs are what neurons emit, and no spikes."""
+        """Whether its inputs come from neurons that emit graded values instead of spikes (ReLU)."""
         return self.origin not in (None, INPUT) and not self.spiking
 
 
 @dataclass(frozen=True)
 class Structure:
-    """All operations of a network, its neurons with their number per image and step, and which of them spike."""
+    """A network's layers, the number of neurons per image and step of each layer of neurons, and those that spike."""
 
     layers: list[Layer]
     neurons: dict[str, int]
@@ -72,33 +66,33 @@ class Structure:
 
 
 def structure(network: nn.Module, example: Tensor) -> Structure:
-    """Trace a network; `example` is one image `(1, C, H, W)`. The network must be in evaluation mode."""
+    """Trace a network in evaluation mode; `example` is one image `(1, C, H, W)` or its frames `(T, 1, C, H, W)`."""
     graph = fx.GraphModule(network, Tracer().trace(network))
     shapes = _Shapes(graph)
     with torch.no_grad():
         shapes.run(example)
     nodes = [node for node in graph.graph.nodes if is_neuron(graph, node)]
-    neurons = {str(node.target): shapes.of[node][1:].numel() for node in nodes}
+    neurons = {str(node.target): shapes.by_node[node][1:].numel() for node in nodes}
     spiking = frozenset(str(node.target) for node in nodes if spikes(module_of(graph, node)))
-    return Structure(_booked(graph, nodes, shapes.of, list(_layers(graph, shapes.of))), neurons, spiking)
+    return Structure(_booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node))), neurons, spiking)
 
 
 class _Shapes(fx.Interpreter):
-    """Runs one image through the graph and keeps every node's shape."""
+    """Runs one image through the graph and stores every node's output shape."""
 
     def __init__(self, network: fx.GraphModule) -> None:
         super().__init__(network)
-        self.of: dict[fx.Node, torch.Size] = {}
+        self.by_node: dict[fx.Node, torch.Size] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if isinstance(value, Tensor):
-            self.of[n] = value.shape
+            self.by_node[n] = value.shape
         return value
 
 
 def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterator[tuple[fx.Node, Layer]]:
-    """Layers in the order in which they run, each with the node of the graph that it is."""
+    """Yield the layers in the order in which they run, each with its node of the graph."""
     for node in graph.graph.nodes:
         module = module_of(graph, node)
         if isinstance(module, LINEAR):
@@ -106,16 +100,16 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
         elif is_addition(node):
             for index, operand in enumerate(node.all_input_nodes):
                 origin, _ = origin_of(graph, operand)
-                if origin and spikes(module_of(graph, origin)):  # an identity shortcut: one AC per spike
+                if origin and spikes(module_of(graph, origin)):  # identity shortcut: one AC per spike
                     yield node, _by_channel("add", f"{node.name}.{index}", origin, shapes[origin], [])
         elif is_neuron(graph, node):
             origin, pools = origin_of(graph, before_norms(graph, node.all_input_nodes[0]))
             if origin and pools:
                 layers = [module_of(graph, pool) for pool in pools]
-                of = _by_channel("pool", f"{node.target}.pooled", origin, shapes[origin], layers)
-                # one AC for every window a spike lies in; adding up graded values is no synaptic operation
-                graded = replace(of, spiking=False, fanout=torch.zeros_like(of.fanout), in_pools=of.fanout)
-                yield node, of if spikes(module_of(graph, origin)) else graded
+                pool = _by_channel("pool", f"{node.target}.pooled", origin, shapes[origin], layers)
+                # one AC per window that contains the spike; adding up graded values is not a synaptic operation
+                graded = replace(pool, spiking=False, fanout=torch.zeros_like(pool.fanout), in_pools=pool.fanout)
+                yield node, pool if spikes(module_of(graph, origin)) else graded
 
 
 def _by_channel(operation: str, name: str, origin: fx.Node, shape: torch.Size, pools: list[Any]) -> Layer:
@@ -131,22 +125,22 @@ def _linear_map(graph: fx.GraphModule, node: fx.Node, module: nn.Module, shapes:
     assert isinstance(layer, nn.Conv2d | nn.Linear)
     pools = [graph.get_submodule(str(pool.target)) for pool in nodes]
     shape = shapes[origin or source][-3 if first else 1 :]
-    of = geometry.operations(layer, shape, shapes[node][1:], pools)
-    named = INPUT if first or source.op == "placeholder" else None
-    made = Layer(
+    counts = geometry.operations(layer, shape, shapes[node][1:], pools)
+    fed_by_images = INPUT if first or source.op == "placeholder" else None
+    linear = Layer(
         f"{node.target}.layer" if first else str(node.target),
-        str(origin.target) if origin else named,
+        str(origin.target) if origin else fed_by_images,
         origin is not None and spikes(module_of(graph, origin)),
         geometry.of_layer(layer, shapes[node][1:]),
-        of.dense,
-        of.padded,
-        of.fanout,
+        counts.dense,
+        counts.padded,
+        counts.fanout,
         biases=0 if layer.bias is None else layer.bias.numel(),
     )
     if not pools:
-        return made
+        return linear
     in_pools = geometry.paths(None, shape, pools)
-    return replace(made, pool=str(nodes[-1].target), behind_pools=of.behind_pools, in_pools=in_pools)
+    return replace(linear, pool=str(nodes[-1].target), behind_pools=counts.behind_pools, in_pools=in_pools)
 
 
 def _booked(
@@ -155,9 +149,10 @@ def _booked(
     shapes: dict[fx.Node, torch.Size],
     layers: list[tuple[fx.Node, Layer]],
 ) -> list[Layer]:
-    """Book every layer of neurons, and the one constant per channel of its current, with the first layer that feeds it.
+    """Assign every layer of neurons, and the constant of its current, to the first free layer that feeds it.
 
-    Norms fold into the layers before them and leave a constant, as biases do; where currents are added it is one.
+    Norms fold into the layers before them and leave one constant per channel, as biases do. If several currents are
+    added, their constants add up to one.
     """
     booked = [layer for _, layer in layers]
     for neuron in neurons:
@@ -166,10 +161,76 @@ def _booked(
         linear = [i for i in feeding if isinstance(module_of(graph, layers[i][0]), LINEAR)]
         constant = any(isinstance(module_of(graph, node), NORMS) for node in behind)
         constant |= any(booked[i].biases > 0 for i in linear)
-        bears = next((i for i in linear + feeding if booked[i].neuron is None), None)
+        chosen = next((i for i in linear + feeding if booked[i].neuron is None), None)
         for i in (i for i in linear if booked[i].neuron is None):
             booked[i] = replace(booked[i], biases=0)
-        if bears is not None:
+        if chosen is not None:
             biases = shapes[neuron][1] if constant else 0
-            booked[bears] = replace(booked[bears], neuron=str(neuron.target), biases=biases)
+            booked[chosen] = replace(booked[chosen], neuron=str(neuron.target), biases=biases)
     return booked
+
+
+class Tracer(fx.Tracer):
+    """Traces down to modules without children (norms, convolutions), spiking neurons and the first layer."""
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        return isinstance(module, DirectCoding) or spikes(module) or not any(module.children())
+
+
+def current_of(graph: fx.GraphModule, neuron: fx.Node) -> set[fx.Node]:
+    """Return the neuron and all nodes between it and the neurons or inputs before it, up to the first linear layers.
+
+    The linear layers are included.
+    """
+    current, pending = {neuron}, [neuron.all_input_nodes[0]]
+    while pending:
+        node = pending.pop()
+        if not is_neuron(graph, node) and node.op != "placeholder":
+            current.add(node)
+            pending += [] if isinstance(module_of(graph, node), LINEAR) else node.all_input_nodes
+    return current
+
+
+def origin_of(graph: fx.GraphModule, node: fx.Node) -> tuple[fx.Node | None, list[fx.Node]]:
+    """Return the neuron that a value comes from through pools alone, and those pools in order; None without one."""
+    pools: list[fx.Node] = []
+    while not is_neuron(graph, node):
+        module = module_of(graph, node)
+        if isinstance(module, POOLS):
+            pools.insert(0, node)
+        elif not isinstance(module, TRANSPARENT) and not is_reshape(node):
+            return None, []
+        node = node.all_input_nodes[0]
+    return node, pools
+
+
+def before_norms(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
+    """Skip norms backwards: a norm is an affine map per channel, folds into a layer and performs no operations."""
+    while isinstance(module_of(graph, node), NORMS):
+        node = node.all_input_nodes[0]
+    return node
+
+
+def is_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is a layer of neurons: not linear, norm, pool or transparent, and not the readout's last step."""
+    module = module_of(graph, node)
+    if module is None or isinstance(module, LINEAR + POOLS + TRANSPARENT + NORMS):
+        return False
+    return any(user.op != "output" for user in node.users)
+
+
+def spikes(module: nn.Module | None) -> bool:
+    """Whether a module is a spiking neuron: it has a `spike_amplitude`."""
+    return isinstance(module, SpikingNeuron)
+
+
+def is_addition(node: fx.Node) -> bool:
+    return node.op == "call_function" and node.target in (operator.add, operator.iadd, torch.add)
+
+
+def is_reshape(node: fx.Node) -> bool:
+    return node.target in ("flatten", "view", "reshape", torch.flatten)
+
+
+def module_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None

@@ -1,6 +1,6 @@
-"""Counts of what is not 0 in a network while images run through it: by neuron, pixel and step. Exact integers.
+"""Counts of nonzero values during forward passes, by layer of neurons, pixel and step. All are exact integers.
 
-A network that counts its own spikes says so by a method `observed`; any other is given hooks.
+A network that counts its own spikes implements `CountsItself`; any other is counted with forward hooks.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from torch import Tensor, nn
 from benchmarks.operations.structure import INPUT, Structure
 
 AT_ONCE = 2**17
-"""Values that are counted together on a CPU: what is worked on stays in its cache."""
+"""Values counted together on a CPU, few enough to stay in its cache."""
 
 
 @runtime_checkable
 class CountsItself(Protocol):
-    """A network that runs faster than its modules would, and tells meanwhile what its neurons emit."""
+    """A network that does not run its modules one by one and therefore reports its spikes itself."""
 
     def observed(self, observe: Callable[[str, Tensor], None]) -> AbstractContextManager[None]:
-        """In evaluation mode `observe(name, counts)` is told every neuron's spikes by step and pixel, `(T, H, W)`.
+        """Inside the context, in evaluation mode, call `observe(name, counts)` for every layer of neurons.
 
-        Hooks on pools that stand in front of linear layers are called; all neurons must be spiking ones.
+        `counts` are spikes by step and pixel, `(T, H, W)` or `(T,)`, summed over images and channels. Hooks on pools in
+        front of linear layers must be called. All neurons must be spiking.
         """
 
 
 @dataclass
 class Tally:
-    """Sums over `images` images of T steps: nonzero values of each neuron, of pools, and of the "input", by pixel.
+    """Nonzero values of layers of neurons, of pools and of the "input", summed over `images` images.
 
-    `by_pixel` (H, W) or () over all steps; `by_step` (T,), of neurons.
+    `by_pixel`: `(H, W)` or `()`, summed over steps; `by_step`: `(T,)`, summed over pixels.
     """
 
     timesteps: int
@@ -43,27 +44,27 @@ class Tally:
     by_step: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, name: str, counts: Tensor, step: int = 0) -> None:
-        """Counts of one layer by step and pixel, `(steps, H, W)` or `(steps,)`, from `step` on (0 is the first)."""
+        """Add counts of one layer by step and pixel, `(steps, H, W)` or `(steps,)`, which begin at `step` (from 0)."""
         total = counts.sum(0)
         self.by_pixel[name] = self.by_pixel[name] + total if name in self.by_pixel else total
         steps = self.by_step.setdefault(name, counts.new_zeros(self.timesteps))
         steps[step : step + len(counts)] += counts.reshape(len(counts), -1).sum(1)
 
     def total(self, name: str) -> int:
-        """All nonzero values of a layer."""
+        """Return the number of nonzero values of a layer."""
         return int(self.by_pixel[name].sum())
 
 
 @contextmanager
-def tallying(network: nn.Module, found: Structure, timesteps: int) -> Iterator[Tally]:
-    """Count what passes through `network` (in evaluation mode) meanwhile."""
+def tallying(network: nn.Module, structure: Structure, timesteps: int) -> Iterator[Tally]:
+    """Count everything that passes through `network` (in evaluation mode) inside the context."""
     tally, batch = Tally(timesteps), _Batch()
-    counted = {layer.pool for layer in found.layers if layer.pool}
+    counted = {layer.pool for layer in structure.layers if layer.pool}
     with ExitStack() as stack:
         if isinstance(network, CountsItself):
             stack.enter_context(network.observed(tally.add))
         else:
-            counted |= found.neurons.keys()
+            counted |= structure.neurons.keys()
         for name in counted:
             hook = network.get_submodule(name).register_forward_hook(_count(tally, batch, name))
             stack.callback(hook.remove)
@@ -73,7 +74,7 @@ def tallying(network: nn.Module, found: Structure, timesteps: int) -> Iterator[T
 
 @dataclass
 class _Batch:
-    """The batch that runs just now, and how many of its steps each layer has run: some run them one by one."""
+    """The current batch: its images, and the steps that each layer has run (some networks run one step at a time)."""
 
     images: int = 0
     steps: dict[str, int] = field(default_factory=dict)
@@ -90,7 +91,7 @@ def _begin(tally: Tally, batch: _Batch) -> Any:
 
 
 def of_input(x: Tensor) -> Tensor:
-    """Nonzero values of images `(B, C, H, W)` or frames `(T, B, C, H, W)` by pixel: `(1, H, W)`."""
+    """Count the nonzero values of images `(B, C, H, W)` or frames `(T, B, C, H, W)` by pixel, `(1, H, W)`."""
     return nonzero(x.flatten(0, 1) if x.dim() == 5 else x, 1)
 
 
@@ -104,7 +105,7 @@ def _count(tally: Tally, batch: _Batch, name: str) -> Any:
 
 
 def nonzero(x: Tensor, steps: int) -> Tensor:
-    """Nonzero values of `(steps*B, C, ...)` by step and pixel: `(steps, ...)`, int64."""
+    """Count the nonzero values of `(steps*B, C, ...)` by step and pixel, `(steps, ...)`, int64."""
     pixels = x.shape[2:]
     rows = x.reshape(steps, -1, pixels.numel())
     at_once = max(1, AT_ONCE // pixels.numel()) if x.device.type == "cpu" else 2**24
@@ -112,7 +113,7 @@ def nonzero(x: Tensor, steps: int) -> Tensor:
 
 
 def _nonzero_by_column(rows: Tensor, at_once: int) -> Tensor:
-    """As floats, which are written and added several times as fast as whole numbers, and exact up to 2^24."""
+    """Sum flags as floats: several times as fast as integers, and exact up to 2^24."""
     flags = torch.empty(min(at_once, len(rows)), rows.shape[1], dtype=torch.float32, device=rows.device)
     total = torch.zeros(rows.shape[1], dtype=torch.int64, device=rows.device)
     for some in rows.split(at_once):

@@ -1,14 +1,14 @@
-"""What a training step and an inference step cost, per method and T: pytest-benchmark, side by side in one run.
+"""Cost of a training step and of an inference step, per method and T, measured by pytest-benchmark in one session.
 
-subjects.py     what is timed
-peers.py        other people's implementations, where they are installed
-reference.py    a kernel of torch's, timed in turn with every step: what a noisy machine cannot move
-bench_steps.py  the benchmarks (`tox -e perf` runs them)
-harness.py      the harness and a plainly written loop around the same network, and the overhead that follows
-bench_harness.py  their benchmarks, and what starting costs (`tox -e regression` runs them but for the start)
-session.py      one pytest session of benchmarks
-conftest.py     their options
-memory.py       peak bytes of one step, in a process of its own
-machine.py      convolution rates and copy bandwidth of this machine, and the floor that follows from them
-record.py       keeps one file per machine and setting, and compares
+subjects.py       the networks that are timed
+peers.py          other projects' implementations, if installed
+reference.py      a torch kernel timed alternately with every step, to cancel changes of the machine's speed
+bench_steps.py    the step benchmarks (`tox -e perf`)
+harness.py        the overhead of the harness over a minimal training loop around the same network
+bench_harness.py  its benchmarks (`tox -e regression`), and the time that a command needs to start
+bench_*.py        further benchmarks: batches, counting operations, simulation of a conversion
+conftest.py       options of the benchmarks
+memory.py         peak memory of one step, in a separate process
+machine.py        convolution rates and copy bandwidth of this machine, and a lower bound of a step's time
+record.py         runs the benchmarks, stores one record per machine and setting, and compares
 """

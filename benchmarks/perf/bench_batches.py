@@ -1,6 +1,6 @@
-"""An epoch of CIFAR-10, cropped and mirrored: our batches and torchvision's transforms in a DataLoader of two workers.
+"""One epoch of CIFAR-10 with crops and flips: our batches, and torchvision's transforms in a DataLoader of two workers.
 
-`pytest benchmarks/perf/bench_batches.py` on invented images: no cost depends on what is in a picture.
+Run `pytest benchmarks/perf/bench_batches.py`. The images are random, because the cost does not depend on their content.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What counting operations adds to an evaluation: with and without, in turns, set-up included.
+"""The time that counting operations adds to an evaluation: with and without counting, alternately, set-up included.
 
-`pytest benchmarks/perf/bench_counting.py`; fails where the fastest with is more than `LIMIT` times the fastest without.
+Run `pytest benchmarks/perf/bench_counting.py`. It fails if the fastest evaluation with counting takes more than `LIMIT`
+times as long as the fastest without.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STEPS, IMAGES, BATCH, ROUNDS = 5, 2_000, 64, 5
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """Invented images: no cost depends on what is in a picture."""
+    """Random images, because the cost does not depend on their content."""
     images = torch.randint(0, 256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     split = Split(images.to(device()), torch.zeros(IMAGES, dtype=torch.int64, device=device()))
     return Dataset("cifar10", 10, split, None, split, DATASETS["cifar10"].inputs, "", "")  # type: ignore[arg-type]

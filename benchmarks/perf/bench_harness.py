@@ -1,4 +1,4 @@
-"""The harness beside a plainly written loop, in turn; a run's mirroring into MLflow; what starting costs."""
+"""Benchmarks of the harness, alternately with a minimal loop; of mirroring a run into MLflow; of starting a command."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_epoch(benchmark: Any, data: Dataset, tmp_path: Path) -> None:
 
 @pytest.mark.benchmark(group="harness", timer=harness.clock)
 def test_step(benchmark: Any) -> None:
-    """The real network's; `threads` share its processor seconds."""
+    """Time a step of the real network; `threads` share its processor seconds."""
     step = training_step(Setting(harness.RUN.method, harness.RUN.network, 1, harness.RECIPE.batch_size))
     benchmark.pedantic(step, rounds=2 * ROUNDS, warmup_rounds=2)
     benchmark.extra_info["threads"] = 1 if torch.cuda.is_available() else torch.get_num_threads()
@@ -51,7 +51,7 @@ def test_step(benchmark: Any) -> None:
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed")
 @pytest.mark.benchmark(group="harness", timer=harness.clock)
 def test_mirroring(benchmark: Any, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run of as many epochs, in a store of its own; the first one makes it and is not counted."""
+    """Mirror a run of as many epochs into a separate store; the first run creates the store and is not timed."""
     from benchmarks.tracking.mirror import mirror
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -72,7 +72,7 @@ def _run_directories(results: Path, curve: list[Any]) -> Iterator[Path]:
 
 
 def test_start_up(benchmark: Any, tmp_path: Path) -> None:
-    """Seconds of a whole command less those of training, and of the command that finds the run done."""
+    """Time a whole command minus its training, and the same command when the run is already done."""
     benchmark.group = "start-up"
     words = [word for name, value in vars(DIGITS).items() for word in (f"--{name}", str(value))]
     environment = os.environ | {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off"}

@@ -1,4 +1,4 @@
-"""A conversion, simulated by events and by the network itself: `pytest benchmarks/perf/bench_simulation.py`."""
+"""Event-driven and layer-by-layer simulation of a conversion: `pytest benchmarks/perf/bench_simulation.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STEPS, IMAGES = 16, 32
 
 @pytest.fixture(scope="module")
 def converted() -> Converted:
-    """The narrow network, thresholds from an untrained ANN's activations on the same noise."""
+    """The narrow network, with thresholds from an untrained ANN's activations on the same noise."""
     run = Run("cifar10", "preact-resnet18-narrow", "threshold-balancing-half", STEPS, 0, "laptop")
     torch.manual_seed(0)
     network, ann = (build(run.network, method, t, 10) for method, t in ((run.method, STEPS), ("ann", 1)))

@@ -1,4 +1,4 @@
-"""One benchmark per subject and T for a training step and for an inference step; groups share a T."""
+"""One benchmark per subject and T for a training step and for an inference step, grouped by T."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def setting(subject: str, timesteps: int, pytestconfig: pytest.Config) -> Settin
 
 @contextmanager
 def room() -> Iterator[None]:
-    """A setting there is no memory for is left out, and its record says so; the others go on."""
+    """Skip a setting that runs out of memory; its record has no timing, and the other settings continue."""
     try:
         yield
     except Exception as error:
@@ -49,7 +49,10 @@ def test_inference_step(benchmark: Any, setting: Setting, pytestconfig: pytest.C
 
 
 def _time(benchmark: Any, step: Callable[[], None], rounds: int) -> None:
-    """In turn with the reference kernel. Other processes are watched here alone: the one that weighs is one of them."""
+    """Time a step alternately with the reference kernel.
+
+    Other load is measured only here, because the process that measures memory would count as other load.
+    """
     turns, load = InTurn(kernel()), OtherLoad()
     benchmark.pedantic(step, setup=turns.before_round, rounds=rounds, warmup_rounds=WARM_UP)
     benchmark.extra_info.update(other_load_cores=load.cores(), watched_seconds=load.seconds())

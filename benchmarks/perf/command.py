@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks.measurement.provenance import provenance
-from benchmarks.perf.record import measured, path_of, read, write
-from benchmarks.perf.session import Failed
+from benchmarks.perf.record import Failed, measured, path_of, read, write
 from benchmarks.perf.subjects import grid, subjects
 from benchmarks.spec import BadInput, require
 from reports.rendering.terminal import show_table

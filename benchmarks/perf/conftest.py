@@ -1,4 +1,4 @@
-"""Options of the step benchmarks; `dsr-bench perf` fills them in."""
+"""Options of the step benchmarks, which `dsr-bench perf` sets."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""What the harness adds to a plainly written training loop, at laptop scale.
+"""The overhead of the harness over a minimal training loop, at laptop scale.
 
-    overhead = (E (epoch by the harness - epoch written plainly) + M mirroring) / (E S plain step)
+    overhead = (E (epoch by the harness - epoch of a minimal loop) + M mirroring) / (E S step of the real network)
 
-E epochs of S steps, M times that a run of that length is mirrored into MLflow (at its end and twice a minute).
+A run has E epochs of S steps and is mirrored into MLflow M times (at its end and twice a minute).
 
-An epoch's difference is a few milliseconds in many seconds of convolutions, which no busy machine repeats that well. So
-both loops are timed around the network without its layers: all its parameters, with gradients, optimiser state and
-checkpoint, but logits that are a mean of the pixels. On a CPU what is counted are processor seconds, which other
-processes do not lengthen: of the loops all of them, of the real network's step those of one thread, the least that it
-can last. Evaluation is left out of the denominator. Both make the overhead larger, never smaller; waiting for the disk
-is not in it.
+The loops differ by a few milliseconds per epoch, far less than the variation of an epoch's convolutions on a busy
+machine. Both loops are therefore timed around a network without layers, which has all parameters with gradients,
+optimiser state and checkpoint, but whose logits are means of the pixels. On a CPU processor seconds are counted, which
+other processes do not lengthen: all of them for the loops, and those of one thread, the minimum, for the real network's
+step. The denominator does not include evaluation. Both choices make the overhead larger, never smaller. The overhead
+does not include waiting for the disk.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ CLASSES, SIZE, PADDING, TEST_IMAGES = 10, 32, 4, 10_000
 EVALUATED_AT_ONCE = 1000
 EPOCHS, STEPS = RECIPE.epochs, math.ceil((RECIPE.train_images or 0) / RECIPE.batch_size)
 BUDGET = 0.02
-"""The most that the overhead may be."""
+"""Largest overhead allowed."""
 
 
 class WithoutLayers(nn.Module):
-    """A network's parameters and nothing of what it computes: images `(B, C, H, W)` -> logits `(B, classes)`."""
+    """A network's parameters without its computation: images `(B, C, H, W)` -> logits `(B, classes)`."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def network() -> nn.Module:
 
 
 def invented() -> Dataset:
-    """As many images as a laptop-scale run sees; no cost depends on what is in them."""
+    """Make as many random images as a laptop-scale run uses; the cost does not depend on their content."""
     generator = torch.Generator().manual_seed(0)
 
     def split(count: int) -> Split:
@@ -81,7 +81,7 @@ def invented() -> Dataset:
 
 
 def harnessed(network: nn.Module, data: Dataset, place: Path) -> Training:
-    """One epoch as a run has it: batches, meters, evaluation, checkpoint, curves."""
+    """Train one epoch with the harness: batches, meters, evaluation, checkpoint, curves."""
     place.mkdir(parents=True, exist_ok=True)
     (place / store.CHECKPOINT).unlink(missing_ok=True)
     job, memory = replace(job_of(RUN, place), recipe=EPOCH, place=place), Memory(idle=0)
@@ -89,7 +89,7 @@ def harnessed(network: nn.Module, data: Dataset, place: Path) -> Training:
 
 
 def plain(network: nn.Module, data: Dataset) -> float:
-    """One epoch as one writes it; returns the accuracy on the test images."""
+    """Train one epoch with a minimal loop; returns the accuracy on the test images in percent."""
     assert isinstance(data.train, Split)
     optimizer = torch.optim.SGD(network.parameters(), EPOCH.learning_rate, 0.9, weight_decay=EPOCH.weight_decay)
     network.train()
@@ -109,7 +109,7 @@ def plain(network: nn.Module, data: Dataset) -> float:
 
 
 def cropped(images: Tensor) -> Tensor:
-    """Every image shifted by up to four pixels and mirrored, or not, one after the other: `(B, C, H, W)` -> same."""
+    """Shift every image by up to four pixels and mirror half of them, one by one: `(B, C, H, W)` -> same."""
     padded = F.pad(images, (PADDING,) * 4)
     rows, columns = torch.randint(2 * PADDING + 1, (2, len(images))).tolist()
     corners = enumerate(zip(rows, columns, strict=True))
@@ -133,16 +133,17 @@ def _normalised(images: Tensor) -> Tensor:
 
 
 def clock() -> float:
-    """Processor seconds of this process; on a GPU, where they say little, seconds."""
+    """Return the processor seconds of this process; with a GPU wall-clock seconds."""
     return time.perf_counter() if device().type == "cuda" else time.process_time()
 
 
 def overhead(
     by_harness: Sequence[float], plainly: Sequence[float], step: Sequence[float], mirroring: Sequence[float]
 ) -> Mapping[str, Any]:
-    """Shares of a laptop-scale run, without MLflow and (None where it was not measured) with it, and what they are of.
+    """Compute the overhead without and with MLflow (None if not measured), and the medians it is computed from.
 
-    Seconds: of epochs by the harness, of the plain ones timed in turn with them, of plain steps, of mirroring a run.
+    All arguments are in seconds: epochs by the harness, minimal epochs timed alternately with them, steps of the real
+    network, and mirroring a run.
     """
     run = EPOCHS * STEPS * median(step)
     loops = EPOCHS * median(a - b for a, b in zip(by_harness, plainly, strict=True))

@@ -1,11 +1,12 @@
-"""What this machine can do, and the floor under every method's step that follows from it.
+"""This machine's rates, and the lower bound ("floor") of a training step's time that follows from them.
 
     floor = convolution passes x (all convolutions of one batch and step, at their measured rate)
-          + 6 transfers of 4 bytes per neuron and kept time step / measured copy bandwidth
+          + 6 transfers of 4 bytes per neuron and stored time step / measured copy bandwidth
 
-Passes are forward, input gradient and weight gradient; a method that keeps dense tensors over time pays all T times.
-The transfers: a current is written, read by the norm, an activation written, and backward reads both and writes one.
-Spikes as bits are left out: 1/32 of that. The spiking pass is booked at the best rate there is, table lookups included.
+The passes are forward, input gradient and weight gradient. A method that stores dense tensors over time needs all of
+them T times. The transfers: a current is written and read by the norm, an activation is written, and backward reads
+both and writes one. Bit-packed spikes are neglected (1/32 of that). The spiking pass counts at the best rate of the
+machine, table lookups included.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ROUNDS = 15
 
 @dataclass(frozen=True)
 class Rates:
-    """Milliseconds of all convolutions of one batch at one step; bytes per second of a copy, both ways counted."""
+    """Milliseconds of all convolutions of one batch and step; bytes per second of a copy, reads and writes counted."""
 
     float32_ms: float
     bfloat16_ms: float
@@ -40,7 +41,7 @@ class Rates:
 
 
 def measure(network: str, size: int) -> Rates:
-    """Each convolution of the network alone, at its own shapes."""
+    """Measure every convolution of the network separately, at its own shapes, for a batch of `size`."""
     setting = Setting("dsr-if", network, 1, size)
     calls, neurons = _convolutions(setting)
     lookups = [_lookup(layer, x) for layer, x in calls]
@@ -54,7 +55,7 @@ def measure(network: str, size: int) -> Rates:
 
 
 def floor_ms(subject: str, timesteps: int, size: int, rates: Rates) -> float | None:
-    """The least a training step can take at these rates; None for what has no model."""
+    """Return the lower bound of a training step's time at these rates, in milliseconds."""
     spiking = min(rates.bfloat16_ms, rates.float32_ms, *([rates.lookup_ms] if rates.lookup_ms else []))
     dense = rates.float32_ms
     transfer = 6 * 4 * rates.neurons * size / rates.copied_bytes_per_second * 1e3
@@ -66,7 +67,7 @@ def floor_ms(subject: str, timesteps: int, size: int, rates: Rates) -> float | N
 
 
 def _convolutions(setting: Setting) -> tuple[list[tuple[nn.Conv2d, torch.Tensor]], int]:
-    """Every convolution with an input of its shape, and the number of neurons."""
+    """Return every convolution with an input of its shape, and the number of neurons per image."""
     network = make(setting).eval()
     seen: list[tuple[nn.Conv2d, torch.Tensor]] = []
     neurons = [0]
@@ -91,7 +92,7 @@ def _dense(layer: nn.Conv2d, x: torch.Tensor, dtype: torch.dtype) -> Callable[[]
 
 
 def _lookup(layer: nn.Conv2d, x: torch.Tensor) -> Callable[[], object] | None:
-    """The same convolution with the neuron behind it, on packed spikes."""
+    """Return the convolution and the neurons behind it on bit-packed spikes; None if there is no such kernel."""
     if not packed.serves(x):
         return None
     trains, neuron = packed.PackedTrains(1), dsr.IF(1, threshold=1.0)
@@ -108,7 +109,7 @@ def _bandwidth() -> float:
 
 @torch.no_grad()
 def _time(call: Callable[[], object]) -> float:
-    """Milliseconds at best: a floor is what is possible, not what is usual."""
+    """Return the shortest time in milliseconds, because a lower bound is the best case."""
     call()
     durations = []
     for _ in range(ROUNDS):

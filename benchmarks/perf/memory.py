@@ -1,4 +1,4 @@
-"""Peak bytes of one training step above the idle process; on a CPU in a process of its own, so that nothing lingers."""
+"""Peak memory of one training step above the idle process; on a CPU in a separate process, so that it starts clean."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from benchmarks.perf.subjects import Setting, device, training_step
 
 
 def peak_step_bytes(setting: Setting) -> int:
-    """Highest resident size (CPU) or allocation (GPU) over one whole step, less what lay there before the network.
+    """Return how far one step raises the peak resident size (CPU) or allocation (GPU) above idle memory, in bytes.
 
-    Raises MemoryError where there is not so much.
+    Raises MemoryError if memory runs out.
     """
     if device().type == "cuda":
         return _measure(setting)
@@ -27,7 +27,7 @@ def peak_step_bytes(setting: Setting) -> int:
     try:
         measured: int | Exception = receiver.recv()
     except EOFError:
-        raise MemoryError("the process that measured was ended") from None
+        raise MemoryError("the measuring process was killed") from None
     finally:
         process.join()
     if isinstance(measured, Exception):

@@ -1,4 +1,4 @@
-"""Other people's implementations in our network, for timing beside ours. Peers that are not installed are left out."""
+"""Other projects' implementations ("peers") in our network, timed together with ours. Missing packages are skipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def has_spikingjelly() -> bool:
 
 
 class SpikingJellyLIF(nn.Module):
-    """SpikingJelly's multi-step LIF in torch with STBP's decay and rectangle; its state is reset before each batch."""
+    """SpikingJelly's multi-step LIF in torch, with STBP's decay and rectangular surrogate gradient.
+
+    Its state is reset before each batch.
+    """
 
     def __init__(self, timesteps: int) -> None:
         super().__init__()
@@ -45,7 +48,7 @@ class SpikingJellyLIF(nn.Module):
 
 
 class SpikingJellyNorm(nn.Module):
-    """SpikingJelly's tdBN, which wants time unfolded."""
+    """SpikingJelly's tdBN, which takes `(T, B, ...)`."""
 
     def __init__(self, timesteps: int, features: int, branches: int) -> None:
         super().__init__()
@@ -60,7 +63,7 @@ class SpikingJellyNorm(nn.Module):
 
 
 def spikingjelly_parts(timesteps: int) -> Parts:
-    """STBP-tdBN of SpikingJelly parts."""
+    """Return the parts of STBP-tdBN, neurons and norms by SpikingJelly."""
     return Parts(
         timesteps,
         lambda: SpikingJellyLIF(timesteps),

@@ -1,12 +1,15 @@
-"""Records of `dsr-bench perf`: pytest-benchmark's, boiled down; one per machine and setting.
+"""Records of `dsr-bench perf`: one per machine and setting, condensed from pytest-benchmark's.
 
-`results/perf/<machine>-<network>-b<batch>.json` is the baseline, `results/perf/latest/` holds the latest record.
+`results/perf/<machine>-<network>-b<batch>.json` is the baseline; `results/perf/latest/` holds the latest record.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +18,6 @@ from typing import Any
 from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
-from benchmarks.perf.session import benchmarked
 from benchmarks.perf.subjects import grid
 from benchmarks.runs.record import write_whole
 from benchmarks.spec import BadInput
@@ -36,7 +38,7 @@ def measured(
     rounds: int = ROUNDS,
     rates: Rates | None = None,
 ) -> dict[str, Any]:
-    """Run the benchmarks, and measure the machine's rates where they are not given. Raises Failed."""
+    """Run the benchmarks, and measure the machine's rates unless given. Raises Failed."""
     options = ["-s", f"--perf-network={network}", f"--perf-batch={batch}", f"--perf-rounds={rounds}"]
     options += [f"--perf-timesteps={','.join(map(str, timesteps))}", f"--perf-subjects={','.join(chosen)}"]
     entries = benchmarked("bench_steps.py", options)
@@ -51,10 +53,10 @@ def boiled_down(
     rates: Rates,
     settings: Sequence[tuple[str, int]],
 ) -> dict[str, Any]:
-    """pytest-benchmark's entries without what nobody reads: one row per subject and T, None where memory ran out.
+    """Condense pytest-benchmark's entries to one row per subject and T, with None if memory ran out.
 
-    A row's `ratios` are durations in reference kernels, round by round, with an origin of their own: a row may get new
-    ones (`benchmarks.regression`) while its milliseconds stay. A row where memory ran out has none.
+    A row's `ratios` are durations in units of the reference kernel, round by round. They have their own origin, because
+    `benchmarks.regression` may renew them while the milliseconds stay. A row that ran out of memory has none.
     """
     origin = asdict(provenance())
     rows: dict[tuple[str, int], dict[str, Any]] = {
@@ -64,16 +66,15 @@ def boiled_down(
         info = one["extra_info"]
         row = rows[info["subject"], info["timesteps"]]
         kind = "train" if one["group"].startswith("train") else "inference"
-        stats = one["stats"]  # the fastest: what disturbs a step only ever makes it longer
+        stats = one["stats"]  # the fastest, because disturbances only make a step longer
         row |= {f"{kind}_ms": stats["min"] * 1e3, f"{kind}_ms_median": stats["median"] * 1e3}
-        found = row.setdefault("ratios", {name: origin[name] for name in ORIGIN})
-        found[kind] = ratios(stats["data"], info["reference_seconds"])
+        by_kind = row.setdefault("ratios", {name: origin[name] for name in ORIGIN})
+        by_kind[kind] = ratios(stats["data"], info["reference_seconds"])
         if kind == "train":
             row |= {"peak_step_bytes": info["peak_step_bytes"], "firing_rate": info["rate"]}
             row["floor_ms"] = floor_ms(info["subject"], info["timesteps"], batch, rates)
-    wanted = (*ORIGIN, "machine", "device", "python")
     return {
-        **{k: origin[k] for k in wanted},
+        **{k: origin[k] for k in (*ORIGIN, "machine", "device", "python")},
         "network": network,
         "batch": batch,
         "other_load_cores": _other_load(entries),
@@ -83,7 +84,7 @@ def boiled_down(
 
 
 def _other_load(entries: Sequence[Mapping[str, Any]]) -> float | None:
-    """The mean over all timed steps of the cores that other processes kept busy; None where one was not watched."""
+    """Return the mean number of cores that other processes kept busy during all timed steps; None if any is unknown."""
     watched = [(one["extra_info"]["other_load_cores"], one["extra_info"]["watched_seconds"]) for one in entries]
     if not watched or any(cores is None for cores, _ in watched):
         return None
@@ -91,28 +92,54 @@ def _other_load(entries: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def path_of(results: Path, record: Mapping[str, Any]) -> Path:
-    """Where the baseline of a record's machine and setting stands."""
+    """Return the path of the baseline of a record's machine and setting."""
     where = slug(record["machine"] if record["device"] == "cpu" else record["device"])
     return results / "perf" / f"{where}-{record['network']}-b{record['batch']}.json"
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A record; None where there is none. Raises BadInput for a file that is none."""
+    """Read a record; None if the file does not exist. Raises BadInput for a file that is not a record."""
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         assert record["rows"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AssertionError):
-        raise BadInput(f"{path} is no record of `dsr-bench perf`") from None
+        raise BadInput(f"{path} is not a record of `dsr-bench perf`") from None
     return record
 
 
 def slug(text: str) -> str:
-    """A file name of a machine's description."""
+    """Turn a machine's description into a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def write(path: Path, record: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(record, indent=1) + "\n")
+
+
+class Failed(RuntimeError):
+    """pytest failed; its output has been printed. `code` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the benchmarks failed with exit code {code}")
+        self.code = code
+
+
+def benchmarked(file: str, options: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Run a file of benchmarks in this folder with pytest, in a process of its own. Raises Failed.
+
+    Returns pytest-benchmark's entries with all durations. Our tests' settings (warnings are errors, time limits) are
+    switched off, because they do not suit peers' code.
+    """
+    path = Path(__file__).with_name(file)
+    with tempfile.TemporaryDirectory() as scratch:
+        raw = Path(scratch) / "benchmark.json"
+        quiet = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "-o", "filterwarnings=", "-o", "timeout=0"]
+        words = [*quiet, "--benchmark-quiet", f"--benchmark-json={raw}", *options]
+        code = subprocess.run([sys.executable, "-m", "pytest", str(path), *words], check=False).returncode
+        if code:
+            raise Failed(code)
+        entries: list[dict[str, Any]] = json.loads(raw.read_text(encoding="utf-8"))["benchmarks"]
+        return entries

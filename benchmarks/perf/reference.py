@@ -1,9 +1,9 @@
-"""A kernel that no method changes, timed in turn with what is measured: a machine that slows down slows down both.
+"""A reference kernel, timed alternately with every step: a machine that slows down slows down both.
 
-    ratio of round i = duration of the subject i / mean of the reference's durations just before and just after
+    ratio of round i = duration of the subject in round i / mean of the reference's durations just before and after
 
-The kernel is one 3 x 3 convolution, forward and both gradients, and a ReLU: 1.8 G multiply-accumulates, of which
-training steps are made, and a pass over memory. It is torch's alone.
+The kernel is a 3 x 3 convolution, forward and both gradients, and a ReLU: 1.8 G multiply-accumulates, which dominate
+training steps, and a pass over memory. It uses torch alone, so no change of a method affects it.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class InTurn:
         self.seconds.append(self.clock() - start)
 
     def around(self, rounds: int) -> list[float]:
-        """The reference's seconds around each of the last `rounds` rounds; times it once more, after the last."""
+        """Time the reference once more and return its mean seconds around each of the last `rounds` rounds."""
         self.before_round()
         last = self.seconds[-rounds - 1 :]
         return [(before + after) / 2 for before, after in pairwise(last)]
 
 
 def ratios(subject: Sequence[float], reference: Sequence[float]) -> list[float]:
-    """Round by round, how many references the subject takes."""
+    """Divide durations round by round."""
     return [a / b for a, b in zip(subject, reference, strict=True)]
 
 
 def kernel() -> Callable[[], None]:
-    """The reference, synchronised."""
+    """Return the reference kernel, synchronised."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(IMAGES, CHANNELS, SIZE, SIZE, generator=generator).to(device()).requires_grad_()
     weight = torch.randn(CHANNELS, CHANNELS, 3, 3, generator=generator).to(device()).requires_grad_()

@@ -1,4 +1,4 @@
-"""What is timed: networks by method, the yardstick and the peers, all with the same batch."""
+"""The networks that are timed: one per method, the yardstick (the released DSR code) and peers, with the same batch."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Setting:
 
 
 def subjects() -> tuple[str, ...]:
-    """All that can be timed here: methods that train, the yardstick, and peers that are installed."""
+    """List everything that can be timed on this machine: methods that train, the yardstick, and installed peers."""
     trained = [m for m in METHODS if _recipe(m, 2).epochs > 0]
     return (YARDSTICK, *trained, *([SPIKINGJELLY] if peers.has_spikingjelly() else []))
 
 
 def grid(chosen: tuple[str, ...], timesteps: tuple[int, ...]) -> list[tuple[str, int]]:
-    """Subject and T; what has no time axis stands there once, at T = 1."""
+    """List pairs of subject and T; a subject without a time axis appears once, with T = 1."""
     cells = [(subject, 1 if timeless(subject) else steps) for steps in timesteps for subject in chosen]
     return list(dict.fromkeys(cells))
 
 
 def make(setting: Setting) -> nn.Module:
-    """The network of a setting on the device that there is."""
+    """Build the network of a setting on this machine's device."""
     torch.manual_seed(0)
     subject, steps = setting.subject, setting.timesteps
     if subject == YARDSTICK:
@@ -61,7 +61,7 @@ def make(setting: Setting) -> nn.Module:
 
 
 def training_step(setting: Setting) -> Callable[[], None]:
-    """Forward, backward and update of one batch, synchronised."""
+    """Return a function that does forward, backward and update of one batch, synchronised."""
     network = make(setting).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
     images, labels = batch(setting.batch)
@@ -76,11 +76,11 @@ def training_step(setting: Setting) -> Callable[[], None]:
 
 
 def inference_step(setting: Setting) -> Callable[[], None]:
-    """Logits of one batch in evaluation mode, synchronised."""
+    """Return a function that computes the logits of one batch in evaluation mode, synchronised."""
     network = make(setting)
     images, _ = batch(setting.batch)
     with torch.no_grad():
-        network(images)  # running statistics of something seen
+        network(images)  # gives norms running statistics
     network.eval()
 
     def step() -> None:
@@ -92,7 +92,7 @@ def inference_step(setting: Setting) -> Callable[[], None]:
 
 
 def firing_rate(setting: Setting) -> float | None:
-    """Spikes per neuron and step of the network timed; None for peers and networks that do not spike."""
+    """Return spikes per neuron and step of the timed network; None for the yardstick, peers and ANNs."""
     from benchmarks.operations.counter import counting
 
     if setting.subject not in METHODS:
@@ -104,7 +104,7 @@ def firing_rate(setting: Setting) -> float | None:
 
 
 def seen(setting: Setting) -> nn.Module:
-    """The network in evaluation mode, its norms' running statistics those of the one batch."""
+    """Build the network in evaluation mode; its norms' running statistics are those of the one batch."""
     network = make(setting).train()
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -115,7 +115,7 @@ def seen(setting: Setting) -> nn.Module:
 
 
 def batch(size: int) -> tuple[Tensor, Tensor]:
-    """Noise in the shape of normalised CIFAR images: no step's cost depends on what is in a picture."""
+    """Return noise in the shape of normalised CIFAR images, because a step's cost does not depend on their content."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(size, 3, SIZE, SIZE, generator=generator)
     return images.to(device()), (torch.arange(size) % CLASSES).to(device())
@@ -131,13 +131,13 @@ def synchronise() -> None:
 
 
 def _recipe(method: str, timesteps: int) -> Recipe:
-    """Thresholds as at laptop scale, where neurons do fire from the start."""
+    """Return the laptop-scale recipe, whose thresholds let neurons fire from the start."""
     steps = 1 if timeless(method) else timesteps
     return resolve(Run("cifar10", "preact-resnet18-narrow", method, steps, 0, "laptop"))
 
 
 def _reference(timesteps: int) -> Parts:
-    """The released semantics, plainly: the same network and thresholds as `dsr-if`."""
+    """Return parts with the released code's neuron; network and thresholds are those of `dsr-if`."""
     recipe = _recipe("dsr-if", timesteps)
     given = parts("dsr-if", timesteps, recipe)
     given_to: Any = recipe.neuron

@@ -1,4 +1,4 @@
-"""`dsr-bench quantization`: the studies of single neurons, or the split of the error in a finished run's layers."""
+"""`dsr-bench quantization`: studies of single neurons, or the parts of the error in the layers of a finished run."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from benchmarks.runs.record import Result, write_whole
 from benchmarks.spec import BadInput, Run
 
 IMAGES = 1000
-"""Test images that pass through a finished run's network."""
+"""Test images used for the layers of a finished run."""
 
 
 def command(finished: Path | None, console: Console) -> int:
-    """Write the studies' CSV, or with a run directory add its layers to theirs, then draw the page."""
+    """Write the studies' CSV, or add the layers of the run directory `finished` to theirs; then write the page."""
     results = store.results_root()
     page = results / "reports" / "quantization"
     if finished is None:
@@ -39,7 +39,7 @@ def command(finished: Path | None, console: Console) -> int:
         write_whole(path, _text([asdict(row) for row in studies()]))
         return _show(console, path, page)
     for folder in (results, results / "smoke"):
-        csv_files.keyed(folder / store.QUANTIZATION_LAYERS)  # rather now than after measuring
+        csv_files.keyed(folder / store.QUANTIZATION_LAYERS)  # refuse an unreadable file before measuring
     run, result, rows = of_run(finished)
     if run.scale == "smoke":
         results, page = results / "smoke", page.with_name("quantization-smoke")
@@ -54,14 +54,17 @@ def command(finished: Path | None, console: Console) -> int:
 
 
 def _merge(rows: list[dict[str, Any]], path: Path) -> None:
-    """A run that is measured again loses its old rows."""
+    """Add rows to the file; a run's new rows replace its old ones."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = [row for row in csv_files.keyed(path) if row["key"] != rows[0]["key"]]
     write_whole(path, _text([*kept, *rows]))
 
 
 def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
-    """A finished run from its directory, and one row per layer. Raises BadInput for no such run, and no DSR neuron."""
+    """Read a finished run from its directory and compute one row per layer.
+
+    Raises BadInput if the directory is not a finished run's, the recipe has changed, or no neuron is DSR's.
+    """
     try:
         about = json.loads((place / store.RUN).read_text(encoding="utf-8"))
         result = record.load(place / store.RESULT)
@@ -69,7 +72,7 @@ def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
     except (OSError, ValueError, TypeError, KeyError):
         raise BadInput(f"{place} is not the directory of a finished run") from None
     if result.status != "done" or key(run) != about["key"]:
-        raise BadInput(f"{place}: the run {'has failed' if result.status != 'done' else 'has another recipe today'}")
+        raise BadInput(f"{place}: {'the run has failed' if result.status != 'done' else 'the recipe has changed'}")
     origin = {"key": result.key, "commit": result.provenance.commit, **vars(run)}
     rows = [origin | asdict(layer) for layer in _layers(run, place)]
     if not rows:
@@ -88,7 +91,7 @@ def _layers(run: Run, place: Path) -> list[LayerErrors]:
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    """CSV with nine digits: what rounding differs in from machine to machine does not show."""
+    """Format rows as CSV with nine digits, which hides differences of rounding between machines."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -97,7 +100,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
 
 
 def _show(console: Console, written: Path, target: Path) -> int:
-    """Tables of what has been written, and a page of all that stands in its folder."""
+    """Print the tables of the file written, and write a page of all studies in its folder."""
     paths = [path for path in (written.with_name(name) for name in store.STUDIES) if path.exists()]
     page, *_ = reports.write(reports.read([], study_paths=paths), target)
     reports.show(reports.read([], study_paths=[written]), console)

@@ -1,13 +1,13 @@
-"""The representation error of DSR's neurons in the two parts that the paper names (Sec. 4).
+"""The representation error of DSR's neurons and its two parts (paper, Sec. 4).
 
-With r(.) the (weighted) firing rate, x the currents, m = r(x) their mean, y(x) what the neuron emits:
+With r(.) the (weighted) firing rate, x the currents, m = r(x) their mean, y(x) the emitted values:
 
     e_r = r(y(x)) - clamp(m / tau, 0, V / dt)       representation error; tau = dt = 1 for IF
     e_q = r(y(m, m, .., m)) - clamp(..)             quantisation error: the same current at every step
     e_d = r(y(x)) - r(y(m, m, .., m)) = e_r - e_q   deviation error: the currents differ from step to step
 
-For IF, currents that all lie in [0, V] have e_d = 0 exactly: the membrane ends in [(alpha - 1) V, alpha V), and only
-one number of spikes leaves it there.
+For IF, e_d = 0 exactly if all currents lie in [0, V]: the membrane then ends in [(alpha - 1) V, alpha V), which
+determines the number of spikes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dsr.representation import at_every_step, unfold
 
 
 class Split(NamedTuple):
-    """Rates `(B, ...)` in float64: measured, at the mean current held steady, and what the clamp says."""
+    """Rates `(B, ...)` in float64: measured, with the mean current at every step, and by the clamp."""
 
     measured: Tensor
     steady: Tensor
@@ -48,18 +48,18 @@ class Split(NamedTuple):
 
 @torch.no_grad()
 def split(neuron: Neuron, currents: Tensor, emitted: Tensor | None = None) -> Split:
-    """Compare a neuron with its mapping on currents `(T*B, ...)`; `emitted` is what it made of them, if known."""
-    of = neuron.dynamics()
+    """Compare a neuron with its mapping on currents `(T*B, ...)`; `emitted` are its emitted values, if known."""
+    dynamics = neuron.dynamics()
     mean = _read(neuron, currents)
-    # a mean of equal currents is rounded back to that current: then e_d is 0 and not a rounding away from it
-    held = at_every_step(mean.to(currents.dtype), neuron.timesteps)
+    # rounded back to the currents' dtype, the mean of equal currents is that current, and e_d is exactly 0
+    steady = at_every_step(mean.to(currents.dtype), neuron.timesteps)
     measured = neuron.forward(currents) if emitted is None else emitted
-    mapping = (mean / of.tau).clamp(min=0).minimum(neuron.threshold.double() / of.dt)
-    return Split(_read(neuron, measured), _read(neuron, neuron.forward(held)), mapping)
+    mapping = (mean / dynamics.tau).clamp(min=0).minimum(neuron.threshold.double() / dynamics.dt)
+    return Split(_read(neuron, measured), _read(neuron, neuron.forward(steady)), mapping)
 
 
 def _read(neuron: Neuron, values: Tensor) -> Tensor:
-    """The representation in float64, a step at a time: never a float64 copy of all steps."""
+    """Compute the representation in float64, step by step, without a float64 copy of all steps."""
     mean = torch.zeros((), dtype=torch.float64, device=values.device)
     for weight, step in zip(neuron.rate().weights(), unfold(values, neuron.timesteps), strict=True):
         mean = mean + weight * step.double()
@@ -68,10 +68,10 @@ def _read(neuron: Neuron, values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LayerErrors:
-    """One layer of neurons, over all neurons and images; rates and errors in the unit of `ceiling`, V or V / dt.
+    """Means over all neurons of a layer and all images; rates and errors are in the unit of `ceiling`, V or V / dt.
 
-    `outside` is the share of all currents, step by step, beyond the clamp's ends. `_error` is the mean of an absolute
-    value, `_bias` the mean with its sign.
+    `outside` is the share of currents, over all steps, beyond the clamp's ends. `_error` is the mean absolute error,
+    `_bias` the mean signed error.
     """
 
     layer: str
@@ -89,9 +89,10 @@ class LayerErrors:
 
 
 def layer_errors(network: nn.Module, batches: Iterable[Tensor]) -> list[LayerErrors]:
-    """The split in every layer of DSR neurons, as images pass, in the order in which they reach the layers.
+    """Measure the errors of every layer of DSR neurons on batches of images, in the order in which layers run.
 
-    The network runs in evaluation mode, on what its own lower layers emit; its mode is restored. No DSR neuron: [].
+    The network runs in evaluation mode, so every layer receives the spikes of the layers before it; the mode is
+    restored afterwards. Returns [] for a network without DSR neurons.
     """
     neurons = {name: module for name, module in network.named_modules() if isinstance(module, Neuron)}
     if not neurons:
@@ -112,19 +113,19 @@ def layer_errors(network: nn.Module, batches: Iterable[Tensor]) -> list[LayerErr
 
 
 class _Total:
-    """Sums over all neurons and images of what `LayerErrors` has means of."""
+    """Sums over all neurons and images of the quantities in `LayerErrors`."""
 
     def __init__(self) -> None:
         self.images = 0
         self.values = 0
         self.sums = torch.zeros(8, dtype=torch.float64)
 
-    def add(self, found: Split, outside: float) -> None:
-        errors = found.representation, found.quantization, found.deviation
-        means = [found.mapping.sum(), *(e.abs().sum() for e in errors), *(e.sum() for e in errors)]
-        self.images += len(found.mapping)
-        self.values += found.mapping.numel()
-        self.sums += torch.tensor([outside * found.mapping.numel(), *(m.item() for m in means)], dtype=torch.float64)
+    def add(self, batch: Split, outside: float) -> None:
+        errors = batch.representation, batch.quantization, batch.deviation
+        sums = [batch.mapping.sum(), *(e.abs().sum() for e in errors), *(e.sum() for e in errors)]
+        self.images += len(batch.mapping)
+        self.values += batch.mapping.numel()
+        self.sums += torch.tensor([outside * batch.mapping.numel(), *(s.item() for s in sums)], dtype=torch.float64)
 
     def errors(self, name: str, neuron: Neuron) -> LayerErrors:
         ceiling = neuron.threshold.item() / neuron.dynamics().dt

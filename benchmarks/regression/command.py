@@ -1,7 +1,8 @@
-"""`dsr-bench regression`: measure, compare, say what moved, by how much and since which commit."""
+"""`dsr-bench regression`: measures, compares, and reports what changed, by how much and since which commit."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ import reports
 from benchmarks.cli.arguments import words
 from benchmarks.files import partials
 from benchmarks.measurement.provenance import ROOT, code
-from benchmarks.perf.session import Failed
+from benchmarks.perf.record import Failed
 from benchmarks.regression import convergence, history, overhead, points, rows, steps
 from benchmarks.regression.finding import Finding, is_bad
 from benchmarks.runs import store
@@ -26,7 +27,7 @@ COLOURS = {"worse": "red", "changed": "red", "missing": "red", "failed": "red", 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, checked: `parts` of PARTS, `methods` or None for each part's own."""
+    """The checked options: `parts` of PARTS; `methods`, None for each part's own."""
 
     parts: tuple[str, ...] = PARTS
     methods: tuple[str, ...] | None = None
@@ -39,7 +40,7 @@ class Request:
 def request(
     only: str | None, methods: str | None, folder: Path | None, partial: bool, against: str, save: bool
 ) -> Request:
-    """The words of the command line, understood. Raises BadInput before anything is measured."""
+    """Parse and check the options of the command line. Raises BadInput."""
     parts = tuple(require(word, PARTS, "part of the check") for word in words(only)) if only else PARTS
     chosen = words(methods) if methods else None
     timed, trained = (set(parts) & {part} for part in (steps.PART, convergence.PART))
@@ -47,12 +48,12 @@ def request(
         known = [*(steps.METHODS if timed else ()), *(convergence.METHODS if trained else ())]
         require(method, dict.fromkeys(known), "method of this check")
     if save and trained and code().dirty is not False:
-        raise BadInput("reference points come from committed code only: commit first, then --save")
+        raise BadInput("reference points are saved from committed code only; commit first, then --save")
     return Request(parts, chosen, folder, partial, against, save)
 
 
 def command(asked: Request, console: Console) -> int:
-    """Carry the parts out one after the other. Exit code 1 if something has become worse."""
+    """Run the parts one after the other. Returns exit code 1 if something has become worse."""
     results, running = store.results_root(), code()
     history.look(results)
     changes = " with changes" if running.dirty else ""
@@ -67,33 +68,31 @@ def command(asked: Request, console: Console) -> int:
     for part, check in checks.items():  # the quick ones first
         if part in asked.parts:
             try:
-                found = check()
+                of_part = check()
             except Failed as failed:
-                found = [Finding(part=part, group="benchmarks", verdict="failed", note=str(failed))]
-            say(console, part, found)
-            findings += found
+                of_part = [Finding(part=part, group="benchmarks", verdict="failed", note=str(failed))]
+            show(console, part, of_part)
+            findings += of_part
     _conclude(console, results, findings)
     return 1 if is_bad(findings) else 0
 
 
-def say(console: Console, part: str, findings: Sequence[Finding]) -> None:
-    """A line of counts, then a line for all that is not as before."""
-    counts = {
-        kind: sum(found.verdict == kind for found in findings) for kind in dict.fromkeys(f.verdict for f in findings)
-    }
-    said = " · ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing to compare"
-    console.print(f" [bold]{part:<12}[/] {said}", highlight=False)
-    for found in findings:
-        if found.verdict != "same":
-            colour = COLOURS.get(found.verdict, "dim")
-            console.print(f"   [{colour}]{found.verdict:<12}[/] ", end="")
-            console.print(str(found), markup=False, highlight=False, soft_wrap=True)
+def show(console: Console, part: str, findings: Sequence[Finding]) -> None:
+    """Print a line of counts, then one line per finding that is not "same"."""
+    counts = Counter(finding.verdict for finding in findings)
+    summary = " · ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "nothing to compare"
+    console.print(f" [bold]{part:<12}[/] {summary}", highlight=False)
+    for finding in findings:
+        if finding.verdict != "same":
+            colour = COLOURS.get(finding.verdict, "dim")
+            console.print(f"   [{colour}]{finding.verdict:<12}[/] ", end="")
+            console.print(str(finding), markup=False, highlight=False, soft_wrap=True)
 
 
 def _conclude(console: Console, results: Path, findings: Sequence[Finding]) -> None:
     path = history.append(findings, results)
-    bad, better = sum(is_bad([found]) for found in findings), sum(found.verdict == "better" for found in findings)
-    compared = sum(found.verdict not in ("new", "not compared") for found in findings)
+    bad, better = sum(is_bad([each]) for each in findings), sum(each.verdict == "better" for each in findings)
+    compared = sum(each.verdict not in ("new", "not compared") for each in findings)
     verdict = f"[red]regression[/]: {bad} of {compared}" if bad else f"no regression in {compared}"
     others = [f"{better} better"] * bool(better) + [f"{len(findings) - compared} not compared"] * (
         compared < len(findings)
@@ -106,13 +105,13 @@ def _conclude(console: Console, results: Path, findings: Sequence[Finding]) -> N
 
 def _rows(results: Path, asked: Request) -> list[Finding]:
     if asked.against == "HEAD" and code().commit == "unknown":
-        return [Finding(part=rows.PART, group="all", verdict="not compared", note="this code is no git checkout")]
+        return [Finding(part=rows.PART, group="all", verdict="not compared", note="this code is not a git checkout")]
     fresh = rows.of_folder(asked.folder or (ROOT / "results" if _is_elsewhere(results) else results))
     return rows.compare(fresh, rows.of_commit(asked.against), asked.partial)
 
 
 def _is_elsewhere(results: Path) -> bool:
-    """Whether the results folder is not the checkout's and holds no rows: then the checkout's own are looked at."""
+    """Whether the results folder is another than the checkout's and has no rows; the checkout's own are then used."""
     return results.resolve() != (ROOT / "results").resolve() and not partials.seen(results, "*.csv")
 
 
@@ -137,16 +136,16 @@ def _convergence(console: Console, results: Path, asked: Request) -> list[Findin
 
 
 def _save(wanted: Sequence[Run], results: Path, tell: Callable[[Run], None]) -> list[Finding]:
-    """Make reference points, method by method, so that what is interrupted has whole ones."""
+    """Make and save reference points method by method, so that an interruption leaves complete methods."""
     findings = []
     for dataset, method in dict.fromkeys((run.dataset, run.method) for run in wanted):
-        made = []
+        measured = []
         for run in wanted:
             if (run.dataset, run.method) == (dataset, method):
                 tell(run)
-                made.append(convergence.measure(run, convergence.EPOCHS[dataset]))
-        path = points.merge(made, results)
-        note = f"{len(made)} reference points saved to {path}"
+                measured.append(convergence.measure(run, convergence.EPOCHS[dataset]))
+        path = points.merge(measured, results)
+        note = f"{len(measured)} reference points saved to {path}"
         findings.append(Finding(part=convergence.PART, group=f"{dataset}, {method}", verdict="new", note=note))
     return findings
 

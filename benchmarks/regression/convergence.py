@@ -1,14 +1,15 @@
-"""Do the methods still learn? Brief trainings with fixed seeds, against reference points of more seeds.
+"""Checks that the methods still learn: brief trainings with fixed seeds, compared with reference points of more seeds.
 
-A reference of m seeds has mean r and standard deviation s; n fresh seeds have mean f. Worse, one-sided, if
+A reference of m seeds has mean r and standard deviation s; n fresh seeds have mean f. The verdict is "worse" if
 
-    r - f > tolerance + t(1 - p, m - 1) s sqrt(1 / m + 1 / n)          (of a loss: f - r)
+    r - f > tolerance + t(1 - p, m - 1) s sqrt(1 / m + 1 / n)          (for a loss: f - r; one-sided)
 
-with p = 0.05 shared among all quantities compared at once, so that twenty checks of unchanged code on other machines
-raise one false alarm at most. On the machine that made them, unchanged code repeats the points to the last digit.
-s is the reference's alone: a break that scatters the fresh seeds must not widen its own band. What is as far on the
-good side is said to be better, and wants a reason too: a clamp that forgets its mask learns these digits faster.
-The idea of reference convergence points is MLPerf's (training rules, RCP), who ask the opposite: not too fast.
+p = 0.05 is divided among all quantities compared at once, so that about one in twenty checks of unchanged code on
+another machine raises a false alarm. On the machine that made the points unchanged code repeats them to the last digit.
+s is the reference's alone, because a fault that scatters the fresh seeds must not widen its own tolerance. The same
+distance on the good side is "better" and needs an explanation too: a clamp that forgets its mask learns these digits
+faster. Reference convergence points come from MLPerf (training rules, RCP), where they guard against convergence that
+is too fast.
 """
 
 from __future__ import annotations
@@ -42,24 +43,24 @@ from benchmarks.training.thresholds import set_start
 PART = "convergence"
 SIGNIFICANCE = 0.05
 TOLERANCE_POINTS, TOLERANCE_LOSS = 0.5, 0.02
-"""Percentage points of accuracy; share of the reference's loss."""
+"""Tolerance in percentage points of accuracy, and as a share of the reference's loss."""
 
 TIMESTEPS, NETWORK = 4, "preact-resnet-tiny"
 SCALE: Scale = "smoke"
 METHODS = tuple(name for name, facts in catalogue.BUILT_IN.items() if facts.watched)
-"""All that trains, but for what differs in a recipe that these data do not use; and conversions of both parents."""
+"""All methods that train and whose recipes differ on these data; and one conversion of each parent."""
 EPOCHS: Mapping[str, int] = {"digits": 3, "cifar10": 2}
 REFERENCE_SEEDS, FRESH_SEEDS = range(8), range(3)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Points of one setting: they share key for key the recipe of today."""
+    """The points of one setting, all made with today's recipe."""
 
     points: Sequence[Point]
 
     def limit(self, quantity: str, fresh: int, p: float) -> tuple[float, float]:
-        """Mean, and the last mean of `fresh` seeds that is no worse."""
+        """Return the mean, and the limit beyond which the mean of `fresh` seeds is worse."""
         values = [getattr(point, quantity) for point in self.points]
         mean, spread = fmean(values), math.sqrt(1 / len(values) + 1 / fresh) * stdev(values)
         band = float(stdtrit(len(values) - 1, 1 - p)) * spread
@@ -69,37 +70,37 @@ class Reference:
 
 
 def runs(dataset: str, methods: Iterable[str], seeds: Iterable[int]) -> list[Run]:
-    """The brief runs of a data set, method by method."""
+    """List the brief runs of a data set, method by method."""
     steps = {method: 1 if timeless(method) else TIMESTEPS for method in methods}
     return [Run(dataset, NETWORK, m, t, seed, SCALE) for m, t in steps.items() for seed in seeds]
 
 
 @cache
 def data_of(dataset: str) -> Dataset:
-    """What all brief runs of a data set see. Raises BadInput where it is not at hand; nothing is downloaded."""
+    """Load the data of all brief runs on a data set. Raises BadInput if they are missing; nothing is downloaded."""
     if dataset in OFFICIAL and not (packed.root() / dataset).is_dir():
-        raise BadInput(f"no {packed.root() / dataset}: set DSR_DATA, or `dsr-bench data get {dataset}`")
+        raise BadInput(f"{packed.root() / dataset} not found; set DSR_DATA, or call `dsr-bench data get {dataset}`")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return load(dataset, resolve(Run(dataset, NETWORK, "ann", 1, 0, SCALE)), device)
 
 
 def measure(run: Run, epochs: int) -> Point:
-    """Train for `epochs` epochs, with a learning rate that falls over just these; or train a parent so, and convert.
+    """Train for `epochs` epochs with a learning rate that decays over these; a conversion's parent is trained instead.
 
-    Raises BadInput for data that are not there, and whatever training raises.
+    Raises BadInput if the data are missing, and any error of the training.
     """
     data = data_of(run.dataset)
     origin = provenance(data)
     network, loss = _trained(run, epochs, data)
-    found = evaluate(network, data.test, data, run.timesteps)
-    wanted = ("commit", "started", "machine", "device", "threads", "torch", "data_sha256")
+    test = evaluate(network, data.test, data, run.timesteps)
+    names = ("commit", "started", "machine", "device", "threads", "torch", "data_sha256")
     identity = vars(run) | {"epochs": epochs, "key": key(run)}
-    loss = found.loss if loss is None else loss
-    return Point(**identity, loss=loss, top1=found.top1, **{name: getattr(origin, name) for name in wanted})
+    loss = test.loss if loss is None else loss
+    return Point(**identity, loss=loss, top1=test.top1, **{name: getattr(origin, name) for name in names})
 
 
 def _trained(run: Run, epochs: int, data: Dataset) -> tuple[nn.Module, float | None]:
-    """The network, and the training loss of its last epoch."""
+    """Return the trained network and the training loss of its last epoch (None for a conversion)."""
     recipe = resolve(run)
     torch.manual_seed(run.seed)
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(data.train.device)
@@ -125,13 +126,13 @@ def check(
     on_run: Callable[[Run], None] = lambda run: None,
     by: Callable[[Run, int], Point] = measure,
 ) -> list[Finding]:
-    """Carry the runs out and hold them against the points; a run that raises is a finding."""
+    """Execute the runs and compare them with the points; a run that raises an error is a finding."""
     grouped: dict[Setting, list[Run]] = {}
     for run in wanted:
         grouped.setdefault(_setting(run), []).append(run)
     references = {setting: _reference(setting, list(points)) for setting in grouped}
-    sound = sum(isinstance(reference, Reference) for reference in references.values())
-    p = SIGNIFICANCE / max(1, 2 * sound)
+    comparable = sum(isinstance(reference, Reference) for reference in references.values())
+    p = SIGNIFICANCE / max(1, 2 * comparable)
     findings: list[Finding] = []
     for setting, seeds in grouped.items():
         reference = references[setting]
@@ -139,22 +140,22 @@ def check(
             findings.append(reference)
             continue
         try:
-            fresh = [_told(run, on_run, by) for run in seeds]
+            fresh = [_measured(run, on_run, by) for run in seeds]
         except BadInput:
             raise
-        except Exception as error:  # whatever a broken method raises
+        except Exception as error:  # a broken method may raise anything
             note = f"{type(error).__name__}: {one_line(error)}"
             findings.append(Finding(part=PART, group=_group(setting), verdict="failed", note=note))
             continue
-        if (seen := reference.points[0].data_sha256) != fresh[0].data_sha256:
-            note = f"its points are of other data (SHA-256 {seen[:12]}... and here {fresh[0].data_sha256[:12]}...)"
+        if (data := reference.points[0].data_sha256) != fresh[0].data_sha256:
+            note = f"the points are of other data (SHA-256 {data[:12]}..., here {fresh[0].data_sha256[:12]}...)"
             findings.append(Finding(part=PART, group=_group(setting), verdict="not compared", note=note))
             continue
         findings += _judged(setting, fresh, reference, p)
     return findings
 
 
-def _told(run: Run, on_run: Callable[[Run], None], by: Callable[[Run, int], Point]) -> Point:
+def _measured(run: Run, on_run: Callable[[Run], None], by: Callable[[Run, int], Point]) -> Point:
     on_run(run)
     return by(run, EPOCHS[run.dataset])
 
@@ -181,14 +182,14 @@ def _judged(setting: Setting, fresh: Sequence[Point], reference: Reference, p: f
 
 
 def _reference(setting: Setting, points: Sequence[Point]) -> Reference | Finding:
-    """The points of a setting, or why there are none to compare with."""
+    """Return the points of a setting, or a finding that says why it cannot be compared."""
     same = [point for point in points if point.setting == setting]
     if len(same) < 2:
-        note = "no reference points; `dsr-bench regression --only convergence --save` makes them"
+        note = "no reference points; make them with `dsr-bench regression --only convergence --save`"
         return Finding(part=PART, group=_group(setting), verdict="new", note=note)
     dataset, network, method, timesteps, scale, _ = setting
     if any(point.key != key(Run(dataset, network, method, timesteps, point.seed, scale)) for point in same):  # type: ignore[arg-type]
-        note = f"its recipe has changed since {same[0].commit[:12]}; `--only convergence --save` makes new points"
+        note = f"the recipe has changed since {same[0].commit[:12]}; make new points with `--only convergence --save`"
         return Finding(part=PART, group=_group(setting), verdict="not compared", note=note)
     return Reference(same)
 

@@ -1,8 +1,8 @@
-"""One quantity of one group, beside what it was: the sentence that a check ends in.
+"""The result of a check: one quantity of one group, compared with its baseline, as a sentence.
 
     worse    value beyond limit                         better   value beyond 2 baseline - limit, the limit mirrored
 
-Which direction is the bad one follows from the side of the baseline on which the limit lies.
+The limit's side of the baseline defines the bad direction.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Literal
 
 Verdict = Literal["worse", "changed", "missing", "failed", "better", "same", "new", "not compared"]
 BAD: tuple[Verdict, ...] = ("worse", "changed", "missing", "failed")
-"""These make the exit code 1. `changed`: what has to be equal is not."""
+"""Verdicts that make the exit code 1. `changed`: a quantity that has to be equal is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """`value`, `baseline` and `limit`, the last value allowed, are in `unit`; None where there is none.
+    """`value`, `baseline` and `limit` (the last value allowed) are in `unit`; None if unknown.
 
-    `since`: the commit that the baseline is of. `note` says why there is no comparison, or what the numbers cannot.
+    `since`: the baseline's commit. `note` says why nothing was compared, or adds what the numbers do not show.
     """
 
     part: str
@@ -51,7 +51,7 @@ class Finding:
 
 
 def verdict(value: float, baseline: float, limit: float) -> Verdict:
-    """Compare with the limit and with its mirror image; a value that is no number is worse."""
+    """Compare with the limit and with its mirror image; NaN is worse."""
     towards_bad = 1 if limit >= baseline else -1
     moved, allowed = towards_bad * (value - baseline), abs(limit - baseline)
     if not moved <= allowed:
@@ -60,11 +60,11 @@ def verdict(value: float, baseline: float, limit: float) -> Verdict:
 
 
 def is_bad(findings: Iterable[Finding]) -> bool:
-    return any(found.verdict in BAD for found in findings)
+    return any(finding.verdict in BAD for finding in findings)
 
 
 def _change(value: float, baseline: float, unit: str) -> str:
-    """Percentages move by points, all else by a share."""
+    """Format a change: percentages in points, everything else as a share."""
     if unit == "%":
         return f"{value - baseline:+.2f} points"
     return f"{100 * (value / baseline - 1):+.1f} %" if baseline else f"{value - baseline:+.3g}"

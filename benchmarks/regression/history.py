@@ -1,7 +1,7 @@
-"""What every check found, one row per quantity: `results/regression/history/<machine>.csv`, appended to.
+"""The history of all checks, one row per quantity, appended to `results/regression/history/<machine>.csv`.
 
-Rows are data for `reports`, which draws them commit by commit. Of result rows only those that moved are kept: their
-history is git's.
+`reports` plots it commit by commit. Findings about result rows are stored only if they are not "same", because git has
+the history of result rows.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def folder(results: Path) -> Path:
 
 
 def look(results: Path) -> None:
-    """Raise BadInput where this machine's history cannot be added to, before anything is measured."""
+    """Raise BadInput before anything is measured if this machine's history has other columns."""
     path = _path(results, _machine())
-    if path.exists() and (found := csv_files.rows(path)) and tuple(found[0]) != COLUMNS:
-        raise BadInput(f"{path} is no history of `dsr-bench regression`: move it away")
+    if path.exists() and (stored := csv_files.rows(path)) and tuple(stored[0]) != COLUMNS:
+        raise BadInput(f"{path} is not a history of `dsr-bench regression`; move it away")
 
 
 def append(findings: Iterable[Finding], results: Path) -> Path | None:
-    """Add the findings that have a value to this machine's history; returns its path, None where there were none."""
+    """Append the findings that have a value to this machine's history; returns its path, None if nothing was added."""
     here, machine = provenance(), _machine()
     origin = {"started": here.started, "commit": here.commit, "dirty": here.dirty, "machine": machine}
-    kept = [found for found in findings if found.value is not None and not (found.part == rows.PART and _still(found))]
+    kept = [each for each in findings if each.value is not None and not (each.part == rows.PART and _is_same(each))]
     if not kept:
         return None
     path = _path(results, machine)
@@ -50,7 +50,7 @@ def append(findings: Iterable[Finding], results: Path) -> Path | None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
         if not before:
             writer.writeheader()
-        writer.writerows({**origin, **{name: _text(value) for name, value in vars(found).items()}} for found in kept)
+        writer.writerows({**origin, **{name: _text(value) for name, value in vars(each).items()}} for each in kept)
     return path
 
 
@@ -63,8 +63,8 @@ def _machine() -> str:
     return here.machine if here.device == "cpu" else here.device
 
 
-def _still(found: Finding) -> bool:
-    return found.verdict == "same"
+def _is_same(finding: Finding) -> bool:
+    return finding.verdict == "same"
 
 
 def _text(value: object) -> object:

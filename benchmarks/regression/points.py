@@ -1,7 +1,7 @@
-"""Reference points of convergence: what brief trainings with fixed seeds came to, one row each, with their origin.
+"""Reference points of convergence: results of brief trainings with fixed seeds, one row each, with their origin.
 
-They stand in `results/regression/convergence.csv`. A point is of one recipe: where the run's key is another one today,
-it is no reference any more.
+They are stored in `results/regression/convergence.csv`. A point belongs to one recipe and is no longer a reference
+when the run's key has changed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Setting = tuple[str, str, str, int, str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """`loss`: mean cross-entropy of the last epoch's training batches; of a conversion, of the test images.
+    """`loss`: mean cross-entropy of the last epoch's training batches; for a conversion, of the test images.
 
-    `top1`: percent of the test images. `epochs` is the parent's where the method itself trains none.
+    `top1`: accuracy on the test images in percent. `epochs` of a conversion are its parent's.
     """
 
     dataset: str
@@ -47,7 +47,7 @@ class Point:
 
     @property
     def setting(self) -> Setting:
-        """All that it is but for the seed."""
+        """Everything that identifies the training except the seed."""
         return self.dataset, self.network, self.method, self.timesteps, self.scale, self.epochs
 
 
@@ -56,7 +56,7 @@ def path_of(results: Path) -> Path:
 
 
 def read(results: Path) -> list[Point]:
-    """The points under the results folder, else those of the checkout. Raises BadInput for a file that holds none."""
+    """Read the points in the results folder, else those of the checkout. Raises BadInput for a file without points."""
     path = next((p for p in map(path_of, (results, ROOT / "results")) if p.exists()), None)
     return _stored(path) if path else []
 
@@ -67,11 +67,11 @@ def _stored(path: Path) -> list[Point]:
     try:
         return [Point(**{name: kind(row[name]) for name, kind in types.items()}) for row in rows]
     except (KeyError, ValueError, TypeError) as error:
-        raise BadInput(f"{path} holds something else than reference points ({error})") from None
+        raise BadInput(f"{path} contains rows that are not reference points ({error})") from None
 
 
 def merge(new: Iterable[Point], results: Path) -> Path:
-    """Write points; those of the same settings that stood there before are gone. Returns the path."""
+    """Write points, replacing those of the same settings. Returns the path."""
     new, path = list(new), path_of(results)
     replaced = {_without_epochs(point) for point in new}
     kept = [point for point in (_stored(path) if path.exists() else []) if _without_epochs(point) not in replaced]

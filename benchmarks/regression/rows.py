@@ -1,14 +1,15 @@
-"""Fresh result rows against committed ones.
+"""Compares fresh result rows with committed ones.
 
-A rank test over three seeds can never be significant, so tolerances are stated. Rows are compared where they are equal
-but for the seed. It is a regression if
+A rank test over three seeds can never be significant, so fixed tolerances are used. Rows that differ only in the seed
+form a group. A group has a regression if
 
     accuracy        the mean drops by more than max(0.3 points, 2 standard errors of the difference), pooled over
-                    seeds, or over test images where there is one seed on each side
-    accumulates     their median rises by more than 10 %
-    step, memory    the same, between rows of one machine, device and number of threads, timed while nothing else ran
-    parameters, dense multiply-accumulates: they differ at all
-    a row is gone, or a run that was done has failed
+                    seeds, or computed from the test images if both sides have one seed
+    accumulates     the median rises by more than 10 %
+    step, memory    the median rises by more than 10 % between rows of one machine, device and number of threads;
+                    steps are compared only if timed on a quiet machine
+    parameters, dense multiply-accumulates: any difference
+    a row is missing, or a run that was done has failed
 """
 
 from __future__ import annotations
@@ -36,14 +37,12 @@ Group = tuple[str, ...]
 
 
 def of_commit(revision: str) -> dict[str, list[Row]]:
-    """The result CSVs of a commit, by file name. Raises BadInput where git does not know it."""
+    """Read the result CSVs of a commit, by file name. Raises BadInput if git does not know the commit."""
     try:
         names = git("ls-tree", "-z", "--name-only", revision, "results/").split("\0")
         texts = {Path(name).name: git("show", f"{revision}:{name}") for name in names if name.endswith(".csv")}
     except GitError as error:
-        raise BadInput(
-            f"git has no commit {revision!r} of {ROOT}, so there are no rows to compare with ({error})"
-        ) from None
+        raise BadInput(f"commit {revision!r} not found in {ROOT}, so no rows to compare with ({error})") from None
     ours = {name: text.encode() for name, text in texts.items()}
     ours = {name: raw for name, raw in ours.items() if csv_files.columns(raw) >= {"key", "status"}}
     named = {name: f"{revision}:results/{name}" for name in ours}
@@ -53,17 +52,17 @@ def of_commit(revision: str) -> dict[str, list[Row]]:
 
 
 def of_folder(folder: Path) -> dict[str, list[Row]]:
-    """The result CSVs directly in a folder, by file name.
+    """Read the result CSVs directly in a folder, by file name.
 
-    Raises BadInput for no folder, and for a file of ours that cannot be read.
+    Raises BadInput if the folder does not exist, and for a result CSV that cannot be read.
     """
     if not folder.is_dir():
-        raise BadInput(f"{folder} is no folder of result CSVs")
+        raise BadInput(f"{folder}: folder of result CSVs not found")
     return {path.name: list(rows) for path, rows in rows_of_runs(folder).items()}
 
 
 def compare(fresh: Mapping[str, list[Row]], committed: Mapping[str, list[Row]], partial: bool = False) -> list[Finding]:
-    """Findings file by file; files that are no result rows are left out. `partial`: what is missing is no failure."""
+    """Compare file by file, ignoring files without result rows. `partial`: missing rows are not failures."""
     findings: list[Finding] = []
     for name, rows in committed.items():
         if not _are_results(rows):
@@ -83,28 +82,28 @@ def _of_group(group: Group, before: list[Row], now: list[Row], partial: bool) ->
     keys = {row["seed"]: row["key"] for row in earlier}
     since = earlier[-1]["commit"] if earlier else ""
     if not earlier:
-        return [Finding(part=PART, group=label, verdict="new", note="no row of it was committed")]
+        return [Finding(part=PART, group=label, verdict="new", note="no committed row")]
     if failed := [row for row in now if row["status"] != "done" and row["seed"] in keys]:
         note = f"seed {failed[0]['seed']}: {failed[0]['status']}, {failed[0]['reason']}"
         return [Finding(part=PART, group=label, verdict="failed", since=since, note=note)]
     if not done:
         return [_missing(label, [since], partial)]
     if any(row["key"] != keys.get(row["seed"], row["key"]) for row in done):
-        note = "its recipe has changed"
+        note = "the recipe has changed"
         return [Finding(part=PART, group=label, verdict="not compared", since=since, note=note)]
     if lost := sorted(keys.keys() - {row["seed"] for row in done}, key=int):
-        gone = [_missing(f"{label}, seed {', '.join(lost)}", [since], partial)]
+        missing = [_missing(f"{label}, seed {', '.join(lost)}", [since], partial)]
     else:
-        gone = []
+        missing = []
     if {row.get("data_sha256") for row in done} - {row.get("data_sha256") for row in earlier}:
         note = "of other data"
-        return [*gone, Finding(part=PART, group=label, verdict="not compared", since=since, note=note)]
-    return [*gone, *_accuracy(label, earlier, done), *_costs(label, earlier, done), *_exact(label, earlier, done)]
+        return [*missing, Finding(part=PART, group=label, verdict="not compared", since=since, note=note)]
+    return [*missing, *_accuracy(label, earlier, done), *_costs(label, earlier, done), *_exact(label, earlier, done)]
 
 
 def _missing(label: str, commits: Sequence[str], partial: bool) -> Finding:
     kind: Verdict = "not compared" if partial else "missing"
-    note = "not there" if partial else "missing: delete it on purpose in a commit, or say --partial"
+    note = "not found" if partial else "not found; delete the row in a commit if this is intended, or pass --partial"
     return Finding(part=PART, group=label, verdict=kind, since=commits[-1], note=note)
 
 
@@ -118,7 +117,10 @@ def _accuracy(label: str, before: list[Row], now: list[Row]) -> Iterator[Finding
 
 
 def standard_error(old: Sequence[float], new: Sequence[float], images: float) -> float:
-    """Of the difference of two means, pooled over seeds; of one seed each, what `images` test images leave open."""
+    """Return the standard error of the difference of two means, pooled over seeds.
+
+    If both sides have one seed, it is that of two binomial shares of `images` test images. All values in percent.
+    """
     freedom = len(old) + len(new) - 2
     if freedom:
         squares = sum((value - fmean(side)) ** 2 for side in (old, new) for value in side)
@@ -138,9 +140,9 @@ def _costs(label: str, before: list[Row], now: list[Row]) -> Iterator[Finding]:
 
 
 def _cost(
-    label: str, quantity: str, unit: str, before: list[Row], now: list[Row], of: Callable[[list[Row]], list[float]]
+    label: str, quantity: str, unit: str, before: list[Row], now: list[Row], values: Callable[[list[Row]], list[float]]
 ) -> Iterator[Finding]:
-    old, new = of(before), of(now)
+    old, new = values(before), values(now)
     if old and new:
         yield _judged(label, quantity, unit, (median(old), median(new)), median(old) * (1 + COST), before)
 
@@ -150,7 +152,7 @@ def _exact(label: str, before: list[Row], now: list[Row]) -> Iterator[Finding]:
         old, new = set(_numbers(before, name)), set(_numbers(now, name))
         if old and new and not new <= old:
             quantity, since = name.replace("_", " "), before[-1]["commit"]
-            note = f"{_listed(new)} where it was {_listed(old)}: must be equal"
+            note = f"{_listed(new)}, was {_listed(old)}; must be equal"
             yield Finding(part=PART, group=label, quantity=quantity, verdict="changed", since=since, note=note)
 
 
@@ -159,8 +161,8 @@ def _judged(
 ) -> Finding:
     old, new = means
     same: dict[str, Any] = {"part": PART, "group": label, "quantity": quantity, "unit": unit, "note": note}
-    found = verdict(new, old, limit)
-    return Finding(**same, verdict=found, value=new, baseline=old, limit=limit, since=before[-1]["commit"])
+    judged = verdict(new, old, limit)
+    return Finding(**same, verdict=judged, value=new, baseline=old, limit=limit, since=before[-1]["commit"])
 
 
 def _mebibytes(rows: list[Row]) -> list[float]:

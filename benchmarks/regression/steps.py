@@ -1,12 +1,13 @@
-"""Have steps become slower or larger? This machine's record in `results/perf`, measured again.
+"""Checks that steps have not become slower or larger: measures again and compares with this machine's record.
 
-Times are compared as ratios to the reference kernel timed in turn (`benchmarks.perf.reference`). Slower:
+Times are ratios to the reference kernel, timed alternately (`benchmarks.perf.reference`). A step is slower if
 
     the median ratio is more than 15 % (training) or 20 % (inference) above the baseline's,
-    a one-sided rank test over the rounds says so with p < 0.01,
-    and both hold once more when the suspects are measured a second time.
+    a one-sided rank test over the rounds is significant with p < 0.01,
+    and both hold again in a second measurement.
 
-Larger: the peak of a step rises by more than 10 % and 4 MiB. What the record lacks is added to it, and said.
+A step is larger if its peak memory rises by more than 10 % and by more than 4 MiB. Rows that the record in
+`results/perf` lacks are added to it and reported as new.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ALLOWED_MEMORY, ALLOWED_BYTES = 0.10, 4 * 2**20
 SIGNIFICANCE = 0.01
 Row = Mapping[str, Any]
 Measure = Callable[[Sequence[str], Rates | None], dict[str, Any]]
-"""From methods, and the machine's rates if they are known, to a record."""
+"""Measures methods, given the machine's rates if they are known, and returns a record."""
 
 
 def measured(methods: Sequence[str], rates: Rates | None) -> dict[str, Any]:
@@ -38,11 +39,11 @@ def measured(methods: Sequence[str], rates: Rates | None) -> dict[str, Any]:
 
 
 def check(results: Path, methods: Sequence[str], save: bool = False, measure: Measure = measured) -> list[Finding]:
-    """Measure, compare, and add to the record what it lacks; `save` replaces what it holds of these methods."""
+    """Measure, compare, and add missing rows to the record; `save` replaces the rows of these methods."""
     path = records.path_of(results, {**vars(provenance()), "network": NETWORK, "batch": BATCH})
-    found = records.read(path)
-    fresh = measure(methods, Rates(**found["rates"]) if found else None)
-    known = found or {**fresh, "rows": []}
+    stored = records.read(path)
+    fresh = measure(methods, Rates(**stored["rates"]) if stored else None)
+    known = stored or {**fresh, "rows": []}
     before = {} if save else {_name(row): row for row in known["rows"]}
     findings = _compared(fresh["rows"], before, known)
     if suspects := sorted({each.group.split()[0] for each in findings if _is_slow(each)}):
@@ -65,7 +66,7 @@ def _compared(rows: Sequence[Row], before: Mapping[str, Row], known: Row) -> lis
 
 
 def _out_of_memory(row: Row, old: Row | None) -> Finding:
-    """A setting that left no timing: worse where it once did."""
+    """Return the finding of a setting without a timing: failed if the baseline has one."""
     fitted = bool((old or {}).get("ratios"))
     return Finding(part=PART, group=_name(row), verdict="failed" if fitted else "not compared", note="out of memory")
 
@@ -80,10 +81,10 @@ def _time(row: Row, old: Row | None, kind: str) -> Finding:
         return Finding(**label, verdict="not compared", value=value, since=was["commit"], note=why)
     baseline = median(was[kind])
     limit = baseline * (1 + ALLOWED[kind])
-    found, note = verdict(value, baseline, limit), ""
-    if found != "same" and not _differ(row["ratios"][kind], was[kind]):
-        found, note = "same", "the rounds scatter too much to say more"
-    return Finding(**label, verdict=found, value=value, baseline=baseline, limit=limit, since=was["commit"], note=note)
+    judged, note = verdict(value, baseline, limit), ""
+    if judged != "same" and not _differ(row["ratios"][kind], was[kind]):
+        judged, note = "same", "the difference is not significant, because the rounds scatter too much"
+    return Finding(**label, verdict=judged, value=value, baseline=baseline, limit=limit, since=was["commit"], note=note)
 
 
 def _memory(row: Row, old: Row | None, known: Row) -> Finding:
@@ -96,12 +97,12 @@ def _memory(row: Row, old: Row | None, known: Row) -> Finding:
         return Finding(**label, verdict="not compared", value=value, since=origin["commit"], note=why)
     was = old["peak_step_bytes"]
     limit = max(was * (1 + ALLOWED_MEMORY), was + ALLOWED_BYTES) / 2**20
-    found: Verdict = verdict(value, was / 2**20, limit)
-    return Finding(**label, verdict=found, value=value, baseline=was / 2**20, limit=limit, since=origin["commit"])
+    judged: Verdict = verdict(value, was / 2**20, limit)
+    return Finding(**label, verdict=judged, value=value, baseline=was / 2**20, limit=limit, since=origin["commit"])
 
 
 def _unlike(now: Row, was: Row) -> str:
-    """Why two origins cannot be compared; empty where they can."""
+    """Say why two origins cannot be compared; empty if they can."""
     if now["threads"] != was["threads"]:
         return f"measured with {now['threads']} threads, the baseline with {was['threads']}"
     return ""
@@ -114,12 +115,12 @@ def _differ(now: Sequence[float], was: Sequence[float]) -> bool:
     return bool(mannwhitneyu(now, was, alternative=way).pvalue < SIGNIFICANCE)
 
 
-def _is_slow(found: Finding) -> bool:
-    return found.verdict == "worse" and found.quantity.endswith("step")
+def _is_slow(finding: Finding) -> bool:
+    return finding.verdict == "worse" and finding.quantity.endswith("step")
 
 
 def _faster(row: Row, again: Row | None) -> Row:
-    """Of two measurements of a row the faster one, kind by kind: what disturbs a step only ever makes it longer."""
+    """Take the faster of two measurements of each kind, because disturbances only make a step longer."""
     if again is None or not all(kind in each.get("ratios", {}) for each in (row, again) for kind in ALLOWED):
         return row
     both = {kind: min(row["ratios"][kind], again["ratios"][kind], key=median) for kind in ALLOWED}
@@ -127,7 +128,7 @@ def _faster(row: Row, again: Row | None) -> Row:
 
 
 def _extended(known: Row, fresh: Row, save: bool) -> dict[str, Any]:
-    """The record with rows, and ratios of rows, that it lacks; each says where it is from."""
+    """Add the rows and ratios that the record lacks, each with its origin; `save` replaces rows."""
     rows = {_name(row): dict(row) for row in known["rows"]}
     for row in fresh["rows"]:
         old, new = rows.get(_name(row)), {**row, **{name: fresh[name] for name in records.ORIGIN}}

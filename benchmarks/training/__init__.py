@@ -1,1 +1,1 @@
-"""The only training loop, its optimiser and rates, and thresholds that the first batch sets."""
+"""The training loop, its optimiser and learning-rate schedule, and thresholds set by the first batch."""

@@ -1,7 +1,7 @@
-"""The only training loop: cross-entropy on the logits, by the optimiser and the rates of `schedule.py`.
+"""The only training loop: cross-entropy on the logits, with the optimiser and learning rates of `schedule.py`.
 
-After every epoch the whole state is on disk; a run that is stopped goes on from there to the result it would have had,
-because order and augmentation depend on (seed, epoch) alone and all other randomness is seeded anew each epoch.
+The whole state is saved after every epoch. An interrupted run continues from it to the same result, because order and
+augmentation depend only on (seed, epoch) and all other randomness is seeded again in each epoch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from benchmarks.training.schedule import learning_rate, make_optimizer, set_lear
 
 
 class Diverged(RuntimeError):
-    """The training loss is no number any more."""
+    """The training loss is infinite or NaN."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Epoch:
 
 @dataclass
 class Training:
-    """What has happened so far: epochs done, and the meters that survive an interruption.
+    """The finished epochs, and measurements that survive an interruption.
 
-    `dirty`: whether any epoch was trained by code that was not committed; None where git does not tell.
+    `dirty`: whether any epoch was trained with uncommitted changes to the code; None if git cannot tell.
     """
 
     memory: Memory
@@ -71,7 +71,7 @@ class Training:
     dirty: bool | None = None
 
     def joules(self, spent: float | None, source: str | None) -> float | None:
-        """Joules up to and with an epoch that took `spent`; None where any epoch's are unknown or counted otherwise."""
+        """Add an epoch's joules to the total; None if any epoch's are unknown or from another source."""
         if self.epochs and (self.epochs[-1].train_joules is None or source != self.joules_source):
             spent = None
         self.joules_source = source if spent is not None else None
@@ -79,13 +79,13 @@ class Training:
         return None if spent is None or before is None else before + spent
 
     def cpu_seconds(self, spent: float | None) -> float | None:
-        """Core-seconds up to and with an epoch that took `spent`; None where any epoch's are unknown."""
+        """Add an epoch's core-seconds to the total; None if any epoch's are unknown."""
         before = self.epochs[-1].train_cpu_seconds if self.epochs else 0.0
         return None if spent is None or before is None else before + spent
 
 
 class Trainer:
-    """A network being trained; `state()` and `restore()` are the checkpoint. `team`: who else trains it."""
+    """Trains a network; `state()` and `restore()` make and read its checkpoint. `team`: processes that train it."""
 
     def __init__(
         self, network: nn.Module, data: Dataset, recipe: Recipe, seed: int, timesteps: int, team: Team = ALONE
@@ -99,16 +99,16 @@ class Trainer:
         self.optimizer = make_optimizer(network, recipe)
         self.watch = Stopwatch(self.device)
         self.meter = meter(self.device, team.size == 1)
-        self.steps_here = 0  # steps of this process: the first ones are warm-up
+        self.steps_here = 0  # of this process; the first ones are warm-up
 
     def run(self, training: Training, after_epoch: Callable[[Training], None]) -> None:
-        """Train the epochs that are missing; `after_epoch` saves and reports."""
+        """Train the remaining epochs; `after_epoch` is called after each, to save and report."""
         self.team.agree(self.network)
         self.network.train()
         load = OtherLoad()
         for number in range(len(training.epochs) + 1, self.recipe.epochs + 1):
             training.epochs.append(self._epoch(number, training))
-            if self.team.size == 1:  # the others' work is no other load, and cannot be told from it here
+            if self.team.size == 1:  # the team's other processes are indistinguishable from other load here
                 training.other_load_cores = _larger(training.other_load_cores, load.cores())
             after_epoch(training)
 
@@ -142,13 +142,13 @@ class Trainer:
         )
 
     def _spent(self, before: float | None, after: float | None) -> float | None:
-        """Joules or seconds between two readings, of all processes together."""
+        """Return the joules or seconds between two readings, summed over all processes; None if any is unknown."""
         own = math.nan if before is None or after is None else after - before
         spent = self.team.sum_up(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
         return None if math.isnan(spent) else spent
 
     def _evaluate(self, split: Split | Streamed) -> Evaluation:
-        """Each process has a share of the images."""
+        """Evaluate a split; each process evaluates a share of the images."""
         if self.team.size == 1:
             return evaluate(self.network, split, self.data, self.timesteps)
         own = self.team.rows(torch.arange(len(split.labels)))
@@ -158,7 +158,7 @@ class Trainer:
         return Evaluation(loss, top1, None)
 
     def _pass(self, number: int, rate: float, memory: Memory) -> tuple[float, float]:
-        """One pass over the training split: mean loss and percent correct, as seen while training."""
+        """Train for one epoch; returns mean loss and accuracy in percent on the batches as they were trained on."""
         losses = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = len(self.data.train.labels)
@@ -178,7 +178,7 @@ class Trainer:
         return self.team.sum_up(losses).item() / count, 100.0 * self.team.sum_up(correct).item() / count
 
     def _measured_step(self, images: Tensor, labels: Tensor, share: float, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Warm-up steps are not timed; the one after them is measured for memory and not timed either."""
+        """Train one step. Warm-up steps are not timed; the last of them is measured for memory."""
         self.steps_here += 1
         self.meter.tick()
         if self.steps_here < WARM_UP_STEPS:
@@ -192,7 +192,10 @@ class Trainer:
             return self.step(images, labels, share)
 
     def step(self, images: Tensor, labels: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Forward, backward, update. Returns logits and loss without a graph; `share` is that of the whole batch."""
+        """Forward, backward, update. Returns logits and loss without a graph.
+
+        `share` is this process's share of the whole batch, in (0, 1].
+        """
         self.optimizer.zero_grad(set_to_none=True)
         with self.team.norms():
             logits = self.network(images)
@@ -210,12 +213,12 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> Training:
-        """Continue from what `state` gave."""
+        """Continue from a checkpoint made by `state`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         stored = state["training"]
         epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
-        source = stored.get("joules_source")  # a checkpoint from before joules were counted has none
+        source = stored.get("joules_source")  # older checkpoints lack it
         return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"], source, stored.get("dirty"))
 
 

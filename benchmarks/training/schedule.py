@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate: SGD or Adam, linear warm-up, half a cosine over the epochs.
+"""The optimiser and its learning rate: SGD or Adam, linear warm-up, cosine decay to zero over the epochs.
 
 lr in epoch e of E:  lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
 """
@@ -14,7 +14,7 @@ from benchmarks.spec import Recipe
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with momentum, or Adam with torch's betas, 0.9 and 0.999; weight decay is of all parameters alike."""
+    """Make SGD with momentum, or Adam with torch's betas 0.9 and 0.999; weight decay applies to all parameters."""
     if recipe.optimizer == "adam":
         return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(
@@ -23,7 +23,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """Half a cosine; `epoch` counts from 0."""
+    """Return the rate of an epoch (from 0) after warm-up: half a cosine."""
     return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
 
 

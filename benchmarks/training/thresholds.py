@@ -1,4 +1,4 @@
-"""Thresholds that the first batch decides, for recipes that name no constant: `Recipe.start`."""
+"""Initial thresholds set from the first training batch, for recipes whose `start` is not "constant"."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from benchmarks.spec import BadInput, Recipe, Run
 
 
 def set_start(run: Run, recipe: Recipe, network: nn.Module, data: Dataset) -> float | None:
-    """Set the thresholds of a fresh network where its recipe leaves them open; returns the first neuron's.
+    """Set the thresholds of a fresh network by the recipe's rule and return the first neuron's; None for a constant.
 
-    The batch is the first that the run trains on, whole in each of several processes. Raises BadInput for a method
-    that has no such rule.
+    The batch is the first of the run's training; each of several processes uses the whole batch. Raises BadInput for
+    a method without such a rule.
     """
     if recipe.start == "constant":
         return None
@@ -22,8 +22,8 @@ def set_start(run: Run, recipe: Recipe, network: nn.Module, data: Dataset) -> fl
 
 
 def start_by(method: str, network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Set the thresholds of a fresh network by this batch; returns the first neuron's. Raises BadInput as above."""
+    """Set the thresholds of a fresh network from this batch and return the first neuron's. Raises BadInput as above."""
     rule = named(method).start
     if rule is None:
-        raise BadInput(f"{method} has no rule for thresholds that start by the first gradient")
+        raise BadInput(f"{method} has no rule that sets initial thresholds from the first gradient")
     return rule(network, images, labels)

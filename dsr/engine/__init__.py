@@ -1,12 +1,14 @@
-"""DSR without its waste: one network, run on spike trains instead of dense tensors over time.
+"""Fast engines for DSR: they run a network on spike trains instead of dense tensors over time.
 
-graph.py                 walks a network's graph and asks an engine what each layer means
-inference.py             spikes only: norms, amplitudes and pools of currents folded into one affine map per channel
-representation_space.py  dsr-*-rep: inference, beside it the representation with a graph
+graph.py                 walks a network's graph; an engine defines what each layer does
+inference.py             spikes only; norms, amplitudes and shortcuts fold into affine maps of spike trains
+representation_space.py  dsr-*-rep: inference, together with the representation, which has a graph
 exact.py                 dsr-*: the released gradient with one input-gradient convolution instead of T
+exact_functions.py       the autograd functions of exact.py
 signals.py               spike trains, and currents that are affine in them
-trains.py                spikes and what can be asked of them, in torch: any device, any dtype
-packed.py                the same on packed bits, by spikes.c (lanes.h: AVX-512 or AVX2): CPUs, float32
+trains.py                operations on spike trains in torch, for any device and dtype
+packed.py                the same on packed bits, by spikes.c (lanes.h: AVX-512 or AVX2), for CPUs in float32
+layout.py                memory layout of packed spikes
 processes.py             statistics over a batch that several processes share
-kernels.py               compiles and caches spikes.c
+kernels.py               compiles and caches C files
 """

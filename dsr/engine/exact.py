@@ -1,13 +1,13 @@
-"""The released gradient of DSR, number for number, at less than the released cost.
+"""The exact engine: the released gradient of DSR at a lower cost.
 
-Of the gradient that reaches a layer of spikes DSR uses only G = T r(dL/dy), one (weighted) sum over time. So the input
-gradient of the linear layer above needs one convolution, of the sum, instead of T. What a layer keeps for backward are
-its spikes as bits, its currents before the norm, and a byte per neuron and image for the state of the clamp:
-the norm's output and the emitted floats are never written.
+DSR uses only G = T r(dL/dy), one (weighted) sum over time, of the gradient that reaches a layer of spikes. The input
+gradient of the next linear layer therefore needs one convolution, of the sum, instead of T. A layer saves for backward
+its spikes as bits, its currents before the norm, and one byte per neuron and image for the state of the clamp. The
+norm's output and the emitted floats are never stored.
 
     spikes carry a token with a graph, whose gradient is G
-    currents are computed where a norm or neuron needs them, `(T*B, ...)`, from all their terms at once
-    norm and neuron are one function: its backward is the clamp's, then the norm's
+    currents `(T*B, ...)` are computed when a norm or neuron needs them, from all their terms at once
+    norm and neuron are one function, whose backward is the clamp's and then the norm's
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from dsr.representation import Rate, at_every_step
 class Exact(EngineNetwork):
     """A network of DSR neurons with the released code's gradient; arguments as `RepresentationSpace`.
 
-    Without the compiled kernels the network itself is faster at training: it is then used as it is, unless `always`.
-    So is a network with dropout.
+    Without the compiled kernels, and with dropout, the network itself trains faster and is used, unless `always`.
     """
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], always: bool = False) -> None:
@@ -41,20 +40,20 @@ class Exact(EngineNetwork):
 
 
 class Emitted(NamedTuple):
-    """Spikes and the token that takes their gradient: shape `(B, ...)`, values without meaning."""
+    """Spikes, and the token `(B, ...)` that receives their gradient; its values have no meaning."""
 
     spikes: Spikes
     token: Tensor
 
 
 class Current(NamedTuple):
-    """Currents not computed yet: each linear layer (None: identity) of what it receives, to be added up."""
+    """Currents not computed yet: pairs of linear layer (None: identity) and input, whose outputs are added."""
 
     terms: tuple[tuple[nn.Conv2d | nn.Linear | None, Emitted], ...]
 
 
 class Normed(NamedTuple):
-    """Dense currents with a graph in front of a norm, which waits for the neuron behind it."""
+    """Dense currents with a graph, and a norm that is applied together with the neuron behind it."""
 
     currents: Dense
     norm: nn.BatchNorm1d | nn.BatchNorm2d
@@ -92,8 +91,10 @@ class _Training(Engine):
             return self._norm_and_neuron(signal.norm, neuron, signal.currents)
         currents = self.dense(signal)
         detached = Dense(currents.currents.detach(), currents.repeated)
-        spikes, state, of = self._fire(detached, neuron)
-        token = functions.Neuron.apply(currents.currents, neuron.threshold, state, of, self.trains, currents.repeated)
+        spikes, state, dynamics = self._fire(detached, neuron)
+        token = functions.Neuron.apply(
+            currents.currents, neuron.threshold, state, dynamics, self.trains, currents.repeated
+        )
         return Emitted(spikes, token)
 
     def add(self, left: Signal, right: Signal) -> Signal:
@@ -108,7 +109,7 @@ class _Training(Engine):
         return value
 
     def dense(self, signal: Signal) -> Dense:
-        """Values with a graph."""
+        """Return a signal's values with a graph."""
         if isinstance(signal, Emitted):
             return Dense(functions.Values.apply(signal.token, signal.spikes, self.gradient_weights, self.trains))
         if isinstance(signal, Normed):
@@ -132,17 +133,17 @@ class _Training(Engine):
             track(norm, mean, variance, count)
             invstd = torch.rsqrt(variance + norm.eps)
             scaled = Dense(x.detach(), current.repeated, *folded(norm.weight, norm.bias, mean, invstd))
-            spikes, state, of = self._fire(scaled, neuron)
+            spikes, state, dynamics = self._fire(scaled, neuron)
         token = functions.NormAndNeuron.apply(
-            x, norm.weight, norm.bias, neuron.threshold, mean, invstd, state, of, self.trains, current.repeated
+            x, norm.weight, norm.bias, neuron.threshold, mean, invstd, state, dynamics, self.trains, current.repeated
         )
         return Emitted(spikes, token)
 
     @torch.no_grad()
     def _fire(self, current: Dense, neuron: Neuron) -> tuple[Spikes, Tensor, Dynamics]:
-        of = neuron.dynamics()
-        state = self.trains.clamp_state(current, of.weights, of.ceiling(neuron.threshold), of.closed)
-        return self.trains.fire(current, neuron), state, of
+        dynamics = neuron.dynamics()
+        state = self.trains.clamp_state(current, dynamics.weights, dynamics.ceiling(neuron.threshold), dynamics.closed)
+        return self.trains.fire(current, neuron), state, dynamics
 
 
 def _parameters(layer: nn.Conv2d | nn.Linear | None) -> tuple[Tensor | None, Tensor | None]:

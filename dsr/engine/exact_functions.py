@@ -1,4 +1,4 @@
-"""The autograd functions of the exact engine: what goes forward is its spikes, what comes back is G = T r(dL/dy)."""
+"""The autograd functions of the exact engine: spikes go forward, G = T r(dL/dy) comes back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dsr.representation import at_every_step
 
 
 class Currents(torch.autograd.Function):
-    """Sum of linear layers of spike trains. Inputs per term: token, weight, bias."""
+    """Sum of linear layers of spike trains. `inputs` has three entries per term: token, weight, bias."""
 
     @staticmethod
     def forward(
@@ -84,12 +84,12 @@ class NormAndNeuron(torch.autograd.Function):
         mean: Tensor,
         invstd: Tensor,
         state: Tensor,
-        of: Dynamics,
+        dynamics: Dynamics,
         trains: Trains,
         repeated: bool,
     ) -> Tensor:
         ctx.save_for_backward(currents, weight, mean, invstd, state)
-        ctx.of, ctx.trains, ctx.repeated = of, trains, repeated
+        ctx.dynamics, ctx.trains, ctx.repeated = dynamics, trains, repeated
         return _token(currents, state)
 
     @staticmethod
@@ -102,14 +102,14 @@ class NormAndNeuron(torch.autograd.Function):
 
 
 class Neuron(torch.autograd.Function):
-    """A neuron without a norm before it."""
+    """A neuron without a norm in front."""
 
     @staticmethod
     def forward(
-        ctx: Any, currents: Tensor, threshold: Tensor, state: Tensor, of: Dynamics, trains: Trains, repeated: bool
+        ctx: Any, currents: Tensor, threshold: Tensor, state: Tensor, dynamics: Dynamics, trains: Trains, repeated: bool
     ) -> Tensor:
         ctx.save_for_backward(state)
-        ctx.of, ctx.trains, ctx.repeated = of, trains, repeated
+        ctx.dynamics, ctx.trains, ctx.repeated = dynamics, trains, repeated
         return _token(currents, state)
 
     @staticmethod
@@ -117,7 +117,7 @@ class Neuron(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         per_step, grad_threshold = _clamp_backward(ctx, grad, *ctx.saved_tensors)
         if not ctx.repeated:
-            per_step = at_every_step(per_step, len(ctx.of.weights))
+            per_step = at_every_step(per_step, len(ctx.dynamics.weights))
         return per_step, grad_threshold, None, None, None, None
 
 
@@ -126,14 +126,14 @@ def _token(currents: Tensor, state: Tensor) -> Tensor:
 
 
 def _clamp_backward(ctx: Any, grad: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient at the current of each step (of all steps together, if they are repeated), and at the threshold."""
-    factor = 1.0 / ctx.of.tau if ctx.repeated else 1.0 / (len(ctx.of.weights) * ctx.of.tau)
+    """Return the gradients of the current at each step (of all steps together if repeated) and of the threshold."""
+    factor = 1.0 / ctx.dynamics.tau if ctx.repeated else 1.0 / (len(ctx.dynamics.weights) * ctx.dynamics.tau)
     at_current, saturated = ctx.trains.clamp_backward(grad, state, factor)
-    return at_current, ctx.of.threshold_gain * saturated
+    return at_current, ctx.dynamics.threshold_gain * saturated
 
 
 class Values(torch.autograd.Function):
-    """Emitted values, dense, from spikes; their gradient goes to the token, summed over time."""
+    """Dense emitted values of spikes; their gradient, summed over time, goes to the token."""
 
     @staticmethod
     def forward(ctx: Any, token: Tensor, spikes: Spikes, weights: list[float], trains: Trains) -> Tensor:

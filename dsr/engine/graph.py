@@ -1,11 +1,11 @@
-"""Walks a network's graph; an engine says what each layer means to what passes between layers."""
+"""Walks a network's graph. An engine defines the signals between layers and what each layer does to them."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -16,18 +16,15 @@ from dsr.engine.trains import Trains
 from dsr.neurons import Neuron
 from dsr.representation import Rate
 
-if TYPE_CHECKING:
-    from dsr.engine.inference import Inference
-
 Observe = Callable[[str, Tensor], None]
-"""Told the name of a layer of neurons and its spikes by step and pixel, over all images and channels: `(T, H, W)`."""
+"""Called with a layer of neurons' name and its spikes `(T, H, W)` by step and pixel, over all images and channels."""
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 ROWWISE = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Identity, nn.Flatten)
 
 
 class Tracer(fx.Tracer):
-    """Leaves are modules without children and the first layer."""
+    """Traces down to modules without children and the first layer."""
 
     def __init__(self, first_layer: type[nn.Module]) -> None:
         super().__init__()
@@ -40,12 +37,13 @@ class Tracer(fx.Tracer):
 class Engine(fx.Interpreter):
     """Runs a network's graph on an engine's own signals instead of tensors.
 
-    Linear layers, average pools, batch norms, additions, flattening, dropout and DSR neurons are understood; any other
-    layer raises NotImplementedError when it is reached.
+    Linear layers, average pools, batch norms, additions, flattening, dropout and DSR neurons are supported. Any other
+    layer raises NotImplementedError when it is reached. `observe`, if set, is called by the inference engine.
     """
 
     kind = "this engine"
     trains: Trains
+    observe: Observe | None = None
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
         super().__init__(fx.GraphModule(network, Tracer(first_layer).trace(network)))
@@ -59,30 +57,30 @@ class Engine(fx.Interpreter):
         try:
             return super().run(*args, **kwargs)
         finally:
-            self.env = {}  # the last values would keep their graph alive, and the network from being copied
+            self.env = {}  # the last values would keep their graph alive and prevent copies of the network
 
     def prepare(self, x: Tensor) -> None:
-        """Choose what works on spikes that come of `x`."""
+        """Choose the implementation of spike trains for the input `x`."""
         self.trains = trains_for(x, self.timesteps, self.compute)
 
     def serves(self, x: Tensor) -> bool:
-        """Whether training on `x` is this engine's work, or the network itself has to do it, or is better at it."""
+        """Whether to train on `x` with this engine; if not, the network itself has to do it or is faster."""
         return True
 
     def has_pre_hooks(self) -> bool:
-        """Whether something happens in front of a layer, as pruning does: engines read weights and call no layer."""
+        """Whether a layer has forward pre-hooks (pruning has), which engines skip, because they only read weights."""
         return any(layer._forward_pre_hooks for layer in self.layers)
 
     def first(self, layer: nn.Module, x: Tensor) -> Any:
-        """The layer that receives analog values: images `(B, C, H, W)` or frames `(T, B, C, H, W)`."""
+        """Apply the layer that receives analog values: images `(B, C, H, W)` or frames `(T, B, C, H, W)`."""
         return Dense(layer(x.flatten(0, 1))) if x.dim() == 5 else Dense(layer(x), repeated=True)
 
     def linear(self, layer: nn.Module, signal: Any) -> Any:
-        """A convolution or fully connected layer."""
+        """Apply a convolution or fully connected layer."""
         raise NotImplementedError
 
     def rowwise(self, layer: nn.Module, signal: Any) -> Any:
-        """A linear layer without parameters that treats every row alike."""
+        """Apply a linear layer without parameters that treats every row alike (pools, flattening)."""
         raise NotImplementedError
 
     def norm(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, signal: Any) -> Any:
@@ -92,14 +90,14 @@ class Engine(fx.Interpreter):
         raise NotImplementedError
 
     def dropout(self, layer: nn.Dropout, signal: Any) -> Any:
-        """While training; each step has a mask of its own."""
+        """Apply dropout in training mode; each step has its own mask."""
         raise NotImplementedError(f"dropout is not defined in {self.kind}")
 
     def add(self, left: Any, right: Any) -> Any:
         raise NotImplementedError
 
     def read(self, rate: Rate, signal: Any) -> Tensor:
-        """The representation of what a neuron emitted."""
+        """Return the representation of a neuron's emitted values."""
         raise NotImplementedError
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -136,7 +134,7 @@ class Engine(fx.Interpreter):
 
 
 def timing(network: nn.Module) -> Rate:
-    """How representations are read; all neurons of a network share T, tau and dt. Raises ValueError otherwise."""
+    """Return how representations are read. Raises ValueError unless all neurons share T, tau and dt."""
     rates = {(r.timesteps, r.tau, r.dt) for r in (n.rate() for n in network.modules() if isinstance(n, Neuron))}
     if len(rates) != 1:
         raise ValueError(f"the network's neurons must share T, tau and dt, not {sorted(map(str, rates))}")
@@ -144,7 +142,7 @@ def timing(network: nn.Module) -> Rate:
 
 
 def _momentum(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> float:
-    """Weight of this batch in the running statistics; counts the batch, as a norm does in training."""
+    """Count the batch, as a norm does in training, and return its weight in the running statistics."""
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
         if norm.momentum is None:
@@ -153,7 +151,7 @@ def _momentum(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> float:
 
 
 def track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Running statistics as torch keeps them; `count` values per channel."""
+    """Update running statistics as torch does; `count` is the number of values per channel."""
     weight = _momentum(norm)
     if norm.running_mean is not None and norm.running_var is not None:
         norm.running_mean.lerp_(mean, weight)
@@ -165,32 +163,32 @@ def _is_hooked(network: nn.Module) -> bool:
 
 
 class EngineNetwork(nn.Module):
-    """A network of DSR neurons run by engines: `training` while training, `inference` in evaluation mode.
+    """A network of DSR neurons run by engines: `training` in training mode, `inference` in evaluation mode.
 
-    Parameters, buffers and their names are the network's. In evaluation mode engines run under `torch.no_grad()`, and
-    the network itself, with dense tensors `(T*B, ...)` between its layers, where gradients are wanted, under autocast,
-    while it is traced, and where modules have hooks; not so while it is `observed`. While training, forward hooks are
-    not called. A layer that is replaced after the network was wrapped raises RuntimeError: wrap it anew.
+    Parameters, buffers and their names are the network's. In evaluation mode the engine runs under `torch.no_grad()`.
+    The network itself, with dense tensors `(T*B, ...)` between its layers, runs if gradients are enabled, under
+    autocast, while it is traced, and if modules have hooks, but never inside `observed`. In training mode forward hooks
+    are not called. If a layer has been replaced after wrapping, calls raise RuntimeError: wrap the network again.
     """
 
-    def __init__(self, network: nn.Module, training: Engine, inference: Inference, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, network: nn.Module, training: Engine, inference: Engine, arguments: tuple[Any, ...]) -> None:
         super().__init__()
         for name, child in network.named_children():
             self.add_module(name, child)
-        # hidden in tuples: registered, every parameter would have two names
+        # hidden in tuples, because registered modules would give every parameter a second name
         self._hidden, self._arguments = (network, training, inference), arguments
         self._children = tuple((m._modules, name, child) for m in self.modules() for name, child in m.named_children())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy, pickled or not, has engines of its own, made anew. `arguments` are those besides the network."""
+        """Copy and pickle the network; copies make their own engines, with `arguments` after the network."""
         own = {name: value for name, value in vars(self).items() if name not in ("_modules", "_hidden", "_children")}
         return type(self), (self._hidden[0], *self._arguments), own
 
     @contextmanager
     def observed(self, observe: Observe) -> Iterator[None]:
-        """In evaluation mode the engine runs, and `observe` is told the spikes of every layer of neurons, by name.
+        """Inside the context, in evaluation mode, run the engine and call `observe` for every layer of neurons.
 
-        Forward hooks of pools behind neurons are called as well; those of norms, neurons and layers of spikes are not.
+        Forward hooks of pools behind neurons are called too. Those of norms, neurons and layers fed by spikes are not.
         """
         _, _, inference = self._hidden
         if inference.has_pre_hooks():
@@ -205,9 +203,7 @@ class EngineNetwork(nn.Module):
         network, training, inference = self._hidden
         for children, name, child in self._children:
             if children.get(name) is not child:
-                raise RuntimeError(
-                    f"{name!r} is not the layer that was there when the network was wrapped: wrap it anew"
-                )
+                raise RuntimeError(f"{name!r} has been replaced since the network was wrapped; wrap the network again")
         logits: Tensor
         if self.training:
             logits = training.run(x) if training.serves(x) else network(x)
@@ -219,7 +215,7 @@ class EngineNetwork(nn.Module):
         return logits
 
     def is_packed(self, x: Tensor) -> bool:
-        """Whether compiled kernels work on the spikes that come of `x`, in training and in evaluation."""
+        """Whether compiled kernels are used for the input `x`, in training and in evaluation."""
         _, *engines = self._hidden
         for engine in engines:
             engine.prepare(x)

@@ -1,7 +1,7 @@
-"""The spiking pass alone: no graph, nothing dense between a neuron and the next.
+"""The inference engine: the spiking pass without a graph, and without dense tensors between neurons.
 
-A current is an affine function of spike trains until a neuron needs it: convolutions, shortcuts, norms and amplitudes
-gather in it as terms, a scale per channel and a shift, and the neuron's layer evaluates it step by step.
+A current is an affine function of spike trains until a neuron needs it. Convolutions, shortcuts, norms and amplitudes
+accumulate in it as terms, a scale and a shift per channel, and the layer of neurons evaluates it step by step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dsr.engine import layout
-from dsr.engine.graph import Engine, Observe
+from dsr.engine.graph import Engine
 from dsr.engine.signals import Affine, Dense, Spikes, Term, folded
 from dsr.engine.trains import Trains, variance_over_time
 from dsr.neurons import Neuron
@@ -22,10 +22,9 @@ Signal = Spikes | Affine | Dense
 
 
 class Inference(Engine):
-    """Spikes from images, with running statistics. `observe` is told what each layer of neurons emits."""
+    """Runs a network on spikes, with the norms' running statistics. Calls `observe` for each layer of neurons."""
 
     kind = "the spiking pass"
-    observe: Observe | None = None
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         signal = super().call_module(target, args, kwargs)
@@ -60,7 +59,7 @@ class Inference(Engine):
         return Dense(signal.currents, signal.repeated, scale, shift)
 
     def time_variance(self, signal: Signal) -> Tensor | float:
-        """Variance over time of the currents, per channel."""
+        """Return the variance of the currents over time, per channel."""
         signal = _current(signal)
         if isinstance(signal, Affine):
             return self.trains.time_variance(signal, self.weights)
@@ -79,7 +78,7 @@ class Inference(Engine):
         return self.trains.weigh(signal, self.weights)
 
     def dense(self, signal: Signal) -> Tensor:
-        """The signal's values, `(T*B, ...)`, or `(B, ...)` if they are repeated."""
+        """Return the signal's values, `(T*B, ...)`, or `(B, ...)` if they are repeated."""
         if isinstance(signal, Spikes):
             return self.trains.values(signal)
         if isinstance(signal, Affine):
@@ -87,7 +86,7 @@ class Inference(Engine):
         return signal.scaled(signal.currents)
 
     def steps(self, signal: Signal) -> Tensor:
-        """The signal's values at every step, `(T*B, ...)`."""
+        """Return the signal's values at every step, `(T*B, ...)`."""
         x = self.dense(signal)
         if isinstance(signal, Dense) and signal.repeated:
             return at_every_step(x, self.timesteps)
@@ -95,5 +94,5 @@ class Inference(Engine):
 
 
 def _current(signal: Signal) -> Affine | Dense:
-    """A signal as a current: spikes pass as they are."""
+    """Convert a signal to a current; spikes become the identity's."""
     return Affine((Term(None, signal),)) if isinstance(signal, Spikes) else signal

@@ -1,7 +1,7 @@
-"""Compiles C files once per machine and loads them. Without a compiler, AVX-512 or AVX2 all runs in torch instead.
+"""Compiles C files once per machine and loads them. Without a compiler, or AVX-512 or AVX2, torch is used instead.
 
-The library is kept in `$XDG_CACHE_HOME/dsr-bench` (`~/.cache/dsr-bench`), named by source, compiler and processor.
-`DSR_KERNELS=off` never compiles. Building takes about a second.
+Libraries are cached in `$XDG_CACHE_HOME/dsr-bench` (`~/.cache/dsr-bench`), named by a hash of source, compiler and
+processor. `DSR_KERNELS=off` switches compilation off. Compiling takes about a second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fopenmp")
 
 
 class Library(ctypes.CDLL):
-    """A compiled C file. Networks that hold one can be copied and pickled: the copy loads the same source again."""
+    """A compiled C file. It can be copied and pickled with a network; unpickling compiles or loads the same source."""
 
     def __init__(self, compiled: Path, source: Path, headers: tuple[Path, ...]) -> None:
         super().__init__(str(compiled))
@@ -32,11 +32,11 @@ class Library(ctypes.CDLL):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, self.sources
+        return _reload, self.sources
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled spike kernels, or None where there can be none; `reason()` says why."""
+    """Return the compiled spike kernels; None if they cannot be compiled (`reason()` says why)."""
     loaded, _ = load(SOURCE, HEADER)
     if loaded:
         loaded.clamp_backward.restype = ctypes.c_double
@@ -45,18 +45,18 @@ def library() -> ctypes.CDLL | None:
 
 
 def instruction_set() -> str:
-    """What the compiled kernels use: a table's floats tell."""
+    """Return the instruction set of the compiled kernels, from the size of their tables; empty without kernels."""
     return {16: "AVX-512", 8: "AVX2"}[loaded.entries()] if (loaded := library()) else ""
 
 
 def reason() -> str:
-    """Why there are no compiled kernels, in a line; empty when there are."""
+    """Say in one line why the kernels are not compiled; empty if they are."""
     return load(SOURCE, HEADER)[1]
 
 
 @cache
 def load(source: Path, *headers: Path) -> tuple[ctypes.CDLL | None, str]:
-    """A C file, compiled and loaded; or None, and why not in a line."""
+    """Compile and load a C file. Returns the library and "", or None and the reason in one line."""
     if os.environ.get("DSR_KERNELS") == "off":
         return None, "DSR_KERNELS=off"
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -68,12 +68,12 @@ def load(source: Path, *headers: Path) -> tuple[ctypes.CDLL | None, str]:
         return None, _first_error(error)
 
 
-def _again(*sources: Path) -> ctypes.CDLL | None:
+def _reload(*sources: Path) -> ctypes.CDLL | None:
     return library() if sources == (SOURCE, HEADER) else load(*sources)[0]
 
 
 def _loaded(compiler: str, source: Path, headers: tuple[Path, ...]) -> Library:
-    """A library that cannot be loaded, as after a power cut, is built anew, once."""
+    """Load a library; one that cannot be loaded (after a power cut, for example) is compiled again, once."""
     path = _built(compiler, source, headers)
     try:
         return Library(path, source, headers)
@@ -100,7 +100,7 @@ def _built(compiler: str, source: Path, headers: tuple[Path, ...]) -> Path:
 
 
 def _processor() -> str:
-    """What `-march=native` depends on."""
+    """Describe what `-march=native` depends on."""
     try:
         flags = next(
             line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("flags")

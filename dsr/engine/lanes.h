@@ -1,4 +1,4 @@
-/* One register of floats, and what `spikes.c` does with it: AVX-512 where there is, AVX2 with FMA else.
+/* One register of floats, and what `spikes.c` does with it: AVX-512 if available, else AVX2 with FMA.
  *
  * A lane is an image. `Mask` says for each lane whether something is done there. Functions are named by what they do,
  * so that the kernels are written once.
@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 #define LINE static inline __attribute__((always_inline))
-#define TILE 4  /* output channels that are worked on together */
+#define TILE 4  /* output channels processed together */
 #define GROUP 4 /* input channels in one lookup */
 
 #ifdef __AVX512F__
 
 #define LANES 16
-#define BLOCK 4    /* registers of images that are worked on together */
+#define BLOCK 4    /* registers of images processed together */
 #define ENTRIES 16 /* floats of a table for one group of input channels and one output channel */
 typedef __m512 Floats;
 typedef __m512i Words;

@@ -1,4 +1,4 @@
-"""How packed spikes lie in memory, and what `spikes.c` is told about layers."""
+"""The memory layout of packed spikes, and the structures that `spikes.c` receives."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LayerOfC(ctypes.Structure):
 
 
 def packable(layer: nn.Module) -> bool:
-    """Whether the kernels know this linear layer; others get unpacked values."""
+    """Whether the kernels support this linear layer; other layers receive unpacked values."""
     if isinstance(layer, nn.Linear):
         return True
     return (
@@ -45,9 +45,9 @@ def packable(layer: nn.Module) -> bool:
 
 
 def as_c(argument: Any) -> Any:
-    """A tensor as its address, a structure by reference, whole numbers and flags as int64, other numbers as float."""
+    """Convert an argument for C: tensors and structures to pointers, integers and flags to int64, floats to float."""
     if isinstance(argument, Tensor):
-        assert argument.dtype in OF_C, f"{argument.dtype} is nothing that the kernels know"
+        assert argument.dtype in OF_C, f"the kernels do not support {argument.dtype}"
         return ctypes.c_void_p(argument.data_ptr())
     if isinstance(argument, ctypes.Structure):
         return ctypes.byref(argument)
@@ -61,7 +61,7 @@ def padded_batch(images: int) -> int:
 
 
 def whole_tiles(shift: Tensor | None, channels: int, gain: float) -> Tensor:
-    """The shift of whole tiles of channels; a channel that is not there gets 0 and never fires."""
+    """Pad the shift to whole tiles of channels with 0; padding channels never fire."""
     out = torch.zeros(-(-channels // TILE) * TILE, dtype=torch.float32, device="cpu")
     if shift is not None:
         torch.mul(shift.detach(), gain, out=out[:channels])
@@ -69,17 +69,17 @@ def whole_tiles(shift: Tensor | None, channels: int, gain: float) -> Tensor:
 
 
 def channels_and_pixels(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(C, H, W); features without pixels have one."""
+    """Return (C, H, W); features without pixels count as one pixel."""
     return shape if len(shape) == 3 else (shape[0], 1, 1)
 
 
 def extents(dense: Tensor) -> tuple[int, int, int]:
-    """Rows, channels, pixels."""
+    """Return the numbers of rows, channels and pixels."""
     return dense.shape[0], dense.shape[1], math.prod(dense.shape[2:])
 
 
 def geometry(layer: nn.Conv2d | nn.Linear) -> tuple[int, int, int]:
-    """Kernel, stride and padding."""
+    """Return kernel size, stride and padding."""
     if isinstance(layer, nn.Linear):
         return 1, 1, 0
     assert not isinstance(layer.padding, str)
@@ -87,7 +87,7 @@ def geometry(layer: nn.Conv2d | nn.Linear) -> tuple[int, int, int]:
 
 
 def output_of(term: Term) -> tuple[int, tuple[int, ...]]:
-    """Number of images and shape of what a term gives."""
+    """Return the number of images and the shape of a term's output."""
     spikes, layer = term.spikes, term.layer
     if layer is None:
         return spikes.images, spikes.shape

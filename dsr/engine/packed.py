@@ -1,4 +1,4 @@
-"""`Trains` on packed bits: `spikes.c` called through ctypes. float32 on a processor with AVX-512 or AVX2."""
+"""`Trains` on packed bits: calls `spikes.c` through ctypes. float32, on processors with AVX-512 or AVX2."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from dsr.neurons import Neuron
 
 
 def serves(x: Tensor) -> bool:
-    """Whether the compiled kernels can be used for what starts with `x`."""
+    """Whether the compiled kernels can be used for the input `x` of a network."""
     plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return plain and x.numel() > 0 and kernels.library() is not None
 
 
 def trains_for(x: Tensor, timesteps: int, compute: torch.dtype | None) -> Trains:
-    """Packed bits where the compiled kernels serve `x`, torch elsewhere or when another precision is asked for."""
+    """Return packed trains if the compiled kernels serve `x` and no other precision is requested, else torch's."""
     if compute is None and serves(x):
         return PackedTrains(timesteps)
     return Trains(timesteps, compute)
 
 
-_empty = partial(torch.empty, dtype=torch.float32, device="cpu")  # whatever torch's defaults are
+_empty = partial(torch.empty, dtype=torch.float32, device="cpu")  # independent of torch's defaults
 _tensor = partial(torch.tensor, dtype=torch.float32, device="cpu")
 
 
@@ -157,21 +157,21 @@ class PackedTrains(Trains):
         return getattr(self.library, function)(*map(as_c, (*arguments, self.threads)))
 
     def _terms(self, affine: Affine, gain: float) -> tuple[ctypes.Array[TermOfC], list[Tensor]]:
-        """The terms as the kernels want them, and their values, which must live as long."""
+        """Return the terms in the kernels' format, and their values, which must live as long."""
         values = [self._values(term, gain) for term in affine.terms]
-        made = [
+        terms = [
             TermOfC(
                 term.spikes.data.data_ptr(),
-                of.data_ptr(),
+                value.data_ptr(),
                 *channels_and_pixels(term.spikes.shape),
                 *((0, 1, 0) if term.layer is None else geometry(term.layer)),
             )
-            for term, of in zip(affine.terms, values, strict=True)
+            for term, value in zip(affine.terms, values, strict=True)
         ]
-        return (TermOfC * len(made))(*made), values
+        return (TermOfC * len(terms))(*terms), values
 
     def _values(self, term: Term, gain: float) -> Tensor:
-        """A layer's lookup tables, with scale, amplitude and gain in them; of an identity one value per channel."""
+        """Return a layer's lookup tables times scale, amplitude and gain; for an identity one value per channel."""
         factor = term.spikes.amplitude * gain
         channels = term.spikes.shape[0] if term.layer is None else term.layer.weight.shape[0]
         scale = factor.repeat(channels) if term.scale is None else (term.scale * factor).contiguous()
@@ -185,16 +185,16 @@ class PackedTrains(Trains):
         return table
 
     def _unset(self, images: int, shape: tuple[int, ...], neuron: Neuron) -> Spikes:
-        """Room for spikes; a kernel writes all of it."""
+        """Allocate spikes; a kernel writes all of them."""
         channels, height, width = channels_and_pixels(shape)
         words = -(-channels // WORD)
         data = _empty(self.timesteps, words, height, width, padded_batch(images), dtype=torch.int32)
         return Spikes(data, images, shape, amplitude(neuron, neuron.dynamics()))
 
     def _layer(self, spikes: Spikes, neuron: Neuron) -> LayerOfC:
-        of, threshold = neuron.dynamics(), neuron.threshold.item()
+        dynamics, threshold = neuron.dynamics(), neuron.threshold.item()
         place = (self.timesteps, padded_batch(spikes.images), *channels_and_pixels(spikes.shape))
-        return LayerOfC(*place, of.leak, of.gain, neuron.alpha * threshold, threshold)
+        return LayerOfC(*place, dynamics.leak, dynamics.gain, neuron.alpha * threshold, threshold)
 
 
 def _scale_and_shift(current: Dense) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""Statistics over a batch that several processes share: what the engines' norms need of `torch.distributed`.
+"""Statistics over a batch that several processes share, for the engines' norms.
 
-Nothing happens unless a process group is initialised. Gradients of parameters stay each process's own: the caller adds
-them up.
+Without an initialised process group these functions do nothing. They do not sum gradients of parameters; the caller
+does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def several() -> bool:
 
 
 def summed(x: Tensor) -> Tensor:
-    """The sum over all processes; `x` itself where there is one."""
+    """Return the sum over all processes; `x` itself for a single process."""
     if not several():
         return x
     total = x.clone(memory_format=torch.contiguous_format)
@@ -25,7 +25,7 @@ def summed(x: Tensor) -> Tensor:
 
 
 def moments_of_all(mean: Tensor, variance: Tensor, count: int) -> tuple[Tensor, Tensor, int]:
-    """From each process's mean, biased variance and count of values per channel to those of all of them."""
+    """Combine each process's mean, biased variance and count of values per channel into those of the whole batch."""
     if not several():
         return mean, variance, count
     total = int(summed(torch.tensor(count, device=mean.device)))

@@ -1,18 +1,19 @@
-"""DSR's gradient where it lives: forward as spikes without a graph, backward through the representations alone.
+"""Differentiation in representation space: spikes go forward without a graph, gradients go through representations.
 
-Two things pass through the network: the representation r `(B, ...)` with a graph, and the spiking pass without.
+Two signals pass through the network: the representation r `(B, ...)` with a graph, and spikes without one.
 
     linear layers   act on both; a convolution of the mean is the mean of the convolutions
-    norms           divide by the spread of the currents over images, pixels and time, so that spikes are as loud as
-                    in `dsr.engine.exact`; the part over time, which a representation does not show, is measured on the
-                    spikes and has no gradient. The same affine map serves the spikes' currents
-    dropout         drops spikes, each step's own; its gradient is the (weighted) share of steps that it keeps
-    neurons         simulate T steps; their value is the measured representation, their gradient the clamp's:
-                    dL/dI = G / tau where 0 <= I / tau <= ceiling, dL/dV = c sum G where I / tau lies above
+    norms           divide by the standard deviation of the currents over images, pixels and time, so that currents
+                    have the same scale as in `dsr.engine.exact`. The variance over time is not visible in a
+                    representation; it is measured on the spikes and has no gradient. The spikes' currents get the same
+                    affine map
+    dropout         drops spikes independently at each step; its gradient is the (weighted) share of steps kept
+    neurons         simulate T steps; their value is the measured representation, their gradient that of the clamp:
+                    dL/dI = G / tau where 0 <= I / tau <= ceiling, dL/dV = c sum G where I / tau > ceiling
 
-with I the (weighted) mean current, ceiling V (IF) or V / dt (LIF). c is 1 for IF; for LIF it is dt, not the clamp's own
-1 / dt, as in `dsr.neurons`: so both thresholds' ceilings move at the same rate under the same learning rate.
-Backward costs one time step, and what it keeps does not grow with T.
+with the (weighted) mean current I and the ceiling V (IF) or V / dt (LIF). c is 1 for IF. For LIF it is dt, not the
+clamp's own 1 / dt, as in `dsr.neurons`, so that the ceilings of both move at the same rate for the same learning rate.
+Backward costs one time step, and its memory does not grow with T.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from dsr.representation import Rate
 
 
 class Signal(NamedTuple):
-    """What passes between layers: the representation `(B, ...)`, and what the spiking pass has made of it."""
+    """The signal between layers: the representation `(B, ...)`, and the signal of the spiking pass."""
 
     representation: Tensor
     spiking: inference.Signal
 
 
 class RepresentationSpace(EngineNetwork):
-    """A network of DSR neurons, differentiated in representation space while training.
+    """A network of DSR neurons, differentiated in representation space in training mode.
 
-    In evaluation mode it is the network's own function. Parameters, buffers and their names are the network's.
-    `first_layer` is the class of the layer that receives analog input, an attribute `layer` holding the layer proper:
-    images `(B, C, H, W)` are the same at every step, frames are `(T, B, C, H, W)`. `compute`: dtype in which spikes are
-    convolved while training (default: the images').
+    In evaluation mode it computes the network's own function. Parameters, buffers and their names are the network's.
+    `first_layer` is the class of the layer that receives analog input; its attribute `layer` is the layer proper.
+    Images `(B, C, H, W)` are repeated at every step; frames are `(T, B, C, H, W)`. `compute`: dtype of convolutions of
+    spikes in training mode (default: the images').
     """
 
     def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
@@ -66,9 +67,9 @@ class _Training(Engine):
 
     def serves(self, x: Tensor) -> bool:
         if self.has_pre_hooks():
-            raise NotImplementedError(f"layers with forward pre-hooks (as of pruning) cannot be trained in {self.kind}")
+            raise NotImplementedError(f"layers with forward pre-hooks (pruning) cannot be trained in {self.kind}")
         if torch.is_autocast_enabled(x.device.type):
-            raise NotImplementedError(f"autocast cannot be used in {self.kind}: give `compute` a dtype instead")
+            raise NotImplementedError(f"autocast cannot be used in {self.kind}; set `compute` to a dtype instead")
         return True
 
     def prepare(self, x: Tensor) -> None:
@@ -103,7 +104,7 @@ class _Training(Engine):
             return Signal(norm(current), spiking)
         with torch.no_grad():
             mean, variance = self.trains.moments(current.detach())
-            variance += self.spiking.time_variance(signal.spiking)  # of several processes each takes its own sample
+            variance += self.spiking.time_variance(signal.spiking)  # each process samples for itself
             count = current.numel() // current.shape[1] * self.timesteps
             mean, variance, count = moments_of_all(mean, variance, count)
             track(norm, mean, variance, count)
@@ -112,16 +113,16 @@ class _Training(Engine):
         return Signal(_Norm.apply(current, norm.weight, norm.bias, mean, invstd, self.trains), spiking)
 
     def neuron(self, neuron: Neuron, signal: Signal) -> Signal:
-        of = neuron.dynamics()
+        dynamics = neuron.dynamics()
         with torch.no_grad():
             spikes = self.spiking.neuron(neuron, signal.spiking)
-            measured = self.trains.weigh(spikes, of.weights)
-        value: Tensor = _Clamp.apply(signal.representation, neuron.threshold, measured, of, self.trains)
+            measured = self.trains.weigh(spikes, dynamics.weights)
+        value: Tensor = _Clamp.apply(signal.representation, neuron.threshold, measured, dynamics, self.trains)
         return Signal(value, spikes)
 
     def dropout(self, layer: nn.Dropout, signal: Signal) -> Signal:
         if not isinstance(signal.spiking, Spikes):
-            raise NotImplementedError(f"dropout of anything but spikes is not defined in {self.kind}")
+            raise NotImplementedError(f"dropout is only defined directly behind neurons in {self.kind}")
         with torch.no_grad():
             spikes, kept = self.trains.dropped(signal.spiking, layer.p)
             measured = self.trains.weigh(spikes, self.weights)
@@ -139,7 +140,7 @@ class _Training(Engine):
 
 
 class _Norm(torch.autograd.Function):
-    """Batch norm with given statistics, of which the mean and the variance over images have a gradient."""
+    """Batch norm with given statistics; its gradient includes mean and variance over images, not variance over time."""
 
     @staticmethod
     def forward(
@@ -157,18 +158,20 @@ class _Norm(torch.autograd.Function):
 
 
 class _Clamp(torch.autograd.Function):
-    """The measured representation as value, the clamp's gradient at the mean current."""
+    """Its value is the measured representation, its gradient that of the clamp at the mean current."""
 
     @staticmethod
-    def forward(ctx: Any, mean: Tensor, threshold: Tensor, measured: Tensor, of: Dynamics, trains: Trains) -> Tensor:
-        state = trains.clamp_state(Dense(mean, repeated=True), [1.0], of.ceiling(threshold), closed=True)
+    def forward(
+        ctx: Any, mean: Tensor, threshold: Tensor, measured: Tensor, dynamics: Dynamics, trains: Trains
+    ) -> Tensor:
+        state = trains.clamp_state(Dense(mean, repeated=True), [1.0], dynamics.ceiling(threshold), closed=True)
         ctx.save_for_backward(state)
-        ctx.of, ctx.trains = of, trains
+        ctx.dynamics, ctx.trains = dynamics, trains
         return measured
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (state,) = ctx.saved_tensors
-        grad_mean, saturated = ctx.trains.clamp_backward(grad, state, 1.0 / ctx.of.tau)
-        return grad_mean, ctx.of.threshold_gain * saturated, None, None, None
+        grad_mean, saturated = ctx.trains.clamp_backward(grad, state, 1.0 / ctx.dynamics.tau)
+        return grad_mean, ctx.dynamics.threshold_gain * saturated, None, None, None

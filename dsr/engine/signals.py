@@ -1,4 +1,4 @@
-"""What passes between layers while spikes are not dense tensors: trains, and currents that are affine in them."""
+"""The signals between layers: spike trains, and currents that are affine functions of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Spikes:
-    """What one layer of neurons emitted in T steps for `images` images; `data` is the owner's own format."""
+    """The spikes of a layer of neurons in T steps for `images` images; the format of `data` is the `Trains`' own."""
 
     data: Tensor
     images: int
@@ -46,7 +46,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Dense:
-    """Currents at hand, `(T*B, ...)`, or `(B, ...)` if they are `repeated` at every step; to be scaled and shifted."""
+    """Computed currents, `(T*B, ...)`, or `(B, ...)` if `repeated` at every step, before scale and shift."""
 
     currents: Tensor
     repeated: bool = False
@@ -54,23 +54,23 @@ class Dense:
     shift: Tensor | None = None
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Scale and shift the currents, or a mean of them."""
+        """Apply scale and shift to the currents or to their mean."""
         if self.scale is None or self.shift is None:
             return x
         return torch.addcmul(per_channel(self.shift, x), x, per_channel(self.scale, x))
 
 
 def folded(weight: Tensor, bias: Tensor, mean: Tensor, invstd: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift of a norm, per channel: `weight (x - mean) invstd + bias`."""
+    """Return scale and shift per channel of a norm `weight (x - mean) invstd + bias`."""
     scale = weight * invstd
     return scale, bias - mean * scale
 
 
 def all_but_channels(x: Tensor) -> list[int]:
-    """The dimensions a statistic per channel is taken over."""
+    """Return the dimensions over which statistics per channel are taken."""
     return [d for d in range(x.dim()) if d != 1]
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
-    """`(C,)` -> broadcastable over `(rows, C, ...)`."""
+    """View `(C,)` so that it broadcasts over `(rows, C, ...)`."""
     return values.view(1, -1, *[1] * (like.dim() - 2))

@@ -1,4 +1,4 @@
-/* Spiking layers on packed spikes, float32, AVX-512 or AVX2. Called by `packed.py`; `trains.py` says the same in torch.
+/* Spiking layers on packed spikes, float32, AVX-512 or AVX2. Called by `packed.py`; `trains.py` does the same in torch.
  *
  * Spikes are bits: 32 channels to a word, the batch innermost, [T][ceil(channels / 32)][height][width][batch], the
  * batch padded to a multiple of 16. Dense tensors are torch's, [rows][channels][height * width].
@@ -23,7 +23,7 @@ typedef struct {
     float leak, gain, level, threshold;                /* u <- leak u + gain current; fires at u >= level */
 } Layer;
 
-/* the floats of a table for one group of input channels and one output channel, which the caller makes room for */
+/* the floats of a table for one group of input channels and one output channel, which the caller allocates */
 int64_t entries(void) { return ENTRIES; }
 
 /* table[channel / 4][tap][input group][channel % 4][ENTRIES]: sums of the weights that a pattern of 4 spikes selects */
@@ -104,7 +104,7 @@ LINE void add_terms(const Layer *layer, const Term *terms, int64_t count, int64_
     }
 }
 
-/* the same for a number of registers that the compiler does not know */
+/* the same for a number of registers not known at compile time */
 LINE void add_terms_to_some(const Layer *layer, const Term *terms, int64_t count, int64_t t, int64_t b, int64_t y,
                             int64_t x, int64_t tile, int64_t registers, const int over_time, Floats sum[TILE][BLOCK])
 {

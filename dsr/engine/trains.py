@@ -1,7 +1,7 @@
-"""Spike trains, and all that an engine asks of them, in plain torch: the readable definition, any device and dtype.
+"""The operations that engines need on spike trains, in plain torch for any device and dtype.
 
-Spikes are 0 or 1 and kept as such; `amplitude` is the height the neuron gives them and goes into the next weights.
-Dense tensors over time are `(T*B, ...)`, row `t*B + b`; features without pixels are `(T*B, C)`.
+Spikes are stored as 0 or 1; `amplitude` is the height of the neuron's spikes and folds into the next weights. Dense
+tensors over time are `(T*B, ...)`, row `t*B + b`; features without pixels are `(T*B, C)`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dsr.representation import at_every_step, unfold
 
 
 class Trains:
-    """What can be done with spike trains of T steps. `compute` is the dtype in which they are convolved."""
+    """Operations on spike trains of T steps. `compute` is the dtype in which they are convolved."""
 
     def __init__(self, timesteps: int, compute: torch.dtype | None = None) -> None:
         self.timesteps, self.compute = timesteps, compute
@@ -29,16 +29,16 @@ class Trains:
     def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
         """Simulate a layer of neurons on its currents."""
         if isinstance(current, Affine) and not current.terms[0].spikes.data.is_cuda:
-            # step by step what is worked on stays in a processor's cache; a GPU wants it all at once
-            of = neuron.dynamics()
-            steps = simulate(self._streamed(current), neuron.threshold, neuron.alpha, of.leak, of.gain)
+            # step by step, so that data stay in the processor's cache; a GPU is faster with all steps at once
+            dynamics = neuron.dynamics()
+            steps = simulate(self._streamed(current), neuron.threshold, neuron.alpha, dynamics.leak, dynamics.gain)
             return self._spikes(torch.cat([spikes.bool() for spikes in steps]), neuron)
         repeated = isinstance(current, Dense) and current.repeated
         x = self.currents(current) if isinstance(current, Affine) else current.scaled(current.currents)
         return self._integrate(x.expand(self.timesteps, *x.shape) if repeated else unfold(x, self.timesteps), neuron)
 
     def currents(self, affine: Affine) -> Tensor:
-        """Compute the currents, `(T*B, ...)`."""
+        """Return the currents, `(T*B, ...)`."""
         total = None
         for term in affine.terms:
             value = self._linear(term)
@@ -47,46 +47,46 @@ class Trains:
         return total if affine.shift is None else total.add_(per_channel(affine.shift, total))
 
     def values(self, spikes: Spikes) -> Tensor:
-        """What was emitted, `(T*B, ...)`: 0 or the amplitude."""
+        """Return the emitted values, 0 or the amplitude, `(T*B, ...)`."""
         return spikes.data.to(spikes.amplitude.dtype) * spikes.amplitude
 
     def weigh(self, spikes: Spikes, weights: Sequence[float]) -> Tensor:
-        """Weighted sum over time of what was emitted, `(B, ...)`."""
+        """Return the weighted sum of the emitted values over time, `(B, ...)`."""
         return self.sum_over_time(self.values(spikes), weights)
 
     def count(self, spikes: Spikes) -> Tensor:
-        """Spikes by step and pixel, summed over images and channels: `(T, H, W)` or `(T,)`, int64."""
+        """Count spikes by step and pixel, over images and channels: `(T, H, W)` or `(T,)`, int64."""
         pixels = spikes.data.shape[2:]
         steps = spikes.data.contiguous().view(self.timesteps, -1, pixels.numel())
         if pixels.numel() % 8 or steps.is_cuda:
             return steps.sum(1).view(self.timesteps, *pixels)
-        # eight pixels to a word: 255 rows of zeros and ones add up without a carry
+        # eight pixels per word: 255 rows of zeros and ones add up without a carry
         sums = (rows.sum(1).view(torch.uint8).long() for rows in steps.view(torch.int64).split(255, 1))
         return torch.stack(list(sums)).sum(0).view(self.timesteps, *pixels)
 
     def dropped(self, spikes: Spikes, share: float) -> tuple[Spikes, Tensor]:
-        """Spikes without a random share of them, the others as much higher; and the mask, `(T*B, ...)`."""
+        """Drop a random share of the spikes, scale the rest by 1 / (1 - share); also return the mask `(T*B, ...)`."""
         kept = torch.rand(spikes.data.shape, device=spikes.data.device) >= share
         return replace(spikes, data=spikes.data & kept, amplitude=spikes.amplitude / (1.0 - share)), kept
 
     def sum_over_time(self, dense: Tensor, weights: Sequence[float]) -> Tensor:
-        """`(T*B, ...) -> (B, ...)`."""
+        """Return the weighted sum over time, `(T*B, ...) -> (B, ...)`."""
         return torch.tensordot(dense.new_tensor(weights), unfold(dense, len(weights)), dims=1)
 
     def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and biased variance per channel."""
+        """Return mean and biased variance per channel."""
         variance, mean = torch.var_mean(dense, all_but_channels(dense), correction=0)
         return mean, variance
 
     def time_variance(self, affine: Affine, weights: Sequence[float]) -> Tensor:
-        """`variance_over_time` of the currents at a sample of places."""
+        """Return `variance_over_time` of the currents at a sample of images and pixels."""
         steps = unfold(self.currents(affine), self.timesteps)
         images, skip = sample(steps.shape[1], tuple(steps.shape[2:]))
         steps = steps[:, :images].flatten(0, 1)
         return variance_over_time(steps[:, :, skip // 2 :: skip] if steps.dim() > 2 else steps, weights)
 
     def clamp_state(self, current: Dense, weights: Sequence[float], ceiling: Tensor, closed: bool) -> Tensor:
-        """0 where the clamp at the weighted mean current is 0, 1 where it is open, 2 where it is saturated; `(B, ...)`.
+        """Return the clamp's state at the weighted mean current: 0 below, 1 open, 2 saturated; `(B, ...)` uint8.
 
         `closed`: whether a mean of exactly 0 or exactly the ceiling counts as open.
         """
@@ -97,15 +97,15 @@ class Trains:
         return is_open.to(torch.uint8) + 2 * saturated.to(torch.uint8)
 
     def clamp_backward(self, grad: Tensor, state: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-        """`factor * grad` where the clamp is open, and the sum of `grad` where it is saturated."""
+        """Return `factor * grad` where the clamp is open, and the sum of `grad` where it is saturated."""
         return grad * (state == 1) * factor, (grad * (state == 2)).sum()
 
     def norm_backward(
         self, grad: Tensor, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Backward of a batch norm: `grad (B, ...)` is the same at every step, `dense` the norm's input `(S*B, ...)`.
+        """Backward of a batch norm: `grad` `(B, ...)` is the same at every step, `dense` `(S*B, ...)` the norm's input.
 
-        Returns the gradients of input, weight and bias; `mean` and `invstd` are of all processes that train together.
+        Returns the gradients of input, weight and bias. `mean` and `invstd` are those of all processes' batch.
         """
         grad, over = at_every_step(grad, dense.shape[0] // grad.shape[0]), all_but_channels(dense)
         count = summed(grad.new_tensor(dense.numel() / dense.shape[1]))
@@ -116,7 +116,7 @@ class Trains:
         return centred * per_channel(weight * invstd, dense), grad_weight, grad_bias
 
     def _linear(self, term: Term) -> Tensor:
-        """A term's values; scale and amplitude go into the weights."""
+        """Return a term's values; scale and amplitude fold into the weights."""
         spikes, layer = term.spikes, term.layer
         wide = spikes.amplitude.dtype
         scale = spikes.amplitude if term.scale is None else term.scale * spikes.amplitude
@@ -136,9 +136,9 @@ class Trains:
             yield self.currents(replace(affine, terms=tuple(_at(term, step) for term in affine.terms)))
 
     def _integrate(self, currents: Tensor, neuron: Neuron) -> Spikes:
-        of = neuron.dynamics()
+        dynamics = neuron.dynamics()
         emitted, one = torch.empty_like(currents, dtype=torch.bool), torch.ones((), device=currents.device)
-        fire(currents, emitted, neuron.threshold, one, neuron.alpha, of.leak, of.gain)
+        fire(currents, emitted, neuron.threshold, one, neuron.alpha, dynamics.leak, dynamics.gain)
         return self._spikes(emitted.flatten(0, 1), neuron)
 
     def _spikes(self, data: Tensor, neuron: Neuron) -> Spikes:
@@ -147,15 +147,15 @@ class Trains:
 
 
 def _at(term: Term, step: int) -> Term:
-    """A term of one step."""
+    """Return a term's part of one step."""
     rows = slice(step * term.spikes.images, (step + 1) * term.spikes.images)
     return replace(term, spikes=replace(term.spikes, data=term.spikes.data[rows]))
 
 
 def sample(images: int, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Where a variance over time is measured: on how many images, and on every how-manieth row of pixels.
+    """Choose the sample for a variance over time: the number of images, and n for every n-th row of pixels.
 
-    At least 16 images and enough for 256 values per channel; of rows no more than 4096 values take.
+    The sample has at least 16 images and 256 values per channel, if available, and rows are skipped above 4096 values.
     """
     _, height, width = shape if len(shape) == 3 else (0, 1, 1)
     images = min(images, max(16, -(-256 // (height * width))))
@@ -163,13 +163,13 @@ def sample(images: int, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def variance_over_time(dense: Tensor, weights: Sequence[float]) -> Tensor:
-    """Weighted variance over time about each neuron's weighted mean, `(T*B, C, ...) -> (C,)`, mean over all else."""
+    """Weighted variance over time about each neuron's weighted mean, averaged per channel, `(T*B, C, ...) -> (C,)`."""
     steps = unfold(dense, len(weights))
     weight = steps.new_tensor(weights).view(-1, *[1] * (steps.dim() - 1))
     variance = (weight * (steps - (weight * steps).sum(0)) ** 2).sum(0)
     return variance.mean(all_but_channels(variance))
 
 
-def amplitude(neuron: Neuron, of: Dynamics) -> Tensor:
-    """Height of the neuron's spikes."""
-    return neuron.threshold.detach() / of.dt
+def amplitude(neuron: Neuron, dynamics: Dynamics) -> Tensor:
+    """Return the height of the neuron's spikes."""
+    return neuron.threshold.detach() / dynamics.dt

@@ -135,7 +135,7 @@ def test_a_run_is_found_by_its_key_and_an_ann_has_no_graph(tmp_path, monkeypatch
     (target / "network.nir").touch()  # of an older version, say
     assert command.command(command.Request(key(run)), QUIET) == 0
     assert sorted(path.name for path in target.iterdir()) == ["README.md", "model.safetensors"]
-    assert "There is no `network.nir`: not expressible in NIR: neuron (ReLU)" in (target / "README.md").read_text()
+    assert "`network.nir` was not written: not expressible in NIR: neuron (ReLU)" in (target / "README.md").read_text()
 
 
 def test_a_conversion_keeps_its_corrections(tmp_path):
@@ -152,14 +152,14 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
     run = Run("digits", "resnet20", "qcfs", 4, 0, "laptop")
     place = finish(tmp_path, run)
     (place / store.NETWORK).unlink()
-    with pytest.raises(BadInput, match=r"holds no network.pt: a conversion read off a longer run"):
+    with pytest.raises(BadInput, match=r"network.pt not found; a conversion read off a longer run"):
         command.command(command.Request(str(place)), QUIET)
     damaged = finish(tmp_path, replace(run, seed=2))  # an empty file
     with pytest.raises(BadInput, match=r"network.pt is damaged"):
         command.command(command.Request(str(damaged)), QUIET)
     assert not (tmp_path / "cards").exists()
     broken = finish(tmp_path, replace(run, seed=1), status="failed")
-    with pytest.raises(BadInput, match=r"has not ended well \(failed\)"):
+    with pytest.raises(BadInput, match=r"has not succeeded \(failed\)"):
         command.command(command.Request(str(broken)), QUIET)
     (broken / store.RESULT).unlink()
     with pytest.raises(BadInput, match="has not ended"):
@@ -167,7 +167,7 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
     for name, said in (("no-such", "names no run"), ("", "is no directory of a run"), ("*", "names no run")):
         with pytest.raises(BadInput, match=said):
             command.command(command.Request(name), QUIET)
-    with pytest.raises(BadInput, match="holds no weights that dsr-bench card"):
+    with pytest.raises(BadInput, match="does not contain weights written by"):
         load(tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_a_committed_row_has_a_card_that_says_where_its_weights_are(tmp_path, mo
     write_csv([row(result)], tmp_path / "cifar10.csv")
     console = Console(record=True, width=300)
     assert command.command(command.Request(key(run)[:9]), console) == 0
-    assert f"{key(run)} is a row of {tmp_path}/cifar10.csv; the card says where" in console.export_text()
+    assert f"{key(run)} is a row of {tmp_path}/cifar10.csv; the card names the machine" in console.export_text()
     (place,) = (tmp_path / "cards").iterdir()
     assert place.name == f"dsr-if-preact-resnet18-T20-s3-{key(run)}"
     assert [path.name for path in place.iterdir()] == ["README.md"]
@@ -209,11 +209,9 @@ def test_a_row_without_a_result_or_of_another_recipe_has_no_card(tmp_path, monke
     run = Run("cifar10", "preact-resnet18", "dsr-if", 20, 3, "paper")
     failed, other = row(ended(run, status="failed")), row(ended(replace(run, seed=4))) | {"key": "abcdef"}
     write_csv([failed, other], tmp_path / "cifar10.csv")
-    with pytest.raises(BadInput, match=rf"{key(run)}, a row of .*cifar10\.csv: the run has not ended well \(failed\)"):
+    with pytest.raises(BadInput, match=rf"{key(run)}, a row of .*cifar10\.csv: the run has not succeeded \(failed\)"):
         command.command(command.Request(key(run)), QUIET)
-    with pytest.raises(
-        BadInput, match=r"abcdef, a row of .*: its recipe has changed since.* at commit \w+ it is known"
-    ):
+    with pytest.raises(BadInput, match=r"abcdef, a row of .*: its recipe has changed since.*; check out commit \w+"):
         command.command(command.Request("abcdef"), QUIET)
     assert not (tmp_path / "cards").exists()
 

@@ -109,7 +109,7 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         logits = network(frames)
     assert logits.std() > 1e-3
     assert torch.allclose(nir_simulation.logits(graph, frames), logits, rtol=0, atol=1e-9)
-    with pytest.raises(BadInput, match="not expressible in NIR: pool spreads 2 x 2 pixels over 3 x 3"):
+    with pytest.raises(BadInput, match="not expressible in NIR: pool pools 2 x 2 pixels to 3 x 3"):
         nir_graph.graph_of(network, images(2, 8)[:1], STEPS, {})
 
 
@@ -169,10 +169,10 @@ def test_what_nir_has_no_words_for_is_said():
     ("layers", "why"),
     [
         ([nn.ReLU()], "1 .ReLU. emits no spikes"),
-        ([dsr.IF(1), nn.MaxPool2d(2)], "2 is no sum, average or linear layer"),
-        ([baselines.stbp.LIF(1, decay=0.0)], "1 keeps nothing from step to step"),
-        ([dsr.IF(1), nn.Conv2d(4, 4, 3, groups=2)], "2 is a convolution in groups"),
-        ([dsr.IF(1), nn.AvgPool2d(3, 2, ceil_mode=True)], "2 is an average pool that counts its borders"),
+        ([dsr.IF(1), nn.MaxPool2d(2)], "2 is not a sum, average or linear layer"),
+        ([baselines.stbp.LIF(1, decay=0.0)], "the membrane of 1 has decay 0"),
+        ([dsr.IF(1), nn.Conv2d(4, 4, 3, groups=2)], "2 is a convolution with groups"),
+        ([dsr.IF(1), nn.AvgPool2d(3, 2, ceil_mode=True)], "2 is an average pool with ceil_mode"),
     ],
 )
 def test_what_nir_cannot_say_is_refused_with_its_reason(layers, why):

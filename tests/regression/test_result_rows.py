@@ -83,7 +83,7 @@ def test_costs_are_compared_on_one_quiet_machine_only():
 def test_sizes_must_be_equal(name):
     found = compare([row()], [row(**{name: 701})])[name.replace("_", " ")]
     assert found.verdict == "changed"
-    assert "701 where it was" in found.note
+    assert "701, was" in found.note
 
 
 def test_what_is_missing_or_failed_is_a_failure_and_no_silence():
@@ -109,7 +109,7 @@ def test_a_seed_that_is_gone_is_missing_and_rows_of_other_data_are_not_compared(
 
 def test_another_recipe_is_not_compared_and_a_new_method_is_new():
     (found,) = compare([row()], [row(key="other", top1=10.0)]).values()
-    assert (found.verdict, found.note) == ("not compared", "its recipe has changed")
+    assert (found.verdict, found.note) == ("not compared", "the recipe has changed")
     verdicts = [each.verdict for each in rows.compare({"x.csv": [row(), row(timesteps=10)]}, {"x.csv": [row()]})]
     assert verdicts.count("new") == 1
 
@@ -139,7 +139,7 @@ def test_the_rows_of_a_commit_are_read_from_git(tmp_path, monkeypatch):
     write_csv([row(0, top1=40.0), row(1, top1=40.0)], results / "x.csv")
     found = rows.compare(rows.of_folder(results), rows.of_commit("HEAD"))
     assert [(each.quantity, each.value) for each in found if each.verdict == "worse"] == [("accuracy", 40.0)]
-    with pytest.raises(BadInput, match="git has no commit 'elsewhere'"):
+    with pytest.raises(BadInput, match="commit 'elsewhere' not found"):
         rows.of_commit("elsewhere")
-    with pytest.raises(BadInput, match="no folder of result CSVs"):
+    with pytest.raises(BadInput, match="folder of result CSVs not found"):
         rows.of_folder(tmp_path / "nowhere")

@@ -1,1 +1,1 @@
-"""Event-camera data: recordings, the frames made of them, and a simulated camera."""
+"""Event-camera data: recordings, the frames made from them, and a simulated camera."""

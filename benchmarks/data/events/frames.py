@@ -1,15 +1,16 @@
-"""Event recordings as frames, packed once and mapped into memory from then on.
+"""Frames made from event recordings. They are packed once and mapped into memory afterwards.
 
-T frames of equal event count, as in the released DSR code: of N events in order of time, frame k counts number
-k floor(N / T) to (k + 1) floor(N / T) - 1, the last one also what is left over. A frame holds a count per pixel and
-polarity; it is not normalised, and not mirrored (the released code mirrors CIFAR10-DVS: `recordings`).
+A recording gives T frames of equal event count, as in the released DSR code: of N events in order of time, frame k
+counts events k floor(N / T) to (k + 1) floor(N / T) - 1, and the last frame also counts the remainder. A frame holds a
+count per pixel and polarity. It is neither normalised nor mirrored (the released code mirrors CIFAR10-DVS, see
+`recordings`).
 
     ROOT/NAME/frames/T20-KEY/{train,test}-{images,labels}.npy, manifest.json
 
-KEY is of everything that shapes the frames and costs no reading: files and their sizes, T, camera size, and the
-version of the rule. The manifest keeps the recordings' stamp and the digest of their contents: where the stamp has
-changed since, contents are read and compared, and frames of other contents are packed anew. A folder is written beside
-its place and moved there when it is whole.
+KEY hashes everything that determines the frames and can be known without reading the recordings: files and their sizes,
+T, camera size, and the version of the rule. The manifest stores the recordings' stamp and the digest of their contents.
+If the stamp has changed, the contents are read and compared, and frames of other contents are packed again. A folder is
+written under a temporary name and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from torch.utils.data import Dataset
 
 from benchmarks.data.events.recordings import Events, Recordings
 from benchmarks.data.splits import Arrays, Split, both, digest
-from benchmarks.data.workers import shared_out
+from benchmarks.data.workers import load_in_workers
 from benchmarks.files import partials
 from benchmarks.runs.record import write_whole
 from benchmarks.spec import BadInput
 
 RULE = 1
-"""To be raised when frames of the same recordings change."""
+"""Version of the rule above. Raise it when the same recordings give different frames."""
 
 MANIFEST, NAME = "manifest.json", re.compile(r"T\d+-\w+")
 
@@ -46,7 +47,7 @@ OnRecording = Callable[[int, int], None]
 
 
 def frames(events: Events, timesteps: int, size: tuple[int, int]) -> np.ndarray:
-    """Counts `(T, 2, H, W)`, int64. Raises ValueError for an event outside the camera."""
+    """Count events into frames `(T, 2, H, W)`, int64. Raises ValueError for an event outside the camera's pixels."""
     height, width = size
     x, y, p = events
     outside = (x < 0) | (x >= width) | (y < 0) | (y >= height) | (p < 0) | (p > 1)
@@ -61,9 +62,9 @@ def frames(events: Events, timesteps: int, size: tuple[int, int]) -> np.ndarray:
 def packed(
     recordings: Recordings, timesteps: int, classes: int, on_recording: OnRecording = lambda done, of: None
 ) -> Arrays:
-    """Both splits, images `(N, T, 2, H, W)`, packed if they have not been. Raises BadInput with one line."""
+    """Return both splits, images `(N, T, 2, H, W)`; pack them first if necessary. Raises BadInput if that fails."""
     place = place_of(recordings, timesteps)
-    if not (is_packed(recordings, timesteps) or _is_of(place, recordings)):
+    if not (is_packed(recordings, timesteps) or _has_same_contents(place, recordings)):
         _pack(recordings, timesteps, place, on_recording)
     sha256 = _sha256(place)
     train, test = (_mapped(place, split) for split in ("train", "test"))
@@ -73,19 +74,19 @@ def packed(
 
 
 def is_packed(recordings: Recordings, timesteps: int) -> bool:
-    """Whether all these frames have been packed, and nobody has written to a recording since."""
+    """Whether these frames are packed and no recording has been written to since."""
     place = place_of(recordings, timesteps)
     return (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp
 
 
 def bytes_to_pack(recordings: Recordings, timesteps: int) -> int:
-    """What these frames will take on the disk, a byte per count; 0 if they are there."""
+    """Return the disk space that packing these frames needs, one byte per count; 0 if they are packed."""
     count = len(recordings.train) + len(recordings.test)
     return 0 if is_packed(recordings, timesteps) else count * timesteps * 2 * math.prod(recordings.size)
 
 
 def place_of(recordings: Recordings, timesteps: int) -> Path:
-    """The folder of these frames."""
+    """Return the folder of these frames."""
     splits = (recordings.train, recordings.test)
     made_of = json.dumps([RULE, timesteps, recordings.size, splits, recordings.made_of])
     key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
@@ -93,13 +94,13 @@ def place_of(recordings: Recordings, timesteps: int) -> Path:
 
 
 def places(folder: Path) -> list[Path]:
-    """All frames packed in a data set's folder, by T."""
-    found = [path.parent for path in folder.glob(f"frames/T*/{MANIFEST}")]
-    return sorted((place for place in found if NAME.fullmatch(place.name)), key=_steps)
+    """List the folders of packed frames in a data set's folder, in order of T."""
+    candidates = [path.parent for path in folder.glob(f"frames/T*/{MANIFEST}")]
+    return sorted((place for place in candidates if NAME.fullmatch(place.name)), key=_steps)
 
 
 def of_steps(place: Path) -> str:
-    """`T20`, for the folder of 20 frames."""
+    """Return `T20` for a folder of 20 frames per recording."""
     return place.name.partition("-")[0]
 
 
@@ -108,27 +109,27 @@ def _steps(place: Path) -> int:
 
 
 def is_used(place: Path, recordings: Recordings) -> bool:
-    """Whether the folder is where frames of these recordings are looked for."""
+    """Whether the folder's name is that of frames of these recordings."""
     return place.name == place_of(recordings, _steps(place)).name
 
 
 def verify(place: Path, contents: str) -> None:
-    """Hold packed frames to their checksums and to the recordings' contents. Raises BadInput for damaged ones."""
-    wanted = _sha256(place)
+    """Compare packed frames with their checksums and the recordings' contents. Raises BadInput if they differ."""
+    expected = _sha256(place)
     for name in ("train", "test"):
         split = _mapped(place, name)
-        if digest(split.images.numpy(), split.labels.numpy()) != wanted[name]:
+        if digest(split.images.numpy(), split.labels.numpy()) != expected[name]:
             raise _damaged(place, name)
     if _manifest(place).get("contents") != contents:
-        raise BadInput(f"{place} was packed from recordings that have changed since; delete it, and it is made again")
+        raise BadInput(f"{place} was packed from recordings that have changed since; delete it to have it packed again")
 
 
-def _is_of(place: Path, recordings: Recordings) -> bool:
-    """Whether the frames found are of these recordings, byte by byte; then the next look need not read them."""
+def _has_same_contents(place: Path, recordings: Recordings) -> bool:
+    """Whether packed frames are of exactly these recordings. If so, the new stamp is stored, to skip the next check."""
     manifest = _manifest(place) if (place / MANIFEST).is_file() else {}
     if "contents" not in manifest or manifest["contents"] != recordings.contents():
         return False
-    with contextlib.suppress(BadInput):  # of a folder that cannot be written
+    with contextlib.suppress(BadInput):  # the folder may be read-only
         write_whole(place / MANIFEST, json.dumps(manifest | {"stamp": recordings.stamp}, indent=2) + "\n")
     return True
 
@@ -139,7 +140,7 @@ def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnR
         work.mkdir(parents=True)
         partials.demand_room(work, needed)
         manifest = {"source": recordings.title, "timesteps": timesteps, "rule": RULE, "stamp": recordings.stamp}
-        manifest["contents"] = recordings.contents()  # before frames are made: what changes meanwhile is noticed later
+        manifest["contents"] = recordings.contents()  # before packing, so that changes during packing are noticed later
         manifest["sha256"] = _splits(recordings, timesteps, work, on_recording)
         (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         _put(work, place, recordings)
@@ -150,7 +151,7 @@ def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnR
 
 
 def _splits(recordings: Recordings, timesteps: int, work: Path, on_recording: OnRecording) -> dict[str, str]:
-    """Write the frames and labels of both splits; their digests."""
+    """Write the frames and labels of both splits and return their digests."""
     splits = {"train": recordings.train, "test": recordings.test}
     total, done, sha256 = sum(map(len, splits.values())), 0, {}
     for split, files in splits.items():
@@ -163,12 +164,12 @@ def _splits(recordings: Recordings, timesteps: int, work: Path, on_recording: On
 
 
 def _put(work: Path, place: Path, recordings: Recordings) -> None:
-    """Move finished frames to their place, unless another process was faster; older ones make room."""
+    """Move finished frames into place, unless another process has done so; outdated frames are replaced."""
     if place.exists():
         if (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp:
             return
         older = partials.beside(place.with_name(f"{place.name}-old"))
-        place.rename(older)  # whoever has mapped it into memory goes on
+        place.rename(older)  # a process that has mapped it into memory can go on
         work.rename(place)
         partials.remove(older)
     else:
@@ -183,11 +184,11 @@ def _count(
     on_recording: OnRecording,
     progress: tuple[int, int],
 ) -> np.ndarray:
-    """Count one split's frames into a file: bytes, or, where a pixel sees more than 255 events in a frame, int16."""
+    """Write one split's frames to a file: uint8, or int16 if a pixel has more than 255 events in a frame."""
     before, total = progress
     shape = (len(files), timesteps, 2, *recordings.size)
     out = _mapped_anew(to, np.uint8, shape)
-    for at, counts in enumerate(shared_out(_Counts(recordings, files, timesteps), batch_size=None)):
+    for at, counts in enumerate(load_in_workers(_Counts(recordings, files, timesteps), batch_size=None)):
         if counts.max() > np.iinfo(out.dtype).max:
             out = _wider(out, to)
         out[at] = counts
@@ -197,7 +198,7 @@ def _count(
 
 
 class _Counts(Dataset[Tensor | str]):
-    """A split's frames, int16, or what is wrong with a recording."""
+    """A split's frames, int16, or the error message of a recording."""
 
     def __init__(self, recordings: Recordings, files: list[tuple[int, str]], timesteps: int) -> None:
         self.recordings, self.files, self.timesteps = recordings, files, timesteps
@@ -217,6 +218,7 @@ class _Counts(Dataset[Tensor | str]):
 
 
 def _wider(narrow: np.memmap, to: Path) -> np.memmap:
+    """Convert a file of uint8 counts to int16."""
     if narrow.dtype == np.int16:
         return narrow  # beyond 32,767 events in one pixel and frame the count saturates
     partial = to.with_suffix(".wide.npy")
@@ -228,7 +230,7 @@ def _wider(narrow: np.memmap, to: Path) -> np.memmap:
 
 
 def _mapped_anew(to: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
-    """A file for so many values. Its room is taken first: a disk that fills up later ends the process by a signal."""
+    """Make a file of this shape and allocate its disk space, because a disk that fills up later kills the process."""
     out: np.memmap = open_memmap(to, "w+", dtype, shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with to.open("r+b") as file:
@@ -237,22 +239,22 @@ def _mapped_anew(to: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
 
 
 def _sha256(place: Path) -> dict[str, str]:
-    """Digests by split, as they were when the frames were packed."""
+    """Return the splits' digests at the time of packing."""
     return {split: str(digest) for split, digest in _manifest(place)["sha256"].items()}
 
 
 def _manifest(place: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        found["sha256"]["train"], found["sha256"]["test"]
-        return found
+        manifest: dict[str, Any] = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        manifest["sha256"]["train"], manifest["sha256"]["test"]
+        return manifest
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{place}: its {MANIFEST} is damaged; delete the folder, it is made again") from error
+        raise BadInput(f"{place}: {MANIFEST} is damaged; delete the folder to have it packed again") from error
 
 
 def _mapped(place: Path, split: str) -> Split:
     try:
-        images = np.load(place / f"{split}-images.npy", mmap_mode="c")  # copy on write: torch wants it writable
+        images = np.load(place / f"{split}-images.npy", mmap_mode="c")  # copy on write: torch needs write access
         labels = np.load(place / f"{split}-labels.npy")
     except (OSError, ValueError) as error:
         raise _damaged(place, split) from error
@@ -260,4 +262,4 @@ def _mapped(place: Path, split: str) -> Split:
 
 
 def _damaged(place: Path, split: str) -> BadInput:
-    return BadInput(f"{place}: the {split} frames are damaged; delete the folder, it is made again")
+    return BadInput(f"{place}: the {split} frames are damaged; delete the folder to have it packed again")

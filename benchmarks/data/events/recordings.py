@@ -1,16 +1,17 @@
-"""Recordings of event cameras: where they lie under the data root, how they are split, and how one is read.
+"""Recordings of event cameras: their place under the data root, their splits, and their readers.
 
     ROOT/nmnist/NMNIST/{Train,Test}/<digit>/<number>.bin          the official folders, 34 x 34
     ROOT/cifar10dvs/CIFAR10DVS/<class>/cifar10_<class>_<number>.aedat4   tonic's archive, 128 x 128
 
-CIFAR10-DVS has no official split: of each class the recordings 0 to 899 train and 900 to 999 test, as in the released
-DSR code. Files are put in order by class and number, never as a folder happens to list them. tonic knows the formats.
+CIFAR10-DVS has no official split. Recordings 0 to 899 of each class are for training and 900 to 999 for testing, as in
+the released DSR code. Files are sorted by class and number, independent of the order of the file system. tonic reads
+the formats.
 
-CIFAR10-DVS is published as .aedat files, which the released DSR code reads, mirroring x to 127 - x and polarity p to
-1 - p. tonic offers the same recordings converted to .aedat4, whose x and p are taken here as they are. Equal are split,
-frames of equal event count, raw counts per polarity, and size. Not equal, or not known to be, are the side of the
-image and the order of the two channels: the same for all recordings of both splits, so that a network learns its
-mirror image. The two archives have not been compared event by event.
+CIFAR10-DVS is published as .aedat files. The released DSR code reads these and mirrors x to 127 - x and polarity p to
+1 - p. tonic offers the same recordings converted to .aedat4; x and p are used here as they are in those files. Split,
+frames of equal event count, raw counts per polarity, and size are the same as in the released code. The orientation of
+the image and the order of the two channels may differ. They are the same for all recordings of both splits, so that a
+network learns the mirror image. The two archives have not been compared event by event.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ READERS = 16
 
 
 class Events(NamedTuple):
-    """Of one recording, in order of time: columns, rows and polarities (0 or 1), each `(events,)`."""
+    """The events of one recording, in order of time: columns, rows and polarities (0 or 1), each `(events,)`."""
 
     x: np.ndarray
     y: np.ndarray
@@ -44,10 +45,11 @@ class Events(NamedTuple):
 
 @dataclass(frozen=True)
 class Recordings:
-    """Both splits as (label, name), and how to read a name. `made_of`: what else shapes them; `size`: height, width.
+    """Both splits as lists of (label, name), and `read`, which reads the recording of a name.
 
-    `stamp` costs no reading and differs as soon as somebody has written to a recording; `contents`, SHA-256, reads all
-    of them and differs when a byte does.
+    `size` is (height, width). `made_of` names everything else that determines the events. `stamp` is computed without
+    reading recordings and changes when one is written to. `contents()` reads all of them and returns a SHA-256, which
+    changes when a byte does.
     """
 
     folder: Path
@@ -62,7 +64,7 @@ class Recordings:
 
 
 def nmnist(root: Path) -> Recordings:
-    """N-MNIST, whatever part of it is there. Raises BadInput if a split or a digit is missing."""
+    """List the N-MNIST recordings found, all or a part. Raises BadInput if a split or a digit is missing."""
     folder = root / "nmnist" / "NMNIST"
     train, test = (
         [(digit, path) for digit in range(10) for path in _numbered(folder / split / str(digit), "*.bin")]
@@ -74,9 +76,9 @@ def nmnist(root: Path) -> Recordings:
 
 
 def cifar10dvs(root: Path) -> Recordings:
-    """CIFAR10-DVS in tonic's .aedat4, whatever part of it is at hand.
+    """List the CIFAR10-DVS recordings (tonic's .aedat4) found, all or a part.
 
-    Raises BadInput if a class has nothing to train or to test on.
+    Raises BadInput if a class has no training or no test recording.
     """
     folder = root / "cifar10dvs" / "CIFAR10DVS"
     train, test = [], []
@@ -92,13 +94,15 @@ def cifar10dvs(root: Path) -> Recordings:
 
 
 def _check_numbers(numbers: list[int], folder: Path) -> None:
-    """Raise BadInput for a class of CIFAR10-DVS with a number that there is none of, or twice, or an empty split."""
+    """Raise BadInput if a class of CIFAR10-DVS has a number out of range or twice, or an empty split."""
     first, last = numbers[0], numbers[-1]
     if last >= PER_CLASS or len(set(numbers)) < len(numbers):
-        raise BadInput(f"{folder}: recordings are numbered 0 to {PER_CLASS - 1}, once each; these go {first} to {last}")
+        raise BadInput(
+            f"{folder}: recordings must be numbered 0 to {PER_CLASS - 1}, each number once, not {first} to {last}"
+        )
     for split, low, high in (("train", 0, TRAIN_PER_CLASS - 1), ("test", TRAIN_PER_CLASS, PER_CLASS - 1)):
         if not any(low <= number <= high for number in numbers):
-            raise BadInput(f"{folder}: none of {len(numbers)} recordings is to {split} on; those are {low} to {high}")
+            raise BadInput(f"{folder}: none of the {len(numbers)} recordings is in the {split} split ({low} to {high})")
 
 
 def _of_files(
@@ -109,19 +113,21 @@ def _of_files(
     read: Callable[[Path], Events],
     title: str,
 ) -> Recordings:
-    """Recordings that are files: named by their paths, and others when a size changes."""
-    named, tested = ([(label, str(path.relative_to(folder))) for label, path in split] for split in (train, test))
+    """Recordings stored as files, named by their paths; other file sizes make them other recordings."""
+    train_names, test_names = (
+        [(label, str(path.relative_to(folder))) for label, path in split] for split in (train, test)
+    )
     paths = [path for _, path in (*train, *test)]
-    there = [path.stat() for path in paths]
-    made_of = hashlib.sha256(repr([of.st_size for of in there]).encode()).hexdigest()
-    # a copy may keep the time of its writing, and no file system lets anybody keep the time of the last change
-    times = [(of.st_size, of.st_mtime_ns, of.st_ctime_ns) for of in there]
+    stats = [path.stat() for path in paths]
+    made_of = hashlib.sha256(repr([stat.st_size for stat in stats]).encode()).hexdigest()
+    # a copy may preserve mtime, but nobody can set ctime
+    times = [(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats]
     stamp = hashlib.sha256(repr(times).encode()).hexdigest()
     return Recordings(
         folder.parent,
         size,
-        named,
-        tested,
+        train_names,
+        test_names,
         lambda name: read(folder / name),
         title,
         made_of,
@@ -131,7 +137,7 @@ def _of_files(
 
 
 def _contents(paths: list[Path]) -> str:
-    """SHA-256 of the files' own, in this order. Several are read at a time: a network answers slowly."""
+    """Hash the files' SHA-256 digests, in order. Files are read in parallel, because network storage is slow."""
     with ThreadPoolExecutor(READERS) as readers:
         return hashlib.sha256(b"".join(readers.map(_sha256, paths))).hexdigest()
 
@@ -145,21 +151,21 @@ def _sha256(path: Path) -> bytes:
 
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:
-    """A folder's recordings in the order of their numbers. Raises BadInput if there is none.
+    """List a folder's recordings in the order of their numbers. Raises BadInput if the folder has none.
 
-    What begins with a dot (`._12.bin`, which macOS writes) is no recording.
+    Names that begin with a dot (`._12.bin`, which macOS writes) are ignored.
     """
     files = sorted(partials.seen(folder, pattern), key=lambda path: (_number(path), path.name))
     if not files:
-        raise BadInput(f"{folder} holds no {pattern}; docs/data.md says where recordings belong")
+        raise BadInput(f"{folder} contains no {pattern}; docs/data.md shows the layout of recordings")
     return files
 
 
 def _number(path: Path) -> int:
-    """The last number of a file's name."""
+    """Return the last number in a file's name."""
     numbers = re.findall(r"\d+", path.stem)
     if not numbers:
-        raise BadInput(f"{path}: a recording is named by its number")
+        raise BadInput(f"{path}: the name of a recording must contain its number")
     return int(numbers[-1])
 
 
@@ -167,27 +173,27 @@ def _read_bin(path: Path) -> Events:
     dtype = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
     size = path.stat().st_size
     if size == 0 or size % 5:
-        raise BadInput(f"{path}: {size} bytes, no whole number of 5-byte events; it is damaged or cut short")
+        raise BadInput(f"{path}: {size} bytes are not a whole number of 5-byte events; it is damaged or truncated")
     return _columns(_tonic().read_mnist_file(str(path), dtype=dtype), path)
 
 
 def _read_aedat4(path: Path) -> Events:
     try:
-        import aedat  # noqa: F401 - tonic needs it and does not declare it
+        import aedat  # noqa: F401 - tonic needs it but does not declare it
     except ImportError:
         raise BadInput("reading .aedat4 needs the package aedat: pip install dsr-bench[events]") from None
     try:
         events = _tonic().read_aedat4(str(path))
-    except Exception as error:  # whatever the decoder raises for a file that is none
-        raise BadInput(f"{path} cannot be read, it is damaged or cut short ({one_line(error)})") from error
+    except Exception as error:  # the decoder raises all kinds of errors for a damaged file
+        raise BadInput(f"{path} cannot be read; it is damaged or truncated ({one_line(error)})") from error
     events.dtype.names = ("t", "x", "y", "p")
     return _columns(events, path)
 
 
 def _columns(events: np.ndarray, path: Path) -> Events:
-    """Raises BadInput where there is no event: an empty frame would be trained on."""
+    """Sort events by time. Raises BadInput if there are none, because a network would be trained on empty frames."""
     if not len(events):
-        raise BadInput(f"{path} holds no event; it is damaged or cut short")
+        raise BadInput(f"{path} contains no event; it is damaged or truncated")
     order = np.argsort(events["t"], kind="stable")
     return Events(*(events[name][order].astype(np.int64) for name in ("x", "y", "p")))
 
