@@ -1,1 +1,1 @@
-"""One form of a table (`table`), many renderings: terminal, Markdown, LaTeX, and the HTML page with drawings (`svg`)."""
+"""One form of a table (`table`), many renderings: terminal, Markdown, LaTeX, and the HTML page (`svg`: drawings)."""
