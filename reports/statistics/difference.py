@@ -17,7 +17,7 @@ the variance of the mean difference over test images, v / N, is added, with N - 
 Sources: Student (1908); Welch, "The generalization of Student's problem" (1947); Satterthwaite, "An approximate
 distribution of estimates of variance components" (1946); for samples that overlap Derrick, Russ, Toher and White,
 "Test statistics for the comparison of means for two samples that include both paired and independent observations"
-(2017). `tests/reports/test_mixed.py` simulates the coverage.
+(2017). `tests/reports/test_difference.py` simulates the coverage.
 """
 
 from __future__ import annotations
