@@ -24,7 +24,7 @@ Start = Callable[[nn.Module, Tensor, Tensor], float]
 
 
 def batch_norm(parameters: Mapping[str, float]) -> Norm:
-    """Batch norm as it is; with time folded into the batch its statistics are over time too."""
+    """Plain batch norm; with time folded into the batch, its statistics are over time too."""
     return lambda features, branches=1: nn.BatchNorm2d(features)
 
 
@@ -34,12 +34,12 @@ def mean_current(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
 
 
 def as_it_is(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    """No change to how a network is run."""
+    """The network, run without changes."""
     return network
 
 
 def parents_weights(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    """Take over a trained parent's weights; only a spiking neuron may have something that its parent lacks."""
+    """Copy a trained parent's weights; only a spiking neuron may have parameters that its parent lacks."""
     unmatched = network.load_state_dict(parent.state_dict(), strict=False)
     neurons = {name for name, module in network.named_modules() if isinstance(module, SpikingNeuron)}
     assert not unmatched.unexpected_keys, unmatched

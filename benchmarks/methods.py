@@ -218,19 +218,19 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
 
 
 def kernels_for() -> str:
-    """The instruction set that DSR's compiled kernels use here."""
+    """The instruction set that DSR's compiled kernels use on this machine."""
     return dsr.engine.kernels.instruction_set()
 
 
 def kernels_missing() -> str:
-    """Why DSR's compiled kernels cannot be used here; empty when they can."""
+    """Why DSR's compiled kernels cannot be used on this machine; empty if they can."""
     return dsr.engine.kernels.reason()
 
 
 def kernels_of(network: nn.Module, example: Tensor) -> str:
-    """What carries the neurons of a network in evaluation mode out on inputs like `example`: compiled, Triton, torch.
+    """What simulates the neurons of a network in evaluation mode on inputs like `example`: compiled, Triton or torch.
 
-    A method that brings neurons of its own is taken to run in torch.
+    A method with neurons of its own is assumed to run in torch.
     """
     if isinstance(network, dsr.engine.graph.EngineNetwork):
         fast = dsr.dynamics.is_fused(example) if example.is_cuda else network.is_packed(example)

@@ -1,7 +1,7 @@
-"""Where methods from outside this repository come from: files that `DSR_METHODS` names, and other installed packages.
+"""Methods from outside this repository: from files that `DSR_METHODS` names, and from other installed packages.
 
 `DSR_METHODS` is a file, or a folder of them. `my_lif.py` with `METHOD = Method(...)` adds the method `my-lif`; with
-`METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. In a folder, `_*.py` are helpers that the
+`METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. In a folder, `_*.py` are modules that the
 others import. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only;
 a plug-in itself imports what it likes. `benchmarks.catalogue` loads plug-ins when a name is asked for that is not
 built in.
@@ -27,7 +27,7 @@ CODE = (".py", ".c", ".h", ".cpp", ".cu", ".cuh")
 
 
 class PlugIn(NamedTuple):
-    """`origin` is a file or an entry point's value, `method` what it made, `code` the hash of its source, 12 digits."""
+    """A method and its source: `origin` is a file or an entry point's value, `code` the source's hash, 12 digits."""
 
     name: str
     origin: str
@@ -114,12 +114,12 @@ def _sources(point: EntryPoint) -> list[Path]:
 
 
 def _code(folder: Path) -> Iterable[Path]:
-    """A folder's source files; what an editor keeps in `.ipynb_checkpoints` is none."""
+    """A folder's source files, without an editor's copies in `.ipynb_checkpoints`."""
     return [path for path in partials.seen(folder, "*", deep=True) if path.suffix in CODE]
 
 
 def _hash(files: Iterable[Path]) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(files):
-        found.update(f"{path.name}\n".encode() + path.read_bytes())
-    return found.hexdigest()[:12]
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -25,9 +25,9 @@ PAPER_BODY = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of runs. `networks` says per scale which networks stand in it: its keys are the scales there are.
+    """A grid of runs. `networks` lists the networks per scale: its keys are the scales of the sweep.
 
-    `small_timesteps`: the timesteps at laptop and smoke scale, where they are others.
+    `small_timesteps`: the timesteps at laptop and smoke scale, if they differ.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Sweep:
     small_timesteps: tuple[int, ...] = ()
 
     def runs(self, scale: Scale) -> list[Run]:
-        """The grid at one scale, seed by seed, so that a sweep that is cut short has whole comparisons."""
+        """The grid at one scale, seed by seed, so that an interrupted sweep has complete comparisons."""
         seeds = self.smoke_seeds if scale == "smoke" else self.seeds
         timesteps = self.small_timesteps if scale in ("laptop", "smoke") else ()
         cells = [

@@ -219,9 +219,9 @@ def test_a_file_that_begins_with_a_dot_is_no_plug_in(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("ann", "json:loads", "a method of that name is there already"),
+        ("ann", "json:loads", "a method of that name exists already"),
         ("mine", "nowhere_to_be_found:METHOD", "cannot be loaded: ModuleNotFoundError: No module named 'nowhere"),
-        ("mine", "json:loads", "is no benchmarks.method.Method"),
+        ("mine", "json:loads", "is not a benchmarks.method.Method"),
     ],
 )
 def test_an_entry_point_that_is_wrong_is_named_in_one_line(name, value, said, monkeypatch):
@@ -242,9 +242,9 @@ def test_an_entry_point_that_is_wrong_is_named_in_one_line(name, value, said, mo
         ("METHOD = (\n", "cannot be loaded: SyntaxError: '(' was never closed"),
         ("", "must make METHOD, a Method, or METHODS, Methods by name"),
         ("METHODS = []\n", "must make METHOD, a Method, or METHODS, Methods by name"),
-        ("METHOD = 3\n", "is no benchmarks.method.Method"),
-        (lif() + "METHODS = {'dsr-if': METHOD}\ndel METHOD\n", "a method of that name is there already"),
-        (lif() + "METHODS = {'a@b=1': METHOD}\ndel METHOD\n", "its name has an @ in it"),
+        ("METHOD = 3\n", "is not a benchmarks.method.Method"),
+        (lif() + "METHODS = {'dsr-if': METHOD}\ndel METHOD\n", "a method of that name exists already"),
+        (lif() + "METHODS = {'a@b=1': METHOD}\ndel METHOD\n", "its name contains an @"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_in_one_line(text, said, tmp_path, monkeypatch):
@@ -268,7 +268,7 @@ def test_a_place_without_methods_is_refused(named, tmp_path, monkeypatch):
     ("recipe", "said"),
     [
         ("lambda run, usual: usual.nothing", "its recipe for mine T=4 seed 0, .* cannot be made: AttributeError"),
-        ("lambda run, usual: None", "its recipe for mine T=4 seed 0, .* is no benchmarks.spec.Recipe"),
+        ("lambda run, usual: None", "its recipe for mine T=4 seed 0, .* is not a benchmarks.spec.Recipe"),
     ],
 )
 def test_a_recipe_that_is_none_is_named_in_one_line(recipe, said, tmp_path, monkeypatch, bring):

@@ -42,11 +42,11 @@ def from_outside() -> dict[str, PlugIn]:
     outside: dict[str, PlugIn] = {}
     for one in plugins.loaded():
         if one.name in BUILT_IN or one.name in outside:
-            raise BadInput(f"{one}: a method of that name is there already")
+            raise BadInput(f"{one}: a method of that name exists already")
         if "@" in one.name:
-            raise BadInput(f"{one}: its name has an @ in it, which begins a variant")
+            raise BadInput(f"{one}: its name contains an @, which begins a variant")
         if not isinstance(one.method, Facts):
-            raise BadInput(f"{one} is no benchmarks.method.Method")
+            raise BadInput(f"{one} is not a benchmarks.method.Method")
         outside[one.name] = one
     return outside
 

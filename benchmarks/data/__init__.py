@@ -1,4 +1,7 @@
-"""Data sets by name: `load(name, recipe)` gives whole splits, checked, in memory if they fit; `batches` feeds them."""
+"""Data sets by name: their readers, and `load(name, recipe)`, which returns checked splits, in memory if they fit.
+
+Everything about a data set that needs no torch is in its entry in `benchmarks.catalogue.datasets`.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ __all__ = [
 
 
 class Sizes(NamedTuple):
-    """Channels and edge of what a network sees, and the images of each split."""
+    """Channels and edge (pixels) of what a network sees, and the number of images in each split."""
 
     channels: int
     edge: int
@@ -52,7 +55,7 @@ class Sizes(NamedTuple):
 
 
 Check = Callable[[int, int], None]
-"""Is told how many training and test images there are, and raises BadInput if these will not do."""
+"""Takes the numbers of training and test images, and raises BadInput if a recipe cannot use them."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class EventData(_Source):
     inputs: Counts
 
     def sizes(self, recipe: Recipe, name: str, whole: bool) -> Sizes:
-        """Without packing anything."""
+        """The sizes, without packing anything."""
         known = self.find(packed.root())
         _check(name, recipe, whole, len(known.train), len(known.test))
         limited = _limited(name, recipe, len(known.train), len(known.test))
@@ -153,8 +156,8 @@ def load(
 ) -> Dataset:
     """The splits a recipe asks for. Raises BadInput when the data are missing, damaged or too few.
 
-    `frames`: of event data, T frames per recording, or one; `on_recording` is told how far packing them is.
-    `whole`: a part of the set is refused.
+    `frames`: T frames per recording of event data, or one; `on_recording` is called with the progress of packing them.
+    `whole`: refuse a part of the data set.
     """
     check = partial(_check, name, recipe, whole)
     arrays, inputs = DATASETS[require(name, DATASETS, "dataset")].arrays(recipe, frames, on_recording, check)
@@ -172,9 +175,9 @@ def load(
 
 
 def sizes(name: str, recipe: Recipe, whole: bool = False) -> Sizes:
-    """What `load` would give, for a plan: nothing is packed, and of packed images headers alone are read.
+    """Sizes of what `load` would return, for a plan: packs nothing, and reads only the headers of packed images.
 
-    Raises BadInput as `load` does, but for damage that only shows in the images.
+    Raises BadInput as `load` does, except for damage that only shows in the images.
     """
     dataset = DATASETS[require(name, DATASETS, "dataset")]
     if isinstance(dataset, EventData):
@@ -189,25 +192,25 @@ def sizes(name: str, recipe: Recipe, whole: bool = False) -> Sizes:
 
 
 def published(name: str, recipe: Recipe) -> Sizes:
-    """What `sizes` would give of the whole set as its authors publish it, for a plan before it is here."""
+    """What `sizes` would return for the official data set, for a plan made before it is downloaded."""
     entry = DATASETS[require(name, DATASETS, "dataset")].entry
     edge = recipe.image_size or entry.edge
     return Sizes(entry.channels, edge, *_limited(name, recipe, entry.train, entry.test))
 
 
 def _limited(name: str, recipe: Recipe, train: int, test: int) -> tuple[int, int, int]:
-    """Images for training, validation and testing, of so many that there are."""
+    """Images for training, validation and testing, out of those available."""
     return _wanted(train, name, recipe), recipe.validation_images, _tested(test, name, recipe)
 
 
 def to_pack(name: str, frames: int) -> int:
-    """Bytes that `load` would first write, to pack so many frames per recording; 0 once they are there."""
+    """Bytes that `load` would first write to pack so many frames per recording; 0 if they are packed already."""
     dataset = DATASETS[name]
     return bytes_to_pack(dataset.find(packed.root()), frames) if isinstance(dataset, EventData) else 0
 
 
 def _check(name: str, recipe: Recipe, whole: bool, train: int, test: int) -> None:
-    """Raise BadInput where there are too few training or test images, or, of a `whole` set, not all."""
+    """Raise BadInput for too few training or test images, and if `whole`, for a part of the data set."""
     if whole:
         demand(name, train, test)
     _wanted(train, name, recipe)
@@ -227,9 +230,9 @@ def _train_and_validation(
 
 
 def to_measure(data: Dataset, recipe: Recipe, count: int) -> Split | Streamed:
-    """Training images of all classes, for whoever measures activations on the first `count`.
+    """Training images whose first `count` cover all classes, for measuring activations.
 
-    Recordings stand class by class; a part of a set, and a set of image files, are shuffled already.
+    Recordings are ordered by class; a part of a data set, and a set of image files, are shuffled already.
     """
     whole = recipe.train_images is None and not recipe.validation_images
     if isinstance(data.train, Streamed) or not (whole and isinstance(DATASETS[data.name], EventData)):
@@ -238,7 +241,7 @@ def to_measure(data: Dataset, recipe: Recipe, count: int) -> Split | Streamed:
 
 
 def _wanted(available: int, name: str, recipe: Recipe) -> int:
-    """Training images, if there are so many and those held out besides."""
+    """Number of training images. Raises BadInput if these and the held-out ones are more than available."""
     count, held_out = recipe.train_images or available, recipe.validation_images
     if count + held_out > available:
         raise BadInput(

@@ -18,7 +18,7 @@ __all__ = ["CIFAR", "GRID", "anytime", "frames", "resolve", "timeless"]
 
 
 def frames(run: Run, recipe: Recipe) -> int:
-    """Of event data: the frames of a recording that a run sees. What has no time, or is converted, sees their mean."""
+    """Frames per recording that a run on event data sees: T, or one, their mean, if it has no time or is converted."""
     return 1 if timeless(run.method) or recipe.epochs == 0 else run.timesteps
 
 
@@ -55,7 +55,7 @@ def resolve(run: Run) -> Recipe:
 
 
 def _its_own(run: Run, outside: PlugIn) -> Recipe:
-    """What a method from outside says of itself. Raises BadInput where that is no recipe."""
+    """The recipe that a method from outside states. Raises BadInput if that is not a recipe."""
     sources = f"{CIFAR.sources}, taken by {outside.name}"
     usual = on_data(replace(CIFAR, parent=outside.method.parent, sources=sources), run)
     try:
@@ -64,12 +64,12 @@ def _its_own(run: Run, outside: PlugIn) -> Recipe:
         said = f"{type(error).__name__}: {one_line(error)}"
         raise BadInput(f"{outside}: its recipe for {run} cannot be made: {said}") from error
     if not isinstance(recipe, Recipe):
-        raise BadInput(f"{outside}: its recipe for {run} is no benchmarks.spec.Recipe")
+        raise BadInput(f"{outside}: its recipe for {run} is not a benchmarks.spec.Recipe")
     return replace(recipe, code=outside.code)
 
 
 def _with_its_batch(recipe: Recipe, stated: Recipe, run: Run) -> Recipe:
-    """A batch that a method from outside states, other than DSR's, holds at every scale, as far as images go."""
+    """A batch size that a method from outside states applies at every scale, up to the number of training images."""
     if stated.batch_size == CIFAR.batch_size:
         return recipe
     data = dataset_of(run)

@@ -1,4 +1,4 @@
-"""How a method looks in every figure: a colour, a marker and a dash of its own; and what a smoke figure says."""
+"""How a method looks in every figure: its colour and marker, the dash of its kind; and the warning on smoke figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.catalogue import BUILT_IN, facts
 from reports.figures.drawing import Figure, colour_of, draw
 from reports.rendering.table import warning_of
 
-# What has no marker of its own takes the next of these; shapes nothing above has.
+# Methods without a marker of their own take the next of these; no built-in method has one of them.
 SPARE_MARKERS = ((3, 1, 0), (8, 1, 0), (4, 1, 45), "8", (3, 1, 60), (9, 1, 0), "H", (12, 1, 0), (7, 0, 0))
 SPARE_COLOURS = ("#666666", "#A6611A", "#7570B3", "#117733", "#CC6677")
 DASHES = {"trained": "-", "converted": (0, (4, 1.5)), "still": (0, (1, 1.2))}
