@@ -75,7 +75,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "manifest.json",
         lambda path: path.write_text('{"sha256": 1}'),
-        'manifest.json: the file and its "sha256" must be JSON objects',
+        "manifest.json: the file and its sha256 must be JSON objects",
     ),
     ("manifest.json", lambda path: path.write_text('{"sha256": {"test": null}}'), "manifest None"),
 ]

@@ -313,7 +313,7 @@ def test_a_missing_digit_and_an_incomplete_class_are_named(nmnist):
     for number, said in ((1000, "these go 0 to 1000"), (902, "these go 0 to 902")):
         write_aedat4(folder / f"cifar10_airplane_{number}.aedat4", SOME)
         write_aedat4(folder / f"other_{number}.aedat4", SOME)
-        with pytest.raises(BadInput, match=f"airplane: recordings are numbered 0 to 999, once each; {said}"):
+        with pytest.raises(BadInput, match=f"airplane: recordings must be numbered 0 to 999, each number once; {said}"):
             load("cifar10dvs", RECIPE)
         (folder / f"cifar10_airplane_{number}.aedat4").unlink()
         (folder / f"other_{number}.aedat4").unlink()

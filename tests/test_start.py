@@ -106,5 +106,5 @@ def test_a_variant_that_names_its_threshold_starts_from_it():
 
 
 def test_a_method_without_such_thresholds_is_refused():
-    with pytest.raises(BadInput, match="ann has no rule for thresholds"):
+    with pytest.raises(BadInput, match="ann has no rule that sets initial thresholds"):
         start_by("ann", nn.Identity(), *images())

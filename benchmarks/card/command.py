@@ -108,7 +108,7 @@ def _whereabouts(known: Known) -> str:
     return (
         f"The weights are not included. They are in `{place}` on the machine that trained them ({row['machine']}; "
         f"{row['device']}), started {row['started']}; `dsr-bench card` on that machine exports them too. "
-        f"To train the network again, delete the row from the CSV and call `{again}`."
+        f"After the row has been deleted from the CSV, `{again}` trains the network again."
     )
 
 

@@ -4,7 +4,7 @@ A reference of m seeds has mean r and standard deviation s; n fresh seeds have m
 
     r - f > tolerance + t(1 - p, m - 1) s sqrt(1 / m + 1 / n)          (for a loss: f - r; one-sided)
 
-p = 0.05 is divided among all quantities compared at once, so that about one in twenty checks of unchanged code on
+p = 0.05 is divided among all quantities compared at once, so that at most one in twenty checks of unchanged code on
 another machine raises a false alarm. On the machine that made the points unchanged code repeats them to the last digit.
 s is the reference's alone, because a fault that scatters the fresh seeds must not widen its own tolerance. The same
 distance on the good side is "better" and needs an explanation too: a clamp that forgets its mask learns these digits

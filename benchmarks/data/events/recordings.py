@@ -98,7 +98,7 @@ def _check_numbers(numbers: list[int], folder: Path) -> None:
     first, last = numbers[0], numbers[-1]
     if last >= PER_CLASS or len(set(numbers)) < len(numbers):
         raise BadInput(
-            f"{folder}: recordings must be numbered 0 to {PER_CLASS - 1}, each number once, not {first} to {last}"
+            f"{folder}: recordings must be numbered 0 to {PER_CLASS - 1}, each number once; these go {first} to {last}"
         )
     for split, low, high in (("train", 0, TRAIN_PER_CLASS - 1), ("test", TRAIN_PER_CLASS, PER_CLASS - 1)):
         if not any(low <= number <= high for number in numbers):
