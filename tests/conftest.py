@@ -43,6 +43,17 @@ def pytest_terminal_summary(terminalreporter) -> None:
         )
 
 
+def pytest_sessionfinish(session) -> None:
+    """One of several processes hands its errors to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["golden_errors"] = ERRORS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    ERRORS.extend((error, what) for error, what in getattr(node, "workeroutput", {}).get("golden_errors", ()))
+
+
 def pytest_configure() -> None:
     """A shell's background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

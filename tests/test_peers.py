@@ -14,6 +14,7 @@ from baselines import conversion, qcfs, stbp
 from baselines.stbp import tdbn
 
 STEPS = 6
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

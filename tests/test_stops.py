@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,10 +27,22 @@ SHORT = replace(LONG, timesteps=3)
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> tuple[Result, dict[str, bytes]]:
+def ann(tmp_path_factory) -> Path:
+    """A results folder that holds the trained parent alone."""
+    execute(ANN, results := tmp_path_factory.mktemp("ann"))
+    return results
+
+
+@pytest.fixture
+def results(ann: Path, tmp_path: Path) -> Path:
+    """A copy of that folder."""
+    return Path(shutil.copytree(ann, tmp_path / "results"))
+
+
+@pytest.fixture(scope="module")
+def alone(ann: Path, tmp_path_factory) -> tuple[Result, dict[str, bytes]]:
     """The short run on its own: its result, and what it counted."""
-    results = tmp_path_factory.mktemp("alone")
-    execute(ANN, results)
+    results = Path(shutil.copytree(ann, tmp_path_factory.mktemp("alone") / "results"))
     result = execute(SHORT, results)
     return result, counts(store.directory(results, SHORT))
 
@@ -45,30 +58,28 @@ def of_interest(result: Result) -> dict[str, object]:
     }
 
 
-def test_a_run_that_a_longer_one_passed_is_the_run_on_its_own(alone, tmp_path, monkeypatch):
-    execute(ANN, tmp_path)
-    longer = execute(LONG, tmp_path)
+def test_a_run_that_a_longer_one_passed_is_the_run_on_its_own(alone, results, monkeypatch):
+    longer = execute(LONG, results)
     monkeypatch.setattr(execution, "load", None)  # nothing is simulated again
-    short = execute(SHORT, tmp_path)
+    short = execute(SHORT, results)
     assert of_interest(short) == of_interest(alone[0])
     assert short.test_loss == pytest.approx(alone[0].test_loss)
-    assert counts(store.directory(tmp_path, SHORT)) == alone[1]
+    assert counts(store.directory(results, SHORT)) == alone[1]
     assert short.predictions_sha256 == hashlib.sha256(alone[1][store.PREDICTIONS]).hexdigest()
     assert short.predictions_sha256 != longer.predictions_sha256
     assert (short.weights_sha256, short.parent_sha256) == (longer.weights_sha256, longer.parent_sha256)
-    correct = np.unpackbits(np.load(store.directory(tmp_path, SHORT) / store.PREDICTIONS)["correct"]).sum()
+    correct = np.unpackbits(np.load(store.directory(results, SHORT) / store.PREDICTIONS)["correct"]).sum()
     assert short.top1 == 100 * correct / 360
     assert short.key == key(SHORT) != longer.key
     assert (short.acs, short.timesteps) != (longer.acs, 8)
-    assert store.result(tmp_path, SHORT) == short
-    shorter = execute(replace(SHORT, timesteps=2), tmp_path)  # of the longest too, not of the one that was taken
+    assert store.result(results, SHORT) == short
+    shorter = execute(replace(SHORT, timesteps=2), results)  # of the longest too, not of the one that was taken
     assert (shorter.timesteps, shorter.neuron_updates) == (2, longer.neuron_updates / 4)
 
 
-def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(tmp_path):
-    execute(ANN, tmp_path)
-    execute(replace(LONG, timesteps=4), tmp_path)
-    place = store.directory(tmp_path, replace(LONG, timesteps=4))
+def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(results):
+    execute(replace(LONG, timesteps=4), results)
+    place = store.directory(results, replace(LONG, timesteps=4))
     old = json.loads((place / store.STOPS).read_text())
     columns = "layer", "origin", "kind", "operations", "images", "dense_macs_per_step", "padded_macs_per_step"
     for stop in old:
@@ -76,11 +87,11 @@ def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(tmp_path):
     (place / store.STOPS).write_text(json.dumps(old))
     (place / store.RATES).unlink()
     (place / "predictions-T3.npz").unlink()
-    assert execute(SHORT, tmp_path).acs == old[2]["operations"]["acs"]
-    taken = store.directory(tmp_path, SHORT)
+    assert execute(SHORT, results).acs == old[2]["operations"]["acs"]
+    taken = store.directory(results, SHORT)
     assert not (taken / store.RATES).exists()
     assert not (taken / store.PREDICTIONS).exists()
-    assert store.result(tmp_path, SHORT).predictions_sha256 is None
+    assert store.result(results, SHORT).predictions_sha256 is None
     assert not (taken / store.NEUROBENCH).exists()
     assert read_csv(taken / store.LEDGER)[1]["operations"] == str(old[2]["ledger"][1]["operations"])
 
@@ -89,11 +100,10 @@ def passed_through(run: Run, *others: Run) -> bool:
     return latencies.passed_through(job_of(run, Path()), [job_of(other, Path()) for other in others])
 
 
-def test_another_step_count_or_method_is_simulated_on_its_own(tmp_path):
-    execute(ANN, tmp_path)
-    execute(LONG, tmp_path)
+def test_another_step_count_or_method_is_simulated_on_its_own(results):
+    execute(LONG, results)
     for run in (replace(LONG, timesteps=6), replace(LONG, method="maximum-shift", timesteps=3)):
-        assert latencies.take(job_of(run, tmp_path), None) is None
+        assert latencies.take(job_of(run, results), None) is None
     calibrated = replace(LONG, method="calibration")
     assert latencies.stops_of(calibrated) == [8]  # its thresholds depend on T
     assert latencies.stops_of(LONG) == [1, 2, 3, 4, 5, 8]
@@ -108,11 +118,10 @@ def test_the_whole_test_split_is_not_taken_for_a_part_of_it():
     assert passed_through(replace(laptop, timesteps=128), replace(laptop, timesteps=2048))
 
 
-def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, monkeypatch):
+def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, results, monkeypatch):
     monkeypatch.setattr(latencies, "IMAGES", 100)  # 320 test images in four batches
-    execute(ANN, tmp_path)
-    uninterrupted, add, calls = execute(SHORT, tmp_path), latencies._add, []
-    (store.directory(tmp_path, SHORT) / store.RESULT).unlink()
+    uninterrupted, add, calls = execute(SHORT, results), latencies._add, []
+    (store.directory(results, SHORT) / store.RESULT).unlink()
 
     def interrupted(*arguments):
         calls.append(arguments)
@@ -122,9 +131,9 @@ def test_an_interrupted_simulation_goes_on_to_the_same_result(alone, tmp_path, m
 
     monkeypatch.setattr(latencies, "_add", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        execute(SHORT, tmp_path)
-    resumed = execute(SHORT, tmp_path)
+        execute(SHORT, results)
+    resumed = execute(SHORT, results)
     assert len(calls) == 3 + 2  # the third batch again, and the fourth
     assert of_interest(resumed) == of_interest(uninterrupted) == of_interest(alone[0])
     assert torch.isfinite(torch.tensor(resumed.test_loss))
-    assert counts(store.directory(tmp_path, SHORT)) == alone[1]
+    assert counts(store.directory(results, SHORT)) == alone[1]

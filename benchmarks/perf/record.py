@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -138,7 +139,9 @@ def benchmarked(file: str, options: Sequence[str] = ()) -> list[dict[str, Any]]:
         raw = Path(scratch) / "benchmark.json"
         quiet = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "-o", "filterwarnings=", "-o", "timeout=0"]
         words = [*quiet, "--benchmark-quiet", f"--benchmark-json={raw}", *options]
-        code = subprocess.run([sys.executable, "-m", "pytest", str(path), *words], check=False).returncode
+        # a worker of pytest-xdist, as this process may be, would benchmark nothing
+        alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        code = subprocess.run([sys.executable, "-m", "pytest", str(path), *words], env=alone, check=False).returncode
         if code:
             raise Failed(code)
         entries: list[dict[str, Any]] = json.loads(raw.read_text(encoding="utf-8"))["benchmarks"]

@@ -24,7 +24,6 @@ def counted(monkeypatch, tmp_path):
     """The check of two methods in a results folder, where time is counted work."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p planted_slowdown --benchmark-timer=planted_slowdown.clock")
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # a worker's own benchmarks are switched off
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
     monkeypatch.setattr(records, "measure", lambda network, batch: RATES)
 
