@@ -126,7 +126,9 @@ def regression(
     only: Annotated[str | None, typer.Option(help="Comma-separated parts: steps, harness, convergence, rows.")] = None,
     methods: Annotated[str | None, typer.Option(help="Comma-separated methods instead of all.")] = None,
     rows: Annotated[Path | None, typer.Option(help="Folder of fresh result CSVs; default: this checkout's.")] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Only some of the rows were meant to be there.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="The folder is meant to hold only some of the rows.")
+    ] = False,
     against: Annotated[str, typer.Option(help="Commit whose rows are the old ones.")] = "HEAD",
     save: Annotated[bool, typer.Option("--save", help="Make new baselines and reference points.")] = False,
 ) -> None:
@@ -140,7 +142,7 @@ def regression(
 def quantization(
     run: Annotated[Path | None, typer.Option(help="Directory of a finished run, whose layers are measured.")] = None,
 ) -> None:
-    """Measure how well single neurons, or the layers of a run, stand for the clamp that DSR differentiates."""
+    """Measure how closely single neurons, or the layers of a run, follow the clamp that DSR differentiates."""
     from benchmarks.quantization import command
 
     raise typer.Exit(command.command(run, console))
@@ -168,13 +170,13 @@ def card(
 
 @app.command()
 def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
-    """Hold a method to what the suite relies on: one line per clause."""
+    """Check a method against everything that the suite relies on, one line per clause."""
     raise typer.Exit(commands.check(arguments.named_method(method), console))
 
 
 @data.command("list")
 def list_data() -> None:
-    """What is in the data root, and what could be."""
+    """List the data sets: which are in the data root, and how to get the others."""
     from benchmarks.cli import datasets
 
     raise typer.Exit(datasets.show(console))
@@ -189,7 +191,9 @@ def get(name: Annotated[str, typer.Argument(help="Which data set.")]) -> None:
 
 
 @data.command()
-def verify(name: Annotated[str | None, typer.Argument(help="Which data set; default: all there are.")] = None) -> None:
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Which data set; default: all that are here.")] = None,
+) -> None:
     """Read everything and compare checksums."""
     from benchmarks.cli import datasets
 

@@ -120,7 +120,7 @@ def starts_as_others_do(method: str) -> None:
     """Of one seed it starts from the same convolutions as the ANN."""
     ours, theirs = (dict(_fresh(name).named_parameters()) for name in (method, "ann"))
     for name in (name for name in theirs if name.endswith("conv1.weight")):
-        assert name in ours, f"there is no {name}"
+        assert name in ours, f"{name} not found"
         assert torch.equal(ours[name], theirs[name]), f"{name} starts from other values"
 
 

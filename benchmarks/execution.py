@@ -143,7 +143,7 @@ def _hand_over(job: Job, parent: Job, network: nn.Module, data: Dataset) -> str:
 
 
 def _trainer(job: Job, prepared: Prepared, training: Training, team: Team) -> tuple[Trainer, Training]:
-    """A trainer that stands where the run's checkpoint says; at the start without one."""
+    """A trainer that continues from the run's checkpoint, or begins anew without one."""
     data = prepared.data
     trainer = Trainer(prepared.network, data, job.recipe, job.run.seed, job.run.timesteps, team)
     if saved := checkpoint.kept(job.place, data, data.train.device, prepared.parent_sha256):

@@ -236,7 +236,7 @@ def test_what_is_half_done_or_inherited_of_other_data_is_refused(tmp_path, other
     execute(origin, tmp_path)
     place = cut_after_two_epochs(tmp_path)
     other_digits()
-    said = r"other digits than there is \(SHA-256 \w{12}\.\.\. and 000000000000\.\.\.\): remove"
+    said = r"other digits data than those here \(SHA-256 \w{12}\.\.\. and 000000000000\.\.\.\): remove"
     with pytest.raises(BadInput, match=f"half done on {said} {re.escape(str(place))}"):
         execute(RUN, tmp_path)
     with pytest.raises(BadInput, match=f"{re.escape(str(origin))} was trained on {said}"):

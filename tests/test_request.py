@@ -118,7 +118,7 @@ MISTAKES: list[tuple[str, str]] = [
     (f"{RUN} --seed 92233720368547758080", "seed must be at most 4294967295, not 92233720368547758080"),
     ("sweep quick --methods ANN", "unknown method 'ANN' (did you mean 'ann'?)"),
     (f"{RUN} --network PreAct-ResNet-tiny", "(did you mean 'preact-resnet-tiny'?)"),
-    ("sweep quick --methods ann,", "one of the names in 'ann,' is empty: a comma stands between two names"),
+    ("sweep quick --methods ann,", "one of the names in 'ann,' is empty: separate names by single commas"),
     ("sweep quick --methods dsr-if@beta=1", "unknown parameter of dsr-if 'beta'; there are: threshold, alpha"),
     ("sweep quick --methods dsr-if@alpha=2", "dsr-if@alpha=2: threshold must be positive and alpha in (0, 1]"),
     ("sweep quick --methods dsr-if@alpha=nan", "dsr-if@alpha=nan: alpha takes a number or a truth value, not 'nan'"),

@@ -15,7 +15,7 @@ from benchmarks.spec import MAX_SEED, SCALES, BadInput, Run, Scale, require, spe
 from benchmarks.sweeps import SWEEPS, Sweep
 
 MOST_NUMBERS = 1000
-"""On an axis of a sweep."""
+"""The most numbers that an axis of a sweep may have."""
 SINGLE = "runs"
 """The CSV file of runs that were asked for one by one."""
 AUTO = "auto"
@@ -169,7 +169,7 @@ def words(text: str) -> tuple[str, ...]:
     """`"a, b"` -> ("a", "b"). Raises BadInput where a name before, between or after commas is missing."""
     parts = tuple(word.strip() for word in text.split(","))
     if not all(parts):
-        raise BadInput(f"one of the names in {text!r} is empty: a comma stands between two names, as in a,b")
+        raise BadInput(f"one of the names in {text!r} is empty: separate names by single commas, as in a,b")
     return parts
 
 

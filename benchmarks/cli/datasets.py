@@ -1,4 +1,4 @@
-"""`dsr-bench data`: what data are there, whether they are whole, and how to get the others."""
+"""`dsr-bench data`: which data sets are here, whether they are complete, and how to get the others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from benchmarks.data.whole import counted, part_of
 from benchmarks.spec import BadInput, Recipe, require
 
 EVERYTHING = Recipe(epochs=0, batch_size=1, learning_rate=0.0)
-"""Wants all images there are."""
+"""A recipe that uses all images."""
 
 
 def show(console: Console) -> int:
-    """One line per data set: is it there, is it whole, its digest, and what it is."""
+    """Print one line per data set: how much of it is here, its digest, and what it is."""
     root = packed.root()
     table = Table(
         title=escape(f"Data root: {root}"), title_justify="left", box=None, header_style="dim", pad_edge=False
@@ -37,7 +37,7 @@ def show(console: Console) -> int:
 
 
 def get(name: str, console: Console) -> int:
-    """Fetch a data set, or what it is made of, unless it is there. Raises BadInput where it cannot be had."""
+    """Download a data set, or the one it is made from, unless it is here. Raises BadInput where that is impossible."""
     require(name, DATASETS, "dataset")
     root = packed.root()
     if needs := missing(name, root):
@@ -64,7 +64,7 @@ def _fetched(name: str, root: Path, console: Console) -> int:
 
 
 def verify(name: str | None, console: Console) -> int:
-    """Read all there is of a data set, or of every one that is there, and hold it to its checksums."""
+    """Read a whole data set, or every one that is here, and compare checksums. Exit code 1 if one is damaged."""
     root = packed.root()
     names = [require(name, DATASETS, "dataset")] if name else there(root)
     code = 0
@@ -80,7 +80,7 @@ def verify(name: str | None, console: Console) -> int:
 
 
 def there(root: Path) -> list[str]:
-    """The data sets of which something is in the data root, and those that need nothing there."""
+    """The data sets that the data root holds at least a part of, and those that need no files."""
     return [name for name in DATASETS if not missing(name, root)]
 
 
@@ -105,7 +105,7 @@ def _state(name: str, root: Path) -> tuple[str, str]:
 
 
 def _found(name: str, root: Path) -> tuple[str, str]:
-    """What there is and how much of the whole, and its digest. Raises BadInput where that cannot be used."""
+    """How much of a data set is here, in words, and its digest. Raises BadInput for data that cannot be used."""
     source = DATASETS[name]
     if isinstance(source, EventData):
         recordings = source.find(root)

@@ -1,4 +1,4 @@
-"""How long the missing runs will take here, from timing a few small steps: no more of them for more T, seeds or images.
+"""How long the missing runs will take here, from timing a few small steps, as many for one T or seed as for all.
 
 Every method is probed on one network, the smallest of those that see the same kind of image, at two step counts:
 
@@ -63,8 +63,8 @@ class Cost:
 def seconds(jobs: Iterable[Job]) -> Mapping[Job, float | None]:
     """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5.
 
-    Of a network that another one has stood in for, to a factor of about 2. None where a step fails: that costs a row
-    later, and not the sweep now.
+    A factor of about 2 for a network that a narrow one was timed for. None where a step fails: the run will fail too,
+    and the others go on.
     """
     jobs = list(jobs)
     bodies = {job: _body(job) for job in jobs}

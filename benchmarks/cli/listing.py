@@ -1,4 +1,4 @@
-"""`dsr-bench list`: every name there is, networks with parameters and multiply-accumulates."""
+"""`dsr-bench list`: all names; networks with parameters and multiply-accumulates."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Exported:
 
 
 def path_of(sweep: str, scale: Scale, results: Path) -> Path:
-    """Smoke rows never stand beside evidence: they go to a folder of their own that is not committed."""
+    """The CSV file of a sweep; smoke rows are no evidence and go to a folder of their own that is not committed."""
     return results / "smoke" / f"{sweep}.csv" if scale == "smoke" else results / f"{sweep}.csv"
 
 
@@ -151,7 +151,7 @@ def _is_current(found: Row) -> bool:
 
 
 def _place(found: Row, sweep: str) -> tuple[Any, ...]:
-    """Rows stand in the order of the sweep's methods, so that a diff shows what is new."""
+    """Rows are in the order of the sweep's methods, so that a diff shows what is new."""
     order = list(SWEEPS[sweep].methods) if sweep in SWEEPS else []
     method = found["method"]
     position = next((i for i, known in enumerate(order) if method.startswith(known)), len(order))

@@ -74,7 +74,7 @@ class Result:
     acs: float | None = None
     neuron_updates: int | None = None
     firing_rate: float | None = None
-    # training cost of this run alone; a parent's stands in the parent's row
+    # training cost of this run alone; the parent's cost is in the parent's row
     train_seconds: float | None = None
     train_cpu_seconds: float | None = None
     train_step_ms: float | None = None

@@ -13,8 +13,8 @@
         result.json     written last: the run has ended
         log.txt         what the run's process printed
 
-`RESULTS` is `DSR_RESULTS`, else `./results`. Directly in it stand CSV files, one per sweep; those of `STUDIES` hold no
-rows of runs.
+`RESULTS` is `DSR_RESULTS`, else `./results`. It also holds one CSV file per sweep; those of `STUDIES` hold no rows of
+runs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PREDICTIONS = "predictions.npz"
 STOPS, RESULT, LOG = "stops.json", "result.json", "log.txt"
 LAYERS = "-layers.csv"
 BESIDE = (LAYERS, "-curves.csv")
-"""How the names of files end that stand beside rows of runs and belong to them."""
+"""Endings of the names of files that accompany a file of rows of runs."""
 
 
 def results_root() -> Path:

@@ -47,7 +47,7 @@ def kept(place: Path, data: Dataset, device: torch.device, parent_sha256: str | 
 def other_data(seen: str, data: Dataset, place: Path) -> str:
     """In words: data with the digest `seen` were used before, and what to do about it."""
     digests = f"SHA-256 {seen[:12]}... and {data.sha256[:12]}..."
-    return f"other {data.name} than there is ({digests}): remove {place}, or let DSR_DATA name those data"
+    return f"other {data.name} data than those here ({digests}): remove {place}, or let DSR_DATA name those data"
 
 
 def weights(path: Path, device: torch.device) -> Any:
