@@ -23,7 +23,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_sections_that_messages_name_are_there() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "benchmarks").rglob("*.py"))
+    folders = (ROOT / "benchmarks", ROOT / "reports")
+    sources = "".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
     named = set(re.findall(r"README, ([A-Z][a-z]+)", sources))
     assert {"Data", "Limits", "Scales"} <= named
     headings = set(re.findall(r"^## (.+)$", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
