@@ -25,7 +25,7 @@ from benchmarks.recipes import CIFAR, frames, resolve
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import SCALES, BadInput, Recipe, Run
 from benchmarks.sweeps import METHODS
-from reports.figures.appearance import looks
+from reports.figures.appearance import styles_of
 from reports.queries.protocols import protocol
 
 ROOT = Path(__file__).parents[1]
@@ -76,8 +76,8 @@ def test_two_entries_make_a_method_known_to_every_table(added: str) -> None:
     assert parent(run) == replace(run, method="ann", timesteps=1)
     assert len(key(run)) == 16
     assert frames(run, resolve(run)) == 4
-    assert looks(["ann", added])[added].colour == "#123456"
-    assert looks(["ann", added])[added].marker == "s"
+    assert styles_of(["ann", added])[added].colour == "#123456"
+    assert styles_of(["ann", added])[added].marker == "s"
     with pytest.raises(BadInput, match=r"thresholds of added come from its parent \(ann\)"):
         methods.require_method(added, {"threshold": 1.0})
     assert build(run.network, added, 4, 10)(torch.randn(2, 3, 32, 32)).shape == (2, 10)

@@ -74,18 +74,18 @@ def test_what_another_launcher_works_on_comes_last(tmp_path: Path) -> None:
     assert [word for word in seen.heard if word != "epoch"] == ["done", "done", "waiting", "done"]
 
 
-def test_a_run_waits_for_its_parent_and_for_a_longer_one_that_measures_it() -> None:
+def test_a_run_waits_for_its_parent_and_for_a_longer_one_that_measures_it(tmp_path: Path) -> None:
     origin, short, middle, long = (
         replace(RUN, method=method, timesteps=steps)
         for method, steps in (("ann", 1), *(("threshold-balancing", steps) for steps in (2, 4, 8)))
     )
-    assert launch._after([origin, long, middle, short]) == {
+    assert launch._after([origin, long, middle, short], tmp_path) == {
         origin: set(),
         long: {origin},
         middle: {origin, long},
         short: {origin, long, middle},
     }
-    assert launch._after([short]) == {short: set()}
+    assert launch._after([short], tmp_path) == {short: set()}
 
 
 class Log:

@@ -21,7 +21,7 @@ from benchmarks.recipes import CIFAR, resolve, timeless
 from benchmarks.runs import store
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import BadInput, Recipe, Run
-from reports.figures.appearance import Look, looks
+from reports.figures.appearance import Style, styles_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PACKAGE = EXAMPLES / "spikingjelly_plugin"
@@ -123,15 +123,15 @@ def test_a_batch_that_a_plug_in_states_holds_at_every_scale(
 def test_figures_know_the_colour_that_a_plug_in_states(monkeypatch, bring):
     monkeypatch.setenv("DSR_METHODS", str(EXAMPLES))
     bring()
-    assert looks(["trained-clip", "dsr-if"])["trained-clip"] == Look("#2F4F4F", "s")
+    assert styles_of(["trained-clip", "dsr-if"])["trained-clip"] == Style("#2F4F4F", "s")
 
 
 def test_a_plug_in_that_copies_a_built_in_method_does_not_look_like_it(tmp_path, monkeypatch, bring):
     (tmp_path / "mine.py").write_text("from benchmarks.methods import BUILT_IN\nMETHOD = BUILT_IN['qcfs']\n")
     monkeypatch.setenv("DSR_METHODS", str(tmp_path))
     bring()
-    found = looks(["mine", "qcfs"])
-    assert found["qcfs"] == looks(["qcfs"])["qcfs"]
+    found = styles_of(["mine", "qcfs"])
+    assert found["qcfs"] == styles_of(["qcfs"])["qcfs"]
     assert found["mine"].colour == found["qcfs"].colour
     assert found["mine"].marker != found["qcfs"].marker
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import baselines.conversion
 import baselines.stbp
 import dsr
-from benchmarks import networks
+from benchmarks import catalogue, networks
 from benchmarks.card import neurons, nir_graph, nir_simulation
 from benchmarks.networks import build
 from benchmarks.spec import BadInput
@@ -100,7 +100,7 @@ def test_a_graph_that_was_read_back_has_the_networks_spikes_and_logits(tmp_path,
 
 @pytest.mark.parametrize("hidden", [(), (20,)])
 def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
-    shape = networks._vgg((8,), (8, 12), hidden=hidden, dropout=0.1, pooled=3)
+    shape = networks._builder(catalogue.networks.VGG(((8,), (8, 12)), hidden=hidden, dropout=0.1, pooled=3))
     monkeypatch.setattr(networks, "NETWORKS", {**networks.NETWORKS, "vgg-small": shape})
     frames = torch.stack([images(2, 4).roll(t, -1) for t in range(STEPS)])
     network = busy("vgg-small", "dsr-lif", frames[0])
