@@ -299,4 +299,4 @@ def test_a_file_that_changes_while_a_sweep_begins_costs_the_run_and_says_why(tmp
     monkeypatch.setattr(launch, "_redirect", lambda log: None)
     monkeypatch.setattr(signal, "signal", lambda *of: None)
     with pytest.raises(SystemExit, match="the file that makes mine has changed since this was planned"):
-        launch._work(run, planned, tmp_path, None, None, None)
+        launch._work(run, planned, tmp_path, None, None, None, {})

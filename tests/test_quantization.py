@@ -51,6 +51,7 @@ def test_lif_follows_a_rate_worked_out_by_hand():
     assert found.mapping.item() == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_the_curves_of_figure_2_are_within_a_step_and_half_a_step_of_the_clamp(rows):
     for alpha, largest in ((1.0, 1 / 5), (0.5, 1 / 10)):
         errors = [row.error for row in of(rows, study="rate", neuron="if", alpha=alpha)]
@@ -59,6 +60,7 @@ def test_the_curves_of_figure_2_are_within_a_step_and_half_a_step_of_the_clamp(r
         assert max(errors) <= (0 if alpha == 1 else largest)
 
 
+@pytest.mark.slow
 def test_if_errors_are_those_of_a_phase_spread_over_a_step(rows):
     # N m - k is spread over (-alpha, 1 - alpha]: mean (alpha^2 + (1 - alpha)^2) / 2N, largest max(alpha, 1 - alpha) / N
     for row in of(rows, study="alpha", neuron="if"):
@@ -68,6 +70,7 @@ def test_if_errors_are_those_of_a_phase_spread_over_a_step(rows):
         assert row.bound == pytest.approx(max(a, 1 - a) / n)
 
 
+@pytest.mark.slow
 def test_alpha_one_half_halves_the_largest_error_of_if_and_has_its_least_mean(rows):
     for steps in studies.STEPS:
         found = {row.alpha: row for row in of(rows, study="alpha", neuron="if", timesteps=steps)}
@@ -75,6 +78,7 @@ def test_alpha_one_half_halves_the_largest_error_of_if_and_has_its_least_mean(ro
         assert found[0.5].max_error == pytest.approx(found[1.0].max_error / 2, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dt", "steps", "best", "error"), [(0.1, 5, 0.45, 0.0605), (0.05, 20, 0.325, 0.0194)])
 def test_the_best_alpha_of_lif_depends_on_the_steps(rows, dt, steps, best, error):
     # worked out apart from this code when the recipes were written
@@ -91,6 +95,7 @@ def test_the_bound_is_worked_out_from_the_membranes_range():
     assert bound(LOW_LATENCY.neuron(1, 0.1).dynamics(), 0.1) == pytest.approx(0.9)
 
 
+@pytest.mark.slow
 def test_no_current_inside_the_range_passes_the_bound(rows):
     bounded = [row for row in rows if row.bound is not None]
     assert {row.drive for row in bounded} == {"constant", "inside"}
@@ -99,6 +104,7 @@ def test_no_current_inside_the_range_passes_the_bound(rows):
     assert all(row.max_error > 0.85 * row.bound for row in bounded if row.study == "alpha" and row.neuron == "if")
 
 
+@pytest.mark.slow
 def test_if_converges_for_every_drive_whose_mean_does(rows):
     for drive in ("constant", "inside", "beyond", "settling"):
         found = {row.timesteps: row for row in of(rows, study="convergence", neuron="if", alpha=0.5, drive=drive)}
@@ -106,11 +112,13 @@ def test_if_converges_for_every_drive_whose_mean_does(rows):
         assert found[1024].limit_error < 0.02
 
 
+@pytest.mark.slow
 def test_lif_stops_at_an_error_in_proportion_to_dt(rows):
     for row in of(rows, study="convergence", neuron="lif", drive="settling", timesteps=1024):
         assert row.dt / 5 < row.mean_error < row.dt / 3
 
 
+@pytest.mark.slow
 def test_independent_currents_have_a_deviation_at_the_ends_of_the_range_but_not_in_its_middle(rows):
     found = {row.current: row for row in of(rows, study="deviation", neuron="if", alpha=0.5, timesteps=5)}
     assert found[0.0].deviation_bias > 0.04
@@ -120,6 +128,7 @@ def test_independent_currents_have_a_deviation_at_the_ends_of_the_range_but_not_
         assert row.representation_bias == pytest.approx(row.quantization_bias + row.deviation_bias)
 
 
+@pytest.mark.slow
 def test_the_committed_rows_are_what_the_neurons_do_today(rows):
     committed = read_csv(COMMITTED)
     assert len(committed) == len(rows)

@@ -57,6 +57,7 @@ def trained(request, tmp_path_factory) -> Path:
     return store.directory(results, run)
 
 
+@pytest.mark.slow
 def test_a_trained_network_has_its_error_split_in_every_layer(trained):
     _, result, layers = command.of_run(trained)
     assert [row["layer"] for row in layers] == [
@@ -123,6 +124,7 @@ def value(text: str) -> float | str | None:
         return text or None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained", ["dsr-if"], indirect=True)
 def test_the_command_writes_rows_and_a_page_and_a_run_is_there_once(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "studies", committed)
@@ -136,6 +138,7 @@ def test_the_command_writes_rows_and_a_page_and_a_run_is_there_once(trained, tmp
     assert "never evidence" in (tmp_path / "reports" / "quantization-smoke" / "index.html").read_text().lower()
 
 
+@pytest.mark.slow
 def test_a_report_of_all_there_is_takes_the_studies_in(tmp_path, monkeypatch, capsys):
     (tmp_path / store.QUANTIZATION).write_text(COMMITTED.read_text())
     called(monkeypatch, tmp_path, "report")
@@ -143,6 +146,7 @@ def test_a_report_of_all_there_is_takes_the_studies_in(tmp_path, monkeypatch, ca
     assert (tmp_path / "reports" / "all" / "quantization-rate-if.svg").exists()
 
 
+@pytest.mark.slow
 def test_what_is_no_finished_run_of_dsr_neurons_is_named(tmp_path):
     with pytest.raises(BadInput, match="nowhere is not the directory of a finished run"):
         command.of_run(tmp_path / "nowhere")
