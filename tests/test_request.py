@@ -288,9 +288,8 @@ def test_a_data_root_that_is_missing_stops_no_sweep_that_needs_none(
     monkeypatch.setenv("DSR_DATA", str(tmp_path / "nowhere"))
     monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
     assert bench("sweep quick --methods ann --plan").code == 0
-    assert_refused(
-        bench("sweep cifar10 --scale smoke --methods ann"), "nowhere (DSR_DATA) not found or not a folder", tmp_path
-    )
+    refused = bench("sweep cifar10 --scale smoke --methods ann")
+    assert_refused(refused, "nowhere (DSR_DATA) not found or not a folder", tmp_path)
     with pytest.raises(AssertionError, match="nothing may be run"):
         bench("sweep quick --methods ann")
 
