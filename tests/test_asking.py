@@ -26,7 +26,7 @@ def laptop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_sweep_with_other_axes_is_the_runs_that_these_span() -> None:
     request = sweep_request("quick", None, None, "ann, dsr-if@alpha=1.0", "2-3", "7", True)
-    assert request == Request("quick", request.title, "smoke", request.runs, only_plan=True, reason=None)
+    assert request == Request("quick", request.title, "smoke", request.runs, only_plan=True, reason=None, jobs=None)
     expected = [("ann", 1), ("dsr-if@alpha=1", 2), ("dsr-if@alpha=1", 3)]  # of the ANN one at T = 1
     assert [(run.method, run.timesteps) for run in request.runs] == expected
     assert {(run.seed, run.scale, run.network) for run in request.runs} == {(7, "smoke", TINY)}

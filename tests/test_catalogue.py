@@ -26,7 +26,7 @@ from benchmarks.runs.identity import key, parent
 from benchmarks.spec import SCALES, BadInput, Recipe, Run
 from benchmarks.sweeps import METHODS
 from reports.figures.appearance import styles_of
-from reports.queries.protocols import protocol
+from reports.queries.protocols import protocol_of
 
 ROOT = Path(__file__).parents[1]
 LISTED = 4
@@ -136,7 +136,7 @@ def test_a_data_set_without_an_entry_has_no_recipe() -> None:
 
 
 def test_a_published_row_of_a_conversion_has_the_catalogues_parent() -> None:
-    found = protocol(Run("cifar10", "vgg16", "qcfs-published", 8, 0, "paper"))
+    found = protocol_of(Run("cifar10", "vgg16", "qcfs-published", 8, 0, "paper"))
     assert found
     assert found.timesteps
     assert catalogue.BUILT_IN["qcfs-published"].parent == "qcfs-published-ann"
