@@ -10,12 +10,12 @@ from rich.console import Console
 
 from benchmarks.files.partials import make_folder
 from benchmarks.runs.record import replacing, write_whole
-from reports import claims, sections
+from reports import claims, page, sections
 from reports.cost import to_accuracy
 from reports.energy import constants, lemaire, models
 from reports.figures.drawing import Figure
 from reports.inputs import layers_and_curves, predictions
-from reports.rendering import latex, markdown, page, terminal
+from reports.rendering import latex, markdown, terminal
 from reports.studies import perf, quantization, regression
 from reports.tables import comparison
 

@@ -9,9 +9,8 @@ from functools import cached_property
 import pandas as pd
 
 from reports import claims, summary
-from reports.cards import run_cards
+from reports.claims import properties
 from reports.cost import costs, fit
-from reports.cost.tables import compare_training
 from reports.energy import by_model, constants
 from reports.energy.tables import compare_energy
 from reports.figures import runs
@@ -19,7 +18,8 @@ from reports.figures.drawing import Figure
 from reports.inputs import predictions, published
 from reports.rendering.table import Table
 from reports.studies import perf, quantization, regression
-from reports.tables import checklist, comparison, disagreement, environment, matrix, paper, properties, protocol
+from reports.tables import checklist, comparison, disagreement, environment, matrix, paper, protocol, run_cards
+from reports.tables.training import compare_training
 from reports.tables.twins import compare_twins
 
 

@@ -21,7 +21,7 @@ from benchmarks.methods import named
 from benchmarks.runs import store
 from benchmarks.runs.record import Result, load, write_whole
 from benchmarks.spec import BadInput, Recipe, Run, one_line
-from reports.cards import model_card
+from reports import model_card
 from reports.queries.lookup import Known, find
 
 CARD, GRAPH = "README.md", "network.nir"

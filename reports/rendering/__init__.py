@@ -1,1 +1,1 @@
-"""One table (`table`), many renderings: terminal, Markdown, LaTeX, and the HTML page with its drawings (`svg`)."""
+"""One table (`table`), many renderings: terminal, Markdown and LaTeX; `svg` makes drawings small for a page."""

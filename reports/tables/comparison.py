@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from reports.cards.run_cards import anchor
 from reports.energy.models import DENSE, EVERY_STEP, FP32_45NM, ONCE, EnergyModel
 from reports.inputs.rows import read
 from reports.rendering.table import (
@@ -27,6 +26,7 @@ from reports.rendering.table import (
 )
 from reports.statistics.intervals import Interval, interval
 from reports.tables.footnotes import notes
+from reports.tables.run_cards import anchor
 
 __all__ = ["SMOKE_WARNING", "TABLE", "accuracy_cell", "aggregate", "compare", "marked", "origin", "read"]
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.cards.run_cards import anchor
 from reports.energy.models import ONCE, EnergyModel
 from reports.rendering.table import DASH, Cell, Column, Table, numbers, warning_of
 from reports.tables import comparison
 from reports.tables.footnotes import CORE_SECONDS, ENERGY, INTERVALS, PARENT
+from reports.tables.run_cards import anchor
 
 MOST = 9
 """T in one table: of the paper's range all, of a conversion up to 2048 steps the first half."""

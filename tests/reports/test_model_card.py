@@ -9,7 +9,7 @@ import pytest
 from invented import ORIGIN
 
 from benchmarks.runs.record import Result
-from reports.cards import model_card
+from reports import model_card
 
 RECIPE = {"sources": "DSR | ours", "epochs": 8, "conversion": {}, "classes": None, "neuron": {"alpha": 1}}
 

@@ -14,7 +14,7 @@ import pytest
 import reports
 from benchmarks.runs.store import STUDIES, holds_rows
 from reports import findings
-from reports.rendering.page import MOST_CHARACTERS, render
+from reports.page import MOST_CHARACTERS, render
 
 ROOT = Path(__file__).parents[2]
 README, PAGE, COST = ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "cost.md"

@@ -14,10 +14,11 @@ from benchmarks.networks import NETWORKS
 from benchmarks.recipes import resolve
 from benchmarks.spec import SCALES, BadInput, Run, Scale, variant
 from benchmarks.sweeps import SWEEPS
+from reports.claims import properties
 from reports.inputs import published
 from reports.inputs.rows import read
 from reports.rendering.table import DASH, Table
-from reports.tables import environment, paper, properties, protocol
+from reports.tables import environment, paper, protocol
 
 
 def frame(tmp_path: Path, *rows: dict[str, Any]) -> pd.DataFrame:

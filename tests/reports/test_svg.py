@@ -9,8 +9,8 @@ import pytest
 from invented import result, write_rows
 
 import reports
+from reports import page
 from reports.figures import drawing
-from reports.rendering import page
 from reports.rendering.svg import inline
 
 

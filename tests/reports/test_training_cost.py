@@ -17,11 +17,11 @@ from benchmarks.spec import BadInput
 from reports.cost import fit, to_accuracy
 from reports.cost.costs import with_costs
 from reports.cost.fit import Fit
-from reports.cost.tables import compare_training
 from reports.inputs import layers_and_curves
 from reports.rendering.table import DASH, Cell, Table
 from reports.studies import perf
 from reports.tables.comparison import read
+from reports.tables.training import compare_training
 
 
 def cells(table: Table, method: str, steps: str = "4") -> dict[str, Cell]:
