@@ -65,7 +65,7 @@ def test_a_first_run_saves_a_baseline_and_says_so_and_the_next_compares(tmp_path
     assert json.loads(latest.read_text()) != first
 
     with pytest.raises(
-        BadInput, match=r"--save would lose 1 rows of .*\.json \(dsr-if-rep T=2\); measure those too, or"
+        BadInput, match=r"--save would lose 1 rows of .*\.json \(dsr-if-rep T=2\): measure those too, or"
     ):
         perf(Console(file=io.StringIO()), tmp_path, "preact-resnet-tiny", 4, (2,), ("ann",), True)
     assert json.loads(baseline.read_text()) == first
