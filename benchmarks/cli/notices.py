@@ -87,7 +87,7 @@ def _runs(count: int, kind: str = "") -> str:
 def exported(console: Console, done: Exported) -> None:
     """Rows that were dropped, changed or left out, and why."""
     if done.stale:
-        console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
+        console.print(f" rows   dropped {done.stale} whose recipe has changed", highlight=False)
     if changed := done.dirty - done.unknown:
         text = f"{changed} not exported: their code was not committed when they ran"
         console.print(f" [yellow]rows[/]   {text}", highlight=False)
