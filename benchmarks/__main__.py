@@ -1,6 +1,6 @@
 """The command line: `dsr-bench`, also `python -m benchmarks`.
 
-Exit codes: 0 all well, 1 some runs failed, 2 bad input, 130 interrupted (the same command goes on).
+Exit codes: 0 all well, 1 some runs failed, 2 bad input, 130 interrupted (the same command resumes).
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ def sweep(
     jobs: Annotated[
         str,
         typer.Option(
-            help="Runs at once: a number, or auto: one per GPU; without a GPU one per core at smoke scale, else one, "
-            "or cores over OMP_NUM_THREADS where that is set."
+            help="Runs at once: a number, or auto. auto is one per GPU; without a GPU, cores / OMP_NUM_THREADS if that is "
+            "set, else one per core at smoke scale and one run at other scales."
         ),
     ] = arguments.AUTO,
 ) -> None:
-    """Run what is missing of a sweep, then write its CSV, tables and page."""
+    """Carry out the missing runs of a sweep, then write its CSV file, tables and page."""
     request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs)
     raise typer.Exit(commands.sweep(request, console))
 
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option()],
-    network: Annotated[str, typer.Option()],
-    method: Annotated[str, typer.Option()],
-    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Number of time steps T.")],
-    seed: Annotated[int, typer.Option()] = 0,
+    dataset: Annotated[str, typer.Option(help="A data set; `dsr-bench list` shows them.")],
+    network: Annotated[str, typer.Option(help="A network, as above.")],
+    method: Annotated[str, typer.Option(help="A method, or a variant like dsr-if@alpha=1.")],
+    timesteps: Annotated[int, typer.Option("--timesteps", "-T", help="Number of time steps T; 1 for an ANN.")],
+    seed: Annotated[int, typer.Option(help="Seed of weights and batches.")] = 0,
     scale: ScaleOption = None,
 ) -> None:
     """Carry out one run (and its parent, if it has one)."""
@@ -75,7 +75,7 @@ def run(
 
 @app.command("list")
 def list_() -> None:
-    """Sweeps, data sets, methods, and networks with their sizes."""
+    """List sweeps, data sets, methods, and networks with their sizes."""
     raise typer.Exit(commands.listing(console))
 
 
@@ -87,7 +87,7 @@ def export(
         bool, typer.Option("--replace", help="Let results take the place of committed rows that contradict them.")
     ] = False,
 ) -> None:
-    """Write what the run directories hold of a sweep to its CSV."""
+    """Write the finished runs of a sweep to its CSV file."""
     raise typer.Exit(commands.export(arguments.export_request(name, scale, replace), console))
 
 
@@ -111,7 +111,7 @@ def report(
 
 @app.command()
 def perf(
-    network: Annotated[str, typer.Option(help="Whose steps are timed.")] = "preact-resnet18-narrow",
+    network: Annotated[str, typer.Option(help="Network whose steps are timed.")] = "preact-resnet18-narrow",
     batch: Annotated[int, typer.Option(help="Images in a batch.")] = 64,
     timesteps: Annotated[str, typer.Option(help="T, as in 5,10 or 2-5.")] = "5,10,20",
     methods: Annotated[str | None, typer.Option(help="Comma-separated methods; default: all that train.")] = None,
@@ -132,7 +132,7 @@ def regression(
     against: Annotated[str, typer.Option(help="Commit whose rows are the old ones.")] = "HEAD",
     save: Annotated[bool, typer.Option("--save", help="Make new baselines and reference points.")] = False,
 ) -> None:
-    """Has anything become slower, larger, or worse at learning? Exit code 1 says yes."""
+    """Check whether anything became slower, larger, or worse at learning. Exit code 1: something did."""
     from benchmarks.regression import command
 
     raise typer.Exit(command.command(command.request(only, methods, rows, partial, against, save), console))
@@ -159,9 +159,9 @@ def card(
     run: Annotated[str, typer.Argument(help="A finished run: its directory, its key, or how the key begins.")],
     to: Annotated[Path | None, typer.Option(help="Folder to write to; default: results/cards/<run>.")] = None,
 ) -> None:
-    """Export a run: weights (safetensors), a model card, and the network as a NIR graph where NIR can say it.
+    """Export a run: weights (safetensors), a model card, and the network as a NIR graph if NIR can express it.
 
-    Of a committed row, which has no weights here, the model card alone.
+    A committed row, whose weights are not here, gets only a model card.
     """
     from benchmarks.card import command
 
@@ -170,7 +170,7 @@ def card(
 
 @app.command()
 def check(method: Annotated[str, typer.Argument(help="A method, or a variant like dsr-if@alpha=1.")]) -> None:
-    """Check a method against everything that the suite relies on, one line per clause."""
+    """Check whether a method does everything that the suite relies on, one line per clause."""
     raise typer.Exit(commands.check(arguments.named_method(method), console))
 
 
@@ -184,7 +184,7 @@ def list_data() -> None:
 
 @data.command()
 def get(name: Annotated[str, typer.Argument(help="Which data set.")]) -> None:
-    """Download a data set; an interrupted download goes on."""
+    """Download a data set; an interrupted download is resumed."""
     from benchmarks.cli import datasets
 
     raise typer.Exit(datasets.get(name, console))
@@ -208,7 +208,7 @@ def sync() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, what works, where data and results are, and how to mend what does not."""
+    """Say what is installed, what works, where data and results are, and how to fix what does not work."""
     from benchmarks.cli.doctor import report
 
     raise typer.Exit(report(console))

@@ -143,7 +143,7 @@ def require(value: str, allowed: Iterable[str], what: str) -> str:
     spelled_so = {name.lower(): name for name in allowed}
     near = difflib.get_close_matches(value.lower(), spelled_so, n=1)
     hint = f" (did you mean {spelled_so[near[0]]!r}?)" if near else ""
-    raise BadInput(f"unknown {what} {value!r}{hint}; there are: {', '.join(allowed)}")
+    raise BadInput(f"unknown {what} {value!r}{hint}; allowed: {', '.join(allowed)}")
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from benchmarks import methods
-from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.counter import counting
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
@@ -20,13 +19,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "add-a-network.md"
 
 @pytest.mark.parametrize("method", ["ann", "dsr-if", "dsr-lif-rep", "stbp-tdbn", "qcfs"])
 def test_the_network_of_the_page_runs_with_every_kind_of_method_and_is_counted(method: str) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    shown = {"nn": nn, "DirectCoding": DirectCoding}
+    _, code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    shown: dict[str, Any] = {}
     exec(code, shown)
     timesteps = 1 if method == "ann" else 2
     recipe = resolve(Run("cifar10", "preact-resnet18", method, timesteps, 0, "paper"))
     network = methods.named(method).wrap(
-        shown["Plain"](methods.parts(method, timesteps, recipe), 10), timesteps, recipe
+        shown["MyNetwork"](methods.parts(method, timesteps, recipe), (32, 64), 10, 3), timesteps, recipe
     )
     images = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     assert network(images).shape == (3, 10)

@@ -202,7 +202,7 @@ def said(does) -> tuple[int, str]:
 
 
 def test_data_are_listed_fetched_and_verified(official):
-    assert "cifar10         not there: `dsr-bench data get cifar10`" in said(datasets.show)[1]
+    assert "cifar10         not found: `dsr-bench data get cifar10`" in said(datasets.show)[1]
     code, text = said(lambda console: datasets.get("cifar10", console))
     assert code == 0
     assert "ok   cifar10: 15 + 3 images, official files, by torchvision, SHA-256" in text
@@ -240,7 +240,7 @@ def looked_at(run: Run, results: Path, only_plan: bool) -> tuple[int, str]:
 
 def test_neither_verify_nor_a_plan_downloads(official, server, tmp_path):
     code, text = said(lambda console: datasets.verify("cifar10", console))
-    assert (code, "cifar10 is not there: `dsr-bench data get cifar10`" in text) == (1, True)
+    assert (code, "cifar10 not found: `dsr-bench data get cifar10`" in text) == (1, True)
     run = Run("cifar10dvs-sim", "preact-resnet-tiny", "ann", 1, 0, "laptop")
     _, text = looked_at(run, tmp_path, only_plan=True)
     assert "cifar10 not found: `dsr-bench data get cifar10`; planned with the sizes of the published set" in text

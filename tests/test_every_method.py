@@ -66,7 +66,7 @@ def test_an_engine_computes_the_network_it_runs(network, method, dtype, may_diff
 
 
 def test_unknown_names_are_refused_in_one_line():
-    with pytest.raises(BadInput, match=r"unknown method 'dsr-fi' \(did you mean 'dsr-if'\?\); there are: ann, "):
+    with pytest.raises(BadInput, match=r"unknown method 'dsr-fi' \(did you mean 'dsr-if'\?\); allowed: ann, "):
         build("preact-resnet20", "dsr-fi", 2, 10)
     with pytest.raises(BadInput, match="unknown network 'resnet'"):
         build("resnet", "ann", 1, 10)

@@ -167,7 +167,7 @@ def test_a_run_that_is_cut_goes_on_to_the_result_it_would_have_had(blow, tmp_pat
 
     code, output = finish(tmp_path, *one_run(RUN))
     assert code == 0, output
-    assert "1 of them half done" in output
+    assert "1 of them partly done" in output
     resumed = store.result(tmp_path, RUN)
     assert resumed is not None
     assert (resumed.top1, resumed.test_loss, resumed.acs) == (expected.top1, expected.test_loss, expected.acs)
@@ -253,7 +253,7 @@ def test_a_plan_says_of_how_many_cached_runs_the_data_are_other_ones(tmp_path, o
     assert "other digits" not in capsys.readouterr().out
     other_digits()
     assert app(words, standalone_mode=False) == 0
-    assert "1 cached runs are of other digits images than those here" in capsys.readouterr().out
+    assert "1 cached run used other digits images than those here" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -79,11 +79,11 @@ def assert_refused(ending: Ending, said: str, tmp_path: Path) -> None:
 
 
 MISTAKES: list[tuple[str, str]] = [
-    (f"{RUN} --dataset cifar11", "unknown dataset 'cifar11' (did you mean 'cifar10'?); there are: digits, cifar10"),
-    (f"{RUN} --method dsr-of", "unknown method 'dsr-of' (did you mean 'dsr-if'?); there are: ann, dsr-if"),
+    (f"{RUN} --dataset cifar11", "unknown dataset 'cifar11' (did you mean 'cifar10'?); allowed: digits, cifar10"),
+    (f"{RUN} --method dsr-of", "unknown method 'dsr-of' (did you mean 'dsr-if'?); allowed: ann, dsr-if"),
     (f"{RUN} --network preact-resnet81", "unknown network 'preact-resnet81' (did you mean 'preact-resnet18'?)"),
-    (f"{RUN} --scale labtop", "unknown scale 'labtop' (did you mean 'laptop'?); there are: paper, short, laptop"),
-    (f"{RUN} --method zebra", "unknown method 'zebra'; there are: ann"),
+    (f"{RUN} --scale labtop", "unknown scale 'labtop' (did you mean 'laptop'?); allowed: paper, short, laptop"),
+    (f"{RUN} --method zebra", "unknown method 'zebra'; allowed: ann"),
     (f"{RUN} --timesteps 0", "timesteps must be at least 1 and seed at least 0, not 0 and 0"),
     (f"{RUN} --seed -1", "timesteps must be at least 1 and seed at least 0, not 2 and -1"),
     (f"{RUN} --timesteps two", "'--timesteps'"),
@@ -94,9 +94,9 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep", "Missing argument"),
     ("sweep quick --fast", "No such option: --fast"),
     ("swep quick", "No such command 'swep'"),
-    ("sweep quik", "unknown sweep 'quik' (did you mean 'quick'?); there are: quick"),
+    ("sweep quik", "unknown sweep 'quik' (did you mean 'quick'?); allowed: quick"),
     ("sweep quick --scale smok", "unknown scale 'smok' (did you mean 'smoke'?)"),
-    ("sweep quick --scale paper", "unknown scale for this sweep 'paper'; there are: smoke"),
+    ("sweep quick --scale paper", "unknown scale for this sweep 'paper'; allowed: smoke"),
     ("sweep quick --methods ann,dsr-fi", "unknown method 'dsr-fi' (did you mean 'dsr-if'?)"),
     ("sweep quick --network preact-tiny", "unknown network 'preact-tiny' (did you mean 'preact-resnet-tiny'?)"),
     ("sweep quick --timesteps 2,0", "timesteps must be at least 1, not 0"),
@@ -119,7 +119,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --methods ANN", "unknown method 'ANN' (did you mean 'ann'?)"),
     (f"{RUN} --network PreAct-ResNet-tiny", "(did you mean 'preact-resnet-tiny'?)"),
     ("sweep quick --methods ann,", "one of the names in 'ann,' is empty: separate names by single commas"),
-    ("sweep quick --methods dsr-if@beta=1", "unknown parameter of dsr-if 'beta'; there are: threshold, alpha"),
+    ("sweep quick --methods dsr-if@beta=1", "unknown parameter of dsr-if 'beta'; allowed: threshold, alpha"),
     ("sweep quick --methods dsr-if@alpha=2", "dsr-if@alpha=2: threshold must be positive and alpha in (0, 1]"),
     ("sweep quick --methods dsr-if@alpha=nan", "dsr-if@alpha=nan: alpha takes a number or a truth value, not 'nan'"),
     ("sweep quick --methods dsr-if@threshold=NaN", "a parameter of a neuron is finite, not NaN"),
@@ -236,7 +236,7 @@ def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: p
             write_bin(tmp_path / "data" / "nmnist" / "NMNIST" / split / str(digit) / f"{number}.bin", [(0, 1, 2, 1)])
     ending = bench("sweep nmnist --scale smoke --methods dsr-if --timesteps 3 --seeds 0 --plan")
     assert (ending.code, ending.err) == (0, "")
-    assert " data   nmnist, 3 frames: packed before the first run (3.4 MB), a time" in ending.out
+    assert " data   nmnist, 3 frames: packed before the first run (3.4 MB), not" in ending.out
     assert not (tmp_path / "data" / "nmnist" / "frames").exists()
 
 
@@ -315,7 +315,7 @@ def test_an_interruption_is_said_and_ends_with_130(bench: Bench, monkeypatch: py
     monkeypatch.setattr(commands, "_run", interrupted)
     ending = bench("sweep quick --methods qcfs")
     assert (ending.code, ending.err) == (130, "")
-    assert "interrupted 0 runs done" in ending.out
+    assert "interrupted: 0 of " in ending.out
     monkeypatch.setattr(commands, "listing", interrupted)
     assert bench("list") == Ending(130, "", "")
 

@@ -40,6 +40,9 @@ class VGG:
     pooled: int = 1
 
 
+Shape = PreAct | Plain | VGG
+
+
 @dataclass(frozen=True)
 class Network:
     """`narrow_of` names the network of which this is the narrow form for two cores.
@@ -48,7 +51,7 @@ class Network:
     paper's comparison of depths (Fig. 3b).
     """
 
-    shape: PreAct | Plain | VGG
+    shape: Shape
     narrow_of: str | None = None
     costly: bool = False
     depth: int | None = None

@@ -93,7 +93,8 @@ def _carry_out(request: Request, work: Plan, results: Path, console: Console) ->
     except KeyboardInterrupt:
         done = len(work.jobs) - len(plan(request.runs, results).missing)
         console.print(
-            f" [yellow]interrupted[/] {done} runs done; the same command goes on with the rest", highlight=False
+            f" [yellow]interrupted[/]: {done} of {len(work.jobs)} runs are done; the same command resumes the rest",
+            highlight=False,
         )
         return INTERRUPTED
     left_out = _export(request, results, console)

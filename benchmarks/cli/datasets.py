@@ -47,14 +47,14 @@ def get(name: str, console: Console) -> int:
     except BadInput as error:
         again = f"; or remove {root / name} and call this again" if name in OFFICIAL else ""
         raise BadInput(f"{error}; {by_hand(name)}{again}") from None
-    where = f"is there: {root / name}" if (root / name).is_dir() else f"needs no download: {DATASETS[name].title}"
+    where = f"is already here: {root / name}" if (root / name).is_dir() else f"needs no download: {DATASETS[name].title}"
     console.print(escape(f" {name} {where}; `dsr-bench data verify {name}` checks it"), highlight=False, soft_wrap=True)
     return 0
 
 
 def _fetched(name: str, root: Path, console: Console) -> int:
     if name not in OFFICIAL:
-        raise BadInput(f"{name} cannot be downloaded: its licence wants you to. {by_hand(name)}")
+        raise BadInput(f"{name} cannot be downloaded: its licence asks you to get it yourself; {by_hand(name)}")
     console.print(escape(f" fetching {name} into {root / name}; or {by_hand(name)}"), highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as bar:
@@ -97,7 +97,7 @@ def missing(name: str, root: Path | None = None) -> str:
 
 def _state(name: str, root: Path) -> tuple[str, str]:
     if needs := missing(name, root):
-        return f"not there: `dsr-bench data get {needs}`", ""
+        return f"not found: `dsr-bench data get {needs}`", ""
     try:
         return _found(name, root)
     except BadInput as error:
@@ -121,7 +121,7 @@ def _found(name: str, root: Path) -> tuple[str, str]:
 
 def _checked(console: Console, name: str, root: Path) -> str:
     if needs := missing(name, root):
-        raise BadInput(f"{name} is not there: `dsr-bench data get {needs}`")
+        raise BadInput(f"{name} not found: `dsr-bench data get {needs}`")
     source = DATASETS[name]
     if not isinstance(source, EventData):
         data = load(name, EVERYTHING)

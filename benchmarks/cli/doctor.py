@@ -1,4 +1,4 @@
-"""`dsr-bench doctor`: what is installed, what works, and one line on how to mend what does not."""
+"""`dsr-bench doctor`: what is installed, what works, and one line on how to fix what does not."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _torchvision() -> Iterator[Finding]:
     try:
         import torchvision  # noqa: F401
 
-        yield "ok", "torchvision", "imports as it is"
+        yield "ok", "torchvision", "can be imported"
     except RuntimeError:
-        text = "its build does not match torch's; data sets still work. Install both from one index to mend it"
+        text = "its build does not match torch's; data sets still work. Install both from one index to fix it"
         yield "note", "torchvision", text
     except ImportError as error:
         yield "bad", "torchvision", f"cannot be imported: {error}"

@@ -28,11 +28,11 @@ def scale(console: Console, request: Request) -> None:
 def plan(console: Console, request: Request, work: Plan) -> None:
     """How many runs, and how many of them are done."""
     cached = len(work.jobs) - len(work.missing)
-    parts = [f"{len(work.jobs)} runs", f"{cached} cached", f"{len(work.missing)} missing"]
+    parts = [_runs(len(work.jobs)), f"{cached} cached", f"{len(work.missing)} missing"]
     if work.committed:
         parts.insert(2, f"{len(work.committed)} of them from committed rows")
     if work.resumable:
-        parts.append(f"{len(work.resumable)} of them half done")
+        parts.append(f"{len(work.resumable)} of them partly done")
     head = f"[bold]dsr-bench {benchmarks.__version__}[/] · {request.sweep} · scale [bold]{request.scale}[/]"
     console.print(f"{head} · {request.title}")
     console.print(" plan   " + " · ".join(parts), highlight=False)
@@ -48,7 +48,7 @@ def jobs(console: Console, count: int) -> None:
 def other_images(console: Console, others: Mapping[str, int]) -> None:
     """Cached runs that have seen other images than those here, by data set."""
     for name, count in others.items():
-        what = f"{count} cached runs are of other {name} images than those here; their rows say which"
+        what = f"{_runs(count, 'cached ')} used other {name} images than those here; their rows say which"
         console.print(f" [yellow]note[/]   {what}", highlight=False)
 
 
@@ -58,7 +58,7 @@ def data_to_come(console: Console, missing: Iterable[str], to_pack: Mapping[str,
         text = f"{name} not found: `dsr-bench data get {name}`; planned with the sizes of the published set"
         console.print(f" [yellow]data[/]   {text}", highlight=False)
     for what, size in to_pack.items():
-        text = f"packed before the first run ({decimal(size)}), a time that is not estimated"
+        text = f"packed before the first run ({decimal(size)}), not included in the time below"
         console.print(f" data   {what}: {text}", highlight=False)
 
 
@@ -66,7 +66,7 @@ def time(console: Console, estimate: Estimate) -> None:
     """How long the runs will take here, and for which machine they are meant if not for this one."""
     scale, failing = estimate.meant_for_gpu, estimate.failing
     machine = f", which has no GPU: scale {scale} is meant for one, laptop for two CPU cores" if scale else ""
-    lost = f"; {failing} runs not among them, whose steps fail here" if failing else ""
+    lost = f"; not counting {_runs(failing)} whose steps fail here" if failing else ""
     text = f"about {duration(estimate.seconds)} on this machine{machine} (from timing small steps{lost})"
     console.print(f" time   {text}", highlight=False)
 
@@ -80,10 +80,14 @@ def code(console: Console, running: Code) -> None:
         console.print(f" [yellow]note[/]   {escape(text)}", highlight=False, soft_wrap=True)
 
 
+def _runs(count: int, kind: str = "") -> str:
+    return f"{count} {kind}run" if count == 1 else f"{count} {kind}runs"
+
+
 def exported(console: Console, done: Exported) -> None:
     """Rows that were dropped, changed or left out, and why."""
     if done.stale:
-        console.print(f" rows   dropped {done.stale} whose recipe has changed since", highlight=False)
+        console.print(f" rows   dropped {done.stale} whose recipe has changed", highlight=False)
     if changed := done.dirty - done.unknown:
         text = f"{changed} not exported: their code was not committed when they ran"
         console.print(f" [yellow]rows[/]   {text}", highlight=False)

@@ -18,17 +18,17 @@ RunArgument = Annotated[str, typer.Argument(help="A run's directory, or its key,
 @app.command()
 def best(
     files: Annotated[list[Path] | None, typer.Argument(help="CSV files; default: all directly under results.")] = None,
-    max_energy: Annotated[str | None, typer.Option(help="Of one image: 1uJ, 0.5mJ; pJ, nJ, uJ, µJ, mJ, J.")] = None,
+    max_energy: Annotated[str | None, typer.Option(help="Per image, as in 1uJ or 0.5mJ; pJ, nJ, uJ, µJ, mJ or J.")] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="In percent.")] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Of training: 500MiB; KiB, MiB, GiB, MB, GB.")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="In training, as in 500MiB; KiB, MiB, GiB, MB or GB.")] = None,
     max_timesteps: Annotated[int | None, typer.Option(help="The largest T.")] = None,
     dataset: Annotated[str | None, typer.Option(help="One data set instead of all.")] = None,
     scale: Annotated[str | None, typer.Option(help="One scale instead of all.")] = None,
-    by: Annotated[str, typer.Option(help="What is best: accuracy, energy, time or memory.")] = "accuracy",
-    count: Annotated[int, typer.Option(help="Lines of a table.")] = 10,
+    by: Annotated[str, typer.Option(help="Sort by accuracy, energy, core-seconds, time or memory.")] = "accuracy",
+    count: Annotated[int, typer.Option(help="Lines per table.")] = 10,
     energy: Annotated[Path | None, typer.Option(help="TOML file of energy constants; see results/README.md.")] = None,
 ) -> None:
-    """Which committed results keep to some bounds, best first. Exit code 1: none."""
+    """List the committed results within given limits, best first. Exit code 1: there are none."""
     from reports.queries import bounds
     from reports.queries.best import Question, answer
     from reports.rendering import terminal
@@ -51,7 +51,7 @@ def best(
 
 @app.command()
 def diff(a: RunArgument, b: RunArgument) -> None:
-    """What differs between two runs: recipe, code, data, environment, results."""
+    """Show what differs between two runs: recipe, code, data, environment, results."""
     from reports.queries import differences
     from reports.queries.lookup import find
     from reports.rendering import terminal
@@ -73,7 +73,7 @@ def diff(a: RunArgument, b: RunArgument) -> None:
 
 @app.command()
 def why(run: RunArgument) -> None:
-    """How a run differs from the paper's row, or its method's own paper's, and whether the two can be compared."""
+    """Explain how a run differs from the row in the paper (or its method's own paper), and whether they are comparable."""
     from reports.queries.lookup import find
     from reports.queries.why import explain
     from reports.rendering import terminal

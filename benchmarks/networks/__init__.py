@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Builder = Callable[["Parts", int, int], nn.Module]
 
 
-def _builder(shape: networks.PreAct | networks.Plain | networks.VGG) -> Builder:
+def _builder(shape: networks.Shape) -> Builder:
     def build(parts: Parts, classes: int, in_channels: int) -> nn.Module:
         match shape:
             case networks.PreAct(blocks, widths, large):

@@ -1,6 +1,6 @@
 """A SpikingJelly neuron as a method of dsr-bench: LIF with the arctangent surrogate, on every network, in every table.
 
-pip install dsr-bench spikingjelly==2.0.0
+pip install -e .[all] spikingjelly==2.0.0
 pip install ./examples/spikingjelly_plugin
 dsr-bench check spikingjelly-lif
 dsr-bench sweep cifar10 --methods spikingjelly-lif --timesteps 4

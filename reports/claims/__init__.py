@@ -83,7 +83,7 @@ def correction(ledger: Sequence[Judged]) -> str:
     """How many claims were tested, and what is left after Holm's correction."""
     count, left = tested(ledger)
     return (
-        f"{count} of {len(ledger)} claims have a test; {left} of the verdicts survive Holm's correction at "
+        f"{count} of {len(ledger)} claims could be tested; {left} of the verdicts survive Holm's correction at "
         f"{100 * FAMILY_WISE:g} % over all {count} ({SURVIVES})"
     )
 

@@ -39,7 +39,7 @@ def claims() -> Iterator[Claim]:
         for method, name in METHODS.items():
             for rival, against in RIVALS.items():
                 suffix = "" if rival == "stbp-tdbn" else f"-{rival}"
-                statement = f"DSR, IF, {name}: {what} of a step grows less with T than with {against}"
+                statement = f"DSR, IF, {name}: the {what} of a training step grows less with T than for {against}"
                 judge = _judge(method, rival, key)
                 yield Claim(f"cost-{what}-{method}{suffix}", "Sec. 1, 3", statement, judge, "cost")
 
@@ -95,7 +95,7 @@ def _between(mine: Slope, theirs: Slope) -> Estimate:
 def _on_one_machine(mine: Slope, theirs: Slope, text: str) -> Outcome:
     estimate = _between(mine, theirs)
     if not estimate.known:
-        return Outcome("inconclusive", f"{text}: two T of one machine leave no error; a third T would give one")
+        return Outcome("inconclusive", f"{text}: two values of T on one machine give no error estimate, a third would")
     low, high = estimate.interval()
     return _decided(low, high, 0, f"{text}; on one machine", estimate)
 

@@ -36,7 +36,7 @@ def _halves(evidence: Evidence, scale: str) -> Outcome:
         return not_run("`dsr-bench quantization`")
     table = errors.pivot_table(index="timesteps", columns="alpha", values="max_error")
     ratios = table[0.5] / table[1.0]
-    text = f"ratio {ratios.min():.3f} to {ratios.max():.3f} over T = {_span(table.index)}"
+    text = f"ratio {_range(ratios, '.3f')} over T = {_span(table.index)}"
     return Outcome("reproduced" if ratios.max() <= HALF else "not reproduced", text)
 
 
@@ -46,7 +46,7 @@ def _least(evidence: Evidence, scale: str) -> Outcome:
         return not_run("`dsr-bench quantization`")
     table = errors.pivot_table(index="timesteps", columns="alpha", values="mean_error")
     best = table.idxmin(axis=1)
-    text = f"the best of {table.shape[1]} alphas is {best.min():g} to {best.max():g} over T = {_span(table.index)}"
+    text = f"the best of {table.shape[1]} alphas is {_range(best, 'g')} over T = {_span(table.index)}"
     return Outcome("reproduced" if (best == 0.5).all() else "not reproduced", text)
 
 
@@ -82,6 +82,11 @@ def _lif_approximates(evidence: Evidence, scale: str) -> Outcome:
     )
     text = f"mean error at T = {rows['timesteps'].max():.0f}: {floors}"
     return Outcome("reproduced" if longest["mean_error"].is_monotonic_increasing else "not reproduced", text)
+
+
+def _range(values: pd.Series, digits: str) -> str:
+    """`0.500`, or `0.500 to 0.513` if they differ in print."""
+    return " to ".join(dict.fromkeys(format(end, digits) for end in (values.min(), values.max())))
 
 
 def _span(steps: pd.Index) -> str:

@@ -37,7 +37,7 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         "low-latency",
         "Tab. 1",
-        f"With few steps (T = {LOW}) DSR is more accurate than surrogate gradients, and those than conversion",
+        f"With few steps (T = {LOW}), DSR is more accurate than surrogate gradients, and these than conversion",
         _low_latency,
     )
     for dataset in ON:
@@ -82,7 +82,7 @@ def _above_control(control: str) -> Claim:
     def judge(evidence: Evidence, scale: str) -> Outcome:
         return worst(list(_ordered(evidence, (scale, "cifar10", LOW), tuple(DSR), (control,))))
 
-    statement = f"With few steps (T = {LOW}) DSR is more accurate than the control {control}"
+    statement = f"With few steps (T = {LOW}), DSR is more accurate than the control {control}"
     return Claim(f"low-latency-{control}", "not in the paper", statement, judge, "control")
 
 

@@ -144,8 +144,8 @@ def would_decide(estimate: Estimate, boundary: float) -> str:
     """How many runs would, if mean and spread stay as they are."""
     needed = estimate.needed(boundary)
     if needed is None:
-        return f"more than {MOST:,} seeds a side would be needed to decide"
-    return f"{needed} seeds a side would decide it, if they vary as these do"
+        return f"more than {MOST:,} seeds per side would be needed to decide"
+    return f"{needed} seeds per side would decide it if they varied as these do"
 
 
 def _would_equal(estimate: Estimate, margin: float) -> str:
@@ -154,7 +154,7 @@ def _would_equal(estimate: Estimate, margin: float) -> str:
     needed = estimate.needed(margin if estimate.mean > 0 else -margin, level)
     if needed is None:
         return "no number of our seeds would decide it: the paper's own runs leave more"
-    return f"{needed} seeds would decide it, if they vary as these do"
+    return f"{needed} seeds would decide it if they varied as these do"
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:
@@ -182,7 +182,7 @@ def worst(outcomes: list[Outcome]) -> Outcome:
 
 
 def _part(decides: Outcome, outcomes: list[Outcome]) -> str:
-    """The statistic outcomes the part that decides, and outcomes how many."""
+    """The statistic of the part that decides, and how many parts there are."""
     return decides.statistic if len(outcomes) == 1 else f"{decides.statistic} (the weakest of {len(outcomes)} parts)"
 
 

@@ -81,7 +81,7 @@ def _of_cost(ledger: Sequence[claims.Judged]) -> Iterator[str]:
 
 def _origin(names: Sequence[str]) -> str:
     files = ", ".join(f"[{name}](../results/{name})" for name in names)
-    return f"Written by `{COMMAND}` from {files}; a test holds it against them. Do not edit it by hand."
+    return f"Written by `{COMMAND}` from {files}; a test checks that it is up to date. Do not edit it by hand."
 
 
 def _data(frame: pd.DataFrame) -> str:
@@ -100,7 +100,7 @@ def _scales(frame: pd.DataFrame) -> Iterator[str]:
 
 def _findings(ledger: Sequence[claims.Judged]) -> Iterator[list[str]]:
     titles = {
-        "accuracy": "What the rows say of the paper's claims",
+        "accuracy": "What the rows say about the paper's claims",
         "control": "Controls and variants of ours",
         "neurons": "Single neurons",
         "cost": "Cost of a step",

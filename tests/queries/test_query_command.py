@@ -55,7 +55,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["best", "--max-energy", "1kJ"], "--max-energy must be a number above 0 with one of pJ"),
         (["best", "--max-memory", "many"], "--max-memory must be a number above 0 with one of KiB"),
         (["best", "--min-accuracy", "good"], "'--min-accuracy'"),
-        (["best", "--by", "speed"], "unknown order (--by) 'speed'; there are: accuracy, energy"),
+        (["best", "--by", "speed"], "unknown order (--by) 'speed'; allowed: accuracy, energy"),
         (["best", "--dataset", "cifra10"], "unknown dataset in these rows 'cifra10' (did you mean 'cifar10'?)"),
         (["best", "nowhere.csv"], "cannot read nowhere.csv"),
         (["best", "--energy", "nowhere.toml"], "cannot read nowhere.toml"),

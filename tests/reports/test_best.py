@@ -185,7 +185,7 @@ def test_a_group_without_a_fit_is_said_beside_one_that_has_some(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("question", "said"), [({"dataset": "digit"}, "did you mean 'digits'"), ({"scale": "paper"}, "there are: laptop")]
+    ("question", "said"), [({"dataset": "digit"}, "did you mean 'digits'"), ({"scale": "paper"}, "allowed: laptop")]
 )
 def test_data_sets_and_scales_without_rows_are_refused(question: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=said):

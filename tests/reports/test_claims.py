@@ -41,7 +41,7 @@ def test_a_difference_is_above_its_margin_by_its_interval(margin: float, verdict
 def test_a_wide_interval_is_inconclusive_and_says_how_many_seeds_would_decide() -> None:
     outcome = above(APART, 0, "")
     assert outcome.verdict == "inconclusive"
-    assert outcome.statistic.endswith("claimed above 0: 18 seeds a side would decide it, if they vary as these do")
+    assert outcome.statistic.endswith("claimed above 0: 18 seeds per side would decide it if they varied as these do")
     assert outcome.p == pytest.approx(stats.ttest_rel([51, 49, 53], [50, 50, 50]).pvalue)
 
 
@@ -291,7 +291,7 @@ def test_trained_thresholds_steady_the_result_if_the_f_test_says_so(tmp_path: Pa
     few = ratio_of_spreads([50.0, 54.0, 58.0], [50.0, 51.0, 52.0])
     # F = 16 against F(0.975; 2, 2) = 39; with 5 and 5 F(0.975; 4, 4) = 9.6, with 4 and 4 15.44
     assert few.verdict == "inconclusive"
-    assert few.statistic.endswith("4 seeds a side would decide it, if their spreads are these")
+    assert few.statistic.endswith("4 seeds per side would decide it if their spreads stayed the same")
 
 
 def test_without_both_is_held_against_without_trained_thresholds_alone(tmp_path: Path) -> None:
