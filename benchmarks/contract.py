@@ -61,7 +61,7 @@ def steps_of(method: str) -> int:
 
 
 def has_a_recipe(method: str) -> None:
-    """It has a recipe for every data set, scale and T that its neurons accept; its parent, if any, is a known method."""
+    """It has a recipe for every data set, scale and T that its neurons accept; a parent is a known method."""
     for dataset, scale, steps in product(DATASETS, SCALES, (1,) if timeless(method) else (1, 5, 20)):
         run = Run(dataset, NETWORK, method, steps, 0, scale)
         recipe = resolve(run)
