@@ -49,8 +49,8 @@ def sweep(
     jobs: Annotated[
         str,
         typer.Option(
-            help="Runs at once: a number, or auto. auto is one per GPU; without a GPU, cores / OMP_NUM_THREADS if that is "
-            "set, else one per core at smoke scale and one run at other scales."
+            help="Runs at once: a number, or auto. auto is one per GPU; without a GPU, cores / OMP_NUM_THREADS if that "
+            "is set, else one per core at smoke scale and one run at other scales."
         ),
     ] = arguments.AUTO,
 ) -> None:

@@ -41,7 +41,7 @@ def report(method: str, console: Console) -> int:
         kept += not trouble
         mark, said = ("[red]✗[/]", f": [red]{escape(trouble)}[/]") if trouble else ("[green]✓[/]", "")
         console.print(f" {mark} {promise}{said}", highlight=False, soft_wrap=True)
-    console.print(f" {kept} of {len(CLAUSES)} clauses kept by [bold]{method}[/]", highlight=False)
+    console.print(f" [bold]{method}[/] keeps {kept} of {len(CLAUSES)} clauses", highlight=False)
     return int(kept < len(CLAUSES))
 
 
@@ -61,7 +61,7 @@ def steps_of(method: str) -> int:
 
 
 def has_a_recipe(method: str) -> None:
-    """Its recipe can be made for every data set, scale and T, for its own neurons; what it starts from is a method."""
+    """It has a recipe for every data set, scale and T that its neurons accept; a parent is a known method."""
     for dataset, scale, steps in product(DATASETS, SCALES, (1,) if timeless(method) else (1, 5, 20)):
         run = Run(dataset, NETWORK, method, steps, 0, scale)
         recipe = resolve(run)
@@ -80,7 +80,7 @@ def maps_images(method: str) -> None:
 
 
 def maps_frames(method: str) -> None:
-    """Event frames (T, B, C, H, W) that repeat an image give the image's logits."""
+    """Event frames (T, B, C, H, W) that repeat an image give the same logits as the image."""
     steps, x = steps_of(method), _noise(2)
     network = _fresh(method).eval()
     with torch.no_grad():
@@ -88,7 +88,7 @@ def maps_frames(method: str) -> None:
 
 
 def runs_on_every_network(method: str) -> None:
-    """It runs on every network of the suite (but the largest ones, which are made of the same blocks)."""
+    """It runs on every network of the suite (except the largest, which consist of the same blocks)."""
     for network in (name for name in NETWORKS if name not in LARGE):
         logits = _fresh(method, network=network)(_noise(2))
         assert logits.isfinite().all(), f"logits on {network} are not finite"
@@ -100,11 +100,11 @@ def forgets(method: str) -> None:
     with torch.no_grad():
         first = network(x)
         network(_noise(6, seed=1))
-        assert torch.equal(network(x), first), "the same images have other logits after another batch"
+        assert torch.equal(network(x), first), "the same images have different logits after another batch"
 
 
 def treats_images_apart(method: str) -> None:
-    """In evaluation mode an image's logits do not depend on its batch."""
+    """In evaluation mode, an image's logits do not depend on the other images in its batch."""
     network, x = _seen(method), _noise(4)
     with torch.no_grad():
         alone = torch.cat([network(x[i : i + 1]) for i in range(4)])
@@ -112,12 +112,12 @@ def treats_images_apart(method: str) -> None:
 
 
 def is_deterministic(method: str) -> None:
-    """Made twice from one seed it is the same network, with the same logits."""
+    """Built twice from one seed, it is the same network with the same logits."""
     _same(_fresh(method)(_noise(4)), _fresh(method)(_noise(4)), "logits of two networks of one seed", exactly=True)
 
 
 def starts_as_others_do(method: str) -> None:
-    """Of one seed it starts from the same convolutions as the ANN."""
+    """From one seed, it starts with the same convolution weights as the ANN."""
     ours, theirs = (dict(_fresh(name).named_parameters()) for name in (method, "ann"))
     for name in (name for name in theirs if name.endswith("conv1.weight")):
         assert name in ours, f"{name} not found"
@@ -125,7 +125,7 @@ def starts_as_others_do(method: str) -> None:
 
 
 def has_gradients(method: str) -> None:
-    """Every parameter gets a finite gradient (a conversion, which is not trained, has none to get)."""
+    """Every parameter gets a finite gradient (conversions are not trained and pass)."""
     if not _trains(method):
         return
     network = _fresh(method)
@@ -136,7 +136,7 @@ def has_gradients(method: str) -> None:
 
 
 def learns(method: str) -> None:
-    """Forty steps on 64 digits lower its loss and move its convolutions, the first one too."""
+    """Forty training steps on 64 digits lower its loss and change all its convolutions."""
     if not _trains(method):
         return
     split = digits.read().train
@@ -164,7 +164,7 @@ def learns(method: str) -> None:
 
 
 def is_saved_and_loaded(method: str) -> None:
-    """Saved and loaded it is the same function."""
+    """Saved and loaded, it gives the same logits."""
     network, other, x = _seen(method), _fresh(method, seed=1), _noise(4)
     other.load_state_dict(network.state_dict())
     with torch.no_grad():
@@ -172,7 +172,7 @@ def is_saved_and_loaded(method: str) -> None:
 
 
 def books_its_operations(method: str) -> None:
-    """Its operations are booked as what they are: accumulates behind a spiking neuron, multiplications elsewhere."""
+    """Its operations are counted as what they are: accumulates behind spiking neurons, multiplications elsewhere."""
     network, x, steps = _seen(method), _noise(4), steps_of(method)
     with counting(network, x[:1], steps) as counter, torch.no_grad():
         network(x)

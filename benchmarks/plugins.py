@@ -80,7 +80,7 @@ def _files() -> list[Path]:
         return [path]
     files = sorted(p for p in path.glob("*.py") if not p.name.startswith(("_", ".")))
     if not files:
-        raise BadInput(f"{VARIABLE} must name a Python file or a folder of some, not {named}")
+        raise BadInput(f"{VARIABLE} must name a Python file or a folder of Python files, not {named}")
     return files
 
 

@@ -81,7 +81,10 @@ def test_asking_planning_and_estimating_print_nothing(tmp_path: Path, monkeypatc
     assert capfd.readouterr() == ("", "")
     console = Console(record=True, width=200)
     notices.time(console, found)
-    assert "about 1 min 30 s on this machine (from timing small steps; not counting 1 run whose steps fail here" in console.export_text()
+    assert (
+        "about 1 min 30 s on this machine (from timing small steps; not counting 1 run whose steps fail here"
+        in console.export_text()
+    )
 
 
 def test_cached_runs_of_other_images_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def bring(monkeypatch: pytest.MonkeyPatch, name: str, neuron: type[nn.Module]) -
 
 
 WRONG = [
-    (Remembers, contract.forgets, "the same images have other logits after another batch"),
+    (Remembers, contract.forgets, "the same images have different logits after another batch"),
     (Average, contract.treats_images_apart, "logits together and alone differ by"),
     (Stops, contract.has_gradients, "has no gradient"),
     (Explodes, contract.maps_images, "logits are not finite at T = 1"),
@@ -128,6 +128,6 @@ def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsy
     assert commands.check("wrong", Console(width=200)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5: logits")
-    assert lines[1] == " ✓ Of one seed it starts from the same convolutions as the ANN"
-    assert lines[2] == " 1 of 2 clauses kept by wrong"
+    assert lines[1] == " ✓ From one seed, it starts with the same convolution weights as the ANN"
+    assert lines[2] == " wrong keeps 1 of 2 clauses"
     assert commands.check("ann", Console(width=200)) == 0

@@ -157,6 +157,24 @@ def test_an_interruption_ends_the_processes_of_all_runs(tmp_path: Path, monkeypa
 
 
 @pytest.mark.slow
+def test_ctrl_c_prints_nothing_but_how_to_go_on(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "benchmarks", "sweep", "quick", "--methods", "dsr-if", "--timesteps", "2"]
+    environment = {**os.environ, "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off"}
+    sweep = subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 120
+    while not list(tmp_path.rglob(store.CHECKPOINT)):
+        assert sweep.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does it: to every process of the group
+    out, err = sweep.communicate(timeout=60)
+    assert (sweep.returncode, err) == (130, "")
+    assert "interrupted: 0 of 1 runs are done; the same command resumes the rest" in out
+
+
+@pytest.mark.slow
 def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
     words = "-m benchmarks sweep quick --scale smoke --methods ann,dsr-if,stbp-tdbn,qcfs --timesteps 2,4 --seeds 0"
     environment = os.environ | {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}

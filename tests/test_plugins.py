@@ -260,7 +260,7 @@ def test_a_file_that_is_wrong_is_named_in_one_line(text, said, tmp_path, monkeyp
 @pytest.mark.parametrize("named", ["nowhere", "mine.txt"])
 def test_a_place_without_methods_is_refused(named, tmp_path, monkeypatch):
     monkeypatch.setenv("DSR_METHODS", str(tmp_path / named))
-    with pytest.raises(BadInput, match="DSR_METHODS must name a Python file or a folder of some, not"):
+    with pytest.raises(BadInput, match="DSR_METHODS must name a Python file or a folder of Python files, not"):
         catalogue.from_outside.__wrapped__()
 
 

@@ -344,7 +344,7 @@ def test_folders_of_any_name_are_printed_as_they_are_and_dot_files_are_no_result
     run = Run("cifar10", "preact-resnet18-narrow", "ann", 1, 0, "laptop")
     finish(results, run, top1=90.0, test_images=10_000)
     (results / "._cifar10.csv").write_bytes(b"\0\5\26\7\xff")
-    assert f" rows   {results}/cifar10.csv\n" in bench("export cifar10 --scale laptop").out
+    assert f" csv    {results}/cifar10.csv\n" in bench("export cifar10 --scale laptop").out
     assert f" page   {results}/reports/all/index.html\n" in bench("report").out
     assert f"{key(run)}, {results}/runs/" in bench(f"why {key(run)}").out
     said = bench("doctor").out

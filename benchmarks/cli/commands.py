@@ -143,7 +143,7 @@ def _tabulate(request: Request, results: Path, console: Console) -> None:
     report = reports.read([path])
     page, *_ = reports.write(report, target)
     reports.show(report, console)
-    console.print(escape(f" rows   {path}\n page   {page}"), highlight=False, soft_wrap=True)
+    console.print(escape(f" csv    {path}\n page   {page}"), highlight=False, soft_wrap=True)
     attach(console, target, name, smoke, results)
 
 
@@ -155,7 +155,7 @@ def export(request: ExportRequest, console: Console) -> int:
         left_out += _export(part, results, console, request.replace)
         path = rows.path_of(part.sweep, part.scale, results)
         written = path if path.exists() else f"none at scale {part.scale}"
-        console.print(escape(f" rows   {written}"), highlight=False, soft_wrap=True)
+        console.print(escape(f" csv    {written}"), highlight=False, soft_wrap=True)
     return 1 if left_out else 0
 
 

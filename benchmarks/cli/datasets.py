@@ -47,7 +47,9 @@ def get(name: str, console: Console) -> int:
     except BadInput as error:
         again = f"; or remove {root / name} and call this again" if name in OFFICIAL else ""
         raise BadInput(f"{error}; {by_hand(name)}{again}") from None
-    where = f"is already here: {root / name}" if (root / name).is_dir() else f"needs no download: {DATASETS[name].title}"
+    where = (
+        f"is already here: {root / name}" if (root / name).is_dir() else f"needs no download: {DATASETS[name].title}"
+    )
     console.print(escape(f" {name} {where}; `dsr-bench data verify {name}` checks it"), highlight=False, soft_wrap=True)
     return 0
 

@@ -41,7 +41,7 @@ def plan(console: Console, request: Request, work: Plan) -> None:
 def jobs(console: Console, count: int) -> None:
     """That several runs share the machine, if they do."""
     if count > 1:
-        text = f"{count} runs at once (--jobs); rows mark timings that were taken beside other runs"
+        text = f"{count} runs at once (--jobs); rows record this, and reports hide their wall times"
         console.print(f" jobs   {text}", highlight=False)
 
 

@@ -18,7 +18,9 @@ RunArgument = Annotated[str, typer.Argument(help="A run's directory, or its key,
 @app.command()
 def best(
     files: Annotated[list[Path] | None, typer.Argument(help="CSV files; default: all directly under results.")] = None,
-    max_energy: Annotated[str | None, typer.Option(help="Per image, as in 1uJ or 0.5mJ; pJ, nJ, uJ, µJ, mJ or J.")] = None,
+    max_energy: Annotated[
+        str | None, typer.Option(help="Per image, as in 1uJ or 0.5mJ; pJ, nJ, uJ, µJ, mJ or J.")
+    ] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="In percent.")] = None,
     max_memory: Annotated[str | None, typer.Option(help="In training, as in 500MiB; KiB, MiB, GiB, MB or GB.")] = None,
     max_timesteps: Annotated[int | None, typer.Option(help="The largest T.")] = None,
@@ -73,7 +75,7 @@ def diff(a: RunArgument, b: RunArgument) -> None:
 
 @app.command()
 def why(run: RunArgument) -> None:
-    """Explain how a run differs from the row in the paper (or its method's own paper), and whether they are comparable."""
+    """Explain how a run differs from its row in the paper (or its method's own), and whether they are comparable."""
     from reports.queries.lookup import find
     from reports.queries.why import explain
     from reports.rendering import terminal

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -215,6 +216,7 @@ def _work(
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
     take_share(settings)
+    _lock_progress_bars_here()
     _redirect(place / store.LOG)
     from benchmarks.distributed.processes import joined
     from benchmarks.execution import execute
@@ -241,6 +243,18 @@ def _work(
         if failed := partials.failure(error):
             said = str(partials.refusal(failed.filename or place, failed))
         _fail(run, results, running, "out-of-memory" if ran_out else "failed", said)
+
+
+def _lock_progress_bars_here() -> None:
+    """Give tqdm a lock of this process alone.
+
+    torch.fx makes a tqdm bar even where it shows none. tqdm's own lock is a named semaphore: a process that Ctrl-C
+    ends leaves it behind, and Python warns about that on the terminal.
+    """
+    from torch import hub
+
+    if set_lock := getattr(vars(hub)["tqdm"], "set_lock", None):
+        set_lock(threading.RLock())
 
 
 def _redirect(log: Path) -> None:

@@ -1,7 +1,7 @@
 """Every hyper-parameter of every run: the published recipe, cut down to a data set and a scale.
 
-The recipe that a method was published with, and its source, is in the method's entry in `benchmarks.catalogue`. [DSR] the paper and its
-released code's defaults and README; [ours] chosen by us, with the reason.
+The recipe that a method was published with, and its source, is in the method's entry in `benchmarks.catalogue`. [DSR]
+the paper and its released code's defaults and README; [ours] chosen by us, with the reason.
 """
 
 from __future__ import annotations

@@ -31,11 +31,13 @@ PRINTED = (
     "Inconclusive: on both sides, or too few runs; the number of seeds that would decide assumes the mean and the "
     "spread seen so far. One seed on either side decides nothing.",
     "Unit: the seed. All runs of both sides are used; with three or more common seeds, their covariance is "
-    "taken out: the paired t test if all seeds are common, Welch's if none are. Where predictions of all runs were kept, test images, "
-    "paired, are a second source of error. With two seeds, both values are shown, without an interval.",
+    "taken out: the paired t test if all seeds are common, Welch's if none are. Where predictions of all runs were "
+    "kept, test images, paired, are a second source of error. With two seeds, both values are shown, without an "
+    "interval.",
     f"Equality with a number of the paper: two one-sided 5 % tests, margin ±{EQUAL:g} points, with the spread of the "
-    "paper's own runs; a printed number without a spread is assumed to vary as ours do. Reproduced within X: the deviation is at "
-    f"most X points, and X is less than {EQUAL:g}. Best epoch: the best on the test split, which the released code "
+    "paper's own runs; a printed number without a spread is assumed to vary as ours do. Reproduced within X: the "
+    f"deviation is at most X points, and X is less than {EQUAL:g}. Best epoch: the best on the test split, which "
+    "the released code "
     "prints; last epoch: ours.",
     "A claim with parts is judged by its weakest part, and is inconclusive at best while a part has not been run. A "
     "family is represented by its published methods, fixed in reports/claims/families.py; controls have lines of their "
