@@ -253,7 +253,7 @@ def _lock_progress_bars_here() -> None:
     """
     from torch import hub
 
-    if set_lock := getattr(vars(hub)["tqdm"], "set_lock", None):
+    if set_lock := getattr(vars(hub).get("tqdm"), "set_lock", None):
         set_lock(threading.RLock())
 
 
