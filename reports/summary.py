@@ -82,7 +82,7 @@ def _cell(line: dict[Any, Any]) -> Cell:
 
 
 def _notes(lines: pd.DataFrame, table: pd.DataFrame, steps: Sequence[int], methods: Sequence[str]) -> Iterator[str]:
-    yield "± half the 95 % interval: Student t for 3 seeds or more, Wilson over test images for 1; 2 seeds have none."
+    yield "± half the 95 % interval: t for 3 seeds or more, Wilson over images for 1 seed; 2 seeds have none."
     moving = table[~matrix.timeless(table)]
     left = {
         "methods": table["method"].nunique() - len(methods),

@@ -207,7 +207,7 @@ def test_data_are_listed_fetched_and_verified(official):
     assert code == 0
     assert "ok   cifar10: 15 + 3 images, official files, by torchvision, SHA-256" in text
     assert "15 + 3 images, a part of 50,000 + 10,000" in " ".join(said(datasets.show)[1].split())
-    assert "is there" in said(lambda console: datasets.get("cifar10", console))[1]
+    assert "is already here" in said(lambda console: datasets.get("cifar10", console))[1]
     with pytest.raises(BadInput, match=r"imagenet cannot be downloaded.*imagenet/\{train,val\}/<wnid>"):
         datasets.get("imagenet", Console())
     assert "needs no download" in said(lambda console: datasets.get("digits", console))[1]
