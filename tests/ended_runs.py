@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
+from benchmarks.runs.job import job_of
 from benchmarks.runs.record import Provenance, Result, save
 from benchmarks.spec import Run
 
@@ -20,7 +21,8 @@ def ended(run: Run, **changes: Any) -> Result:
 
 def finish(results: Path, run: Run, **changes: Any) -> Path:
     """Make the run directory of a run that has ended."""
-    store.describe(place := store.directory(results, run), run, "quick")
-    save(ended(run, **changes), place / store.RESULT)
-    (place / store.NETWORK).touch()
-    return place
+    job = job_of(run, results)
+    job.describe("quick")
+    save(ended(run, **changes), job.place / store.RESULT)
+    (job.place / store.NETWORK).touch()
+    return job.place

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, replace
+import json
+from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,24 +51,25 @@ def test_a_job_at_other_timesteps_is_the_job_of_that_run_if_the_recipe_is_the_sa
     assert job_of(CHILD, tmp_path).at(OTHER) == job_of(OTHER, tmp_path)
 
 
-def test_a_job_knows_how_far_its_run_is_as_the_store_does(tmp_path: Path) -> None:
+def test_a_job_knows_how_far_its_run_is(tmp_path: Path) -> None:
     child = job_of(CHILD, tmp_path)
     assert child.parent is not None
     assert (child.result(), child.is_done(), child.parent.has_weights()) == (None, False, False)
     finish(tmp_path, ANN, weights_sha256="a" * 64)
     finish(tmp_path, CHILD, parent_sha256="a" * 64)
     assert child.result() == store.result(tmp_path, CHILD)
-    assert child.is_done() == store.is_done(tmp_path, CHILD) is True
+    assert child.is_done() is True
     assert child.parent.has_weights()
     finish(tmp_path, ANN, weights_sha256="b" * 64)  # trained again
-    assert child.is_done() == store.is_done(tmp_path, CHILD) is False
+    assert child.is_done() is False
 
 
-def test_a_job_describes_its_run_as_the_store_does(tmp_path: Path) -> None:
-    one, other = job_of(CHILD, tmp_path / "one"), store.directory(tmp_path / "other", CHILD)
-    one.describe("quick")
-    store.describe(other, CHILD, "quick")
-    assert (one.place / store.RUN).read_bytes() == (other / store.RUN).read_bytes()
+def test_a_job_describes_its_run(tmp_path: Path) -> None:
+    (one := job_of(CHILD, tmp_path)).describe("quick")
+    assert one.place == store.directory(tmp_path, CHILD)
+    names = {"key": key(CHILD), "parent_key": key(ANN), "sweep": "quick"}
+    expected = names | {"run": asdict(CHILD), "recipe": asdict(resolve(CHILD))}
+    assert (one.place / store.RUN).read_text() == json.dumps(expected, indent=2) + "\n"
     assert store.described(one.place).parent_key == key(ANN)
 
 
@@ -80,7 +82,6 @@ def test_a_run_is_carried_out_without_asking_again_who_it_is(tmp_path: Path, mon
         raise AssertionError(f"{run} was known")
 
     monkeypatch.setattr(identity, "resolve", never)
-    monkeypatch.setattr(store, "resolve", never)
     monkeypatch.setattr(job, "resolve", lambda run: asked.append(run) or resolve(run))
     result = execute(CHILD, tmp_path)
     assert asked == [CHILD, ANN]

@@ -27,8 +27,7 @@ from benchmarks.launching.workers import Workers, take_share
 from benchmarks.measurement.latencies import longer
 from benchmarks.measurement.provenance import Code, code, provenance
 from benchmarks.runs import store
-from benchmarks.runs.identity import key, parent
-from benchmarks.runs.job import job_of
+from benchmarks.runs.job import Job, job_of, jobs_of
 from benchmarks.runs.record import Result, Status, save
 from benchmarks.spec import BadInput, Run
 
@@ -68,10 +67,9 @@ def local(
 
 def _after(runs: Sequence[Run], results: Path) -> Mapping[Run, set[Run]]:
     """What each run waits for: its parent, and a longer run that measures it on the way."""
-    known = set(runs)
-    return {
-        run: known.intersection([parent(run), *(other.run for other in longer(job_of(run, results)))]) for run in runs
-    }
+    known = {job.run: job for job in jobs_of(runs, results)}
+    before = {run: (known[run].parent, *longer(known[run])) for run in runs}
+    return {run: {job.run for job in jobs if job} & before.keys() for run, jobs in before.items()}
 
 
 def _is_elsewhere(run: Run, results: Path) -> bool:
@@ -83,7 +81,7 @@ def assist(runs: Iterable[Run], results: Path) -> int:
     """Train along in these runs: what those of torchrun's processes do that are not the first. Exit code 0."""
     context = _context()
     for run in runs:
-        if _orphaned(run, results):
+        if _orphaned(job_of(run, results)):
             continue  # the first process records that, and begins nothing
         process = context.Process(target=_assist, args=(run, results), name=str(run))  # type: ignore[attr-defined]
         process.start()
@@ -109,16 +107,17 @@ def _assist(run: Run, results: Path) -> None:
     from benchmarks.execution import assist
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    store.directory(results, run).mkdir(parents=True, exist_ok=True)
-    _redirect(store.directory(results, run) / f"log-{torchrun.rank()}.txt")
-    with joined(key(run)) as team:
+    job = job_of(run, results)
+    job.place.mkdir(parents=True, exist_ok=True)
+    _redirect(job.place / f"log-{torchrun.rank()}.txt")
+    with joined(job.key) as team:
         assist(run, results, team)
 
 
 class _Started(NamedTuple):
     """A run that goes on; `kills`: how many processes the kernel had ended for want of memory when it started."""
 
-    run: Run
+    job: Job
     process: multiprocessing.process.BaseProcess
     kills: int | None
 
@@ -127,22 +126,23 @@ class _Processes:
     """The pool's crew: starts every run in a process of its own, passes on what it says, and keeps its result."""
 
     def __init__(self, results: Path, sweep: str | None, observer: Observer, workers: Workers) -> None:
-        self.place, self.sweep, self.observer, self.workers = results, sweep, observer, workers
+        self.results_root, self.sweep, self.observer, self.workers = results, sweep, observer, workers
         self.context, self.code = _context(), code()
         self.started: dict[Connection, _Started] = {}
         self.results: dict[Run, Result] = {}
 
     def start(self, run: Run, worker: int) -> bool:
-        store.describe(place := store.directory(self.place, run), run, self.sweep)
+        job = job_of(run, self.results_root)
+        job.describe(self.sweep)
         self.observer.started(run)
-        if failed := _parent_failed(run, self.place, self.code):
+        if failed := _parent_failed(job, self.code):
             self._end(run, failed)
             return False
         receiver, sender = self.context.Pipe(duplex=False)
         settings = self.workers.settings(worker)
-        arguments = (run, place, self.place, self.sweep, self.code, sender, settings)
+        arguments = (run, job.place, self.results_root, self.sweep, self.code, sender, settings)
         process = self.context.Process(target=_work, args=arguments, name=str(run))  # type: ignore[attr-defined]
-        self.started[receiver] = _Started(run, process, out_of_memory.kills())
+        self.started[receiver] = _Started(job, process, out_of_memory.kills())
         process.start()
         sender.close()
         return True
@@ -164,18 +164,18 @@ class _Processes:
 
     def _listen(self, receiver: Connection) -> list[Run]:
         """Pass on what a run's process says; the run, if that was the last."""
-        run, process, kills = self.started[receiver]
+        job, process, kills = self.started[receiver]
         try:
             message = receiver.recv()
         except (EOFError, OSError):  # the process has ended, perhaps amid a message
             process.join()
             del self.started[receiver]
             receiver.close()
-            _let_the_others_go_on(run)
-            left = store.result(self.place, run)
-            self._end(run, left or _failure(run, self.place, self.code, *out_of_memory.ending(process.exitcode, kills)))
-            return [run]
-        _pass_on(message, run, self.observer)
+            _let_the_others_go_on(job)
+            left = job.result()
+            self._end(job.run, left or _failure(job, self.code, *out_of_memory.ending(process.exitcode, kills)))
+            return [job.run]
+        _pass_on(message, job.run, self.observer)
         return []
 
     def _end(self, run: Run, result: Result) -> None:
@@ -183,12 +183,12 @@ class _Processes:
         self.observer.ended(run, result)
 
 
-def _let_the_others_go_on(run: Run) -> None:
+def _let_the_others_go_on(job: Job) -> None:
     """Among torchrun's processes: a process that was killed cannot say that it has ended."""
     if torchrun.size() > 1:
         from benchmarks.distributed.processes import release
 
-        release(key(run))
+        release(job.key)
 
 
 def _pass_on(message: Any, run: Run, observer: Observer) -> None:
@@ -221,12 +221,13 @@ def _work(
     from benchmarks.distributed.processes import joined
     from benchmarks.execution import execute
 
-    if store.directory(results, run) != place:
+    job = job_of(run, results)
+    if job.place != place:
         sys.exit(f"the file that makes {run.method} has changed since this was planned: call the same command again")
     try:
         # joined first: the others wait for this process to begin and to end, whatever happens in between
-        with joined(key(run)) as team, alone(place, lambda: progress.send(WAITING)):
-            if store.is_done(results, run):
+        with joined(job.key) as team, alone(place, lambda: progress.send(WAITING)):
+            if job.is_done():
                 return  # by the process that was waited for
             (place / store.RESULT).unlink(missing_ok=True)
             execute(run, results, progress.send, sweep, running, lambda *images: progress.send(images), team)
@@ -273,35 +274,33 @@ def _redirect(log: Path) -> None:
 def _fail(run: Run, results: Path, running: Code, status: Status, reason: str) -> None:
     """Record a failure. Where that cannot be written either, the launcher will find so, and says it."""
     try:
-        _failure(run, results, running, status, reason)
+        _failure(job_of(run, results), running, status, reason)
     except BadInput as error:
         with suppress(OSError):
             print(f"{reason}; {error}", flush=True)
         os._exit(1)
 
 
-def _orphaned(run: Run, results: Path) -> Run | None:
-    """The parent of a run, where it left no weights."""
-    origin = parent(run)
-    return origin if origin and not store.has_weights(results, origin) else None
+def _orphaned(job: Job) -> Job | None:
+    """The parent of a run, if it has left no weights."""
+    return job.parent if job.parent and not job.parent.has_weights() else None
 
 
-def _parent_failed(run: Run, results: Path, running: Code) -> Result | None:
-    origin = _orphaned(run, results)
-    return _failure(run, results, running, "failed", f"its parent did not finish: {origin}") if origin else None
+def _parent_failed(job: Job, running: Code) -> Result | None:
+    origin = _orphaned(job)
+    return _failure(job, running, "failed", f"its parent did not finish: {origin}") if origin else None
 
 
-def _failure(run: Run, results: Path, running: Code, status: Status, reason: str) -> Result:
-    origin = parent(run)
+def _failure(job: Job, running: Code, status: Status, reason: str) -> Result:
     result = Result(
-        key=key(run),
-        parent_key=key(origin) if origin else None,
-        **vars(run),
+        key=job.key,
+        parent_key=job.parent_key,
+        **vars(job.run),
         status=status,
         reason=reason,
         provenance=provenance(running=running),
     )
-    save(result, store.directory(results, run) / store.RESULT)
+    save(result, job.place / store.RESULT)
     return result
 
 

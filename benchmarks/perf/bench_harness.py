@@ -20,6 +20,7 @@ from benchmarks.perf import harness
 from benchmarks.perf.reference import InTurn
 from benchmarks.perf.subjects import Setting, training_step
 from benchmarks.runs import store
+from benchmarks.runs.job import job_of
 from benchmarks.spec import Run
 
 ROUNDS = 5
@@ -64,11 +65,10 @@ def test_mirroring(benchmark: Any, data: Dataset, tmp_path: Path, monkeypatch: p
 
 def _run_directories(results: Path, curve: list[Any]) -> Iterator[Path]:
     for seed in range(1 + ROUNDS):
-        run = replace(harness.RUN, seed=seed)
-        place = store.directory(results, run)
-        store.describe(place, run, None)
-        store.write_table(place / store.CURVES, curve)
-        yield place
+        job = job_of(replace(harness.RUN, seed=seed), results)
+        job.describe(None)
+        store.write_table(job.place / store.CURVES, curve)
+        yield job.place
 
 
 def test_start_up(benchmark: Any, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Job:
 
     def describe(self, sweep: str | None) -> None:
         """Make the directory and write `run.json`, as `store.describe` does."""
-        store.write_description(self.place, self.run, self.recipe, self.key, self.parent_key, sweep)
+        store.describe(self.place, self.run, self.recipe, self.key, self.parent_key, sweep)
 
     def result(self) -> Result | None:
         """The result, if the run has ended, well or not."""

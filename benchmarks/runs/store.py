@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.files import csv_files, partials
-from benchmarks.recipes import resolve
 from benchmarks.runs import contents
-from benchmarks.runs.identity import key, parent
+from benchmarks.runs.identity import key
 from benchmarks.runs.record import Result, load, replacing, rows_of_runs, write_whole
 from benchmarks.spec import BadInput, Recipe, Run
 
@@ -73,24 +72,16 @@ def results_of(place: Path) -> Path:
     return place.parents[2]
 
 
-def describe(place: Path, run: Run, sweep: str | None) -> None:
+def describe(place: Path, run: Run, recipe: Recipe, key: str, parent_key: str | None, sweep: str | None) -> None:
     """Make the run directory and write what the run is. The sweep that first made it stays named.
 
     Raises BadInput where it cannot be written.
     """
-    origin = parent(run)
-    write_description(place, run, resolve(run), key(run), key(origin) if origin else None, sweep)
-
-
-def write_description(
-    path: Path, run: Run, recipe: Recipe, key: str, parent_key: str | None, sweep: str | None
-) -> None:
-    """The same for a run whose facts are known."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise partials.refusal(path, error) from error
-    if (path / RUN).exists():
+        raise partials.refusal(place, error) from error
+    if (place / RUN).exists():
         return
     about = {
         "key": key,
@@ -99,7 +90,7 @@ def write_description(
         "run": asdict(run),
         "recipe": asdict(recipe),
     }
-    write_whole(path / RUN, json.dumps(about, indent=2) + "\n")
+    write_whole(place / RUN, json.dumps(about, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
@@ -136,19 +127,8 @@ def result_in(place: Path) -> Result | None:
         return None
 
 
-def has_weights(results: Path, run: Run) -> bool:
-    """Whether the run's trained network is here, for children to start from."""
-    return (directory(results, run) / NETWORK).exists()
-
-
-def is_done(results: Path, run: Run) -> bool:
-    """Whether the run has ended well, here, and its parent has not been trained again since."""
-    origin = parent(run)
-    return has_ended_well(directory(results, run), directory(results, origin) if origin else None)
-
-
 def has_ended_well(place: Path, parents_place: Path | None) -> bool:
-    """The same for a run whose directory is known, and its parent's."""
+    """Whether a run has ended well, here, and its parent, if it has one, has not been trained again since."""
     found = result_in(place)
     return found is not None and found.status == "done" and not _is_outdated(found, parents_place)
 

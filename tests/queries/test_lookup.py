@@ -12,6 +12,7 @@ from ended_runs import ended, finish
 from benchmarks.recipes import resolve
 from benchmarks.runs import record, store
 from benchmarks.runs.identity import key, parent
+from benchmarks.runs.job import job_of
 from benchmarks.spec import BadInput, Run
 from reports.queries.lookup import find
 
@@ -81,8 +82,8 @@ def test_parents_are_found_beside_a_directory_and_among_rows(tmp_path: Path) -> 
 
 
 def test_a_run_that_goes_on_has_no_row(tmp_path: Path) -> None:
-    store.describe(place := store.directory(tmp_path, RUN), RUN, None)
-    assert find(str(place), tmp_path).row == {}
+    (job := job_of(RUN, tmp_path)).describe(None)
+    assert find(str(job.place), tmp_path).row == {}
 
 
 def test_what_means_no_run_or_several_is_refused_in_one_line(tmp_path: Path) -> None:
