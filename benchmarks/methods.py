@@ -26,6 +26,7 @@ import baselines.stbp
 import baselines.stbp.compiled
 import baselines.stbp.tdbn
 import dsr
+import dsr.precision
 from benchmarks import catalogue
 from benchmarks.method import (
     HandOver,
@@ -79,8 +80,7 @@ def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
 
 
 def _in_representation_space(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    compute = torch.bfloat16 if recipe.precision == "bfloat16" else None
-    return dsr.RepresentationSpace(network, DirectCoding, compute)
+    return dsr.RepresentationSpace(network, DirectCoding)
 
 
 def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
@@ -219,6 +219,19 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
     at_once = 1 if chosen.streams else timesteps
     return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
+
+
+def with_precision(network: nn.Module, recipe: Recipe) -> nn.Module:
+    """Let a network's convolutions and fully connected layers round what they multiply, if the recipe says so.
+
+    A method that keeps such layers in a class of its own raises BadInput.
+    """
+    if recipe.precision == "float32":
+        return network
+    try:
+        return dsr.precision.round_operands(network)
+    except TypeError as error:
+        raise BadInput(f"precision {recipe.precision}: {error}") from error
 
 
 def kernels_for() -> str:
