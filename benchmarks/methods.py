@@ -79,8 +79,7 @@ def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
 
 
 def _in_representation_space(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    compute = torch.bfloat16 if recipe.precision == "bfloat16" else None
-    return dsr.RepresentationSpace(network, DirectCoding, compute)
+    return dsr.RepresentationSpace(network, DirectCoding)
 
 
 def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:

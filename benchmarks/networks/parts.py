@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 
@@ -61,7 +62,7 @@ class DirectCoding(nn.Module):
         if x.dim() == 5:
             return self.layer(x.flatten(0, 1))
         current: Tensor = self.layer(x)
-        return current.repeat(self.timesteps, 1, 1, 1) if self.timesteps > 1 else current
+        return torch.cat([current] * self.timesteps) if self.timesteps > 1 else current
 
 
 def stack(
