@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from baselines import qcfs as quantized
 from baselines.clipped import ClippedReLU
 from baselines.fused import kernels
 from baselines.fused.kernels import Activation, Moments, Normed
-from baselines.qcfs import Activation as QCFS
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 MOST_LEVELS = 2**22
@@ -97,10 +97,10 @@ def _clip(neuron: ClippedReLU) -> tuple[Activation, Tensor | None]:
     return Activation(kernels.CLIP, neuron.clip), None
 
 
-def _staircase(neuron: QCFS) -> tuple[Activation, Tensor | None]:
+def _staircase(neuron: quantized.Activation) -> tuple[Activation, Tensor | None]:
     kind = kernels.CLAMP_FLOOR if neuron.order == "clamp-floor" else kernels.FLOOR_CLAMP
     return Activation(kind, neuron.threshold.item(), neuron.levels), neuron.threshold
 
 
-FACTORIES = {nn.ReLU: relu, ClippedReLU: clipped, QCFS: qcfs}
+FACTORIES = {nn.ReLU: relu, ClippedReLU: clipped, quantized.Activation: qcfs}
 """By neuron; a network of other ReLUs is given `{TheirReLU: relu}` as well."""

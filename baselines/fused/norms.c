@@ -8,6 +8,7 @@
  * Maps are [rows][channels], rows being pixels (NHWC). What h needs is computed anew from x in backward: nothing but x is
  * kept. Several rows are handled at once, in `width` lanes, so that few channels fill vectors, too; vectors of channels
  * are repeated to that width. Sums are taken in float over a block that the cache holds and in double over blocks.
+ * Sums go through a map from its end, which has just been written, and what is computed from them goes from its start.
  */
 #include <math.h>
 #include <stdint.h>
@@ -122,7 +123,7 @@ void moments(const float *x, const float *residual, float *sum, int64_t rows, in
     memset(sums, 0, sizeof sums);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t thread = 0; thread < threads; thread++)
-        for (int64_t block = of.blocks * thread / threads; block < of.blocks * (thread + 1) / threads; block++)
+        for (int64_t block = of.blocks * (thread + 1) / threads - 1; block >= of.blocks * thread / threads; block--)
             block_moments(&of, x, residual, sum, block, sums[thread]);
     for (int64_t c = 0; c < channels; c++) {
         double first = 0, second = 0;
@@ -279,7 +280,7 @@ void reduce(const Norm *norm, const float *grad, float *grad_weight, float *grad
     memset(sums, 0, sizeof sums);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t thread = 0; thread < threads; thread++)
-        for (int64_t block = of.blocks * thread / threads; block < of.blocks * (thread + 1) / threads; block++)
+        for (int64_t block = of.blocks * (thread + 1) / threads - 1; block >= of.blocks * thread / threads; block--)
             block_sums(norm, &of, lanes, grad, block, sums[thread]);
     for (int64_t thread = 1; thread < threads; thread++)
         for (int64_t i = 0; i <= 2 * channels; i++) sums[0][i] += sums[thread][i];
