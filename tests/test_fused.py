@@ -230,11 +230,9 @@ def test_a_fused_network_learns_as_the_network_itself_does(name, method):
 
 def test_layers_that_round_their_operands_do_so_in_a_fused_network(monkeypatch):
     monkeypatch.setenv("DSR_BFLOAT16", "rounding")
-    (rounded,), (expected,), (exact,) = (
-        trained(network, steps=1) for network in (round_operands(small()), round_operands(small()._hidden[0]), small())
-    )
-    assert rounded == pytest.approx(expected, rel=2e-5)
-    assert abs(rounded - exact) > 2e-4
+    x = noise(8, 3, 32, 32)
+    rounded, expected, exact = (n(x) for n in (round_operands(small()), round_operands(small()._hidden[0]), small()))
+    assert (rounded - expected).norm() < 0.6 * (exact - expected).norm()
 
 
 def trained(network: nn.Module, steps: int) -> list[float]:
