@@ -18,21 +18,15 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from baselines.fused.kernels import IDENTITY, Activation, Moments, Normed, channels_last, is_supported, moments, track
+from baselines.fused.kernels import SOURCE as NORMS
 from baselines.stbp import compiled, reading
 from baselines.stbp.dynamics import Dynamics
 from baselines.stbp.neuron import LIF
 from baselines.stbp.tdbn import ThresholdBatchNorm2d
 
 SOURCE = Path(__file__).with_name("normed.c")
-INCLUDED = compiled.SOURCE, SOURCE.parents[1] / "fused" / "norms.c"
-
-
-class _Norm(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("x", "mean", "inverse", "weight", "bias")),
-        *((name, ctypes.c_int64) for name in ("rows", "channels", "threads", "activation")),
-        *((name, ctypes.c_float) for name in ("ceiling", "levels")),
-    )
+INCLUDED = compiled.SOURCE, NORMS
 
 
 class _Normed(ctypes.Structure):
@@ -43,27 +37,11 @@ class _Normed(ctypes.Structure):
     )
 
 
-class Moments:
-    """A map's mean, 1 / sqrt(variance + eps) and unbiased variance by channel."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.mean, self.inverse, self.variance = x.new_empty(3, x.shape[1]).unbind()
-
-
 class Kernels:
     """The functions of the compiled `normed.c` on channels-last float32 tensors `(T*B, C, H, W)`."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
-
-    def moments(self, x: Tensor, residual: Tensor | None, eps: float) -> tuple[Tensor, Moments]:
-        """Return x + residual and its moments."""
-        total, found = x if residual is None else torch.empty_like(x), Moments(x)
-        added = (None, None) if residual is None else (_pointer(residual), _pointer(total))
-        results = (_pointer(one) for one in (found.mean, found.inverse, found.variance))
-        sizes = ctypes.c_int64(x.numel() // x.shape[1]), ctypes.c_int64(x.shape[1])
-        self.library.moments(_pointer(x), *added, *sizes, ctypes.c_double(eps), *results, _threads())
-        return total, found
 
     def spikes(self, x: Tensor, scale: Tensor, shift: Tensor, steps: int, of: Dynamics) -> tuple[Tensor, Tensor]:
         """Return spikes as floats, shaped like x, and as bits `(T*B, H, W, words)`."""
@@ -87,15 +65,6 @@ class Kernels:
         self.library.normed_backward(ctypes.byref(normed), *pointers)
         return grad_z, of_bias, of_weight
 
-    def differentiate(
-        self, x: Tensor, grad_z: Tensor, found: Moments, weight: Tensor, of_weight: Tensor, of_bias: Tensor
-    ) -> None:
-        """Replace dL/dz by dL/dx."""
-        pointers = (one.data_ptr() for one in (x, found.mean, found.inverse, weight))
-        norm = _Norm(*pointers, None, x.numel() // x.shape[1], x.shape[1], torch.get_num_threads(), 0, 1.0, 1.0)
-        tensors = (_pointer(one) for one in (grad_z, of_weight, of_bias, grad_z))
-        self.library.differentiate(ctypes.byref(norm), *tensors)
-
 
 def _normed(x: Tensor, scale: Tensor, shift: Tensor, steps: int, of: Dynamics) -> _Normed:
     neuron = compiled.Neuron(steps, x.numel() // steps, *of)
@@ -104,10 +73,6 @@ def _normed(x: Tensor, scale: Tensor, shift: Tensor, steps: int, of: Dynamics) -
 
 def _pointer(x: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(x.data_ptr())
-
-
-def _threads() -> ctypes.c_int64:
-    return ctypes.c_int64(torch.get_num_threads())
 
 
 class _NormedNeuron(torch.autograd.Function):
@@ -124,15 +89,14 @@ class _NormedNeuron(torch.autograd.Function):
         neuron: LIF,
         kernels: Kernels,
     ) -> tuple[Tensor, Tensor]:
-        residual = None if residual is None else _last(residual)
-        x, found = kernels.moments(_last(x), residual, norm.eps)
-        _track(norm, found)
+        residual = None if residual is None else channels_last(residual)
+        x, found = moments(kernels.library, channels_last(x), residual, norm.eps)
+        track(norm, found)
         scale = weight * norm.scale * found.inverse
         shift = bias - found.mean * scale
         spikes, bits = kernels.spikes(x, scale, shift, neuron.timesteps, neuron.dynamics)
-        ctx.save_for_backward(x, weight, scale, shift, found.mean, found.inverse)
+        ctx.save_for_backward(x, weight, scale, shift, *found)
         ctx.factor, ctx.steps, ctx.dynamics, ctx.kernels = norm.scale, neuron.timesteps, neuron.dynamics, kernels
-        ctx.found = found
         ctx.mark_non_differentiable(bits)
         ctx.set_materialize_grads(False)
         return spikes, bits
@@ -142,27 +106,15 @@ class _NormedNeuron(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         if grad is None:
             return (None,) * 7
-        x, weight, scale, shift, mean, inverse = ctx.saved_tensors
-        grad_x, of_bias, products = ctx.kernels.currents(x, _last(grad), scale, shift, mean, ctx.steps, ctx.dynamics)
-        of_weight, of_bias = (products * inverse).float(), of_bias.float()
-        if not any(ctx.needs_input_grad[:2]):
-            return None, None, of_weight * ctx.factor, of_bias, None, None, None
-        ctx.kernels.differentiate(x, grad_x, ctx.found, weight * ctx.factor, of_weight, of_bias)
+        x, weight, scale, shift, *vectors = ctx.saved_tensors
+        found, kernels, grad = Moments(*vectors), ctx.kernels, channels_last(grad)
+        grad_x, of_bias, products = kernels.currents(x, grad, scale, shift, found.mean, ctx.steps, ctx.dynamics)
+        of_weight, of_bias, scaled = (products * found.inverse).float(), of_bias.float(), weight * ctx.factor
+        if any(ctx.needs_input_grad[:2]):
+            norm = Normed(kernels.library, x, found, scaled, None, Activation(IDENTITY))
+            norm.differentiated(grad_x, of_weight, of_bias, into=grad_x)
         into = (grad_x if wanted else None for wanted in ctx.needs_input_grad[:2])
         return *into, of_weight * ctx.factor, of_bias, None, None, None
-
-
-def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _track(norm: ThresholdBatchNorm2d, found: Moments) -> None:
-    """Update running statistics as `F.batch_norm` does in training mode."""
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-    if norm.running_mean is not None and norm.running_var is not None:
-        norm.running_mean.lerp_(found.mean, norm.momentum or 0.0)
-        norm.running_var.lerp_(found.variance, norm.momentum or 0.0)
 
 
 class Spikes:
@@ -194,11 +146,9 @@ class NormedNeuron:
         return Spikes(*_NormedNeuron.apply(x, residual, norm.weight, norm.bias, norm, neuron, self.kernels), self.by)
 
     def serves(self, x: Tensor, residual: Tensor | None) -> bool:
-        """Whether the kernels do what norm and neuron would do: more than one value per channel, in training mode."""
-        norm, same = self.norm, residual is None or (residual.shape == x.shape and residual.dtype == x.dtype)
-        floats = x.device.type == "cpu" and x.dtype == torch.float32 == norm.weight.dtype
-        shaped = x.dim() == 4 and x.shape[1] == norm.num_features and x.shape[0] % self.neuron.timesteps == 0
-        return norm.training and floats and shaped and same and x.numel() > x.shape[1]
+        """Whether the kernels do what norm and neuron would do now."""
+        whole = x.dim() == 4 and x.shape[0] % self.neuron.timesteps == 0
+        return whole and self.norm.momentum is not None and is_supported(self.norm, x, residual)
 
 
 def _factory(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL, by: reading.Gradients) -> NormedNeuron | None:
