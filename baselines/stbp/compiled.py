@@ -23,7 +23,7 @@ class Neuron(ctypes.Structure):
 
 
 class Compiled:
-    """The two functions of the compiled `stbp.c` on contiguous float32 tensors `(T, ...)`."""
+    """The two functions of the compiled `stbp.c` on dense float32 tensors `(T, ...)` of one layout, T outermost."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
