@@ -25,10 +25,9 @@ import baselines.fused
 import baselines.qcfs
 import baselines.stbp
 import baselines.stbp.normed
-import baselines.stbp.reading
 import baselines.stbp.tdbn
 import dsr
-import dsr.precision
+import dsr.engine.bits
 from benchmarks import catalogue
 from benchmarks.method import (
     HandOver,
@@ -100,21 +99,7 @@ def _fused(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
 def _compiled(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.stbp.normed.SOURCE, *baselines.stbp.normed.INCLUDED)
     baselines.stbp.compile_neurons(network, library)
-    return baselines.fused.Fused(network, DirectCoding, library, baselines.stbp.normed.factories(_gradients))
-
-
-def _gradients(
-    layer: nn.Conv2d, grad: Tensor, bits: Tensor, shape: torch.Size, wanted: baselines.stbp.reading.Wanted
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of a convolution of spikes in the precision of its operands."""
-    if not dsr.precision.rounds(layer):
-        return baselines.stbp.reading.gradients(layer, grad, bits, shape, wanted)
-    spikes = baselines.stbp.reading.unpacked(bits, shape)
-    return (
-        dsr.precision.input_gradient(layer, grad, spikes) if wanted[0] else None,
-        dsr.precision.weight_gradient(layer, grad, spikes) if wanted[1] else None,
-        dsr.precision.rounded(grad).sum((0, 2, 3)) if wanted[2] else None,
-    )
+    return baselines.fused.Fused(network, DirectCoding, library, baselines.stbp.normed.factories(dsr.engine.bits.gradients))
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:

@@ -46,7 +46,7 @@ class Kernels:
     def spikes(self, x: Tensor, scale: Tensor, shift: Tensor, steps: int, of: Dynamics) -> tuple[Tensor, Tensor]:
         """Return spikes as floats, shaped like x, and as bits `(T*B, H, W, words)`."""
         rows, channels, *size = x.shape
-        spikes, bits = torch.empty_like(x), torch.empty((rows, *size, (channels + 15) // 16), dtype=torch.uint16)
+        spikes, bits = torch.empty_like(x), torch.empty((rows, *size, (channels + 15) // 16), dtype=torch.int16)
         normed = _normed(x, scale, shift, steps, of)
         self.library.normed_forward(ctypes.byref(normed), _pointer(x), _pointer(spikes), _pointer(bits))
         return spikes, bits

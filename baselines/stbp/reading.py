@@ -1,6 +1,6 @@
 """A convolution of spikes that keeps bits for backward: a spike takes 32 times as much memory as a number.
 
-Bits `(rows, H, W, words)` are `uint16`: bit i of a pixel's word w is channel 16 w + i.
+Bits `(rows, H, W, words)` are int16: bit i of a pixel's word w is channel 16 w + i.
 """
 
 from __future__ import annotations
