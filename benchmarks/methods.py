@@ -28,6 +28,7 @@ import baselines.stbp.normed
 import baselines.stbp.tdbn
 import dsr
 import dsr.engine.bits
+import dsr.precision
 from benchmarks import catalogue
 from benchmarks.method import (
     HandOver,
@@ -81,8 +82,7 @@ def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
 
 
 def _in_representation_space(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    compute = torch.bfloat16 if recipe.precision == "bfloat16" else None
-    return dsr.RepresentationSpace(network, DirectCoding, compute)
+    return dsr.RepresentationSpace(network, DirectCoding)
 
 
 def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
@@ -99,7 +99,8 @@ def _fused(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
 def _compiled(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.stbp.normed.SOURCE, *baselines.stbp.normed.INCLUDED)
     baselines.stbp.compile_neurons(network, library)
-    return baselines.fused.Fused(network, DirectCoding, library, baselines.stbp.normed.factories(dsr.engine.bits.gradients))
+    factories = baselines.stbp.normed.factories(dsr.engine.bits.gradients)
+    return baselines.fused.Fused(network, DirectCoding, library, factories)
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
@@ -224,6 +225,19 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
     at_once = 1 if chosen.streams else timesteps
     return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
+
+
+def with_precision(network: nn.Module, recipe: Recipe) -> nn.Module:
+    """Let a network's convolutions and fully connected layers round what they multiply, if the recipe says so.
+
+    A method that keeps such layers in a class of its own raises BadInput.
+    """
+    if recipe.precision == "float32":
+        return network
+    try:
+        return dsr.precision.round_operands(network)
+    except TypeError as error:
+        raise BadInput(f"precision {recipe.precision}: {error}") from error
 
 
 def kernels_for() -> str:

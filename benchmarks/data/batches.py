@@ -69,7 +69,7 @@ def evaluation_batches(
 
 
 def crop_and_flip(images: Tensor, shifts: Shifts) -> Tensor:
-    """Pad by 4 black pixels, crop to the original size, mirror left-right: `(B, ..., H, W)` -> same.
+    """Pad by 4 black pixels, crop to the original size, mirror left-right: `(B, ..., H, W)` -> same, channels last.
 
     All channels of an image, and all frames of a recording, get the same crop.
     """
@@ -80,8 +80,9 @@ def crop_and_flip(images: Tensor, shifts: Shifts) -> Tensor:
     across = torch.where(shifts.mirrored[:, None], width - 1 - across, across)
     columns = shifts.columns[:, None] + across
     rows = shifts.rows[:, None] + torch.arange(height, device=device)
-    places = (rows[:, :, None] * padded.shape[-1] + columns[:, None, :]).view(batch, 1, -1)
-    return padded.flatten(2).gather(2, places.expand(-1, padded.shape[1], -1)).view(shape)
+    places = (rows[:, :, None] * padded.shape[-1] + columns[:, None, :]).view(batch, -1, 1)
+    cut = padded.flatten(2).transpose(1, 2).gather(1, places.expand(-1, -1, padded.shape[1]))
+    return cut.transpose(1, 2).view(shape)
 
 
 def _draw(count: int, generator: torch.Generator, device: torch.device, augmentation: Augmentation) -> Shifts:

@@ -80,8 +80,9 @@ class Dataset:
 
 
 def arranged(batch: Tensor) -> Tensor:
-    """Frames `(B, T, C, H, W)` -> `(T, B, C, H, W)`; images `(B, C, H, W)` are returned unchanged."""
-    return batch.transpose(0, 1) if batch.dim() == 5 else batch
+    """Frames `(B, T, C, H, W)` -> `(T, B, C, H, W)`, images keep their shape; in memory channels come last."""
+    frames = batch.transpose(0, 1) if batch.dim() == 5 else batch
+    return frames.movedim(-3, -1).contiguous().movedim(-1, -3)
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:

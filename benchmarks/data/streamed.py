@@ -65,9 +65,11 @@ class Streamed:
 
 
 def _together(views: list[Tensor | str]) -> Tensor | str:
-    """Stack a batch, or return the error message of one of its images."""
+    """Stack a batch, channels-last as images are decoded, or return the error message of one of its images."""
     errors = [view for view in views if isinstance(view, str)]
-    return errors[0] if errors else torch.stack([view for view in views if isinstance(view, Tensor)])
+    if errors:
+        return errors[0]
+    return torch.stack([view.permute(1, 2, 0) for view in views if isinstance(view, Tensor)]).permute(0, 3, 1, 2)
 
 
 class _Views(Dataset[Tensor | str]):
@@ -95,7 +97,7 @@ class _Views(Dataset[Tensor | str]):
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the process's generator
             torch.default_generator.manual_seed(seed_of(f"view {self.seed} {index}"))
             view = self.view(image)
-        return torch.from_numpy(np.array(view)).permute(2, 0, 1).contiguous()
+        return torch.from_numpy(np.array(view)).permute(2, 0, 1)
 
 
 def seed_of(text: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from benchmarks.catalogue import networks
@@ -49,13 +50,15 @@ def build(
 ) -> nn.Module:
     """Make a freshly initialised network for a method.
 
-    The network maps images `(B, C, H, W)`, or event frames `(T, B, C, H, W)`, to logits `(B, classes)`. Without a
-    `recipe`, the parts have the published parameters for CIFAR-10 at this T. Raises BadInput for unknown names.
+    The network maps images `(B, C, H, W)`, or event frames `(T, B, C, H, W)`, to logits `(B, classes)`. Its weights are
+    channels-last, as its inputs should be. Without a `recipe`, the parts have the published parameters for CIFAR-10 at
+    this T. Raises BadInput for unknown names.
     """
-    from benchmarks.methods import named, parts  # builds on this package
+    from benchmarks.methods import named, parts, with_precision  # builds on this package
 
     require(name, NETWORKS, "network")
     named(method)
     recipe = recipe or resolve(Run("cifar10", name, method, timesteps, 0, "paper"))
     network = NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels)
+    network = with_precision(network.to(memory_format=torch.channels_last), recipe)  # type: ignore[call-overload]
     return named(method).wrap(network, timesteps, recipe)

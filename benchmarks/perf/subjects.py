@@ -55,6 +55,7 @@ def make(setting: Setting) -> nn.Module:
         network = NETWORKS[setting.network](_reference(steps), CLASSES, 3)
     elif subject == SPIKINGJELLY:
         network = NETWORKS[setting.network](peers.spikingjelly_parts(steps), CLASSES, 3)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     else:
         network = build(setting.network, subject, steps, CLASSES, 3, _recipe(subject, steps))
     return network.to(device())
@@ -64,7 +65,7 @@ def training_step(setting: Setting) -> Callable[[], None]:
     """Return a function that does forward, backward and update of one batch, synchronised."""
     network = make(setting).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
-    images, labels = batch(setting.batch)
+    images, labels = batch(setting.batch, setting.subject)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -78,7 +79,7 @@ def training_step(setting: Setting) -> Callable[[], None]:
 def inference_step(setting: Setting) -> Callable[[], None]:
     """Return a function that computes the logits of one batch in evaluation mode, synchronised."""
     network = make(setting)
-    images, _ = batch(setting.batch)
+    images, _ = batch(setting.batch, setting.subject)
     with torch.no_grad():
         network(images)  # gives norms running statistics
     network.eval()
@@ -114,10 +115,15 @@ def seen(setting: Setting) -> nn.Module:
     return network.eval()
 
 
-def batch(size: int) -> tuple[Tensor, Tensor]:
-    """Return noise in the shape of normalised CIFAR images, because a step's cost does not depend on their content."""
+def batch(size: int, subject: str = "") -> tuple[Tensor, Tensor]:
+    """Return noise in the shape of normalised CIFAR images, because a step's cost does not depend on their content.
+
+    The layout is that of the harness's batches, channels-last; the yardstick's is the released code's.
+    """
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(size, 3, SIZE, SIZE, generator=generator)
+    layout = torch.contiguous_format if subject == YARDSTICK else torch.channels_last
+    images = images.contiguous(memory_format=layout)
     return images.to(device()), (torch.arange(size) % CLASSES).to(device())
 
 
