@@ -24,9 +24,10 @@ import baselines.events
 import baselines.fused
 import baselines.qcfs
 import baselines.stbp
-import baselines.stbp.compiled
+import baselines.stbp.normed
 import baselines.stbp.tdbn
 import dsr
+import dsr.engine.bits
 import dsr.precision
 from benchmarks import catalogue
 from benchmarks.method import (
@@ -96,8 +97,10 @@ def _fused(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
 
 
 def _compiled(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    library, _ = dsr.engine.kernels.load(baselines.stbp.compiled.SOURCE)
-    return baselines.stbp.compile_neurons(network, library)
+    library, _ = dsr.engine.kernels.load(baselines.stbp.normed.SOURCE, *baselines.stbp.normed.INCLUDED)
+    baselines.stbp.compile_neurons(network, library)
+    factories = baselines.stbp.normed.factories(dsr.engine.bits.gradients)
+    return baselines.fused.Fused(network, DirectCoding, library, factories)
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:

@@ -124,9 +124,11 @@ class Normed:
         self.library.reduce(ctypes.byref(self.of_c), *(_pointer(m) for m in (grad, weight, bias, ceiling)))
         return weight, bias, ceiling
 
-    def differentiated(self, grad: Tensor, grad_weight: Tensor, grad_bias: Tensor) -> Tensor:
-        """Return dL/dx from dL/dy and the gradients of weight and bias."""
-        grad_x = torch.empty_like(self.x)
+    def differentiated(
+        self, grad: Tensor, grad_weight: Tensor, grad_bias: Tensor, into: Tensor | None = None
+    ) -> Tensor:
+        """Return dL/dx from dL/dy and the gradients of weight and bias; `into` may be `grad`."""
+        grad_x = torch.empty_like(self.x) if into is None else into
         vectors = (grad, grad_weight, grad_bias, grad_x)
         self.library.differentiate(ctypes.byref(self.of_c), *(_pointer(m) for m in vectors))
         return grad_x

@@ -292,7 +292,7 @@ void reduce(const Norm *norm, const float *grad, float *grad_weight, float *grad
 }
 
 static inline __attribute__((always_inline)) void differentiate_block(
-    const float *restrict grad, const float *restrict x, float *restrict grad_x, int64_t length, int64_t width,
+    const float *grad, const float *restrict x, float *grad_x, int64_t length, int64_t width,
     const float *restrict scale, const float *restrict shift, const float *restrict mean, const float *restrict slope,
     const float *restrict offset, int activation, float ceiling, float levels)
 {
@@ -304,7 +304,7 @@ static inline __attribute__((always_inline)) void differentiate_block(
     })
 }
 
-/* dL/dx [rows][channels] from dL/dy and what `reduce` found */
+/* dL/dx [rows][channels] from dL/dy and what `reduce` found; it may take the place of dL/dy */
 void differentiate(const Norm *norm, const float *grad, const float *grad_weight, const float *grad_bias, float *grad_x)
 {
     const Cut of = cut(norm->rows, norm->channels);

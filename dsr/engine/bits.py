@@ -85,6 +85,26 @@ def weight_gradient(layer: nn.Conv2d, grad: Tensor, bits: Tensor) -> Tensor:
     return sums[0, ..., :outputs].permute(3, 0, 1, 2)
 
 
+def gradients(
+    layer: nn.Conv2d, grad: Tensor, bits: Tensor, shape: torch.Size, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return dL/dspikes, dL/dw and dL/db of a convolution, as far as `wanted`, from dL/dy and its input's bits.
+
+    `shape`: the spikes' `(rows, C, H, W)`.
+    """
+    of_input = of_weight = of_bias = None
+    if wanted[1] and serves(layer):
+        of_weight = weight_gradient(layer, grad, bits)
+    elif wanted[1]:
+        of_weight = precision.weight_gradient(layer, grad, unpack(bits, shape[1]))
+    if wanted[0]:  # after the spikes have been freed
+        like = torch.empty(shape, memory_format=torch.channels_last)
+        of_input = precision.input_gradient(layer, grad, like)
+    if wanted[2]:
+        of_bias = (precision.rounded(grad) if precision.rounds(layer) else grad).sum((0, 2, 3))
+    return of_input, of_weight, of_bias
+
+
 def _call(function: str, *arguments: object) -> int:
     found = library()
     assert found is not None, kernels.reason()
