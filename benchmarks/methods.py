@@ -21,11 +21,13 @@ import baselines.calibration
 import baselines.clipped
 import baselines.conversion
 import baselines.events
+import baselines.fused
 import baselines.qcfs
 import baselines.stbp
-import baselines.stbp.compiled
+import baselines.stbp.normed
 import baselines.stbp.tdbn
 import dsr
+import dsr.engine.bits
 import dsr.precision
 from benchmarks import catalogue
 from benchmarks.method import (
@@ -88,9 +90,17 @@ def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Modu
     return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,))
 
 
+def _fused(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+    library, _ = dsr.engine.kernels.load(baselines.fused.SOURCE)
+    factories = {**baselines.fused.FACTORIES, dsr.ReLU: baselines.fused.relu}
+    return baselines.fused.Fused(network, DirectCoding, library, factories)
+
+
 def _compiled(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    library, _ = dsr.engine.kernels.load(baselines.stbp.compiled.SOURCE)
-    return baselines.stbp.compile_neurons(network, library)
+    library, _ = dsr.engine.kernels.load(baselines.stbp.normed.SOURCE, *baselines.stbp.normed.INCLUDED)
+    baselines.stbp.compile_neurons(network, library)
+    factories = baselines.stbp.normed.factories(dsr.engine.bits.gradients)
+    return baselines.fused.Fused(network, DirectCoding, library, factories)
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
@@ -132,12 +142,12 @@ def _converted(hand_over: HandOver) -> Substitutes:
 
 
 SUBSTITUTES: Mapping[str, Substitutes] = {
-    "ann": Substitutes(_relu),
+    "ann": Substitutes(_relu, wrap=_fused),
     "dsr-if": _dsr(dsr.IF, _exact),
     "dsr-lif": _dsr(dsr.LIF, _exact),
     "dsr-if-rep": _dsr(dsr.IF, _in_representation_space),
     "dsr-lif-rep": _dsr(dsr.LIF, _in_representation_space),
-    "dsr-ann": Substitutes(_relu_with_rate, readout=_representation),
+    "dsr-ann": Substitutes(_relu_with_rate, readout=_representation, wrap=_fused),
     "dsr-if-hybrid": _dsr(dsr.IF, _exact, _hybrid),
     "dsr-if-hybrid-rep": _dsr(dsr.IF, _in_representation_space, _hybrid),
     "dsr-if-hybrid-published": _dsr(dsr.IF, _exact, _hybrid),
@@ -147,18 +157,18 @@ SUBSTITUTES: Mapping[str, Substitutes] = {
     "threshold-balancing": _converted(_balance),
     "threshold-balancing-half": _converted(_balance),
     "maximum-shift": _converted(_maximum),
-    "deng-gu-ann": Substitutes(_clipped),
+    "deng-gu-ann": Substitutes(_clipped, wrap=_fused),
     "deng-gu": _converted(_maximum),
     "calibration": _converted(_calibrate),
-    "qcfs-ann": Substitutes(_qcfs),
+    "qcfs-ann": Substitutes(_qcfs, wrap=_fused),
     "qcfs": _converted(parents_weights),
-    "ann-published": Substitutes(_relu),
+    "ann-published": Substitutes(_relu, wrap=_fused),
     "calibration-published": _converted(_calibrate),
-    "qcfs-published-ann": Substitutes(_qcfs),
+    "qcfs-published-ann": Substitutes(_qcfs, wrap=_fused),
     "qcfs-published": _converted(parents_weights),
-    "qcfs-2022-published-ann": Substitutes(_qcfs),
+    "qcfs-2022-published-ann": Substitutes(_qcfs, wrap=_fused),
     "qcfs-2022-published": _converted(parents_weights),
-    "qcfs-l8-ann": Substitutes(_qcfs),
+    "qcfs-l8-ann": Substitutes(_qcfs, wrap=_fused),
     "qcfs-l8": _converted(parents_weights),
 }
 BUILT_IN: Mapping[str, Method] = {
@@ -189,16 +199,20 @@ def named(method: str) -> Method:
 
 
 def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
-    """Raise BadInput unless the method exists and its neuron takes these parameters."""
+    """Raise BadInput unless the method exists and its neuron takes these parameters.
+
+    `precision` is the recipe's (`benchmarks.recipes` checks it).
+    """
     method = named(base)
     neuron = method.neuron
+    changes = {name: value for name, value in changes.items() if name != "precision"}
     allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
     if "threshold" in changes and method.parent:
         raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
     for name in changes:
         if not allowed:
-            raise BadInput(f"the neurons of {base} have no parameters to vary")
-        require(name, allowed, f"parameter of {base}")
+            raise BadInput(f"the neurons of {base} have no parameters to vary, so only its precision can be")
+        require(name, (*allowed, "precision"), f"parameter of {base}")
     defaults = inspect.signature(neuron).parameters
     for name, value in changes.items():
         if isinstance(value, str) and isinstance(defaults[name].default, int | float):

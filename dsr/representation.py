@@ -27,8 +27,8 @@ def lif_weights(timesteps: int, tau: float, dt: float) -> list[float]:
 
 
 def at_every_step(x: Tensor, timesteps: int) -> Tensor:
-    """Repeat `(B, ...)` at every step: `(T*B, ...)`."""
-    return x.expand(timesteps, *x.shape).reshape(-1, *x.shape[1:])
+    """Repeat `(B, ...)` at every step: `(T*B, ...)`, in the same memory format."""
+    return torch.cat([x] * timesteps) if timesteps > 1 else x
 
 
 def firing_rate(x: Tensor, timesteps: int) -> Tensor:
@@ -39,7 +39,14 @@ def firing_rate(x: Tensor, timesteps: int) -> Tensor:
 def weighted_firing_rate(x: Tensor, timesteps: int, tau: float, dt: float) -> Tensor:
     """Mean over time, weights growing by exp(dt / tau) per step. `(T*B, ...) -> (B, ...)` (paper, Sec. 3.3.1)."""
     weights = torch.tensor(lif_weights(timesteps, tau, dt), dtype=x.dtype, device=x.device)
-    return torch.tensordot(weights, unfold(x, timesteps), dims=1)
+    return weighted_sum(x, weights)
+
+
+def weighted_sum(x: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum over time. `(T*B, ...)`, weights `(T,)` -> `(B, ...)`, in channels_last for tensors with pixels."""
+    if x.dim() == 4:
+        return torch.tensordot(weights, unfold(x.permute(0, 2, 3, 1), len(weights)), dims=1).permute(0, 3, 1, 2)
+    return torch.tensordot(weights, unfold(x, len(weights)), dims=1)
 
 
 class Rate(nn.Module):

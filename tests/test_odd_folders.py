@@ -58,12 +58,12 @@ def test_tox_runs_its_python_in_a_folder_with_a_space(tmp_path: Path) -> None:
 @needs_kernels
 def test_kernels_compile_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (odd := tmp_path / ODD).mkdir()
-    for file in (kernels.SOURCE, kernels.HEADER):
+    for file in (kernels.SOURCE, *kernels.HEADERS):
         shutil.copy(file, odd)
     monkeypatch.setenv("XDG_CACHE_HOME", str(odd / "ca che"))
     kernels.load.cache_clear()
     try:
-        library, reason = kernels.load(odd / kernels.SOURCE.name, odd / kernels.HEADER.name)
+        library, reason = kernels.load(*(odd / file.name for file in (kernels.SOURCE, *kernels.HEADERS)))
         assert (library is not None, reason) == (True, "")
         assert list((odd / "ca che" / "dsr-bench").glob("*.so"))
     finally:

@@ -17,6 +17,7 @@ from benchmarks.spec import Run
 from dsr.dynamics import Dynamics
 from dsr.engine.representation_space import _Clamp
 from dsr.engine.trains import Trains
+from dsr.precision import round_operands
 from dsr.start import set_ceilings
 
 METHODS = ["dsr-if", "dsr-lif"]
@@ -74,18 +75,19 @@ def freeze(network: nn.Module) -> None:
             module.eval()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("method", METHODS)
-def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method, dtype):
+def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method, dtype, precision):
     network, (x, _) = plain(method).to(dtype), batch()
-    x = x.to(dtype)
+    network, x = round_operands(network) if precision == "bfloat16" else network, x.to(dtype)
     network(x)  # running statistics that are not the initial ones
     space = wrapped(network).train()
     freeze(space)
     seen = watch_spiking_pass(space)
     logits = space(x)
     expected = watch(network)
-    expected_logits = network.eval()(x)
+    expected_logits = network(x)
     assert len(seen) == len(expected) == 7
     for name, emitted in seen.items():
         differ = ((emitted > 0) != (expected[name] > 0)).float().mean()
@@ -109,10 +111,13 @@ def watch_variances(space: dsr.RepresentationSpace) -> dict[str, Tensor]:
     return seen
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("method", METHODS)
-def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representations(method):
+def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representations(method, precision):
     network, (x, y) = plain(method).double(), batch()
     clamps, x = clamp_network(network, method).double(), x.double()
+    for each in (network, clamps) if precision == "bfloat16" else ():
+        round_operands(each)
     space = wrapped(network).train()
     seen, variances = watch_spiking_pass(space), watch_variances(space)
     logits = space(x)

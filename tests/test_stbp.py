@@ -93,6 +93,25 @@ def test_the_compiled_neuron_fires_and_differentiates_as_defined(triangle, soft,
     assert torch.allclose(compiled.backward(grad, membranes, of), equations._backward(grad, membranes, of), atol=1e-5)
 
 
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_neurons_work_in_the_memory_format_of_their_currents(mixed, compile):
+    library, reason = load(stbp_compiled.SOURCE)
+    if library is None and compile:
+        pytest.skip(reason)
+    neuron = stbp.compile_neurons(stbp.LIF(4), library if compile else None)
+    x, grad = (seeded(4 * 3, 5, 6, 7, seed=seed) for seed in range(2))
+    one, other = x.clone().requires_grad_(), x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    expected, found = neuron(one), neuron(other)
+    expected.backward(grad)
+    found.backward(grad if mixed else grad.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(found, expected)
+    assert torch.equal(other.grad, one.grad)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert other.grad.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(neuron(x.transpose(2, 3)), expected.transpose(2, 3)), "any other layout"
+
+
 def test_a_network_of_the_suite_runs_the_compiled_neuron_and_a_copy_of_it_too():
     library, reason = load(stbp_compiled.SOURCE)
     if library is None:

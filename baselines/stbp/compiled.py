@@ -14,7 +14,7 @@ from baselines.stbp.dynamics import Dynamics
 SOURCE = Path(__file__).with_name("stbp.c")
 
 
-class _Neuron(ctypes.Structure):
+class Neuron(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("timesteps", "count")),
         *((name, ctypes.c_float) for name in ("threshold", "decay", "width")),
@@ -23,7 +23,7 @@ class _Neuron(ctypes.Structure):
 
 
 class Compiled:
-    """The two functions of the compiled `stbp.c` on contiguous float32 tensors `(T, ...)`."""
+    """The two functions of the compiled `stbp.c` on dense float32 tensors `(T, ...)` of one layout, T outermost."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
@@ -44,6 +44,6 @@ class Compiled:
         return grad_x
 
     def _call(self, function: Any, dynamics: Dynamics, *tensors: Tensor) -> None:
-        neuron = _Neuron(len(tensors[0]), tensors[0][0].numel(), *dynamics)
+        neuron = Neuron(len(tensors[0]), tensors[0][0].numel(), *dynamics)
         pointers = (ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors)
         function(ctypes.byref(neuron), *pointers, ctypes.c_int64(torch.get_num_threads()))

@@ -47,7 +47,17 @@ class _LIF(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (membranes,) = ctx.saved_tensors
         backward = ctx.kernels.backward if ctx.kernels else _backward
-        return backward(grad.contiguous(), membranes, ctx.dynamics), None, None
+        return backward(_like(grad, membranes), membranes, ctx.dynamics), None, None
+
+
+def _is_dense(x: Tensor) -> bool:
+    """Whether `(T, ...)` has the steps one after another in memory, each of them contiguous or channels-last."""
+    return x.is_contiguous() or (x.dim() == 5 and x.flatten(0, 1).is_contiguous(memory_format=torch.channels_last))
+
+
+def _like(x: Tensor, other: Tensor) -> Tensor:
+    """Return `x`, or a copy of it, in the memory layout of a dense tensor `other` of the same shape."""
+    return x if x.stride() == other.stride() else torch.empty_like(other).copy_(x)
 
 
 def kernels_for(x: Tensor, compiled: Compiled | None) -> Any:
@@ -147,9 +157,10 @@ class LIF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> spikes in {0, 1}, same shape."""
-        unfolded = x.contiguous().view(self.timesteps, -1, *x.shape[1:])
+        unfolded = x.unflatten(0, (self.timesteps, -1))
+        unfolded = unfolded if _is_dense(unfolded) else unfolded.contiguous()
         spikes: Tensor = _LIF.apply(unfolded, self.dynamics, self.compiled)
-        return spikes.view_as(x)
+        return spikes.flatten(0, 1)
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, {', '.join(f'{k}={v}' for k, v in self.dynamics._asdict().items())}"

@@ -49,8 +49,8 @@ class Parts:
 class DirectCoding(nn.Module):
     """The first layer, which receives analog values.
 
-    A static image `(B, C, H, W)` gives the same current at every step: computed once, then repeated to `(T*B, ...)`
-    in its layout. Event frames `(T, B, C, H, W)` are folded and computed step by step.
+    A static image `(B, C, H, W)` gives the same current at every step: computed once, then repeated to `(T*B, ...)`.
+    Event frames `(T, B, C, H, W)` are folded and computed step by step.
     """
 
     def __init__(self, layer: nn.Module, timesteps: int) -> None:
@@ -62,12 +62,7 @@ class DirectCoding(nn.Module):
         if x.dim() == 5:
             return self.layer(x.flatten(0, 1))
         current: Tensor = self.layer(x)
-        if self.timesteps == 1:
-            return current
-        if not current.is_contiguous(memory_format=torch.channels_last):
-            return current.repeat(self.timesteps, 1, 1, 1)
-        pixels = current.permute(0, 2, 3, 1)  # `repeat` would return channels-first
-        return pixels.expand(self.timesteps, -1, -1, -1, -1).flatten(0, 1).permute(0, 3, 1, 2)
+        return torch.cat([current] * self.timesteps) if self.timesteps > 1 else current
 
 
 def stack(

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dsr.dynamics import Dynamics
 from dsr.engine import exact_functions as functions
 from dsr.engine import layout, packed
 from dsr.engine.graph import Engine, EngineNetwork, track
@@ -90,11 +89,10 @@ class _Training(Engine):
         if isinstance(signal, Normed) and signal.norm.training:
             return self._norm_and_neuron(signal.norm, neuron, signal.currents)
         currents = self.dense(signal)
-        detached = Dense(currents.currents.detach(), currents.repeated)
-        spikes, state, dynamics = self._fire(detached, neuron)
-        token = functions.Neuron.apply(
-            currents.currents, neuron.threshold, state, dynamics, self.trains, currents.repeated
-        )
+        with torch.no_grad():
+            spikes, state = self.trains.fire_and_clamp(Dense(currents.currents.detach(), currents.repeated), neuron)
+        given = (neuron.threshold, state, neuron.dynamics(), self.trains, currents.repeated)
+        token = functions.Neuron.apply(currents.currents, *given)
         return Emitted(spikes, token)
 
     def add(self, left: Signal, right: Signal) -> Signal:
@@ -133,17 +131,10 @@ class _Training(Engine):
             track(norm, mean, variance, count)
             invstd = torch.rsqrt(variance + norm.eps)
             scaled = Dense(x.detach(), current.repeated, *folded(norm.weight, norm.bias, mean, invstd))
-            spikes, state, dynamics = self._fire(scaled, neuron)
-        token = functions.NormAndNeuron.apply(
-            x, norm.weight, norm.bias, neuron.threshold, mean, invstd, state, dynamics, self.trains, current.repeated
-        )
+            spikes, state = self.trains.fire_and_clamp(scaled, neuron)
+        given = (norm.weight, norm.bias, neuron.threshold, mean, invstd, state, functions.token(x, state))
+        token = functions.NormAndNeuron.apply(x, *given, neuron.dynamics(), self.trains, current.repeated)
         return Emitted(spikes, token)
-
-    @torch.no_grad()
-    def _fire(self, current: Dense, neuron: Neuron) -> tuple[Spikes, Tensor, Dynamics]:
-        dynamics = neuron.dynamics()
-        state = self.trains.clamp_state(current, dynamics.weights, dynamics.ceiling(neuron.threshold), dynamics.closed)
-        return self.trains.fire(current, neuron), state, dynamics
 
 
 def _parameters(layer: nn.Conv2d | nn.Linear | None) -> tuple[Tensor | None, Tensor | None]:

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv2d_input, conv2d_weight
 
 from dsr.dynamics import Dynamics
+from dsr.engine.layout import memory_format
 from dsr.engine.signals import Affine, Spikes, Term, all_but_channels
 from dsr.engine.trains import Trains
+from dsr.precision import input_gradient, rounded, rounds
 from dsr.representation import at_every_step
 
 
@@ -29,7 +30,7 @@ class Currents(torch.autograd.Function):
     ) -> Tensor:
         ctx.layers, ctx.weights, ctx.trains = layers, weights, trains
         ctx.images, ctx.shapes = spikes[0].images, [s.shape for s in spikes]
-        ctx.save_for_backward(*(x for s in spikes for x in (s.data, s.amplitude)), *inputs[1::3])
+        ctx.save_for_backward(*(x for s in spikes for x in (s.data, s.amplitude)))
         biases = [b for b in inputs[2::3] if b is not None]
         terms = tuple(Term(layer, s) for layer, s in zip(layers, spikes, strict=True))
         return trains.currents(Affine(terms, sum(biases[1:], biases[0]) if biases else None))
@@ -37,42 +38,29 @@ class Currents(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        count = len(ctx.layers)
-        saved, kernels = ctx.saved_tensors[: 2 * count], ctx.saved_tensors[2 * count :]
-        summed = ctx.trains.sum_over_time(grad, ctx.weights)
+        saved = ctx.saved_tensors
+        summed, total = ctx.trains.sums(grad, ctx.weights)
         result: list[Tensor | None] = []
-        for i, (layer, shape, weight) in enumerate(zip(ctx.layers, ctx.shapes, kernels, strict=True)):
+        for i, (layer, shape) in enumerate(zip(ctx.layers, ctx.shapes, strict=True)):
             if layer is None:
                 result += [summed, None, None]
                 continue
-            values = ctx.trains.values(Spikes(saved[2 * i], ctx.images, shape, saved[2 * i + 1]))
-            bias = None if layer.bias is None else grad.sum(all_but_channels(grad))
+            shape = (ctx.images, *shape)
+            like = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=memory_format(shape))
+            spikes = Spikes(saved[2 * i], ctx.images, shape[1:], saved[2 * i + 1])
             result += [
-                _input_gradient(layer, weight, summed, (ctx.images, *shape)),
-                _weight_gradient(layer, values, grad),
+                input_gradient(layer, summed, like),
+                ctx.trains.weight_gradient(layer, grad, spikes),
+                None if layer.bias is None else rounded(grad).sum(all_but_channels(grad)) if rounds(layer) else total,
             ]
-            result.append(bias)
         return None, None, None, None, *result
 
 
-def _input_gradient(layer: nn.Conv2d | nn.Linear, weight: Tensor, grad: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if isinstance(layer, nn.Linear):
-        return grad @ weight
-    return conv2d_input(shape, weight, grad, *_geometry(layer))
-
-
-def _weight_gradient(layer: nn.Conv2d | nn.Linear, values: Tensor, grad: Tensor) -> Tensor:
-    if isinstance(layer, nn.Linear):
-        return grad.t() @ values
-    return conv2d_weight(values, layer.weight.shape, grad, *_geometry(layer))
-
-
-def _geometry(layer: nn.Conv2d) -> tuple[Any, Any, Any, int]:
-    return layer.stride, layer.padding, layer.dilation, layer.groups
-
-
 class NormAndNeuron(torch.autograd.Function):
-    """Batch norm and neuron: dense currents in, the token of the spikes out."""
+    """Batch norm and neuron: dense currents in, out `value`, which receives the gradient G.
+
+    `value` is the token of the spikes, or the measured representation in representation space.
+    """
 
     @staticmethod
     def forward(
@@ -84,21 +72,23 @@ class NormAndNeuron(torch.autograd.Function):
         mean: Tensor,
         invstd: Tensor,
         state: Tensor,
+        value: Tensor,
         dynamics: Dynamics,
         trains: Trains,
         repeated: bool,
     ) -> Tensor:
         ctx.save_for_backward(currents, weight, mean, invstd, state)
         ctx.dynamics, ctx.trains, ctx.repeated = dynamics, trains, repeated
-        return _token(currents, state)
+        return value
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         currents, weight, mean, invstd, state = ctx.saved_tensors
-        per_step, grad_threshold = _clamp_backward(ctx, grad, state)
-        at_norm = ctx.trains.norm_backward(per_step, currents, mean, invstd, weight)
-        return *at_norm, grad_threshold, None, None, None, None, None, None
+        given = (grad, state, _factor(ctx), currents, mean, invstd, weight)
+        *at_norm, saturated = ctx.trains.norm_and_clamp_backward(*given)
+        grad_threshold = ctx.dynamics.threshold_gain * saturated
+        return *at_norm, grad_threshold, None, None, None, None, None, None, None
 
 
 class Neuron(torch.autograd.Function):
@@ -110,26 +100,26 @@ class Neuron(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(state)
         ctx.dynamics, ctx.trains, ctx.repeated = dynamics, trains, repeated
-        return _token(currents, state)
+        return token(currents, state)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        per_step, grad_threshold = _clamp_backward(ctx, grad, *ctx.saved_tensors)
+        (state,) = ctx.saved_tensors
+        per_step, saturated = ctx.trains.clamp_backward(grad, state, _factor(ctx))
         if not ctx.repeated:
             per_step = at_every_step(per_step, len(ctx.dynamics.weights))
-        return per_step, grad_threshold, None, None, None, None
+        return per_step, ctx.dynamics.threshold_gain * saturated, None, None, None, None
 
 
-def _token(currents: Tensor, state: Tensor) -> Tensor:
+def token(currents: Tensor, state: Tensor) -> Tensor:
+    """Return what stands for spikes in the graph; its values have no meaning."""
     return currents.new_zeros(()).expand(state.shape)
 
 
-def _clamp_backward(ctx: Any, grad: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradients of the current at each step (of all steps together if repeated) and of the threshold."""
-    factor = 1.0 / ctx.dynamics.tau if ctx.repeated else 1.0 / (len(ctx.dynamics.weights) * ctx.dynamics.tau)
-    at_current, saturated = ctx.trains.clamp_backward(grad, state, factor)
-    return at_current, ctx.dynamics.threshold_gain * saturated
+def _factor(ctx: Any) -> float:
+    """Return the gradient of the clamp at the current of each step, of all steps together if it is repeated."""
+    return 1.0 / ctx.dynamics.tau if ctx.repeated else 1.0 / (len(ctx.dynamics.weights) * ctx.dynamics.tau)
 
 
 class Values(torch.autograd.Function):

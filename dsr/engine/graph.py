@@ -45,9 +45,9 @@ class Engine(fx.Interpreter):
     trains: Trains
     observe: Observe | None = None
 
-    def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module]) -> None:
         super().__init__(fx.GraphModule(network, Tracer(first_layer).trace(network)))
-        self.first_layer, self.compute = first_layer, compute
+        self.first_layer = first_layer
         self.timing, self.layers = timing(network), tuple(network.modules())
         self.drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules())
         self.timesteps, self.weights = self.timing.timesteps, self.timing.weights()
@@ -61,7 +61,7 @@ class Engine(fx.Interpreter):
 
     def prepare(self, x: Tensor) -> None:
         """Choose the implementation of spike trains for the input `x`."""
-        self.trains = trains_for(x, self.timesteps, self.compute)
+        self.trains = trains_for(x, self.timesteps)
 
     def serves(self, x: Tensor) -> bool:
         """Whether to train on `x` with this engine; if not, the network itself has to do it or is faster."""

@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-SOURCE, HEADER = Path(__file__).with_name("spikes.c"), Path(__file__).with_name("lanes.h")
+SOURCE = Path(__file__).with_name("spikes.c")
+HEADERS = tuple(SOURCE.with_name(name) for name in ("lanes.h", "dense.h"))
 FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fopenmp")
 
 
@@ -37,9 +38,8 @@ class Library(ctypes.CDLL):
 
 def library() -> ctypes.CDLL | None:
     """Return the compiled spike kernels; None if they cannot be compiled (`reason()` says why)."""
-    loaded, _ = load(SOURCE, HEADER)
+    loaded, _ = load(SOURCE, *HEADERS)
     if loaded:
-        loaded.clamp_backward.restype = ctypes.c_double
         loaded.entries.restype = ctypes.c_int64
     return loaded
 
@@ -51,7 +51,7 @@ def instruction_set() -> str:
 
 def reason() -> str:
     """Say in one line why the kernels are not compiled; empty if they are."""
-    return load(SOURCE, HEADER)[1]
+    return load(SOURCE, *HEADERS)[1]
 
 
 @cache
@@ -69,7 +69,7 @@ def load(source: Path, *headers: Path) -> tuple[ctypes.CDLL | None, str]:
 
 
 def _reload(*sources: Path) -> ctypes.CDLL | None:
-    return library() if sources == (SOURCE, HEADER) else load(*sources)[0]
+    return library() if sources == (SOURCE, *HEADERS) else load(*sources)[0]
 
 
 def _loaded(compiler: str, source: Path, headers: tuple[Path, ...]) -> Library:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dsr.engine.signals import Term
 
 LANES, WORD, TILE, GROUP = 16, 32, 4, 4
-OF_C = (torch.float32, torch.float64, torch.int32, torch.int64, torch.uint8)
+OF_C = (torch.float32, torch.float64, torch.int16, torch.int32, torch.int64, torch.uint8)
 
 
 class TermOfC(ctypes.Structure):
@@ -27,6 +27,14 @@ class LayerOfC(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("timesteps", "batch", "channels", "height", "width")),
         *((name, ctypes.c_float) for name in ("leak", "gain", "level", "threshold")),
+    )
+
+
+class ClampOfC(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("scale", "shift", "weights", "state")),
+        ("ceiling", ctypes.c_float),
+        *((name, ctypes.c_int64) for name in ("closed", "repeated")),
     )
 
 
@@ -45,7 +53,12 @@ def packable(layer: nn.Module) -> bool:
 
 
 def as_c(argument: Any) -> Any:
-    """Convert an argument for C: tensors and structures to pointers, integers and flags to int64, floats to float."""
+    """Convert an argument for C: tensors and structures to pointers, integers and flags to int64, floats to float.
+
+    None becomes a null pointer.
+    """
+    if argument is None:
+        return ctypes.c_void_p()
     if isinstance(argument, Tensor):
         assert argument.dtype in OF_C, f"the kernels do not support {argument.dtype}"
         return ctypes.c_void_p(argument.data_ptr())
@@ -73,9 +86,19 @@ def channels_and_pixels(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return shape if len(shape) == 3 else (shape[0], 1, 1)
 
 
-def extents(dense: Tensor) -> tuple[int, int, int]:
-    """Return the numbers of rows, channels and pixels."""
-    return dense.shape[0], dense.shape[1], math.prod(dense.shape[2:])
+def by_pixel(dense: Tensor) -> Tensor:
+    """Return the tensor with the channels of a pixel side by side; itself if they are."""
+    return dense.contiguous(memory_format=memory_format(dense.shape))
+
+
+def memory_format(shape: Sequence[int]) -> torch.memory_format:
+    """Return the memory format of dense tensors: channels_last if they have pixels."""
+    return torch.channels_last if len(shape) == 4 else torch.contiguous_format
+
+
+def extents(dense: Tensor) -> tuple[int, int]:
+    """Return the numbers of rows, one per image and pixel, and of channels."""
+    return dense.numel() // dense.shape[1], dense.shape[1]
 
 
 def geometry(layer: nn.Conv2d | nn.Linear) -> tuple[int, int, int]:

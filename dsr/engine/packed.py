@@ -8,27 +8,31 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dsr.engine import kernels
+from dsr.engine import bits, kernels
 from dsr.engine.layout import (
     GROUP,
     TILE,
     WORD,
+    ClampOfC,
     LayerOfC,
     TermOfC,
     as_c,
+    by_pixel,
     channels_and_pixels,
     extents,
     geometry,
+    memory_format,
     output_of,
     padded_batch,
     whole_tiles,
 )
-from dsr.engine.processes import several
+from dsr.engine.processes import summed
 from dsr.engine.signals import Affine, Dense, Spikes, Term
 from dsr.engine.trains import Trains, amplitude, sample
 from dsr.neurons import Neuron
+from dsr.precision import multiplied
 
 
 def serves(x: Tensor) -> bool:
@@ -37,11 +41,9 @@ def serves(x: Tensor) -> bool:
     return plain and x.numel() > 0 and kernels.library() is not None
 
 
-def trains_for(x: Tensor, timesteps: int, compute: torch.dtype | None) -> Trains:
-    """Return packed trains if the compiled kernels serve `x` and no other precision is requested, else torch's."""
-    if compute is None and serves(x):
-        return PackedTrains(timesteps)
-    return Trains(timesteps, compute)
+def trains_for(x: Tensor, timesteps: int) -> Trains:
+    """Return packed trains if the compiled kernels serve `x`, else torch's."""
+    return PackedTrains(timesteps) if serves(x) else Trains(timesteps)
 
 
 _empty = partial(torch.empty, dtype=torch.float32, device="cpu")  # independent of torch's defaults
@@ -69,17 +71,24 @@ class PackedTrains(Trains):
         self._call("fire", self._layer(spikes, neuron), terms, len(values), shift, spikes.data)
         return spikes
 
-    def _fire_dense(self, current: Dense, neuron: Neuron) -> Spikes:
-        x = current.currents.contiguous()
+    def fire_and_clamp(self, current: Dense, neuron: Neuron) -> tuple[Spikes, Tensor]:
+        steps = 1 if current.repeated else self.timesteps
+        state = _dense(current.currents.shape[0] // steps, *current.currents.shape[1:], dtype=torch.uint8)
+        return self._fire_dense(current, neuron, state), state
+
+    def _fire_dense(self, current: Dense, neuron: Neuron, state: Tensor | None = None) -> Spikes:
+        x, dynamics = by_pixel(current.currents), neuron.dynamics()
         images = x.shape[0] if current.repeated else x.shape[0] // self.timesteps
         spikes = self._unset(images, tuple(x.shape[1:]), neuron)
-        layer = self._layer(spikes, neuron)
-        self._call("fire_dense", layer, x, *_scale_and_shift(current), spikes.data, images, current.repeated)
+        given = (*_scale_and_shift(current), _tensor(dynamics.weights), state)
+        ends = dynamics.ceiling(neuron.threshold).item(), dynamics.closed, current.repeated
+        clamp = ClampOfC(*(None if g is None else g.data_ptr() for g in given), *ends)
+        self._call("fire_dense", self._layer(spikes, neuron), clamp, x, spikes.data, images)
         return spikes
 
     def currents(self, affine: Affine) -> Tensor:
         images, shape = output_of(affine.terms[0])
-        out = _empty(self.timesteps * images, *shape)
+        out = _dense(self.timesteps * images, *shape)
         terms, values = self._terms(affine, 1.0)
         layer = LayerOfC(self.timesteps, padded_batch(images), *channels_and_pixels(shape))
         self._call("currents", layer, terms, len(values), whole_tiles(affine.shift, shape[0], 1.0), out, images)
@@ -97,10 +106,10 @@ class PackedTrains(Trains):
         return (sums.sum(1).flatten()[:channels] / (images * rows * width)).float()
 
     def values(self, spikes: Spikes) -> Tensor:
-        out = _empty(self.timesteps, spikes.images, *spikes.shape)
-        for data, to in zip(spikes.data, out, strict=True):
+        out = _dense(self.timesteps * spikes.images, *spikes.shape)
+        for data, to in zip(spikes.data, out.split(spikes.images), strict=True):
             self._weigh(data, spikes, spikes.amplitude.view(1), to)
-        return out.flatten(0, 1)
+        return out
 
     def count(self, spikes: Spikes) -> Tensor:
         counts = _empty(self.timesteps, *spikes.shape[1:], dtype=torch.int64)
@@ -109,7 +118,7 @@ class PackedTrains(Trains):
         return counts
 
     def weigh(self, spikes: Spikes, weights: Sequence[float]) -> Tensor:
-        out = _empty(spikes.images, *spikes.shape)
+        out = _dense(spikes.images, *spikes.shape)
         self._weigh(spikes.data, spikes, _tensor(weights) * spikes.amplitude, out)
         return out
 
@@ -118,40 +127,68 @@ class PackedTrains(Trains):
         self._call("weigh", layer, data, weights, out, spikes.images)
 
     def sum_over_time(self, dense: Tensor, weights: Sequence[float]) -> Tensor:
-        steps = len(weights)
-        out = _empty(dense.shape[0] // steps, *dense.shape[1:])
-        self._call("sum_over_time", dense.contiguous(), steps, out.numel(), _tensor(weights), out)
-        return out
+        return self.sums(dense, weights)[0]
+
+    def sums(self, dense: Tensor, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        steps, channels = len(weights), dense.shape[1]
+        out, total = _dense(dense.shape[0] // steps, *dense.shape[1:]), _empty(channels, dtype=torch.float64)
+        self._call("sum_over_time", by_pixel(dense), steps, *extents(out), _tensor(weights), out, total)
+        return out, total.float()
 
     def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = _empty(2, dense.shape[1])
-        self._call("moments", dense.contiguous(), *extents(dense), mean, variance)
+        self._call("moments", by_pixel(dense), *extents(dense), mean, variance)
         return mean, variance
 
     def clamp_state(self, current: Dense, weights: Sequence[float], ceiling: Tensor, closed: bool) -> Tensor:
-        x = current.currents.contiguous()
+        x = by_pixel(current.currents)
         steps = _tensor([1.0]) if current.repeated else _tensor(weights)
-        state = _empty(x.shape[0] // len(steps), *x.shape[1:], dtype=torch.uint8)
+        state = _dense(x.shape[0] // len(steps), *x.shape[1:], dtype=torch.uint8)
         place = (len(steps), *extents(state))
         self._call("clamp_state", x, *place, steps, *_scale_and_shift(current), ceiling.item(), closed, state)
         return state
 
     def clamp_backward(self, grad: Tensor, state: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-        out = torch.empty_like(grad, memory_format=torch.contiguous_format)
-        saturated = self._call("clamp_backward", grad.contiguous(), state, grad.numel(), factor, out)
-        return out, grad.new_tensor(saturated)
+        out, saturated = _dense(*grad.shape), _empty(1, dtype=torch.float64)
+        self._call("clamp_backward", by_pixel(grad), by_pixel(state), grad.numel(), factor, out, saturated)
+        return out, saturated.float().view(())
+
+    def weight_gradient(self, layer: nn.Conv2d | nn.Linear, grad: Tensor, spikes: Spikes) -> Tensor:
+        if not isinstance(layer, nn.Conv2d) or not bits.serves(layer):
+            return super().weight_gradient(layer, grad, spikes)
+        received = bits.repack(spikes.data, spikes.images, spikes.shape[0])
+        return bits.weight_gradient(layer, grad, received) * spikes.amplitude
 
     def norm_backward(
         self, grad: Tensor, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        if several():
-            return super().norm_backward(grad, dense, mean, invstd, weight)
-        grad, dense = grad.contiguous(), dense.contiguous()
-        out, grad_weight, grad_bias = torch.empty_like(dense), torch.empty_like(mean), torch.empty_like(mean)
-        place = (dense.shape[0] // grad.shape[0], *extents(grad))
-        given = (mean, invstd, weight.contiguous(), out, grad_weight, grad_bias)
-        self._call("norm_backward", grad, dense, *place, *given)
-        return out, grad_weight, grad_bias
+        return self._norm_backward(grad, None, 1.0, dense, mean, invstd, weight)[:3]
+
+    def norm_and_clamp_backward(
+        self, grad: Tensor, state: Tensor, factor: float, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self._norm_backward(grad, by_pixel(state), factor, dense, mean, invstd, weight)
+
+    def _norm_backward(
+        self,
+        grad: Tensor,
+        state: Tensor | None,
+        factor: float,
+        dense: Tensor,
+        mean: Tensor,
+        invstd: Tensor,
+        weight: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One pass for the sums per channel, one for the gradient."""
+        grad, dense = by_pixel(grad), by_pixel(dense)
+        steps, (rows, channels) = dense.shape[0] // grad.shape[0], extents(grad)
+        given = (grad, state, factor, dense, steps, rows, channels, mean)
+        sums, out = _empty(3, channels, dtype=torch.float64), _dense(*dense.shape)
+        self._call("norm_sums", *given, sums)
+        count = summed(_tensor([steps * rows], dtype=torch.float64))
+        self._call("norm_gradient", *given, invstd, weight.contiguous(), summed(sums), count, out)
+        grad_bias, product, saturated = sums.unbind()
+        return out, (product * invstd).float(), grad_bias.float(), saturated.sum().float()
 
     def _call(self, function: str, *arguments: Any) -> Any:
         return getattr(self.library, function)(*map(as_c, (*arguments, self.threads)))
@@ -177,7 +214,7 @@ class PackedTrains(Trains):
         scale = factor.repeat(channels) if term.scale is None else (term.scale * factor).contiguous()
         if term.layer is None:
             return scale
-        weight = term.layer.weight.detach().contiguous()
+        weight = by_pixel(multiplied(term.layer))
         outputs, inputs = weight.shape[:2]
         taps = weight[0, 0].numel()
         table = _empty(-(-outputs // TILE) * taps * -(-inputs // GROUP) * TILE * self.entries)
@@ -195,6 +232,11 @@ class PackedTrains(Trains):
         dynamics, threshold = neuron.dynamics(), neuron.threshold.item()
         place = (self.timesteps, padded_batch(spikes.images), *channels_and_pixels(spikes.shape))
         return LayerOfC(*place, dynamics.leak, dynamics.gain, neuron.alpha * threshold, threshold)
+
+
+def _dense(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Allocate a tensor with the channels of a pixel side by side."""
+    return torch.empty(shape, dtype=dtype, device="cpu", memory_format=memory_format(shape))
 
 
 def _scale_and_shift(current: Dense) -> tuple[Tensor, Tensor]:

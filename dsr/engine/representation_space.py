@@ -26,6 +26,7 @@ from torch.autograd.function import once_differentiable
 
 from dsr.dynamics import Dynamics
 from dsr.engine import inference
+from dsr.engine.exact_functions import NormAndNeuron
 from dsr.engine.graph import Engine, EngineNetwork, track
 from dsr.engine.inference import Inference
 from dsr.engine.processes import moments_of_all
@@ -35,10 +36,19 @@ from dsr.neurons import Neuron
 from dsr.representation import Rate
 
 
+class Normed(NamedTuple):
+    """A current `(B, ...)`, and a norm with the given statistics that is applied together with the neuron behind it."""
+
+    current: Tensor
+    norm: nn.BatchNorm1d | nn.BatchNorm2d
+    mean: Tensor
+    invstd: Tensor
+
+
 class Signal(NamedTuple):
     """The signal between layers: the representation `(B, ...)`, and the signal of the spiking pass."""
 
-    representation: Tensor
+    representation: Tensor | Normed
     spiking: inference.Signal
 
 
@@ -47,35 +57,33 @@ class RepresentationSpace(EngineNetwork):
 
     In evaluation mode it computes the network's own function. Parameters, buffers and their names are the network's.
     `first_layer` is the class of the layer that receives analog input; its attribute `layer` is the layer proper.
-    Images `(B, C, H, W)` are repeated at every step; frames are `(T, B, C, H, W)`. `compute`: dtype of convolutions of
-    spikes in training mode (default: the images').
+    Images `(B, C, H, W)` are repeated at every step; frames are `(T, B, C, H, W)`. Layers may round their operands
+    (`dsr.precision`).
     """
 
-    def __init__(self, network: nn.Module, first_layer: type[nn.Module], compute: torch.dtype | None = None) -> None:
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module]) -> None:
         spiking = Inference(network, first_layer)
-        super().__init__(network, _Training(network, first_layer, spiking, compute), spiking, (first_layer, compute))
+        super().__init__(network, _Training(network, first_layer, spiking), spiking, (first_layer,))
 
 
 class _Training(Engine):
     kind = "representation space"
 
-    def __init__(
-        self, network: nn.Module, first_layer: type[nn.Module], spiking: Inference, compute: torch.dtype | None
-    ) -> None:
-        super().__init__(network, first_layer, compute)
+    def __init__(self, network: nn.Module, first_layer: type[nn.Module], spiking: Inference) -> None:
+        super().__init__(network, first_layer)
         self.spiking = spiking
 
     def serves(self, x: Tensor) -> bool:
         if self.has_pre_hooks():
             raise NotImplementedError(f"layers with forward pre-hooks (pruning) cannot be trained in {self.kind}")
         if torch.is_autocast_enabled(x.device.type):
-            raise NotImplementedError(f"autocast cannot be used in {self.kind}; set `compute` to a dtype instead")
+            raise NotImplementedError(f"autocast cannot be used in {self.kind}; use dsr.precision.round_operands instead")
         return True
 
     def prepare(self, x: Tensor) -> None:
         super().prepare(x)
         if self.drops:  # packed spikes cannot be dropped
-            self.trains = Trains(self.timesteps, self.compute)
+            self.trains = Trains(self.timesteps)
         self.spiking.trains = self.trains
 
     def first(self, layer: nn.Module, x: Tensor) -> Signal:
@@ -89,15 +97,15 @@ class _Training(Engine):
     def linear(self, layer: nn.Module, signal: Signal) -> Signal:
         with torch.no_grad():
             spiking = self.spiking.linear(layer, signal.spiking)
-        return Signal(layer(signal.representation), spiking)
+        return Signal(layer(self._value(signal)), spiking)
 
     def rowwise(self, layer: nn.Module, signal: Signal) -> Signal:
         with torch.no_grad():
             spiking = self.spiking.rowwise(layer, signal.spiking)
-        return Signal(layer(signal.representation), spiking)
+        return Signal(layer(self._value(signal)), spiking)
 
     def norm(self, norm: nn.BatchNorm1d | nn.BatchNorm2d, signal: Signal) -> Signal:
-        current = signal.representation
+        current = self._value(signal)
         if not norm.training:
             with torch.no_grad():
                 spiking = self.spiking.norm(norm, signal.spiking)
@@ -110,15 +118,34 @@ class _Training(Engine):
             track(norm, mean, variance, count)
             invstd = torch.rsqrt(variance + norm.eps)
             spiking = self.spiking.normalise(norm, signal.spiking, mean, invstd)
-        return Signal(_Norm.apply(current, norm.weight, norm.bias, mean, invstd, self.trains), spiking)
+        return Signal(Normed(current, norm, mean, invstd), spiking)
 
     def neuron(self, neuron: Neuron, signal: Signal) -> Signal:
         dynamics = neuron.dynamics()
         with torch.no_grad():
             spikes = self.spiking.neuron(neuron, signal.spiking)
             measured = self.trains.weigh(spikes, dynamics.weights)
+        if isinstance(signal.representation, Normed):
+            return Signal(self._norm_and_clamp(signal.representation, neuron, measured, dynamics), spikes)
         value: Tensor = _Clamp.apply(signal.representation, neuron.threshold, measured, dynamics, self.trains)
         return Signal(value, spikes)
+
+    def _norm_and_clamp(self, normed: Normed, neuron: Neuron, measured: Tensor, dynamics: Dynamics) -> Tensor:
+        current, norm, mean, invstd = normed
+        with torch.no_grad():
+            scaled = Dense(current.detach(), True, *folded(norm.weight, norm.bias, mean, invstd))
+            state = self.trains.clamp_state(scaled, [1.0], dynamics.ceiling(neuron.threshold), closed=True)
+        given = (norm.weight, norm.bias, neuron.threshold, mean, invstd, state, measured, dynamics, self.trains, True)
+        value: Tensor = NormAndNeuron.apply(current, *given)
+        return value
+
+    def _value(self, signal: Signal) -> Tensor:
+        """Return the representation; apply a norm that has no neuron behind it."""
+        if not isinstance(signal.representation, Normed):
+            return signal.representation
+        current, norm, mean, invstd = signal.representation
+        value: Tensor = _Norm.apply(current, norm.weight, norm.bias, mean, invstd, self.trains)
+        return value
 
     def dropout(self, layer: nn.Dropout, signal: Signal) -> Signal:
         if not isinstance(signal.spiking, Spikes):
@@ -127,16 +154,16 @@ class _Training(Engine):
             spikes, kept = self.trains.dropped(signal.spiking, layer.p)
             measured = self.trains.weigh(spikes, self.weights)
             share = self.trains.sum_over_time(kept.to(measured.dtype), self.weights) / (1.0 - layer.p)
-        passed = share * signal.representation
+        passed = share * self._value(signal)
         return Signal(measured + (passed - passed.detach()), spikes)
 
     def add(self, left: Signal, right: Signal) -> Signal:
         with torch.no_grad():
             spiking = self.spiking.add(left.spiking, right.spiking)
-        return Signal(left.representation + right.representation, spiking)
+        return Signal(self._value(left) + self._value(right), spiking)
 
     def read(self, rate: Rate, signal: Signal) -> Tensor:
-        return signal.representation
+        return self._value(signal)
 
 
 class _Norm(torch.autograd.Function):

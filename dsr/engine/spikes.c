@@ -1,16 +1,19 @@
 /* Spiking layers on packed spikes, float32, AVX-512 or AVX2. Called by `packed.py`; `trains.py` does the same in torch.
  *
  * Spikes are bits: 32 channels to a word, the batch innermost, [T][ceil(channels / 32)][height][width][batch], the
- * batch padded to a multiple of 16. Dense tensors are torch's, [rows][channels][height * width].
+ * batch padded to a multiple of 16. Dense tensors are torch's in channels_last, [rows][height * width][channels].
  *
  * A convolution of binary spikes is a sum of table lookups. The spikes of 4 channels select one of 16 possible sums of
  * their 4 weights: with AVX-512 one permute and one add do 64 multiply-accumulates for 16 images at a time, with AVX2
  * two of each do 32 for 8, exactly as float32 additions. Neurons integrate in registers: their currents never reach
  * memory.
  */
-#include "lanes.h"
+#include "dense.h"
 
-#define WORD 32 /* channels in a word */
+#define WORD 32   /* channels in a word */
+#define IMAGES 16 /* images whose spikes fill a cache line; the batch is a multiple of it */
+#define NEAR 4    /* consecutive pixels whose currents are computed together */
+#define RUN 16    /* consecutive pixels whose neurons are simulated together */
 
 typedef struct {
     const uint32_t *spikes; /* [T][ceil(channels / 32)][height][width][batch] */
@@ -26,7 +29,8 @@ typedef struct {
 /* the floats of a table for one group of input channels and one output channel, which the caller allocates */
 int64_t entries(void) { return ENTRIES; }
 
-/* table[channel / 4][tap][input group][channel % 4][ENTRIES]: sums of the weights that a pattern of 4 spikes selects */
+/* table[channel / 4][tap][input group][channel % 4][ENTRIES]: sums of the weights that a pattern of 4 spikes selects;
+ * weight[output][tap][input] */
 void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t inputs, int64_t taps, float *table,
               int64_t threads)
 {
@@ -41,7 +45,7 @@ void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t 
                     for (int64_t i = 0; i < GROUP; i++) {
                         const int64_t in = group * GROUP + i;
                         if (o >= outputs || in >= inputs) break;
-                        some[i] = weight[(o * inputs + in) * taps + tap] * scale[o];
+                        some[i] = weight[(o * taps + tap) * inputs + in] * scale[o];
                     }
                     tabulate_group(some, table + (((tile * taps + tap) * groups + group) * TILE + c) * ENTRIES);
                 }
@@ -172,52 +176,46 @@ void fire(const Layer *layer, const Term *terms, int64_t count, const float *shi
                 }
 }
 
-/* write registers of images, one for each of `places` consecutive pixels, to a dense tensor */
-LINE void scatter(Floats rows[LANES], float *dense, int64_t stride, int64_t images, int64_t places)
+/* write registers of images, one for each of LANES channels, to `dense`; the next image's currents are `image` further */
+LINE void scatter(Floats rows[LANES], float *dense, int64_t image, int64_t images, int64_t channels)
 {
-    const Mask some = first_lanes(places);
-    transpose(rows);
-    for (int64_t i = 0; i < LANES && i < images; i++) store_where(some, dense + i * stride, rows[i]);
+    const Mask some = first_lanes(channels);
+    for (int64_t i = 0; i < LANES && i < images; i++) store_where(some, dense + i * image, rows[i]);
 }
 
-LINE void gather(Floats rows[LANES], const float *dense, int64_t stride, int64_t images, int64_t places)
-{
-    const Mask some = first_lanes(places);
-    for (int64_t i = 0; i < LANES; i++)
-        rows[i] = i < images ? load_where(some, dense + i * stride) : all(0);
-    transpose(rows);
-}
-
-/* dense[t * images + b][channel][pixel] = shift[channel] + sum of terms */
+/* dense[t * images + b][pixel][channel] = shift[channel] + sum of terms; whole cache lines are written */
 void currents(const Layer *layer, const Term *terms, int64_t count, const float *shift, float *dense, int64_t images,
               int64_t threads)
 {
-    const int64_t tiles = (layer->channels + TILE - 1) / TILE, pixels = layer->height * layer->width;
-    const int64_t chunks = (pixels + LANES - 1) / LANES, registers = layer->batch / LANES;
-    const int64_t blocks = (registers + BLOCK - 1) / BLOCK, image = layer->channels * pixels;
+    const int64_t channels = layer->channels, pixels = layer->height * layer->width, image = channels * pixels;
+    const int64_t chunks = (pixels + NEAR - 1) / NEAR, registers = layer->batch / LANES;
+    const int64_t blocks = (registers + BLOCK - 1) / BLOCK;
 #pragma omp parallel for collapse(4) schedule(dynamic) num_threads(threads)
-    for (int64_t tile = 0; tile < tiles; tile++)
+    for (int64_t c = 0; c < channels; c += LANES)
         for (int64_t t = 0; t < layer->timesteps; t++)
             for (int64_t block = 0; block < blocks; block++)
                 for (int64_t chunk = 0; chunk < chunks; chunk++) {
-                    Floats places[TILE][BLOCK][LANES];
-                    const int64_t first = chunk * LANES, left = pixels - first < LANES ? pixels - first : LANES;
+                    Floats places[NEAR][BLOCK][LANES];
+                    const int64_t first = chunk * NEAR, near = pixels - first < NEAR ? pixels - first : NEAR;
                     const int64_t b = block * BLOCK * LANES;
                     const int64_t some = registers - block * BLOCK < BLOCK ? registers - block * BLOCK : BLOCK;
-                    for (int64_t place = 0; place < left; place++) {
-                        const int64_t y = (first + place) / layer->width, x = (first + place) % layer->width;
-                        Floats sum[TILE][BLOCK];
-                        for (int c = 0; c < TILE; c++)
-                            for (int r = 0; r < BLOCK; r++) sum[c][r] = all(shift[tile * TILE + c]);
-                        add_terms_to_some(layer, terms, count, t, b, y, x, tile, some, 0, sum);
-                        for (int c = 0; c < TILE; c++)
-                            for (int r = 0; r < some; r++) places[c][r][place] = sum[c][r];
-                    }
-                    for (int64_t c = 0; c < TILE && tile * TILE + c < layer->channels; c++)
-                        for (int64_t r = 0; r < some; r++) {
-                            const int64_t from = b + r * LANES;
-                            float *to = dense + (t * images + from) * image + (tile * TILE + c) * pixels + first;
-                            scatter(places[c][r], to, image, images - from, left);
+                    for (int64_t tile = c / TILE; tile < (c + LANES) / TILE; tile++)
+                        for (int64_t place = 0; place < near; place++) {
+                            const int64_t y = (first + place) / layer->width, x = (first + place) % layer->width;
+                            Floats sum[TILE][BLOCK];
+                            for (int i = 0; i < TILE; i++)
+                                for (int r = 0; r < BLOCK; r++)
+                                    sum[i][r] = all(tile * TILE < channels ? shift[tile * TILE + i] : 0);
+                            if (tile * TILE < channels) add_terms_to_some(layer, terms, count, t, b, y, x, tile, some, 0, sum);
+                            for (int i = 0; i < TILE; i++)
+                                for (int r = 0; r < some; r++) places[place][r][tile * TILE - c + i] = sum[i][r];
+                        }
+                    for (int64_t place = 0; place < near; place++)
+                        for (int64_t r = 0; r < some; r++) transpose(places[place][r]);
+                    for (int64_t r = 0; r < some; r++)
+                        for (int64_t place = 0; place < near; place++) {
+                            float *to = dense + (t * images + b + r * LANES) * image + (first + place) * channels + c;
+                            scatter(places[place][r], to, image, images - b - r * LANES, channels - c);
                         }
                 }
 }
@@ -261,66 +259,141 @@ void time_variance(const Layer *layer, const Term *terms, int64_t count, const f
         }
 }
 
-/* a neuron layer on dense currents scale[channel] * current + shift[channel]; `repeated`: the same at every step */
-void fire_dense(const Layer *layer, const float *dense, const float *scale, const float *shift, uint32_t *out,
-                int64_t images, int64_t repeated, int64_t threads)
+typedef struct {
+    const float *scale, *shift; /* per channel */
+    const float *weights;       /* of the steps in the mean current */
+    uint8_t *state;             /* of the clamp at the mean current, [image][pixel][channel]; 0: not wanted */
+    float ceiling;
+    int64_t closed, repeated; /* repeated: the same currents at every step */
+} Clamp;
+
+/* all steps of an image at a pixel, `channels` of a word, in `registers` registers; step t's word goes to to[t * apart] */
+LINE void fire_pixel(const Layer *layer, const Clamp *clamp, const float *current, int64_t step, int64_t c, int64_t channels,
+                     uint8_t *state, uint32_t *to, int64_t apart, const int registers)
 {
-    const int64_t words = (layer->channels + WORD - 1) / WORD, pixels = layer->height * layer->width;
-    const int64_t chunks = (pixels + LANES - 1) / LANES, image = layer->channels * pixels;
-    const Floats leak = all(layer->leak), gain = all(layer->gain);
-    const Floats level = all(layer->level), threshold = all(layer->threshold);
-#pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
-    for (int64_t word = 0; word < words; word++)
-        for (int64_t b = 0; b < layer->batch; b += LANES)
-            for (int64_t chunk = 0; chunk < chunks; chunk++) {
-                const int64_t first = chunk * LANES, left = pixels - first < LANES ? pixels - first : LANES;
-                for (int64_t c = word * WORD; c < (word + 1) * WORD && c < layer->channels; c++) {
-                    Floats membrane[LANES], current[LANES];
-                    const Floats factor = all(scale[c]), offset = all(shift[c]);
-                    const Words bit = all_words(1u << (c % WORD));
-                    for (int i = 0; i < LANES; i++) membrane[i] = all(0);
-                    for (int64_t t = 0; t < layer->timesteps; t++) {
-                        if (t == 0 || !repeated)
-                            gather(current, dense + (t * images + b) * image + c * pixels + first, image, images - b, left);
-                        uint32_t *place = out + ((t * words + word) * pixels + first) * layer->batch + b;
-                        for (int64_t i = 0; i < left; i++, place += layer->batch) {
-                            Floats u = times(gain, times_plus(current[i], factor, offset));
-                            u = times_plus(membrane[i], leak, u);
-                            const Mask on = at_least(u, level);
-                            membrane[i] = minus_where(on, u, threshold);
-                            const Words bits = c % WORD ? load_words(place) : all_words(0);
-                            store_words(place, or_where(on, bits, bit));
-                        }
-                    }
-                }
-            }
+    Floats membrane[WORD / LANES], mean[WORD / LANES];
+    for (int r = 0; r < registers; r++) membrane[r] = mean[r] = all(0);
+    const uint32_t inside = channels < WORD ? (1u << channels) - 1 : 0xffffffffu;
+    for (int64_t t = 0; t < layer->timesteps; t++, current += step) {
+        uint32_t word = 0;
+        for (int r = 0; r < registers; r++) {
+            const Mask on = first_lanes(channels - r * LANES);
+            const Floats x = load_where(on, current + r * LANES);
+            if (state) mean[r] = clamp->repeated ? x : times_plus(x, all(clamp->weights[t]), mean[r]);
+            const Floats scale = load_where(on, clamp->scale + c + r * LANES);
+            const Floats shift = load_where(on, clamp->shift + c + r * LANES);
+            Floats u = times(all(layer->gain), times_plus(x, scale, shift));
+            u = times_plus(membrane[r], all(layer->leak), u);
+            const Mask fires = at_least(u, all(layer->level));
+            membrane[r] = minus_where(fires, u, all(layer->threshold));
+            word |= bits_of(fires) << (r * LANES);
+        }
+        to[t * apart] = word & inside;
+    }
+    for (int r = 0; state && r < registers; r++) {
+        const int64_t left = channels - r * LANES;
+        const Mask on = first_lanes(left);
+        const Floats scale = load_where(on, clamp->scale + c + r * LANES), shift = load_where(on, clamp->shift + c + r * LANES);
+        store_some_bytes(state + r * LANES, clamped(times_plus(mean[r], scale, shift), all(clamp->ceiling), clamp->closed), left);
+    }
 }
 
-/* dense[b][channel][pixel] = sum over steps of weights[t] where there is a spike */
+/* sum over steps of weights[t] where word t, from[t * apart], has a spike */
+LINE void weigh_pixel(const uint32_t *from, int64_t apart, const float *weights, int64_t timesteps, float *to,
+                      int64_t channels, const int registers)
+{
+    Floats sum[WORD / LANES];
+    for (int r = 0; r < registers; r++) sum[r] = all(0);
+    for (int64_t t = 0; t < timesteps; t++)
+        for (int r = 0; r < registers; r++)
+            sum[r] = plus_where(lanes_of(from[t * apart] >> (r * LANES)), sum[r], all(weights[t]));
+    for (int r = 0; r < registers; r++) store_where(first_lanes(channels - r * LANES), to + r * LANES, sum[r]);
+}
+
+#if WORD / LANES == 2
+#define FOR_REGISTERS(channels, call)            \
+    switch (((channels) + LANES - 1) / LANES) {  \
+    case 1: call(1); break;                      \
+    default: call(2);                            \
+    }
+#else
+#define FOR_REGISTERS(channels, call)            \
+    switch (((channels) + LANES - 1) / LANES) {  \
+    case 1: call(1); break;                      \
+    case 2: call(2); break;                      \
+    case 3: call(3); break;                      \
+    default: call(4);                            \
+    }
+#endif
+
+/* a neuron layer on dense currents, clamp->scale[channel] * current + clamp->shift[channel] */
+void fire_dense(const Layer *layer, const Clamp *clamp, const float *dense, uint32_t *out, int64_t images, int64_t threads)
+{
+    const int64_t words = (layer->channels + WORD - 1) / WORD, pixels = layer->height * layer->width;
+    const int64_t image = layer->channels * pixels, step = clamp->repeated ? 0 : images * image;
+#pragma omp parallel num_threads(threads)
+    {
+        uint32_t *run = calloc(layer->timesteps * RUN * IMAGES, sizeof *run); /* [step][pixel][image] */
+#pragma omp for collapse(3) schedule(dynamic)
+        for (int64_t word = 0; word < words; word++)
+            for (int64_t first = 0; first < pixels; first += RUN)
+                for (int64_t b = 0; b < layer->batch; b += IMAGES) {
+                    const int64_t places = pixels - first < RUN ? pixels - first : RUN, c = word * WORD;
+                    const int64_t channels = layer->channels - c < WORD ? layer->channels - c : WORD;
+                    for (int64_t i = 0; i < IMAGES; i++)
+                        for (int64_t place = 0; place < places; place++) {
+                            const int64_t at = (b + i) * image + (first + place) * layer->channels + c;
+                            uint32_t *to = run + place * IMAGES + i;
+                            uint8_t *state = clamp->state ? clamp->state + at : 0;
+                            if (b + i >= images) {
+                                for (int64_t t = 0; t < layer->timesteps; t++) to[t * RUN * IMAGES] = 0;
+                                continue;
+                            }
+#define CALL(registers) \
+    fire_pixel(layer, clamp, dense + at, step, c, channels, state, to, RUN * IMAGES, registers)
+                            FOR_REGISTERS(channels, CALL)
+#undef CALL
+                        }
+                    for (int64_t t = 0; t < layer->timesteps; t++)
+                        for (int64_t place = 0; place < places; place++) {
+                            uint32_t *to = out + ((t * words + word) * pixels + first + place) * layer->batch + b;
+                            memcpy(to, run + (t * RUN + place) * IMAGES, IMAGES * sizeof *to);
+                        }
+                }
+        free(run);
+    }
+}
+
+/* dense[b][pixel][channel] = sum over steps of weights[t] where there is a spike */
 void weigh(const Layer *layer, const uint32_t *spikes, const float *weights, float *dense, int64_t images, int64_t threads)
 {
     const int64_t words = (layer->channels + WORD - 1) / WORD, pixels = layer->height * layer->width;
-    const int64_t chunks = (pixels + LANES - 1) / LANES, image = layer->channels * pixels;
-#pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
-    for (int64_t word = 0; word < words; word++)
-        for (int64_t b = 0; b < layer->batch; b += LANES)
-            for (int64_t chunk = 0; chunk < chunks; chunk++) {
-                const int64_t first = chunk * LANES, left = pixels - first < LANES ? pixels - first : LANES;
-                for (int64_t c = word * WORD; c < (word + 1) * WORD && c < layer->channels; c++) {
-                    Floats sum[LANES];
-                    for (int i = 0; i < LANES; i++) sum[i] = all(0);
-                    for (int64_t t = 0; t < layer->timesteps; t++) {
-                        const uint32_t *place = spikes + ((t * words + word) * pixels + first) * layer->batch + b;
-                        const Words bit = all_words(1u << (c % WORD));
-                        const Floats weight = all(weights[t]);
-                        for (int64_t i = 0; i < left; i++, place += layer->batch) {
-                            const Mask on = has_bit(load_words(place), bit);
-                            sum[i] = plus_where(on, sum[i], weight);
+    const int64_t image = layer->channels * pixels;
+#pragma omp parallel num_threads(threads)
+    {
+        uint32_t *run = calloc(layer->timesteps * RUN * IMAGES, sizeof *run); /* [step][pixel][image] */
+#pragma omp for collapse(3) schedule(dynamic)
+        for (int64_t word = 0; word < words; word++)
+            for (int64_t first = 0; first < pixels; first += RUN)
+                for (int64_t b = 0; b < layer->batch; b += IMAGES) {
+                    const int64_t places = pixels - first < RUN ? pixels - first : RUN, c = word * WORD;
+                    const int64_t channels = layer->channels - c < WORD ? layer->channels - c : WORD;
+                    for (int64_t t = 0; t < layer->timesteps; t++)
+                        for (int64_t place = 0; place < places; place++) {
+                            const uint32_t *from = spikes + ((t * words + word) * pixels + first + place) * layer->batch + b;
+                            memcpy(run + (t * RUN + place) * IMAGES, from, IMAGES * sizeof *run);
                         }
-                    }
-                    scatter(sum, dense + b * image + c * pixels + first, image, images - b, left);
+                    for (int64_t i = 0; i < IMAGES && b + i < images; i++)
+                        for (int64_t place = 0; place < places; place++) {
+                            float *to = dense + (b + i) * image + (first + place) * layer->channels + c;
+                            const uint32_t *from = run + place * IMAGES + i;
+#define CALL(registers) weigh_pixel(from, RUN * IMAGES, weights, layer->timesteps, to, channels, registers)
+                            FOR_REGISTERS(channels, CALL)
+#undef CALL
+                        }
                 }
-            }
+        free(run);
+    }
 }
 
 /* counts[t][pixel]: spikes of the first `images` images, over all channels */
@@ -334,114 +407,5 @@ void count(const Layer *layer, const uint32_t *spikes, int64_t images, int64_t *
         for (int64_t word = 0; word < words; word++, from += pixels * layer->batch)
             for (int64_t b = 0; b < images; b++) total += __builtin_popcount(from[b]);
         counts[place] = total;
-    }
-}
-
-/* mean and biased variance per channel over rows and pixels; sums are centred on each channel's first value */
-void moments(const float *dense, int64_t rows, int64_t channels, int64_t pixels, float *mean, float *variance, int64_t threads)
-{
-#pragma omp parallel for num_threads(threads)
-    for (int64_t c = 0; c < channels; c++) {
-        const float centre = dense[c * pixels];
-        double total = 0, squares = 0;
-        for (int64_t row = 0; row < rows; row++) {
-            const float *x = dense + (row * channels + c) * pixels;
-            float sum = 0, square = 0;
-#pragma omp simd reduction(+ : sum, square)
-            for (int64_t i = 0; i < pixels; i++) {
-                const float d = x[i] - centre;
-                sum += d, square += d * d;
-            }
-            total += sum, squares += square;
-        }
-        const double count = (double)rows * pixels, average = total / count;
-        mean[c] = (float)(centre + average), variance[c] = (float)(squares / count - average * average);
-    }
-}
-
-/* state[b][channel][pixel] of the clamp at m = sum_t weights[t] (scale x_t + shift): 0 below, 1 open, 2 above */
-void clamp_state(const float *dense, int64_t timesteps, int64_t images, int64_t channels, int64_t pixels,
-                 const float *weights, const float *scale, const float *shift, float ceiling, int64_t closed,
-                 uint8_t *state, int64_t threads)
-{
-#pragma omp parallel for collapse(2) num_threads(threads)
-    for (int64_t b = 0; b < images; b++)
-        for (int64_t c = 0; c < channels; c++) {
-            uint8_t *to = state + (b * channels + c) * pixels;
-            for (int64_t first = 0; first < pixels; first += LANES) {
-                const int64_t left = pixels - first < LANES ? pixels - first : LANES;
-                float mean[LANES] = {0};
-                for (int64_t t = 0; t < timesteps; t++) {
-                    const float *x = dense + ((t * images + b) * channels + c) * pixels + first;
-                    const float weight = weights[t];
-#pragma omp simd
-                    for (int64_t i = 0; i < left; i++) mean[i] += weight * x[i];
-                }
-#pragma omp simd
-                for (int64_t i = 0; i < left; i++) {
-                    const float m = mean[i] * scale[c] + shift[c];
-                    to[first + i] = closed ? (m >= 0) + (m > ceiling) : (m > 0 && m < ceiling) + 2 * (m > ceiling);
-                }
-            }
-        }
-}
-
-/* gradient of the clamp: open * grad * factor; returns the sum of grad where the clamp is saturated */
-double clamp_backward(const float *grad, const uint8_t *state, int64_t count, float factor, float *out, int64_t threads)
-{
-    double saturated = 0;
-#pragma omp parallel for reduction(+ : saturated) num_threads(threads)
-    for (int64_t chunk = 0; chunk < (count + 4095) / 4096; chunk++) {
-        const int64_t last = chunk * 4096 + 4096 < count ? chunk * 4096 + 4096 : count;
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = chunk * 4096; i < last; i++) {
-            out[i] = state[i] == 1 ? grad[i] * factor : 0.0f;
-            sum += state[i] == 2 ? grad[i] : 0.0f;
-        }
-        saturated += sum;
-    }
-    return saturated;
-}
-
-/* batch norm backward for a gradient grad[b] that is the same at every step, currents dense[t * images + b] */
-void norm_backward(const float *grad, const float *dense, int64_t timesteps, int64_t images, int64_t channels,
-                   int64_t pixels, const float *mean, const float *invstd, const float *weight, float *out,
-                   float *grad_weight, float *grad_bias, int64_t threads)
-{
-#pragma omp parallel for num_threads(threads)
-    for (int64_t c = 0; c < channels; c++) {
-        double total = 0, product = 0;
-        for (int64_t row = 0; row < timesteps * images; row++) {
-            const float *x = dense + (row * channels + c) * pixels, *g = grad + (row % images * channels + c) * pixels;
-            float sum = 0, dot = 0;
-#pragma omp simd reduction(+ : sum, dot)
-            for (int64_t i = 0; i < pixels; i++) sum += g[i], dot += g[i] * (x[i] - mean[c]);
-            total += sum, product += dot;
-        }
-        grad_bias[c] = (float)total, grad_weight[c] = (float)(product * invstd[c]);
-        const double count = (double)timesteps * images * pixels;
-        const float factor = weight[c] * invstd[c], offset = (float)(total / count);
-        const float slope = (float)(product * invstd[c] * invstd[c] / count);
-        for (int64_t row = 0; row < timesteps * images; row++) {
-            const float *x = dense + (row * channels + c) * pixels, *g = grad + (row % images * channels + c) * pixels;
-            float *to = out + (row * channels + c) * pixels;
-#pragma omp simd
-            for (int64_t i = 0; i < pixels; i++) to[i] = factor * (g[i] - offset - (x[i] - mean[c]) * slope);
-        }
-    }
-}
-
-/* out[b] = sum_t weights[t] dense[t * images + b] */
-void sum_over_time(const float *dense, int64_t timesteps, int64_t count, const float *weights, float *out, int64_t threads)
-{
-#pragma omp parallel for num_threads(threads)
-    for (int64_t chunk = 0; chunk < (count + 2047) / 2048; chunk++) {
-        const int64_t first = chunk * 2048, last = first + 2048 < count ? first + 2048 : count;
-        for (int64_t t = 0; t < timesteps; t++) {
-            const float weight = weights[t], *x = dense + t * count;
-#pragma omp simd
-            for (int64_t i = first; i < last; i++) out[i] = (t ? out[i] : 0.0f) + weight * x[i];
-        }
     }
 }

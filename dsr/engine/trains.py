@@ -17,14 +17,15 @@ from dsr.dynamics import Dynamics, fire, simulate
 from dsr.engine.processes import summed
 from dsr.engine.signals import Affine, Dense, Spikes, Term, all_but_channels, per_channel
 from dsr.neurons import Neuron
-from dsr.representation import at_every_step, unfold
+from dsr.precision import in_hardware, multiplied, operand, rounds, weight_gradient
+from dsr.representation import at_every_step, unfold, weighted_sum
 
 
 class Trains:
-    """Operations on spike trains of T steps. `compute` is the dtype in which they are convolved."""
+    """Operations on spike trains of T steps."""
 
-    def __init__(self, timesteps: int, compute: torch.dtype | None = None) -> None:
-        self.timesteps, self.compute = timesteps, compute
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
 
     def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
         """Simulate a layer of neurons on its currents."""
@@ -36,6 +37,12 @@ class Trains:
         repeated = isinstance(current, Dense) and current.repeated
         x = self.currents(current) if isinstance(current, Affine) else current.scaled(current.currents)
         return self._integrate(x.expand(self.timesteps, *x.shape) if repeated else unfold(x, self.timesteps), neuron)
+
+    def fire_and_clamp(self, current: Dense, neuron: Neuron) -> tuple[Spikes, Tensor]:
+        """Simulate a layer of neurons; also return the state of the clamp of its representation."""
+        dynamics = neuron.dynamics()
+        state = self.clamp_state(current, dynamics.weights, dynamics.ceiling(neuron.threshold), dynamics.closed)
+        return self.fire(current, neuron), state
 
     def currents(self, affine: Affine) -> Tensor:
         """Return the currents, `(T*B, ...)`."""
@@ -71,7 +78,11 @@ class Trains:
 
     def sum_over_time(self, dense: Tensor, weights: Sequence[float]) -> Tensor:
         """Return the weighted sum over time, `(T*B, ...) -> (B, ...)`."""
-        return torch.tensordot(dense.new_tensor(weights), unfold(dense, len(weights)), dims=1)
+        return weighted_sum(dense, dense.new_tensor(weights))
+
+    def sums(self, dense: Tensor, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum over time, and the sum per channel over all rows and pixels."""
+        return self.sum_over_time(dense, weights), dense.sum(all_but_channels(dense))
 
     def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and biased variance per channel."""
@@ -115,21 +126,34 @@ class Trains:
         centred = grad - mean_grad - normed * mean_product
         return centred * per_channel(weight * invstd, dense), grad_weight, grad_bias
 
+    def weight_gradient(self, layer: nn.Conv2d | nn.Linear, grad: Tensor, spikes: Spikes) -> Tensor:
+        """Return the gradient of a layer's weights from its output's at every step and the spikes it received."""
+        values = self.values(replace(spikes, amplitude=torch.ones_like(spikes.amplitude)))  # exact in any precision
+        return weight_gradient(layer, grad, values) * spikes.amplitude
+
+    def norm_and_clamp_backward(
+        self, grad: Tensor, state: Tensor, factor: float, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Backward of a batch norm with a clamp behind it: `clamp_backward`, then `norm_backward`.
+
+        Returns the gradients of input, weight and bias, and the sum of `grad` where the clamp is saturated.
+        """
+        at_norm, saturated = self.clamp_backward(grad, state, factor)
+        return *self.norm_backward(at_norm, dense, mean, invstd, weight), saturated
+
     def _linear(self, term: Term) -> Tensor:
-        """Return a term's values; scale and amplitude fold into the weights."""
+        """Return a term's values; scale and amplitude fold into the weights, after these have been rounded."""
         spikes, layer = term.spikes, term.layer
         wide = spikes.amplitude.dtype
         scale = spikes.amplitude if term.scale is None else term.scale * spikes.amplitude
         if layer is None:
             x = spikes.data.to(wide)
             return x * (per_channel(scale, x) if scale.dim() else scale)
-        x = spikes.data.to(self.compute or wide)
-        weight = (layer.weight * scale.view(-1, *[1] * (layer.weight.dim() - 1))).to(x.dtype)
-        if isinstance(layer, nn.Linear):
-            return F.linear(x, weight).to(wide)
-        if x.dtype != wide:
-            x = x.to(memory_format=torch.channels_last)
-        return F.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups).to(wide)
+        if rounds(layer) and layer.training and in_hardware(spikes.data.device):
+            x = _multiply(layer, spikes.data.bfloat16(), operand(layer.weight)).to(wide)
+            return x * (per_channel(scale, x) if scale.dim() else scale)
+        weight = multiplied(layer)
+        return _multiply(layer, spikes.data.to(wide), weight * scale.view(-1, *[1] * (weight.dim() - 1)))
 
     def _streamed(self, affine: Affine) -> Iterator[Tensor]:
         for step in range(self.timesteps):
@@ -144,6 +168,12 @@ class Trains:
     def _spikes(self, data: Tensor, neuron: Neuron) -> Spikes:
         images = data.shape[0] // self.timesteps
         return Spikes(data, images, tuple(data.shape[1:]), amplitude(neuron, neuron.dynamics()))
+
+
+def _multiply(layer: nn.Conv2d | nn.Linear, x: Tensor, weight: Tensor) -> Tensor:
+    if isinstance(layer, nn.Linear):
+        return F.linear(x, weight)
+    return F.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
 def _at(term: Term, step: int) -> Term:
