@@ -40,7 +40,7 @@ from benchmarks.method import (
     mean_current,
     parents_weights,
 )
-from benchmarks.networks.parts import DirectCoding, Norm, Parts, Readout
+from benchmarks.networks.parts import DirectCoding, Norm, Parts, Projection, Readout
 from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
 
 
@@ -231,6 +231,10 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
 
 
+class _RoundingProjection(dsr.precision.Conv2d, Projection):
+    """A projection that rounds its operands in training mode."""
+
+
 def with_precision(network: nn.Module, recipe: Recipe) -> nn.Module:
     """Let a network's convolutions and fully connected layers round what they multiply, if the recipe says so.
 
@@ -239,7 +243,7 @@ def with_precision(network: nn.Module, recipe: Recipe) -> nn.Module:
     if recipe.precision == "float32":
         return network
     try:
-        return dsr.precision.round_operands(network)
+        return dsr.precision.round_operands(network, {Projection: _RoundingProjection})
     except TypeError as error:
         raise BadInput(f"precision {recipe.precision}: {error}") from error
 

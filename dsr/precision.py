@@ -15,6 +15,7 @@ torch's own bfloat16 convolution is 3 times (AVX-512) to tens of times (AVX2) as
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -94,14 +95,16 @@ class Linear(nn.Linear):
 ROUNDING: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: Conv2d, nn.Linear: Linear}
 
 
-def round_operands(network: nn.Module) -> nn.Module:
+def round_operands(network: nn.Module, others: Mapping[type[nn.Module], type[nn.Module]] | None = None) -> nn.Module:
     """Let every convolution and fully connected layer round its operands in training mode. Returns the network.
 
-    Parameters, their names and the state dict stay. Raises TypeError for a layer of a class derived from torch's.
+    Parameters, their names and the state dict stay. `others`: what takes the place of classes derived from torch's.
+    Raises TypeError for another class derived from torch's.
     """
+    classes = {**ROUNDING, **(others or {})}
     for name, layer in network.named_modules():
-        if type(layer) in ROUNDING:
-            layer.__class__ = ROUNDING[type(layer)]
+        if type(layer) in classes:
+            layer.__class__ = classes[type(layer)]
         elif isinstance(layer, nn.Conv2d | nn.Linear) and not rounds(layer):
             raise TypeError(f"{name} is a {type(layer).__name__}, whose operands cannot be rounded")
     return network
@@ -138,7 +141,10 @@ def _adjoint(
     if isinstance(layer, nn.Linear):
         return (grad @ weight if of_input else grad.t() @ x).to(wide)
     assert not isinstance(layer.padding, str)
-    geometry = layer.stride, layer.padding, layer.dilation, False, (0, 0), layer.groups
+    stride = layer.stride
+    if not of_input and layer.kernel_size == (1, 1) and layer.padding == (0, 0):
+        x, stride = x[..., :: stride[0], :: stride[1]], (1, 1)  # oneDNN issue 6035: a crash with few channels
+    geometry = stride, layer.padding, layer.dilation, False, (0, 0), layer.groups
     found = torch.ops.aten.convolution_backward(grad, x, weight, None, *geometry, (*wanted, False))
     chosen: Tensor = found[0 if of_input else 1]
     return chosen.to(wide)

@@ -9,6 +9,10 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+LANES = 16
+"""float32 numbers in the widest vector of a processor."""
 
 
 class Norm(Protocol):
@@ -63,6 +67,20 @@ class DirectCoding(nn.Module):
             return self.layer(x.flatten(0, 1))
         current: Tensor = self.layer(x)
         return torch.cat([current] * self.timesteps) if self.timesteps > 1 else current
+
+
+class Projection(nn.Conv2d):
+    """A 1 x 1 convolution with a stride, as one without it of every stride-th pixel.
+
+    The same sums, for inputs of fewer channels than a vector has lanes: oneDNN's gradient of the strided one's weights
+    writes past the end of its workspace there if the input is channels-last (oneDNN issue 6035, torch 2.13: a wrong
+    gradient or a crash).
+    """
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        rows, columns = self.stride
+        pixels = input.permute(0, 2, 3, 1)[:, ::rows, ::columns]  # so that the gradient, too, is channels-last
+        return F.conv2d(pixels.permute(0, 3, 1, 2), weight, bias)
 
 
 def stack(

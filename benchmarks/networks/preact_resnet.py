@@ -15,7 +15,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from benchmarks.networks.parts import DirectCoding, Parts, initialise, stack
+from benchmarks.networks.parts import LANES, DirectCoding, Parts, Projection, initialise, stack
 
 
 class Block(nn.Module):
@@ -71,7 +71,8 @@ class PreActResNet(nn.Module):
 
 
 def _projection(parts: Parts, inputs: int, outputs: int, stride: int, biases: bool) -> nn.Module:
-    projection = nn.Conv2d(inputs, outputs, 1, stride, bias=biases)
+    kind = Projection if inputs < LANES else nn.Conv2d
+    projection = kind(inputs, outputs, 1, stride, bias=biases)
     return projection if biases else nn.Sequential(projection, parts.norm(outputs))
 
 
