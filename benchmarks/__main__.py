@@ -116,9 +116,10 @@ def perf(
     timesteps: Annotated[str, typer.Option(help="T, as in 5,10 or 2-5.")] = "5,10,20",
     methods: Annotated[str | None, typer.Option(help="Comma-separated methods; default: all that train.")] = None,
     save: Annotated[bool, typer.Option("--save", help="Replace this machine's baseline.")] = False,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16, as in a recipe.")] = "float32",
 ) -> None:
     """Time training and inference steps of every method, side by side, against this machine's baseline."""
-    raise typer.Exit(commands.perf(arguments.perf_request(network, batch, timesteps, methods, save), console))
+    raise typer.Exit(commands.perf(arguments.perf_request(network, batch, timesteps, methods, save, precision), console))
 
 
 @app.command()

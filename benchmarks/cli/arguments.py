@@ -9,9 +9,10 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.recipes import timeless
-from benchmarks.spec import MAX_SEED, SCALES, BadInput, Run, Scale, require, spelled, variant
+from benchmarks.spec import MAX_SEED, SCALES, BadInput, Precision, Run, Scale, require, spelled, variant
 from benchmarks.sweeps import SWEEPS, Sweep
 
 MOST_NUMBERS = 1000
@@ -79,6 +80,7 @@ class PerfRequest:
     timesteps: tuple[int, ...]
     methods: tuple[str, ...]
     save: bool
+    precision: Precision = "float32"
 
 
 def sweep_request(
@@ -125,10 +127,16 @@ def export_request(name: str, scale: str | None, replace: bool) -> ExportRequest
     return ExportRequest(tuple(parts), replace)
 
 
-def perf_request(network: str, batch: int, timesteps: str, methods: str | None, save: bool) -> PerfRequest:
-    """Raises BadInput for timesteps and methods that are no lists; the benchmark knows which it can time."""
+def perf_request(
+    network: str, batch: int, timesteps: str, methods: str | None, save: bool, precision: str = "float32"
+) -> PerfRequest:
+    """Raises BadInput for timesteps and methods that are no lists and for an unknown precision.
+
+    The benchmark knows which methods it can time.
+    """
     steps = integers(timesteps, "timesteps", 1) or ()
-    return PerfRequest(network, batch, steps, words(methods) if methods else (), save)
+    require(precision, get_args(Precision), "precision")
+    return PerfRequest(network, batch, steps, words(methods) if methods else (), save, precision)  # type: ignore[arg-type]
 
 
 def _grid(

@@ -204,7 +204,7 @@ def perf(request: PerfRequest, console: Console) -> int:
     """Time and weigh training steps, compare with this machine's baseline."""
     from benchmarks.perf.command import perf as measure
 
-    asked = request.network, request.batch, request.timesteps, request.methods, request.save
+    asked = request.network, request.batch, request.timesteps, request.methods, request.save, request.precision
     return measure(console, store.results_root(), *asked)
 
 

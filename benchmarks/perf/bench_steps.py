@@ -20,7 +20,7 @@ WARM_UP = 2
 @pytest.fixture
 def setting(subject: str, timesteps: int, pytestconfig: pytest.Config) -> Setting:
     option = pytestconfig.getoption
-    return Setting(subject, option("--perf-network"), timesteps, option("--perf-batch"))
+    return Setting(subject, option("--perf-network"), timesteps, option("--perf-batch"), option("--perf-precision"))
 
 
 @contextmanager

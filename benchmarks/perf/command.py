@@ -16,7 +16,7 @@ from rich.markup import escape
 from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.record import Failed, measured, path_of, read, write
 from benchmarks.perf.subjects import grid, subjects
-from benchmarks.spec import BadInput, require
+from benchmarks.spec import BadInput, Precision, require
 from reports.rendering.terminal import show_table
 from reports.studies.perf import table_of
 
@@ -29,6 +29,7 @@ def perf(
     timesteps: tuple[int, ...],
     chosen: tuple[str, ...],
     save: bool,
+    precision: Precision = "float32",
 ) -> int:
     """Measure, compare with this machine's baseline, print. Returns pytest's exit code."""
     from benchmarks.networks import NETWORKS
@@ -40,11 +41,11 @@ def perf(
         require(subject, subjects(), "method")
     chosen = chosen or subjects()
     if save:
-        _loses_nothing(results, network, batch, grid(chosen, timesteps))
+        _loses_nothing(results, network, batch, precision, grid(chosen, timesteps))
     cells = len(grid(chosen, timesteps))
-    console.print(f"[bold]perf[/] · {network} · batch {batch} · {cells} settings", highlight=False)
+    console.print(f"[bold]perf[/] · {network} · batch {batch} · {precision} · {cells} settings", highlight=False)
     try:
-        record = measured(network, batch, timesteps, chosen)
+        record = measured(network, batch, timesteps, chosen, precision=precision)
     except Failed as failed:
         return failed.code
     baseline = path_of(results, record)
@@ -62,10 +63,12 @@ def perf(
     return 0
 
 
-def _loses_nothing(results: Path, network: str, batch: int, settings: Sequence[tuple[str, int]]) -> None:
+def _loses_nothing(
+    results: Path, network: str, batch: int, precision: Precision, settings: Sequence[tuple[str, int]]
+) -> None:
     """Raise BadInput where a baseline of these settings would lack rows of the one that it replaces."""
     here = asdict(provenance())
-    path = path_of(results, {**here, "network": network, "batch": batch})
+    path = path_of(results, {**here, "network": network, "batch": batch, "precision": precision})
     rows = (read(path) or {"rows": []})["rows"]
     if lost := [f"{row['subject']} T={row['T']}" for row in rows if (row["subject"], row["T"]) not in settings]:
         what = f"--save would lose {len(lost)} rows of {path} ({', '.join(lost[:3])}{', ...' if lost[3:] else ''})"

@@ -13,6 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--perf-batch", type=int, default=64)
     group.addoption("--perf-timesteps", default="5,20")
     group.addoption("--perf-subjects", default="")
+    group.addoption("--perf-precision", default="float32")
     group.addoption("--perf-rounds", type=int, default=5)
 
 

@@ -6,11 +6,12 @@
 The passes are forward, input gradient and weight gradient. A method that stores dense tensors over time needs all of
 them T times. The transfers: a current is written and read by the norm, an activation is written, and backward reads
 both and writes one. Bit-packed spikes are neglected (1/32 of that). The spiking pass counts at the best rate of the
-machine, table lookups included.
+precision, table lookups included. Everything is channels-last.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-import dsr
+import dsr.precision
 from benchmarks.perf.subjects import Setting, batch, device, make, synchronise
+from benchmarks.spec import Precision
 from dsr.engine import packed
 from dsr.engine.signals import Affine, Dense, Term
 from dsr.neurons import Neuron
@@ -31,7 +33,10 @@ ROUNDS = 15
 
 @dataclass(frozen=True)
 class Rates:
-    """Milliseconds of all convolutions of one batch and step; bytes per second of a copy, reads and writes counted."""
+    """Milliseconds of all convolutions of one batch and step; bytes per second of a copy, reads and writes counted.
+
+    `bfloat16_ms` is of the way that this machine takes: its own arithmetic, or rounding and float32 convolutions.
+    """
 
     float32_ms: float
     bfloat16_ms: float
@@ -46,18 +51,20 @@ def measure(network: str, size: int) -> Rates:
     calls, neurons = _convolutions(setting)
     lookups = [_lookup(layer, x) for layer, x in calls]
     return Rates(
-        float32_ms=sum(_time(_dense(layer, x, torch.float32)) for layer, x in calls),
-        bfloat16_ms=sum(_time(_dense(layer, x, torch.bfloat16)) for layer, x in calls),
+        float32_ms=sum(_time(_dense(layer, x, nn.Conv2d)) for layer, x in calls),
+        bfloat16_ms=sum(_time(_dense(layer, x, dsr.precision.Conv2d)) for layer, x in calls),
         lookup_ms=sum(_time(call) for call in lookups if call) if all(lookups) else None,
         copied_bytes_per_second=_bandwidth(),
         neurons=neurons,
     )
 
 
-def floor_ms(subject: str, timesteps: int, size: int, rates: Rates) -> float | None:
+def floor_ms(
+    subject: str, timesteps: int, size: int, rates: Rates, precision: Precision = "float32"
+) -> float | None:
     """Return the lower bound of a training step's time at these rates, in milliseconds."""
-    spiking = min(rates.bfloat16_ms, rates.float32_ms, *([rates.lookup_ms] if rates.lookup_ms else []))
-    dense = rates.float32_ms
+    dense = rates.float32_ms if precision == "float32" else rates.bfloat16_ms
+    spiking = min(dense, rates.lookup_ms or dense)
     transfer = 6 * 4 * rates.neurons * size / rates.copied_bytes_per_second * 1e3
     if subject.endswith("-rep"):
         return 3 * dense + transfer + timesteps * spiking
@@ -84,11 +91,12 @@ def _convolutions(setting: Setting) -> tuple[list[tuple[nn.Conv2d, torch.Tensor]
     return seen, sum(neurons)
 
 
-def _dense(layer: nn.Conv2d, x: torch.Tensor, dtype: torch.dtype) -> Callable[[], object]:
-    weight, x = layer.weight.detach().to(dtype), x.to(dtype)
-    if dtype == torch.bfloat16:
-        weight, x = (each.to(memory_format=torch.channels_last) for each in (weight, x))
-    return lambda: nn.functional.conv2d(x, weight, None, layer.stride, layer.padding)
+def _dense(layer: nn.Conv2d, x: torch.Tensor, kind: type[nn.Conv2d]) -> Callable[[], object]:
+    """Return the convolution by a kind of layer, in training mode."""
+    layer = copy.deepcopy(layer).train()
+    layer.__class__ = kind
+    x = x.contiguous(memory_format=torch.channels_last)
+    return lambda: layer(x)
 
 
 def _lookup(layer: nn.Conv2d, x: torch.Tensor) -> Callable[[], object] | None:

@@ -1,6 +1,6 @@
 """Records of `dsr-bench perf`: one per machine and setting, condensed from pytest-benchmark's.
 
-`results/perf/<machine>-<network>-b<batch>.json` is the baseline; `results/perf/latest/` holds the latest record.
+`results/perf/<machine>-<network>-b<batch>[-bfloat16].json` is the baseline; `results/perf/latest/` holds the latest record.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
-from benchmarks.perf.subjects import grid
+from benchmarks.perf.subjects import YARDSTICK, grid
 from benchmarks.runs.record import write_whole
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, Precision
 
 MEASURED = (
     *("train_ms", "train_ms_median", "inference_ms", "inference_ms_median"),
@@ -38,13 +38,15 @@ def measured(
     chosen: Sequence[str],
     rounds: int = ROUNDS,
     rates: Rates | None = None,
+    precision: Precision = "float32",
 ) -> dict[str, Any]:
     """Run the benchmarks, and measure the machine's rates unless given. Raises Failed."""
     options = ["-s", f"--perf-network={network}", f"--perf-batch={batch}", f"--perf-rounds={rounds}"]
     options += [f"--perf-timesteps={','.join(map(str, timesteps))}", f"--perf-subjects={','.join(chosen)}"]
+    options += [f"--perf-precision={precision}"]
     entries = benchmarked("bench_steps.py", options)
     settings = grid(tuple(chosen), tuple(timesteps))
-    return boiled_down(entries, network, batch, rates or measure(network, batch), settings)
+    return boiled_down(entries, network, batch, rates or measure(network, batch), settings, precision)
 
 
 def boiled_down(
@@ -53,6 +55,7 @@ def boiled_down(
     batch: int,
     rates: Rates,
     settings: Sequence[tuple[str, int]],
+    precision: Precision = "float32",
 ) -> dict[str, Any]:
     """Condense pytest-benchmark's entries to one row per subject and T, with None if memory ran out.
 
@@ -73,11 +76,13 @@ def boiled_down(
         by_kind[kind] = ratios(stats["data"], info["reference_seconds"])
         if kind == "train":
             row |= {"peak_step_bytes": info["peak_step_bytes"], "firing_rate": info["rate"]}
-            row["floor_ms"] = floor_ms(info["subject"], info["timesteps"], batch, rates)
+            trained_in = "float32" if info["subject"] == YARDSTICK else precision
+            row["floor_ms"] = floor_ms(info["subject"], info["timesteps"], batch, rates, trained_in)
     return {
         **{k: origin[k] for k in (*ORIGIN, "machine", "device", "python")},
         "network": network,
         "batch": batch,
+        "precision": precision,
         "other_load_cores": _other_load(entries),
         "rates": asdict(rates),
         "rows": [*rows.values()],
@@ -93,9 +98,11 @@ def _other_load(entries: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def path_of(results: Path, record: Mapping[str, Any]) -> Path:
-    """Return the path of the baseline of a record's machine and setting."""
+    """Return the path of the baseline of a record's machine and setting. Older records are of float32."""
     where = slug(record["machine"] if record["device"] == "cpu" else record["device"])
-    return results / "perf" / f"{where}-{record['network']}-b{record['batch']}.json"
+    precision = record.get("precision", "float32")
+    narrow = "" if precision == "float32" else f"-{precision}"
+    return results / "perf" / f"{where}-{record['network']}-b{record['batch']}{narrow}.json"
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr
-from benchmarks.methods import METHODS, parts
+from benchmarks.methods import METHODS, parts, with_precision
 from benchmarks.networks import NETWORKS, build
 from benchmarks.networks.parts import Parts
 from benchmarks.perf import peers
 from benchmarks.recipes import resolve, timeless
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import Precision, Recipe, Run
 from dsr.reference import ReferenceNeuron
 
 YARDSTICK = "dsr-if-reference"
@@ -33,6 +33,7 @@ class Setting:
     network: str
     timesteps: int
     batch: int
+    precision: Precision = "float32"
 
 
 def subjects() -> tuple[str, ...]:
@@ -48,7 +49,7 @@ def grid(chosen: tuple[str, ...], timesteps: tuple[int, ...]) -> list[tuple[str,
 
 
 def make(setting: Setting) -> nn.Module:
-    """Build the network of a setting on this machine's device."""
+    """Build the network of a setting on this machine's device. The yardstick's precision is float32, as released."""
     torch.manual_seed(0)
     subject, steps = setting.subject, setting.timesteps
     if subject == YARDSTICK:
@@ -56,8 +57,10 @@ def make(setting: Setting) -> nn.Module:
     elif subject == SPIKINGJELLY:
         network = NETWORKS[setting.network](peers.spikingjelly_parts(steps), CLASSES, 3)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = with_precision(network, replace(_recipe("stbp-tdbn", steps), precision=setting.precision))
     else:
-        network = build(setting.network, subject, steps, CLASSES, 3, _recipe(subject, steps))
+        recipe = replace(_recipe(subject, steps), precision=setting.precision)
+        network = build(setting.network, subject, steps, CLASSES, 3, recipe)
     return network.to(device())
 
 

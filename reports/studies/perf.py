@@ -73,7 +73,7 @@ def table_of(record: Record, before: Record | None = None) -> Table:
     if earlier:
         columns.append((Column("train step", "x baseline"), numbers(against, decimals=2)))
     headings, cells = laid_out(columns)
-    heading = f"Training cost, {record['network']}, batch {record['batch']}"
+    heading = f"Training cost, {_what(record)}"
     return Table(
         heading=heading,
         badge=_where(record),
@@ -86,23 +86,35 @@ def table_of(record: Record, before: Record | None = None) -> Table:
 
 def tables_of(record: Record) -> list[Table]:
     """The table, and what a step more costs."""
-    line = fit.table_of_record(record, f"{record['network']}, batch {record['batch']}", _where(record))
+    line = fit.table_of_record(record, _what(record), _where(record))
     return [table_of(record), *([line] if line else [])]
 
 
 def figures_of(record: Record) -> list[Figure]:
     """Step time and memory against T."""
-    what = f"{record['network']}, batch {record['batch']}, {_where(record)}"
+    what = f"{_what(record)}, {_where(record)}"
     time, memory = (
         against_t(record, "train_ms", "training step (ms)", 1),
         against_t(record, "peak_step_bytes", "peak memory above idle (MiB)", 2**-20),
     )
     machine = re.sub(r"[^a-z0-9]+", "-", _where(record).lower()).strip("-")
-    stem = f"{record['network']}-b{record['batch']}-{machine}"
+    narrow = "" if _precision(record) == "float32" else f"-{_precision(record)}"
+    stem = f"{record['network']}-b{record['batch']}{narrow}-{machine}"
     return [
         draw(f"step-time-{stem}", f"Time of a training step against T. {what}.", time),
         draw(f"memory-{stem}", f"Peak memory of a training step against T. {what}.", memory),
     ]
+
+
+def _precision(record: Record) -> str:
+    """In which precision steps trained; older records are of float32 and do not say so."""
+    return str(record.get("precision", "float32"))
+
+
+def _what(record: Record) -> str:
+    """What was measured; only a precision other than float32 is named."""
+    named = "" if _precision(record) == "float32" else f", precision {_precision(record)}"
+    return f"{record['network']}, batch {record['batch']}{named}"
 
 
 def _where(record: Record) -> str:
@@ -124,7 +136,7 @@ def _notes(record: Record, before: Record | None) -> Iterable[str]:
         f"{' with changes' if record['dirty'] else ''}, {record['started'][:10]}."
     )
     yield (
-        f"Yardstick: {YARDSTICK}, the released code's semantics written plainly. Peak memory: of one whole step, "
+        f"Yardstick: {YARDSTICK}, the released code's semantics written plainly, in float32. Peak memory: of one whole step, "
         "above the idle process, each in a process of its own."
     )
     lookup = f", table lookups on spikes {rates['lookup_ms']:.1f} ms" if rates["lookup_ms"] else ""
