@@ -119,7 +119,9 @@ def perf(
     precision: Annotated[str, typer.Option(help="float32 or bfloat16, as in a recipe.")] = "float32",
 ) -> None:
     """Time training and inference steps of every method, side by side, against this machine's baseline."""
-    raise typer.Exit(commands.perf(arguments.perf_request(network, batch, timesteps, methods, save, precision), console))
+    raise typer.Exit(
+        commands.perf(arguments.perf_request(network, batch, timesteps, methods, save, precision), console)
+    )
 
 
 @app.command()

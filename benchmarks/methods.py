@@ -243,9 +243,22 @@ def with_precision(network: nn.Module, recipe: Recipe) -> nn.Module:
     if recipe.precision == "float32":
         return network
     try:
-        return dsr.precision.round_operands(network, {Projection: _RoundingProjection})
+        return rounding(network)
     except TypeError as error:
         raise BadInput(f"precision {recipe.precision}: {error}") from error
+
+
+def rounding(network: nn.Module) -> nn.Module:
+    """Let a network of plain layers round what they multiply in training mode."""
+    return dsr.precision.round_operands(network, {Projection: _RoundingProjection})
+
+
+def bfloat16_in_hardware(device: torch.device) -> bool:
+    """Whether `precision="bfloat16"` multiplies in hardware there. Raises BadInput if `DSR_BFLOAT16` names no way."""
+    try:
+        return dsr.precision.in_hardware(device)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
 
 
 def kernels_for() -> str:

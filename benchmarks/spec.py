@@ -66,8 +66,8 @@ class Recipe:
     `conversion` what turns a parent's weights into this network's.
     `start`: whether thresholds start from `neuron`'s (or the parent's activations), or where the first batch's gradient
     says (`benchmarks.training.thresholds`).
-    `precision` is that of the convolutions of spikes in a training pass that has no gradient (`dsr-*-rep`); all else,
-    and every reported accuracy, is float32.
+    `precision` is that of the operands of convolutions and fully connected layers while training: bfloat16 rounds them
+    (`dsr.precision`). All else, and every reported accuracy, is float32.
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
     images (None: as the set has it).
     `parent` names the method whose trained weights the run starts from. `code` is the hash of the source of a method

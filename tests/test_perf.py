@@ -6,14 +6,19 @@ import io
 import json
 
 import pytest
+import torch
 from rich.console import Console
+from torch import nn
 
-from benchmarks.perf import memory, peers
+import dsr.precision
+from benchmarks.perf import machine, memory, peers
 from benchmarks.perf.command import perf
 from benchmarks.perf.machine import Rates, floor_ms
-from benchmarks.perf.record import boiled_down, slug
-from benchmarks.perf.subjects import SPIKINGJELLY, YARDSTICK, Setting, firing_rate, grid, subjects
+from benchmarks.perf.record import boiled_down, path_of, slug
+from benchmarks.perf.subjects import SPIKINGJELLY, YARDSTICK, Setting, firing_rate, grid, make, subjects
 from benchmarks.spec import BadInput
+
+BFLOAT16 = {"precision": "bfloat16"}
 
 
 def test_all_that_trains_is_timed_and_peers_only_where_installed():
@@ -34,6 +39,40 @@ def test_floors_add_convolutions_and_transfers():
     assert floor_ms("stbp-tdbn", 5, 1, rates) == pytest.approx(5 * 31.0)
     assert floor_ms("dsr-if-rep", 5, 1, rates) == pytest.approx(31.0 + 5 * 4.0)
     assert floor_ms("dsr-if", 5, 1, rates) == pytest.approx(5 * (4.0 + 10.0 + 1.0) + 10.0)
+
+
+def test_a_floor_in_bfloat16_is_of_the_way_that_the_machine_takes():
+    rates = Rates(10.0, 6.0, 7.0, copied_bytes_per_second=24_000.0, neurons=1)
+    assert floor_ms("ann", 1, 1, rates, "bfloat16") == pytest.approx(3 * 6.0 + 1.0)
+    assert floor_ms("dsr-if-rep", 5, 1, rates, "bfloat16") == pytest.approx(19.0 + 5 * 6.0)
+    assert floor_ms("dsr-if-rep", 5, 1, rates) == pytest.approx(31.0 + 5 * 7.0), "bfloat16's rate is not float32's"
+
+
+@pytest.mark.parametrize(("way", "dtype"), [("hardware", torch.bfloat16), ("rounding", torch.float32)])
+def test_rates_in_bfloat16_are_measured_in_the_way_that_is_taken(way, dtype, monkeypatch):
+    monkeypatch.setenv("DSR_BFLOAT16", way)
+    seen = []
+    multiply = nn.Conv2d._conv_forward
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", lambda *given: seen.append(given[1].dtype) or multiply(*given))
+    call = machine._dense(nn.Conv2d(3, 4, 3), torch.randn(2, 3, 8, 8), dsr.precision.Conv2d)
+    call()
+    assert seen == [dtype]
+
+
+def test_records_of_two_precisions_have_two_baselines(tmp_path):
+    where = {"machine": "Abacus", "device": "cpu", "network": "tiny", "batch": 8}
+    old, wide, narrow = (path_of(tmp_path, {**where, **more}) for more in ({}, {"precision": "float32"}, BFLOAT16))
+    assert old == wide
+    assert wide.name == "abacus-tiny-b8.json"
+    assert narrow.name == "abacus-tiny-b8-bfloat16.json"
+    made = boiled_down([], "tiny", 4, Rates(10.0, 6.0, None, 1e9, 1), [("ann", 1)], "bfloat16")
+    assert made["precision"] == "bfloat16"
+
+
+def test_networks_are_timed_in_the_precision_asked_for_and_the_yardstick_as_released():
+    asked = {name: make(Setting(name, "preact-resnet-tiny", 2, 4, "bfloat16")) for name in ("ann", YARDSTICK)}
+    rounds = {name: any(map(dsr.precision.rounds, network.modules())) for name, network in asked.items()}
+    assert rounds == {"ann": True, YARDSTICK: False}
 
 
 def test_firing_rates_are_of_what_spikes():

@@ -106,7 +106,20 @@ def test_rounding_layers_multiply_the_nearest_bfloat16_numbers(kind, monkeypatch
     assert torch.allclose(dsr.precision.weight_gradient(layer, gradient, x), found["weight"], atol=1e-4)
 
 
-SPECIAL = [0.0, -0.0, 1.0, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, 3.39e38, 3.4e38, -3.4e38, 1e-40, 1e-45, 2**-133]
+SPECIAL = [
+    0.0,
+    -0.0,
+    1.0,
+    1 + 2**-8,
+    1 + 3 * 2**-8,
+    1 + 2**-8 + 2**-20,
+    3.39e38,
+    3.4e38,
+    -3.4e38,
+    1e-40,
+    1e-45,
+    2**-133,
+]
 SPECIAL += [float("inf"), float("-inf"), float("nan")]
 
 
@@ -180,7 +193,12 @@ class _ExactForward(torch.autograd.Function):
     def backward(ctx, grad):
         (x,), layer = ctx.saved_tensors, ctx.layer
         of_x = dsr.precision.input_gradient(layer, grad, x) if ctx.needs_input_grad[0] else None
-        return of_x, dsr.precision.weight_gradient(layer, grad, x), grad.sum([d for d in range(grad.dim()) if d != 1]), None
+        return (
+            of_x,
+            dsr.precision.weight_gradient(layer, grad, x),
+            grad.sum([d for d in range(grad.dim()) if d != 1]),
+            None,
+        )
 
 
 @pytest.fixture
@@ -254,4 +272,6 @@ def test_evaluation_rounds_nothing(method):
     with torch.no_grad():
         logits = [networks[name].eval()(images) for name in ("float32", "bfloat16")]
     assert torch.equal(*logits)
-    assert any(not torch.equal(a, b) for a, b in zip(*map(dict.values, trained_so), strict=True)), "training rounds nothing: the test shows nothing"
+    assert any(not torch.equal(a, b) for a, b in zip(*map(dict.values, trained_so), strict=True)), (
+        "training rounds nothing: the test shows nothing"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -363,6 +364,22 @@ def test_folders_of_any_name_are_printed_as_they_are_and_dot_files_are_no_result
     assert f"{results}, " in said
     assert f"Data root: {root}\n" in "".join(f"{line.rstrip()}\n" for line in bench("data list").out.splitlines())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", root.name, results.name]
+
+
+def test_doctor_says_how_bfloat16_is_multiplied(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSR_BFLOAT16", "rounding")
+    said = bench("doctor").out
+    assert re.search(r"ok +bfloat16 +by rounding and float32 convolutions: [\d.]+ ms .* float32 [\d.]+ ms", said)
+
+
+@pytest.mark.parametrize("words", ["doctor", "run --dataset digits --network preact-resnet-tiny --method ann -T 1"])
+def test_an_unknown_way_of_multiplying_bfloat16_is_one_line(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("DSR_BFLOAT16", "avx")
+    done = bench(words)
+    assert done.code != 0
+    assert "DSR_BFLOAT16 must be hardware or rounding, not 'avx'" in done.out + done.err
 
 
 def test_doctor_masks_an_address(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ def sweep(request: Request, console: Console) -> int:
     from benchmarks.cli import notices
 
     notices.scale(console, request)
+    preparation.look_at_precision()
     if not request.only_plan:
         torchrun.check()
     results = store.results_root()

@@ -34,7 +34,7 @@ def report(console: Console) -> int:
     """Print every finding; 1 if anything needed is broken."""
     findings = [
         finding
-        for examine in (_versions, _torchvision, _device, _energy, _kernels, _methods, _code, _places)
+        for examine in (_versions, _torchvision, _device, _energy, _kernels, _precision, _methods, _code, _places)
         for finding in examine()
     ]
     for mark, subject, text in findings:
@@ -93,6 +93,12 @@ def _kernels() -> Iterator[Finding]:
         yield "note", "kernels", f"DSR runs in plain torch, several times slower on a CPU: {why}"
     else:
         yield "ok", "kernels", f"compiled spike kernels ({kernels_for()})"
+
+
+def _precision() -> Iterator[Finding]:
+    from benchmarks.measurement import convolutions
+
+    yield _try("bfloat16", convolutions.described)
 
 
 def _methods() -> Iterator[Finding]:

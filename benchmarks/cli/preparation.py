@@ -5,6 +5,7 @@ Nothing here prints; `notices` says what is found.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +14,16 @@ from benchmarks.runs.job import Job
 from benchmarks.spec import OF_WHOLE_SETS, BadInput
 
 OnRecording = Callable[[int, int], None]
+
+
+def look_at_precision() -> None:
+    """Raise BadInput if `DSR_BFLOAT16` names no way of multiplying in bfloat16."""
+    if os.environ.get("DSR_BFLOAT16"):
+        import torch
+
+        from benchmarks.methods import bfloat16_in_hardware
+
+        bfloat16_in_hardware(torch.device("cpu"))
 
 
 def missing_sets(jobs: Iterable[Job]) -> list[str]:

@@ -59,9 +59,7 @@ def measure(network: str, size: int) -> Rates:
     )
 
 
-def floor_ms(
-    subject: str, timesteps: int, size: int, rates: Rates, precision: Precision = "float32"
-) -> float | None:
+def floor_ms(subject: str, timesteps: int, size: int, rates: Rates, precision: Precision = "float32") -> float | None:
     """Return the lower bound of a training step's time at these rates, in milliseconds."""
     dense = rates.float32_ms if precision == "float32" else rates.bfloat16_ms
     spiking = min(dense, rates.lookup_ms or dense)

@@ -1,6 +1,7 @@
 """Records of `dsr-bench perf`: one per machine and setting, condensed from pytest-benchmark's.
 
-`results/perf/<machine>-<network>-b<batch>[-bfloat16].json` is the baseline; `results/perf/latest/` holds the latest record.
+`results/perf/<machine>-<network>-b<batch>[-bfloat16].json` is the baseline; `results/perf/latest/` holds the
+latest record.
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ def _judge(method: str, rival: str, key: str) -> Any:
     def judge(evidence: Evidence, scale: str) -> Outcome:
         machines: dict[str, tuple[Slope, Slope]] = {}
         for record in evidence.records:
+            if record.get("precision", "float32") != "float32":
+                continue  # the paper's precision
             mine, theirs = slope(record, method, key), slope(record, rival, key)
             if mine and theirs and theirs.per_step > 0:
                 machines.setdefault(record["machine"], (mine, theirs))

@@ -136,8 +136,8 @@ def _notes(record: Record, before: Record | None) -> Iterable[str]:
         f"{' with changes' if record['dirty'] else ''}, {record['started'][:10]}."
     )
     yield (
-        f"Yardstick: {YARDSTICK}, the released code's semantics written plainly, in float32. Peak memory: of one whole step, "
-        "above the idle process, each in a process of its own."
+        f"Yardstick: {YARDSTICK}, the released code's semantics written plainly, in float32. Peak memory: of one whole "
+        "step, above the idle process, each in a process of its own."
     )
     lookup = f", table lookups on spikes {rates['lookup_ms']:.1f} ms" if rates["lookup_ms"] else ""
     yield (

@@ -57,6 +57,14 @@ def test_ratios_are_to_the_yardstick_at_the_same_t_and_to_the_ann() -> None:
     assert not any(c.unit == "x baseline" for c in table.columns)
 
 
+def test_a_record_in_bfloat16_says_so_in_its_heading_and_in_the_names_of_its_figures() -> None:
+    narrow = {**RECORD, "precision": "bfloat16"}
+    assert perf.table_of(narrow).heading == "Training cost, tiny, batch 8, precision bfloat16"
+    assert perf.table_of({**RECORD, "precision": "float32"}).heading == perf.table_of(RECORD).heading
+    names = {figure.name for one in (RECORD, narrow) for figure in perf.figures_of(one)}
+    assert len(names) == 4
+
+
 def test_an_earlier_record_gives_a_column_of_its_own() -> None:
     before = record(row("dsr-if-rep", 5, 50.0), row("ann", 1, 20.0))
     assert column(perf.table_of(RECORD, before), "train step", "x baseline") == [DASH, DASH, "1.00", "0.50", DASH]
