@@ -77,7 +77,7 @@ class Projection(nn.Conv2d):
     gradient or a crash).
     """
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 (torch names it)
         rows, columns = self.stride
         pixels = input.permute(0, 2, 3, 1)[:, ::rows, ::columns]  # so that the gradient, too, is channels-last
         return F.conv2d(pixels.permute(0, 3, 1, 2), weight, bias)
