@@ -25,13 +25,14 @@ Meaning = Callable[[Any], tuple[Activation, Tensor | None]]
 
 
 class _NormAndActivation(torch.autograd.Function):
-    """The activation of the norm of a map, or of the sum of two; only that map and vectors are kept for backward."""
+    """h(norm(x + residual) + after); either may be None. Kept for backward: x + residual, `after` and vectors."""
 
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
         residual: Tensor | None,
+        after: Tensor | None,
         weight: Tensor | None,
         bias: Tensor | None,
         ceiling: Tensor | None,
@@ -39,39 +40,42 @@ class _NormAndActivation(torch.autograd.Function):
         library: ctypes.CDLL,
         activation: Activation,
     ) -> Tensor:
-        maps = [None if m is None else kernels.channels_last(m) for m in (x, residual)]
-        assert maps[0] is not None
-        total, found = kernels.moments(library, maps[0], maps[1], norm.eps)
+        x = kernels.channels_last(x)
+        residual, after = (None if m is None else kernels.channels_last(m) for m in (residual, after))
+        total, found = kernels.moments(library, x, residual, norm.eps)
         kernels.track(norm, found)
-        ctx.save_for_backward(total, weight, bias, *found)
+        ctx.save_for_backward(total, after, weight, bias, *found)
         ctx.library, ctx.activation = library, activation
-        return Normed(library, total, found, weight, bias, activation).activated()
+        return Normed(library, total, found, weight, bias, activation, after).activated()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        total, weight, bias, *found = ctx.saved_tensors
-        normed = Normed(ctx.library, total, Moments(*found), weight, bias, ctx.activation)
-        grad = kernels.channels_last(grad)
-        of_weight, of_bias, of_ceiling = normed.reduced(grad)
+        total, after, weight, bias, *found = ctx.saved_tensors
+        normed = Normed(ctx.library, total, Moments(*found), weight, bias, ctx.activation, after)
+        *vectors, of_after = normed.reduced(kernels.channels_last(grad))
         wanted = ctx.needs_input_grad
-        of_x = normed.differentiated(grad, of_weight, of_bias) if wanted[0] or wanted[1] else None
-        found = (of_x, of_x, of_weight, of_bias, of_ceiling)
-        return (*(one if is_wanted else None for one, is_wanted in zip(found, wanted, strict=False)), None, None, None)
+        of_x = normed.differentiated(of_after, *vectors[:2]) if wanted[0] or wanted[1] else None
+        gradients = (of_x, of_x, of_after, *vectors)
+        return (*(one if is_wanted else None for one, is_wanted in zip(gradients, wanted, strict=False)), *(None,) * 3)
 
 
 class _Call:
     """Norm, sum and activation of one place in a network (`baselines.fused.graph.Call`)."""
 
+    adds_after = True
+
     def __init__(self, norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL, meaning: Meaning) -> None:
         self.norm, self.neuron, self.library, self.meaning = norm, neuron, library, meaning
 
-    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, residual: Tensor | None = None, after: Tensor | None = None) -> Tensor:
         norm, (activation, ceiling) = self.norm, self.meaning(self.neuron)
-        if not kernels.is_supported(norm, x, residual) or activation.levels > MOST_LEVELS:
-            y: Tensor = self.neuron(norm(x if residual is None else x + residual))
+        if not kernels.is_supported(norm, x, residual, after) or activation.levels > MOST_LEVELS:
+            z = norm(x if residual is None else x + residual)
+            y: Tensor = self.neuron(z if after is None else z + after)
             return y
-        return _NormAndActivation.apply(x, residual, norm.weight, norm.bias, ceiling, norm, self.library, activation)
+        arguments = x, residual, after, norm.weight, norm.bias, ceiling, norm, self.library, activation
+        return _NormAndActivation.apply(*arguments)
 
 
 def relu(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:

@@ -1,6 +1,8 @@
 """Finds where a norm and a neuron follow each other in a network's graph (`torch.fx`) and puts one call in their place.
 
-    neuron(norm(x))  ->  call(x, None)          neuron(norm(x + y))  ->  call(x, y)
+    neuron(norm(x))      ->  call(x)
+    neuron(norm(x + y))  ->  call(x, y)
+    neuron(norm(x) + z)  ->  call(x, None, z)      and both sums at once
 
 A norm or a sum that anything else reads stays as it is.
 """
@@ -10,17 +12,18 @@ from __future__ import annotations
 import ctypes
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-Call = Callable[[Tensor, Tensor | None], Any]
-"""`call(x, residual)` returns neuron(norm(x + residual)), differentiable; `residual` may be None.
+Call = Callable[..., Any]
+"""`call(x, residual=None)` returns neuron(norm(x + residual)), differentiable.
 
 It reads its norm and neuron anew each time and falls back to them for input that its kernels do not support. A call
-with an attribute `pairs = True` returns a `Pair` instead of a tensor.
+with an attribute `adds_after = True` takes a third map, which is added behind the norm. One with `pairs = True` returns
+a `Pair` instead of a tensor.
 """
 
 Factory = Callable[[_BatchNorm, nn.Module, ctypes.CDLL], Call | None]
@@ -58,8 +61,8 @@ class _Called(nn.Module):
         super().__init__()
         self.call = call
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Any:
-        return self.call(x, residual)
+    def forward(self, x: Tensor, *others: Tensor | None) -> Any:
+        return self.call(x, *others)
 
 
 class _Reading(nn.Module):
@@ -79,40 +82,60 @@ def fused(
     """Trace a network and fuse what can be fused. The result shares the network's layers and frees values early."""
     graph = fx.GraphModule(network, Tracer(first_layer).trace(network))
     for node in list(graph.graph.nodes):
-        norm = _norm_before(graph, node, factories)
-        if norm is None:
+        place = _place(graph, node) if type(module_of(graph, node)) in factories else None
+        if place is None:
             continue
-        neuron, layer = module_of(graph, node), module_of(graph, norm)
+        norm, neuron = module_of(graph, place.norm), module_of(graph, node)
+        assert isinstance(norm, _BatchNorm)
         assert neuron is not None
-        assert isinstance(layer, _BatchNorm)
-        call = factories[type(neuron)](layer, neuron, library)
-        if call is not None:
-            _replace(graph, node, norm, call)
+        call = factories[type(neuron)](norm, neuron, library)
+        if call is not None and (len(place.operands) < 3 or getattr(call, "adds_after", False)):
+            _replace(graph, place, call)
     graph.recompile()
     return graph
 
 
-def _norm_before(graph: fx.GraphModule, node: fx.Node, factories: Factories) -> fx.Node | None:
-    """Return the norm in front of a neuron that has a factory, if nothing else reads it."""
-    if type(module_of(graph, node)) not in factories or len(node.args) != 1 or node.kwargs:
+class _Place(NamedTuple):
+    """Where a call goes: before `at`, a node of `replaced`, which are in the order in which they can be erased."""
+
+    norm: fx.Node
+    operands: tuple[fx.Node | None, ...]
+    at: fx.Node
+    replaced: tuple[fx.Node, ...]
+
+
+def _place(graph: fx.GraphModule, neuron: fx.Node) -> _Place | None:
+    """Return the norm in front of a neuron and what is added before and behind it; None without such a norm."""
+    if len(neuron.args) != 1 or neuron.kwargs:
         return None
-    norm = node.args[0]
-    assert isinstance(norm, fx.Node)
-    alone = len(norm.users) == 1 and len(norm.args) == 1 and not norm.kwargs
-    return norm if isinstance(module_of(graph, norm), _BatchNorm) and alone else None
+    (source,) = neuron.args
+    assert isinstance(source, fx.Node)
+    if _is_norm(graph, source):
+        operands, sums = _operands(source)
+        return _Place(source, operands, (*sums, source)[0], (neuron, source, *sums))
+    for norm, other in (source.args, source.args[::-1]) if _is_sum(source) else ():
+        assert isinstance(norm, fx.Node)
+        assert isinstance(other, fx.Node)
+        if _is_norm(graph, norm) and norm is not other:
+            operands, sums = _operands(norm)
+            both = operands if len(operands) == 2 else (*operands, None)
+            return _Place(norm, (*both, other), source, (neuron, source, norm, *sums))
+    return None
 
 
-def _replace(graph: fx.GraphModule, neuron: fx.Node, norm: fx.Node, call: Call) -> None:
+def _operands(norm: fx.Node) -> tuple[tuple[fx.Node, ...], tuple[fx.Node, ...]]:
+    """Return what a norm reads: the operands of a sum, and the sum; or its input, and nothing."""
     (current,) = norm.args
     assert isinstance(current, fx.Node)
-    operands, first = (current,), norm
-    if _is_sum(current) and len(current.users) == 1:
-        operands, first = current.args, current  # type: ignore[assignment]
-    with graph.graph.inserting_before(first):
-        made = _called(graph, f"fused_{norm.name}", _Called(call), operands)
+    return (current.args, (current,)) if _is_sum(current) else ((current,), ())  # type: ignore[return-value]
+
+
+def _replace(graph: fx.GraphModule, place: _Place, call: Call) -> None:
+    with graph.graph.inserting_before(place.at):
+        made = _called(graph, f"fused_{place.norm.name}", _Called(call), place.operands)
         dense = graph.graph.call_function(getattr, (made, "dense")) if getattr(call, "pairs", False) else made
-    neuron.replace_all_uses_with(dense)
-    for node in (neuron, norm, current)[: 3 if first is current else 2]:
+    place.replaced[0].replace_all_uses_with(dense)
+    for node in place.replaced:
         graph.graph.erase_node(node)
     if dense is not made:
         _give_pairs(graph, made, dense)
@@ -138,9 +161,16 @@ def _called(graph: fx.GraphModule, name: str, module: nn.Module, operands: tuple
     return graph.graph.call_module(name, operands)
 
 
+def _is_norm(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is a norm that nothing but one node reads."""
+    return isinstance(module_of(graph, node), _BatchNorm) and len(node.args) == len(node.users) == 1 and not node.kwargs
+
+
 def _is_sum(node: fx.Node) -> bool:
+    """Whether a node is a sum of two values that nothing but one node reads."""
     nodes = len(node.args) == 2 and all(isinstance(argument, fx.Node) for argument in node.args)
-    return node.op == "call_function" and node.target in (operator.add, torch.add) and nodes and not node.kwargs
+    sums = node.op == "call_function" and node.target in (operator.add, torch.add)
+    return sums and nodes and len(node.users) == 1 and not node.kwargs
 
 
 def module_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:

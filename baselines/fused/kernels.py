@@ -35,15 +35,15 @@ class Moments(NamedTuple):
 
 class _Norm(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("x", "mean", "inverse", "weight", "bias")),
+        *((name, ctypes.c_void_p) for name in ("x", "mean", "inverse", "weight", "bias", "after")),
         *((name, ctypes.c_int64) for name in ("rows", "channels", "threads", "activation")),
         *((name, ctypes.c_float) for name in ("ceiling", "levels")),
     )
 
 
-def is_supported(norm: _BatchNorm, x: Tensor, residual: Tensor | None = None) -> bool:
-    """Whether the kernels can normalise `x`, or the sum of two maps, as `norm` would now."""
-    maps = (x,) if residual is None else (x, residual)
+def is_supported(norm: _BatchNorm, x: Tensor, *others: Tensor | None) -> bool:
+    """Whether the kernels can normalise `x` as `norm` would now, and add the other maps before or after that."""
+    maps = (x, *(other for other in others if other is not None))
     plain = all(type(m) is Tensor and m.dtype == torch.float32 and m.device.type == "cpu" for m in maps)
     parameters = (p for p in (norm.weight, norm.bias, norm.running_mean, norm.running_var) if p is not None)
     return (
@@ -95,7 +95,7 @@ def track(norm: _BatchNorm, moments: Moments) -> None:
 
 
 class Normed:
-    """A map with its moments, norm weights and activation: what forward and backward read. Kept for backward."""
+    """A map with its moments, norm weights and activation, and a map that is added to the norm's output if given."""
 
     def __init__(
         self,
@@ -105,9 +105,10 @@ class Normed:
         weight: Tensor | None,
         bias: Tensor | None,
         activation: Activation,
+        after: Tensor | None = None,
     ) -> None:
-        self.library, self.x = library, x
-        vectors = (x, moments.mean, moments.inverse, weight, bias)
+        self.library, self.x, self.after = library, x, after
+        vectors = (x, moments.mean, moments.inverse, weight, bias, after)
         sizes = _rows(x), x.shape[1], torch.get_num_threads(), activation.kind
         self.of_c = _Norm(*(_pointer(m) for m in vectors), *sizes, activation.ceiling, activation.levels)
 
@@ -117,12 +118,16 @@ class Normed:
         self.library.activate(ctypes.byref(self.of_c), _pointer(y))
         return y
 
-    def reduced(self, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradients of weight and bias, `(C,)`, and of the activation's ceiling, `()`, from dL/dy."""
+    def reduced(self, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the gradients of weight and bias, `(C,)`, and of the activation's ceiling, `()`, from dL/dy.
+
+        The last is what `differentiated` takes: dL/dy itself, or the gradient of the map that is added.
+        """
         weight, bias = grad.new_empty(2, grad.shape[1])
         ceiling = grad.new_empty(())
-        self.library.reduce(ctypes.byref(self.of_c), *(_pointer(m) for m in (grad, weight, bias, ceiling)))
-        return weight, bias, ceiling
+        after = grad if self.after is None else torch.empty_like(grad)
+        self.library.reduce(ctypes.byref(self.of_c), *(_pointer(m) for m in (grad, after, weight, bias, ceiling)))
+        return weight, bias, ceiling, after
 
     def differentiated(
         self, grad: Tensor, grad_weight: Tensor, grad_bias: Tensor, into: Tensor | None = None

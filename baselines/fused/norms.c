@@ -1,12 +1,12 @@
 /* Batch norm and the activation behind it, in one pass each way. Called by `kernels.py`; plain torch modules do the same.
  *
- *   z = weight (x - mean) inverse + bias,   y = h(z)         inverse = 1 / sqrt(variance + eps)
+ *   z = weight (x - mean) inverse + bias + after,   y = h(z)         inverse = 1 / sqrt(variance + eps)
  *   g = dL/dy h'(z)
  *   dL/dbias = sum g,   dL/dweight = inverse sum g (x - mean)
  *   dL/dx = weight inverse (g - mean of g - (x - mean) inverse^2 mean of g (x - mean))
  *
- * Maps are [rows][channels], rows being pixels (NHWC). What h needs is computed anew from x in backward: nothing but x is
- * kept. Several rows are handled at once, in `width` lanes, so that few channels fill vectors, too; vectors of channels
+ * Maps are [rows][channels], rows being pixels (NHWC). What h needs is computed anew from x in backward: nothing but x,
+ * and `after`, is kept. Several rows are handled at once, in `width` lanes, so that few channels fill vectors, too; vectors of channels
  * are repeated to that width. Sums are taken in float over a block that the cache holds and in double over blocks.
  * Sums go through a map from its end, which has just been written, and what is computed from them goes from its start.
  */
@@ -21,6 +21,7 @@ enum { IDENTITY, RELU, CLIP, CLAMP_FLOOR, FLOOR_CLAMP };
 
 typedef struct {
     const float *x, *mean, *inverse, *weight, *bias; /* weight and bias: NULL for 1 and 0 */
+    const float *after;                              /* [rows][channels]; NULL for 0 */
     int64_t rows, channels, threads, activation;
     float ceiling, levels; /* clip or theta; L */
 } Norm;
@@ -178,19 +179,24 @@ static inline __attribute__((always_inline)) int is_open(float z, int activation
     return (level >= 0) & (level < levels + 1);
 }
 
-/* run DO(activation, exact) with constants; exact: dividing by L is multiplying by 1 / L */
-#define BY_ACTIVATION(norm, DO)                                   \
-    {                                                             \
-        int exponent;                                             \
-        const int exact = frexpf((norm)->levels, &exponent) == 0.5f; \
-        switch ((norm)->activation) {                             \
-        case IDENTITY: DO(IDENTITY, 0) break;                     \
-        case RELU: DO(RELU, 0) break;                             \
-        case CLIP: DO(CLIP, 0) break;                             \
-        case CLAMP_FLOOR: if (exact) DO(CLAMP_FLOOR, 1) else DO(CLAMP_FLOOR, 0) break; \
-        case FLOOR_CLAMP: if (exact) DO(FLOOR_CLAMP, 1) else DO(FLOOR_CLAMP, 0) break; \
-        }                                                         \
+/* run DO(activation, exact, added) with constants; exact: dividing by L is multiplying by 1 / L; added: `after` is */
+#define BY_EXACTNESS(ACTIVATION, ADDED, DO)                                           \
+    {                                                                                 \
+        int exponent;                                                                 \
+        if (frexpf(norm->levels, &exponent) == 0.5f) DO(ACTIVATION, 1, ADDED)         \
+        else DO(ACTIVATION, 0, ADDED)                                                 \
     }
+#define BY_ACTIVATION(ADDED, DO)                                                      \
+    switch (norm->activation) {                                                       \
+    case IDENTITY: DO(IDENTITY, 0, ADDED) break;                                      \
+    case RELU: DO(RELU, 0, ADDED) break;                                              \
+    case CLIP: DO(CLIP, 0, ADDED) break;                                              \
+    case CLAMP_FLOOR: BY_EXACTNESS(CLAMP_FLOOR, ADDED, DO) break;                     \
+    case FLOOR_CLAMP: BY_EXACTNESS(FLOOR_CLAMP, ADDED, DO) break;                     \
+    }
+#define BY_KIND(DO)                                                                   \
+    if (norm->after) BY_ACTIVATION(1, DO)                                             \
+    else BY_ACTIVATION(0, DO)
 
 /* z = scale x + shift, in lanes */
 static void affine(const Norm *norm, const Cut *of, float *scale, float *shift)
@@ -204,11 +210,14 @@ static void affine(const Norm *norm, const Cut *of, float *scale, float *shift)
 }
 
 static inline __attribute__((always_inline)) void activate_block(
-    const float *restrict x, float *restrict y, int64_t length, int64_t width, const float *restrict scale,
-    const float *restrict shift, int activation, int exact, float ceiling, float levels)
+    const float *restrict x, const float *restrict after, float *restrict y, int64_t length, int64_t width,
+    const float *restrict scale, const float *restrict shift, int activation, int exact, int added, float ceiling,
+    float levels)
 {
     BY_LANES({
-        y[start + lane] = value(scale[lane] * x[start + lane] + shift[lane], activation, exact, ceiling, levels);
+        float z = scale[lane] * x[start + lane] + shift[lane];
+        if (added) z += after[start + lane];
+        y[start + lane] = value(z, activation, exact, ceiling, levels);
     })
 }
 
@@ -222,25 +231,28 @@ void activate(const Norm *norm, float *y)
     for (int64_t block = 0; block < of.blocks; block++) {
         int64_t length;
         const int64_t first = block_at(&of, block, &length);
-#define ACTIVATE(ACTIVATION, EXACT)                                                                                   \
-    activate_block(norm->x + first, y + first, length, of.width, scale, shift, ACTIVATION, EXACT, norm->ceiling,      \
-                   norm->levels);
-        BY_ACTIVATION(norm, ACTIVATE)
+#define ACTIVATE(ACTIVATION, EXACT, ADDED)                                                                          \
+    activate_block(norm->x + first, ADDED ? norm->after + first : 0, y + first, length, of.width, scale, shift,    \
+                   ACTIVATION, EXACT, ADDED, norm->ceiling, norm->levels);
+        BY_KIND(ACTIVATE)
     }
 }
 
-/* the lanes' totals of g, of g (x - mean) and, for a trained ceiling, of dL/dy dh/dceiling */
+/* the lanes' totals of g, of g (x - mean) and, for a trained ceiling, of dL/dy dh/dceiling; g itself if `after` is added */
 static inline __attribute__((always_inline)) void reduce_block(
-    const float *restrict grad, const float *restrict x, int64_t length, int64_t width, const float *restrict scale,
-    const float *restrict shift, const float *restrict mean, float *restrict of_bias, float *restrict of_weight,
-    float *restrict of_ceiling, int activation, int exact, float ceiling, float levels)
+    const float *restrict grad, const float *restrict x, const float *restrict after, float *restrict grad_after,
+    int64_t length, int64_t width, const float *restrict scale, const float *restrict shift, const float *restrict mean,
+    float *restrict of_bias, float *restrict of_weight, float *restrict of_ceiling, int activation, int exact, int added,
+    float ceiling, float levels)
 {
     const int trained = activation == CLAMP_FLOOR || activation == FLOOR_CLAMP;
     BY_LANES({
         const float input = x[start + lane];
-        const float z = scale[lane] * input + shift[lane];
+        float z = scale[lane] * input + shift[lane];
+        if (added) z += after[start + lane];
         const int open = is_open(z, activation, ceiling, levels);
         const float g = chosen(open, grad[start + lane], 0);
+        if (added) grad_after[start + lane] = g;
         of_bias[lane] += g;
         of_weight[lane] += g * (input - mean[lane]);
         if (trained) {
@@ -251,24 +263,26 @@ static inline __attribute__((always_inline)) void reduce_block(
 }
 
 /* the sums over a block, added to `sums` [2][channels] and the ceiling's */
-static void block_sums(const Norm *norm, const Cut *of, const float *const lanes[3], const float *grad, int64_t block,
-                       double *sums)
+static void block_sums(const Norm *norm, const Cut *of, const float *const lanes[3], const float *grad, float *grad_after,
+                       int64_t block, double *sums)
 {
     int64_t length;
     const int64_t first = block_at(of, block, &length);
     float totals[3][of->width];
     memset(totals, 0, sizeof totals);
-#define REDUCE(ACTIVATION, EXACT)                                                                                      \
-    reduce_block(grad + first, norm->x + first, length, of->width, lanes[0], lanes[1], lanes[2], totals[0], totals[1], \
-                 totals[2], ACTIVATION, EXACT, norm->ceiling, norm->levels);
-    BY_ACTIVATION(norm, REDUCE)
+#define REDUCE(ACTIVATION, EXACT, ADDED)                                                                              \
+    reduce_block(grad + first, norm->x + first, ADDED ? norm->after + first : 0, ADDED ? grad_after + first : 0,      \
+                 length, of->width, lanes[0], lanes[1], lanes[2], totals[0], totals[1], totals[2], ACTIVATION, EXACT, \
+                 ADDED, norm->ceiling, norm->levels);
+    BY_KIND(REDUCE)
     fold(of, totals[0], sums);
     fold(of, totals[1], sums + of->channels);
     for (int64_t i = 0; i < of->width; i++) sums[2 * of->channels] += totals[2][i];
 }
 
-/* dL/dweight and dL/dbias [channels], and dL/dceiling, from dL/dy */
-void reduce(const Norm *norm, const float *grad, float *grad_weight, float *grad_bias, float *grad_ceiling)
+/* dL/dweight and dL/dbias [channels], and dL/dceiling, from dL/dy; if `after` is added dL/dafter [rows][channels], too */
+void reduce(const Norm *norm, const float *grad, float *grad_after, float *grad_weight, float *grad_bias,
+            float *grad_ceiling)
 {
     const Cut of = cut(norm->rows, norm->channels);
     const int64_t threads = norm->threads, channels = norm->channels;
@@ -281,7 +295,7 @@ void reduce(const Norm *norm, const float *grad, float *grad_weight, float *grad
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t thread = 0; thread < threads; thread++)
         for (int64_t block = of.blocks * (thread + 1) / threads - 1; block >= of.blocks * thread / threads; block--)
-            block_sums(norm, &of, lanes, grad, block, sums[thread]);
+            block_sums(norm, &of, lanes, grad, grad_after, block, sums[thread]);
     for (int64_t thread = 1; thread < threads; thread++)
         for (int64_t i = 0; i <= 2 * channels; i++) sums[0][i] += sums[thread][i];
     for (int64_t c = 0; c < channels; c++) {
@@ -304,7 +318,7 @@ static inline __attribute__((always_inline)) void differentiate_block(
     })
 }
 
-/* dL/dx [rows][channels] from dL/dy and what `reduce` found; it may take the place of dL/dy */
+/* dL/dx [rows][channels] from dL/dy (dL/dafter, if `after` is added) and what `reduce` found; may take its place */
 void differentiate(const Norm *norm, const float *grad, const float *grad_weight, const float *grad_bias, float *grad_x)
 {
     const Cut of = cut(norm->rows, norm->channels);
@@ -320,9 +334,10 @@ void differentiate(const Norm *norm, const float *grad, const float *grad_weight
     for (int64_t block = 0; block < of.blocks; block++) {
         int64_t length;
         const int64_t first = block_at(&of, block, &length);
-#define DIFFERENTIATE(ACTIVATION, EXACT)                                                                           \
+#define DIFFERENTIATE(ACTIVATION, EXACT, ADDED)                                                                    \
     differentiate_block(grad + first, norm->x + first, grad_x + first, length, of.width, scale, shift, mean, slope, \
                         offset, ACTIVATION, norm->ceiling, norm->levels);
-        BY_ACTIVATION(norm, DIFFERENTIATE)
+        if (norm->after) DIFFERENTIATE(IDENTITY, 0, 1) /* `grad` is dL/dafter */
+        else BY_ACTIVATION(0, DIFFERENTIATE)
     }
 }
