@@ -355,10 +355,11 @@ def test_layers_with_hooks_run_themselves_and_give_the_same():
     handle.remove()
     network(x)
     assert len(seen) == 1
-    prune.l1_unstructured(network.get_submodule("stages.0.0.conv1"), "weight", 0.5)
+    pruned = network.get_submodule("stages.0.0.conv1")
+    prune.custom_from_mask(pruned, "weight", noise(*pruned.weight.shape) > 0)  # type: ignore[misc,arg-type]
     network(x).sum().backward()
     assert network.graph() is None
-    assert (network.get_submodule("stages.0.0.conv1").weight == 0).float().mean() == 0.5  # type: ignore[operator]
+    assert 0.4 < (pruned.weight == 0).float().mean() < 0.6  # type: ignore[union-attr,operator]
 
 
 def test_a_parametrized_convolution_is_called_as_a_whole():
