@@ -183,6 +183,14 @@ def test_a_norm_with_other_settings_is_as_torch_has_it(changes):
         assert torch.allclose(getattr(norm, name), buffer, rtol=1e-5, atol=1e-7), name
 
 
+def test_a_norm_whose_statistics_are_frozen_does_not_update_them():
+    norm = nn.BatchNorm2d(6)
+    norm.track_running_stats = False  # torch then normalises by the batch and leaves the buffers alone
+    before = copy.deepcopy(norm.state_dict())
+    call(norm, nn.ReLU())(noise(5, 6, 4, 4), None)
+    assert all(torch.equal(norm.state_dict()[name], value) for name, value in before.items())
+
+
 def test_what_the_kernels_do_not_support_is_done_or_refused_by_torch():
     norm, activation = nn.BatchNorm2d(2), nn.ReLU()
     ours = call(norm, activation)
