@@ -5,6 +5,7 @@ conversion    spiking side of ANN-to-SNN conversion
 calibration   thresholds and bias corrections of a converted network
 clipped       threshold ReLU (Deng & Gu 2021), an activation for conversion
 qcfs          quantization-clip-floor-shift (Bu et al. 2022), an activation for conversion
+fused/        norm, addition and neuron in one pass each way, in training
 stbp/         STBP-tdBN: surrogate gradients through time
 events/       event-driven simulation of converted networks
 

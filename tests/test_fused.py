@@ -183,6 +183,14 @@ def test_a_norm_with_other_settings_is_as_torch_has_it(changes):
         assert torch.allclose(getattr(norm, name), buffer, rtol=1e-5, atol=1e-7), name
 
 
+def test_a_norm_whose_statistics_are_frozen_does_not_update_them():
+    norm = nn.BatchNorm2d(6)
+    norm.track_running_stats = False  # torch then normalises by the batch and leaves the buffers alone
+    before = copy.deepcopy(norm.state_dict())
+    call(norm, nn.ReLU())(noise(5, 6, 4, 4), None)
+    assert all(torch.equal(norm.state_dict()[name], value) for name, value in before.items())
+
+
 def test_what_the_kernels_do_not_support_is_done_or_refused_by_torch():
     norm, activation = nn.BatchNorm2d(2), nn.ReLU()
     ours = call(norm, activation)
@@ -355,10 +363,11 @@ def test_layers_with_hooks_run_themselves_and_give_the_same():
     handle.remove()
     network(x)
     assert len(seen) == 1
-    prune.l1_unstructured(network.get_submodule("stages.0.0.conv1"), "weight", 0.5)
+    pruned = network.get_submodule("stages.0.0.conv1")
+    prune.custom_from_mask(pruned, "weight", noise(*pruned.weight.shape) > 0)  # type: ignore[misc,arg-type]
     network(x).sum().backward()
     assert network.graph() is None
-    assert (network.get_submodule("stages.0.0.conv1").weight == 0).float().mean() == 0.5  # type: ignore[operator]
+    assert 0.4 < (pruned.weight == 0).float().mean() < 0.6  # type: ignore[union-attr,operator]
 
 
 def test_a_parametrized_convolution_is_called_as_a_whole():

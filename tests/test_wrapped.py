@@ -17,13 +17,13 @@ import dsr
 from baselines import conversion
 from benchmarks.networks import build
 
-METHODS = ("dsr-if", "dsr-lif-rep", "stbp-tdbn", "qcfs", "calibration")
+METHODS = ("ann", "qcfs-ann", "dsr-if", "dsr-lif-rep", "stbp-tdbn", "qcfs", "calibration")
 BY_ENGINE = ("dsr-if", "dsr-lif-rep")
 
 
 def network(method: str) -> nn.Module:
     torch.manual_seed(0)
-    made = build("preact-resnet-tiny", method, 1 if method == "ann" else 3, 10)
+    made = build("preact-resnet-tiny", method, 1 if method.endswith("ann") else 3, 10)
     for module in made.modules():
         if isinstance(module, dsr.IF | dsr.LIF | conversion.IF):
             module.threshold.data.fill_(0.05 if isinstance(module, dsr.LIF) else 0.5)  # where it fires, untrained
@@ -86,7 +86,7 @@ def test_autocast_gives_nearly_the_same(method):
         if method == "dsr-lif-rep":
             with pytest.raises(NotImplementedError, match="autocast cannot be used in representation space"):
                 of.train()(x())
-        elif method in ("dsr-if", "stbp-tdbn"):
+        elif method in ("ann", "qcfs-ann", "dsr-if", "stbp-tdbn"):
             of.train()(x()).float().square().sum().backward()
     assert (found - expected).abs().max() < 0.5
     assert found.std() > 0

@@ -1,4 +1,4 @@
-/* Batch norm and the activation behind it, in one pass each way. Called by `kernels.py`; plain torch modules do the same.
+/* Batch norm and the activation behind it, in one pass each way. Called by `kernels.py`; torch's modules do the same.
  *
  *   z = weight (x - mean) inverse + bias + after,   y = h(z)         inverse = 1 / sqrt(variance + eps)
  *   g = dL/dy h'(z)
@@ -6,8 +6,9 @@
  *   dL/dx = weight inverse (g - mean of g - (x - mean) inverse^2 mean of g (x - mean))
  *
  * Maps are [rows][channels], rows being pixels (NHWC). What h needs is computed anew from x in backward: nothing but x,
- * and `after`, is kept. Several rows are handled at once, in `width` lanes, so that few channels fill vectors, too; vectors of channels
- * are repeated to that width. Sums are taken in float over a block that the cache holds and in double over blocks.
+ * and `after`, is kept. Several rows are handled at once, in `width` lanes, so that few channels fill vectors, too;
+ * vectors of channels are repeated to that width. Sums are taken in float over a block that the cache holds and in
+ * double over blocks.
  * Sums go through a map from its end, which has just been written, and what is computed from them goes from its start.
  */
 #include <math.h>
@@ -61,14 +62,11 @@ static inline int64_t block_at(const Cut *cut, int64_t block, int64_t *length)
     return first;
 }
 
-/* run BODY(i, lane) for the floats i of a block, `width` lanes at a time */
-#define BY_LANES(BODY)                                                            \
-    for (int64_t start = 0; start < length; start += width) {                     \
-        const int64_t lanes = length - start < width ? length - start : width;    \
-        if (lanes == width)                                                       \
-            _Pragma("omp simd") for (int64_t lane = 0; lane < width; lane++) BODY \
-        else                                                                      \
-            for (int64_t lane = 0; lane < lanes; lane++) BODY                     \
+/* run BODY for the floats start + lane of a block, up to `width` lanes at a time */
+#define BY_LANES(BODY)                                                         \
+    for (int64_t start = 0; start < length; start += width) {                  \
+        const int64_t lanes = length - start < width ? length - start : width; \
+        _Pragma("omp simd") for (int64_t lane = 0; lane < lanes; lane++) BODY  \
     }
 
 /* sum = x + residual where there is one, and the lanes' totals of the sum */
@@ -95,7 +93,8 @@ static void squares(const float *restrict x, int64_t length, int64_t width, cons
 }
 
 /* add a block's sums of x and of x^2 to `sums` [2][channels]; the squares are taken around the block's own mean */
-static void block_moments(const Cut *cut, const float *x, const float *residual, float *sum, int64_t block, double *sums)
+static void block_moments(const Cut *cut, const float *x, const float *residual, float *sum, int64_t block,
+                          double *sums)
 {
     int64_t length;
     const int64_t first = block_at(cut, block, &length), channels = cut->channels;
@@ -137,7 +136,8 @@ void moments(const float *x, const float *residual, float *sum, int64_t rows, in
     }
 }
 
-/* a where the condition is 1, b where it is 0: by bits, because compilers make branches of `?:`, which vectors cannot do */
+/* a where the condition is 1, b where it is 0: by bits, because compilers turn `?:` into branches, which keep them from
+ * using vectors */
 static inline __attribute__((always_inline)) float chosen(int condition, float a, float b)
 {
     const uint32_t mask = -(uint32_t)condition;
@@ -154,7 +154,7 @@ static inline __attribute__((always_inline)) float clamp(float x, float most)
 }
 
 /* h(z); NaN stays NaN */
-static inline __attribute__((always_inline)) float value(float z, int activation, int exact, float ceiling, float levels)
+static inline __attribute__((always_inline)) float value(float z, int activation, float ceiling, float levels)
 {
     if (activation == IDENTITY) return z;
     if (activation == RELU) return chosen(z < 0, 0, z);
@@ -164,7 +164,7 @@ static inline __attribute__((always_inline)) float value(float z, int activation
     share = share * levels + 0.5f;
     if (activation == FLOOR_CLAMP) share = clamp(share, levels);
     const float level = (float)(int32_t)share + (share - share); /* rounded down; the last term keeps NaN */
-    return (exact ? level * (1 / levels) : level / levels) * ceiling;
+    return level / levels * ceiling;
 }
 
 /* dh/dz, 0 or 1 */
@@ -179,23 +179,17 @@ static inline __attribute__((always_inline)) int is_open(float z, int activation
     return (level >= 0) & (level < levels + 1);
 }
 
-/* run DO(activation, exact, added) with constants; exact: dividing by L is multiplying by 1 / L; added: `after` is */
-#define BY_EXACTNESS(ACTIVATION, ADDED, DO)                                           \
-    {                                                                                 \
-        int exponent;                                                                 \
-        if (frexpf(norm->levels, &exponent) == 0.5f) DO(ACTIVATION, 1, ADDED)         \
-        else DO(ACTIVATION, 0, ADDED)                                                 \
+/* run DO(activation, added) with constants; added: whether `after` is */
+#define BY_ACTIVATION(ADDED, DO)                    \
+    switch (norm->activation) {                     \
+    case IDENTITY: DO(IDENTITY, ADDED) break;       \
+    case RELU: DO(RELU, ADDED) break;               \
+    case CLIP: DO(CLIP, ADDED) break;               \
+    case CLAMP_FLOOR: DO(CLAMP_FLOOR, ADDED) break; \
+    case FLOOR_CLAMP: DO(FLOOR_CLAMP, ADDED) break; \
     }
-#define BY_ACTIVATION(ADDED, DO)                                                      \
-    switch (norm->activation) {                                                       \
-    case IDENTITY: DO(IDENTITY, 0, ADDED) break;                                      \
-    case RELU: DO(RELU, 0, ADDED) break;                                              \
-    case CLIP: DO(CLIP, 0, ADDED) break;                                              \
-    case CLAMP_FLOOR: BY_EXACTNESS(CLAMP_FLOOR, ADDED, DO) break;                     \
-    case FLOOR_CLAMP: BY_EXACTNESS(FLOOR_CLAMP, ADDED, DO) break;                     \
-    }
-#define BY_KIND(DO)                                                                   \
-    if (norm->after) BY_ACTIVATION(1, DO)                                             \
+#define BY_KIND(DO)                       \
+    if (norm->after) BY_ACTIVATION(1, DO) \
     else BY_ACTIVATION(0, DO)
 
 /* z = scale x + shift, in lanes */
@@ -211,13 +205,12 @@ static void affine(const Norm *norm, const Cut *of, float *scale, float *shift)
 
 static inline __attribute__((always_inline)) void activate_block(
     const float *restrict x, const float *restrict after, float *restrict y, int64_t length, int64_t width,
-    const float *restrict scale, const float *restrict shift, int activation, int exact, int added, float ceiling,
-    float levels)
+    const float *restrict scale, const float *restrict shift, int activation, int added, float ceiling, float levels)
 {
     BY_LANES({
         float z = scale[lane] * x[start + lane] + shift[lane];
         if (added) z += after[start + lane];
-        y[start + lane] = value(z, activation, exact, ceiling, levels);
+        y[start + lane] = value(z, activation, ceiling, levels);
     })
 }
 
@@ -231,18 +224,18 @@ void activate(const Norm *norm, float *y)
     for (int64_t block = 0; block < of.blocks; block++) {
         int64_t length;
         const int64_t first = block_at(&of, block, &length);
-#define ACTIVATE(ACTIVATION, EXACT, ADDED)                                                                          \
-    activate_block(norm->x + first, ADDED ? norm->after + first : 0, y + first, length, of.width, scale, shift,    \
-                   ACTIVATION, EXACT, ADDED, norm->ceiling, norm->levels);
+#define ACTIVATE(ACTIVATION, ADDED)                                                                             \
+    activate_block(norm->x + first, ADDED ? norm->after + first : 0, y + first, length, of.width, scale, shift, \
+                   ACTIVATION, ADDED, norm->ceiling, norm->levels);
         BY_KIND(ACTIVATE)
     }
 }
 
-/* the lanes' totals of g, of g (x - mean) and, for a trained ceiling, of dL/dy dh/dceiling; g itself if `after` is added */
+/* the lanes' totals of g, of g (x - mean) and, for a trained ceiling, of dL/dy dh/dceiling; g itself for `after` */
 static inline __attribute__((always_inline)) void reduce_block(
     const float *restrict grad, const float *restrict x, const float *restrict after, float *restrict grad_after,
     int64_t length, int64_t width, const float *restrict scale, const float *restrict shift, const float *restrict mean,
-    float *restrict of_bias, float *restrict of_weight, float *restrict of_ceiling, int activation, int exact, int added,
+    float *restrict of_bias, float *restrict of_weight, float *restrict of_ceiling, int activation, int added,
     float ceiling, float levels)
 {
     const int trained = activation == CLAMP_FLOOR || activation == FLOOR_CLAMP;
@@ -256,31 +249,31 @@ static inline __attribute__((always_inline)) void reduce_block(
         of_bias[lane] += g;
         of_weight[lane] += g * (input - mean[lane]);
         if (trained) {
-            const float level = value(z, activation, exact, ceiling, levels);
+            const float level = value(z, activation, ceiling, levels);
             of_ceiling[lane] += grad[start + lane] * (level - chosen(open, z, 0)); /* times ceiling */
         }
     })
 }
 
 /* the sums over a block, added to `sums` [2][channels] and the ceiling's */
-static void block_sums(const Norm *norm, const Cut *of, const float *const lanes[3], const float *grad, float *grad_after,
-                       int64_t block, double *sums)
+static void block_sums(const Norm *norm, const Cut *of, const float *const lanes[3], const float *grad,
+                       float *grad_after, int64_t block, double *sums)
 {
     int64_t length;
     const int64_t first = block_at(of, block, &length);
     float totals[3][of->width];
     memset(totals, 0, sizeof totals);
-#define REDUCE(ACTIVATION, EXACT, ADDED)                                                                              \
+#define REDUCE(ACTIVATION, ADDED)                                                                                     \
     reduce_block(grad + first, norm->x + first, ADDED ? norm->after + first : 0, ADDED ? grad_after + first : 0,      \
-                 length, of->width, lanes[0], lanes[1], lanes[2], totals[0], totals[1], totals[2], ACTIVATION, EXACT, \
-                 ADDED, norm->ceiling, norm->levels);
+                 length, of->width, lanes[0], lanes[1], lanes[2], totals[0], totals[1], totals[2], ACTIVATION, ADDED, \
+                 norm->ceiling, norm->levels);
     BY_KIND(REDUCE)
     fold(of, totals[0], sums);
     fold(of, totals[1], sums + of->channels);
     for (int64_t i = 0; i < of->width; i++) sums[2 * of->channels] += totals[2][i];
 }
 
-/* dL/dweight and dL/dbias [channels], and dL/dceiling, from dL/dy; if `after` is added dL/dafter [rows][channels], too */
+/* dL/dweight and dL/dbias [channels], and dL/dceiling, from dL/dy; dL/dafter [rows][channels] if `after` is added */
 void reduce(const Norm *norm, const float *grad, float *grad_after, float *grad_weight, float *grad_bias,
             float *grad_ceiling)
 {
@@ -318,7 +311,7 @@ static inline __attribute__((always_inline)) void differentiate_block(
     })
 }
 
-/* dL/dx [rows][channels] from dL/dy (dL/dafter, if `after` is added) and what `reduce` found; may take its place */
+/* dL/dx [rows][channels] from dL/dy (dL/dafter if `after` is added), whose place it may take, and from `reduce` */
 void differentiate(const Norm *norm, const float *grad, const float *grad_weight, const float *grad_bias, float *grad_x)
 {
     const Cut of = cut(norm->rows, norm->channels);
@@ -334,10 +327,10 @@ void differentiate(const Norm *norm, const float *grad, const float *grad_weight
     for (int64_t block = 0; block < of.blocks; block++) {
         int64_t length;
         const int64_t first = block_at(&of, block, &length);
-#define DIFFERENTIATE(ACTIVATION, EXACT, ADDED)                                                                    \
+#define DIFFERENTIATE(ACTIVATION, ADDED)                                                                            \
     differentiate_block(grad + first, norm->x + first, grad_x + first, length, of.width, scale, shift, mean, slope, \
                         offset, ACTIVATION, norm->ceiling, norm->levels);
-        if (norm->after) DIFFERENTIATE(IDENTITY, 0, 1) /* `grad` is dL/dafter */
+        if (norm->after) DIFFERENTIATE(IDENTITY, 1) /* `grad` is dL/dafter */
         else BY_ACTIVATION(0, DIFFERENTIATE)
     }
 }
