@@ -93,13 +93,13 @@ def test_the_compiled_neuron_fires_and_differentiates_as_defined(triangle, soft,
     assert torch.allclose(compiled.backward(grad, membranes, of), equations._backward(grad, membranes, of), atol=1e-5)
 
 
-@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("compiling", [False, True])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_neurons_work_in_the_memory_format_of_their_currents(mixed, compile):
+def test_neurons_work_in_the_memory_format_of_their_currents(mixed, compiling):
     library, reason = load(stbp_compiled.SOURCE)
-    if library is None and compile:
+    if library is None and compiling:
         pytest.skip(reason)
-    neuron = stbp.compile_neurons(stbp.LIF(4), library if compile else None)
+    neuron = stbp.compile_neurons(stbp.LIF(4), library if compiling else None)
     x, grad = (seeded(4 * 3, 5, 6, 7, seed=seed) for seed in range(2))
     one, other = x.clone().requires_grad_(), x.contiguous(memory_format=torch.channels_last).requires_grad_()
     expected, found = neuron(one), neuron(other)

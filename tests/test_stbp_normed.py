@@ -141,7 +141,9 @@ def test_a_convolution_of_bits_is_the_convolution_of_spikes(stride, bias):
     found.backward(grad)
     expected.backward(grad)
     assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
-    assert all(torch.allclose(p.grad, q.grad, atol=1e-5) for p, q in zip(layer.parameters(), other.parameters(), strict=True))
+    assert all(
+        torch.allclose(p.grad, q.grad, atol=1e-5) for p, q in zip(layer.parameters(), other.parameters(), strict=True)
+    )
 
 
 def test_a_layer_keeps_its_input_and_bits():
@@ -169,7 +171,7 @@ def test_what_the_kernels_do_not_support_is_done_by_the_modules():
     assert part.fused()(seeded(6, 3, 4, 4), seeded(6, 3, 1, 1)).bits is None
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         Part(1, 3).fused()(seeded(1, 3, 1, 1))
-    with pytest.raises(RuntimeError, match="sizes .2, -1."):
+    with pytest.raises(RuntimeError, match=r"sizes .2, -1."):
         part.fused()(seeded(5, 3, 4, 4))
     assert part.double().fused()(seeded(6, 3, 4, 4).double()).bits is None
 

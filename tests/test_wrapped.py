@@ -119,6 +119,7 @@ def test_a_layer_that_is_exchanged_is_not_passed_over(method, training, what):
 def test_a_pruned_network_trains_and_is_evaluated_with_its_mask():
     of, plain = network("dsr-if"), network("dsr-if")._hidden[0]
     for one in (of, plain):
+        one.to(memory_format=torch.contiguous_format)  # torch's pruning takes weights of no other layout
         prune.l1_unstructured(one.blocks[0].conv1 if hasattr(one, "blocks") else first_convolution(one), "weight", 0.5)
         optimizer = torch.optim.SGD(one.parameters(), 0.05)
         for _ in range(3):
@@ -132,7 +133,7 @@ def test_a_pruned_network_trains_and_is_evaluated_with_its_mask():
 
 
 def test_a_pruned_network_is_refused_where_its_mask_would_be_passed_over():
-    of = network("dsr-if-rep")
+    of = network("dsr-if-rep").to(memory_format=torch.contiguous_format)
     prune.l1_unstructured(first_convolution(of), "weight", 0.5)
     with pytest.raises(NotImplementedError, match="forward pre-hooks"):
         of.train()(x())

@@ -143,7 +143,8 @@ class NormedNeuron:
         norm, neuron = self.norm, self.neuron
         if not self.serves(x, residual):
             return Spikes(neuron(norm(x if residual is None else x + residual)), None, self.by)
-        return Spikes(*_NormedNeuron.apply(x, residual, norm.weight, norm.bias, norm, neuron, self.kernels), self.by)
+        dense, bits = _NormedNeuron.apply(x, residual, norm.weight, norm.bias, norm, neuron, self.kernels)
+        return Spikes(dense, bits, self.by)
 
     def serves(self, x: Tensor, residual: Tensor | None) -> bool:
         """Whether the kernels do what norm and neuron would do now."""
@@ -152,8 +153,9 @@ class NormedNeuron:
 
 
 def _factory(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL, by: reading.Gradients) -> NormedNeuron | None:
-    fits = type(norm) is ThresholdBatchNorm2d and norm.affine and isinstance(neuron, LIF)
-    return NormedNeuron(norm, neuron, Kernels(library), by) if fits else None
+    if type(norm) is not ThresholdBatchNorm2d or not norm.affine or not isinstance(neuron, LIF):
+        return None
+    return NormedNeuron(norm, neuron, Kernels(library), by)
 
 
 def factories(by: reading.Gradients = reading.gradients) -> dict[type[nn.Module], Any]:

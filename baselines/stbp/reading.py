@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 Wanted = tuple[bool, bool, bool]
-Gradients = Callable[[nn.Conv2d, Tensor, Tensor, torch.Size, Wanted], tuple[Tensor | None, Tensor | None, Tensor | None]]
+Gradients = Callable[
+    [nn.Conv2d, Tensor, Tensor, torch.Size, Wanted], tuple[Tensor | None, Tensor | None, Tensor | None]
+]
 """`(layer, dL/dy, bits, the spikes' shape, which are wanted)` -> dL/dspikes, dL/dweight and dL/dbias."""
 
 
