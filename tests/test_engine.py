@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dsr
+from benchmarks.methods import rounding
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.counter import counting
@@ -21,7 +22,6 @@ from dsr.engine import packed
 from dsr.engine.inference import Inference
 from dsr.engine.signals import Affine, Dense, Term
 from dsr.engine.trains import Trains
-from dsr.precision import round_operands
 from dsr.reference import ReferenceNeuron
 
 
@@ -75,7 +75,7 @@ def test_in_evaluation_mode_an_engine_computes_the_network(kind, dtype, frames):
 
 @needs_kernels
 def test_the_exact_engine_keeps_less_than_half_of_what_the_network_keeps():
-    engine = build("preact-resnet-tiny", "dsr-if", 8, 10).train()
+    engine = build("preact-resnet18-narrow", "dsr-if", 8, 10).train()
     network, kept = engine._hidden[0], []
     for model in (network, engine):
         sizes: dict[int, int] = {}
@@ -151,7 +151,7 @@ def test_bfloat16_rounds_the_weights_of_spikes_before_their_amplitude(layer, tra
     monkeypatch.setenv("DSR_BFLOAT16", way)
     layer, exact = copy.deepcopy(layer), copy.deepcopy(layer)
     exact.weight.data = layer.weight.data.bfloat16().float()
-    round_operands(layer)
+    rounding(layer)
     shape = (STEPS * 9, 20, 6, 6) if layer.weight.dim() == 4 else (STEPS * 9, 20)
     spikes = trains(STEPS).fire(Dense(seeded(*shape)), dsr.IF(STEPS, threshold=0.8))
     with torch.no_grad():
@@ -209,8 +209,8 @@ def test_the_exact_engine_takes_the_step_of_a_network_that_rounds(kind, dtype):
     plain, (x, y) = exact_in_bfloat16(odd(kind)).to(dtype), images(False)
     x = x.to(dtype)
     unrounded, _ = gradients(copy.deepcopy(plain), x, y)
-    engine = dsr.Exact(round_operands(copy.deepcopy(plain)), DirectCoding, always=True)
-    expected_logits, expected = gradients(round_operands(plain), x, y)
+    engine = dsr.Exact(rounding(copy.deepcopy(plain)), DirectCoding, always=True)
+    expected_logits, expected = gradients(rounding(plain), x, y)
     logits, found = gradients(engine, x, y)
 
     assert difference(unrounded, expected_logits, expected_logits) > 0.01, "precision changes nothing"
@@ -231,7 +231,7 @@ def test_a_network_that_rounds_trains_in_representation_space(kind):
     for precision in ("float32", "bfloat16"):
         torch.manual_seed(0)
         network = build("preact-resnet-tiny", method, STEPS, 10, 3, recipe).train()
-        network = round_operands(network) if precision == "bfloat16" else network
+        network = rounding(network) if precision == "bfloat16" else network
         logits[precision], gradient = gradients(network, seeded(8, 3, 16, 16), torch.arange(8))
         assert all(torch.isfinite(g).all() and g.dtype == torch.float32 for g in gradient.values())
     assert not torch.equal(*logits.values()), "precision changes nothing: the test shows nothing"

@@ -33,8 +33,10 @@ def gradients(
     assert not isinstance(layer.padding, str)
     geometry = layer.stride, layer.padding, layer.dilation, False, (0, 0), layer.groups
     of_bias = None if layer.bias is None else list(layer.bias.shape)
-    spikes = unpacked(bits, shape)
-    found = torch.ops.aten.convolution_backward(grad, spikes, layer.weight.detach(), of_bias, *geometry, wanted)
+    spikes, weight = unpacked(bits, shape), layer.weight.detach()
+    if layer.kernel_size == (1, 1) and layer.stride != (1, 1):  # channels-last can crash (oneDNN issue 6035)
+        grad, spikes, weight = grad.contiguous(), spikes.contiguous(), weight.contiguous()
+    found = torch.ops.aten.convolution_backward(grad, spikes, weight, of_bias, *geometry, wanted)
     chosen: tuple[Tensor | None, Tensor | None, Tensor | None] = found
     return chosen
 

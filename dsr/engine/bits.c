@@ -34,7 +34,7 @@ LINE float nearest(float x)
     uint32_t bits;
     memcpy(&bits, &x, 4);
     const uint32_t up = bits + 0x7fff + (bits >> 16 & 1);
-    bits = x == x ? up & 0xffff0000 : bits & 0xffff0000;
+    bits = (x == x ? up : bits | 0x400000) & 0xffff0000;
     memcpy(&x, &bits, 4);
     return x;
 }
