@@ -41,6 +41,15 @@ def test_floors_add_convolutions_and_transfers():
     assert floor_ms("dsr-if", 5, 1, rates) == pytest.approx(5 * (4.0 + 10.0 + 1.0) + 10.0)
 
 
+def test_a_floor_counts_weight_gradients_from_spikes_where_they_are_faster():
+    rates = Rates(10.0, 6.0, 4.0, copied_bytes_per_second=24_000.0, neurons=1, weights_ms=3.0)
+    assert floor_ms("ann", 1, 1, rates) == pytest.approx(31.0), "an ANN has no spikes"
+    assert floor_ms("stbp-tdbn", 5, 1, rates) == pytest.approx(5 * (10.0 + 10.0 + 3.0 + 1.0))
+    assert floor_ms("dsr-if", 5, 1, rates) == pytest.approx(5 * (4.0 + 3.0 + 1.0) + 10.0)
+    slow = Rates(10.0, 6.0, 4.0, copied_bytes_per_second=24_000.0, neurons=1, weights_ms=30.0)
+    assert floor_ms("stbp-tdbn", 5, 1, slow) == pytest.approx(5 * 31.0)
+
+
 def test_a_floor_in_bfloat16_is_of_the_way_that_the_machine_takes():
     rates = Rates(10.0, 6.0, 7.0, copied_bytes_per_second=24_000.0, neurons=1)
     assert floor_ms("ann", 1, 1, rates, "bfloat16") == pytest.approx(3 * 6.0 + 1.0)

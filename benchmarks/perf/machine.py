@@ -3,8 +3,8 @@
     floor = convolution passes x (all convolutions of one batch and step, at their measured rate)
           + 6 transfers of 4 bytes per neuron and stored time step / measured copy bandwidth
 
-The passes are forward, input gradient and weight gradient. A method that stores dense tensors over time needs all of
-them T times. The transfers: a current is written and read by the norm, an activation is written, and backward reads
+The passes are forward, input gradient and weight gradient, each at a convolution's rate; the weight gradient of spikes
+at that of `dsr.engine.bits` where it is better. A method that stores dense tensors over time needs all of them T times. The transfers: a current is written and read by the norm, an activation is written, and backward reads
 both and writes one. Bit-packed spikes are neglected (1/32 of that). The spiking pass counts at the best rate of the
 precision, table lookups included. Everything is channels-last.
 """
@@ -23,7 +23,7 @@ from torch.utils.hooks import RemovableHandle
 import dsr.precision
 from benchmarks.perf.subjects import Setting, batch, device, make, synchronise
 from benchmarks.spec import Precision
-from dsr.engine import packed
+from dsr.engine import bits, packed
 from dsr.engine.signals import Affine, Dense, Term
 from dsr.neurons import Neuron
 
@@ -43,6 +43,7 @@ class Rates:
     lookup_ms: float | None
     copied_bytes_per_second: float
     neurons: int
+    weights_ms: float | None = None  # the gradients of all weights from spikes, each by the faster way
 
 
 def measure(network: str, size: int) -> Rates:
@@ -56,6 +57,7 @@ def measure(network: str, size: int) -> Rates:
         lookup_ms=sum(_time(call) for call in lookups if call) if all(lookups) else None,
         copied_bytes_per_second=_bandwidth(),
         neurons=neurons,
+        weights_ms=sum(min(_time(call) for call in _weight_gradients(layer, x)) for layer, x in calls),
     )
 
 
@@ -66,8 +68,11 @@ def floor_ms(subject: str, timesteps: int, size: int, rates: Rates, precision: P
     transfer = 6 * 4 * rates.neurons * size / rates.copied_bytes_per_second * 1e3
     if subject.endswith("-rep"):
         return 3 * dense + transfer + timesteps * spiking
+    weights = min(dense, rates.weights_ms or dense)
     if subject in ("dsr-if", "dsr-lif"):
-        return timesteps * (spiking + dense + transfer) + dense
+        return timesteps * (spiking + weights + transfer) + dense
+    if subject.startswith("stbp-tdbn"):
+        return timesteps * (2 * dense + weights + transfer)
     return timesteps * (3 * dense + transfer)
 
 
@@ -95,6 +100,17 @@ def _dense(layer: nn.Conv2d, x: torch.Tensor, kind: type[nn.Conv2d]) -> Callable
     layer.__class__ = kind
     x = x.contiguous(memory_format=torch.channels_last)
     return lambda: layer(x)
+
+
+def _weight_gradients(layer: nn.Conv2d, x: torch.Tensor) -> list[Callable[[], object]]:
+    """Return the ways in which the gradient of a layer's weights can be computed from its spikes."""
+    with torch.no_grad():
+        grad = torch.randn_like(layer(x))
+    ways: list[Callable[[], object]] = [lambda: dsr.precision.weight_gradient(layer, grad, x)]
+    if bits.serves(layer) and x.device.type == "cpu":
+        packed_bits = bits.pack(x)
+        ways.append(lambda: bits.weight_gradient(layer, grad, packed_bits))
+    return ways
 
 
 def _lookup(layer: nn.Conv2d, x: torch.Tensor) -> Callable[[], object] | None:

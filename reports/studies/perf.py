@@ -140,9 +140,10 @@ def _notes(record: Record, before: Record | None) -> Iterable[str]:
         "step, above the idle process, each in a process of its own."
     )
     lookup = f", table lookups on spikes {rates['lookup_ms']:.1f} ms" if rates["lookup_ms"] else ""
+    weights = f", weight gradients from spikes {rates['weights_ms']:.1f} ms" if rates.get("weights_ms") else ""
     yield (
         f"Floor: all convolutions of one batch and step take {rates['float32_ms']:.1f} ms in float32, "
-        f"{rates['bfloat16_ms']:.1f} ms in bfloat16{lookup} (neurons included); a copy moves "
+        f"{rates['bfloat16_ms']:.1f} ms in bfloat16{lookup} (neurons included){weights}; a copy moves "
         f"{rates['copied_bytes_per_second'] / 1e9:.0f} GB/s. A method's floor is its convolution passes at these rates "
         "plus six 4-byte transfers per neuron, T times where it keeps time."
     )
