@@ -188,16 +188,20 @@ def named(method: str) -> Method:
 
 
 def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
-    """Raise BadInput unless the method exists and its neuron takes these parameters."""
+    """Raise BadInput unless the method exists and its neuron takes these parameters.
+
+    `precision` is the recipe's (`benchmarks.recipes` checks it).
+    """
     method = named(base)
     neuron = method.neuron
+    changes = {name: value for name, value in changes.items() if name != "precision"}
     allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
     if "threshold" in changes and method.parent:
         raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
     for name in changes:
         if not allowed:
-            raise BadInput(f"the neurons of {base} have no parameters to vary")
-        require(name, allowed, f"parameter of {base}")
+            raise BadInput(f"the neurons of {base} have no parameters to vary, so only its precision can be")
+        require(name, (*allowed, "precision"), f"parameter of {base}")
     defaults = inspect.signature(neuron).parameters
     for name, value in changes.items():
         if isinstance(value, str) and isinstance(defaults[name].default, int | float):

@@ -172,4 +172,16 @@ SWEEPS: Mapping[str, Sweep] = {
         timesteps=(20,),
         seeds=(0, 1, 2),
     ),
+    "precision": Sweep(
+        title="Is training in bfloat16 the same training? Pairs of runs with equal seeds",
+        dataset="cifar10",
+        networks=PAPER_BODY,
+        methods=tuple(
+            spelled(method, {"precision": precision})  # float32 is named, too, so that pairs are of one commit
+            for method in ("ann", "dsr-if-rep", "stbp-tdbn")
+            for precision in ("float32", "bfloat16")
+        ),
+        timesteps=(5,),
+        seeds=(0, 1, 2),
+    ),
 }

@@ -103,6 +103,16 @@ def test_a_variant_is_its_method_with_other_parameters_of_its_neurons() -> None:
     assert key(varied) != key(PAPER)
 
 
+@pytest.mark.parametrize("method", ["ann", "dsr-if", "stbp-tdbn", "dsr-if-hybrid"])
+def test_a_variant_may_train_in_another_precision(method: str) -> None:
+    usual = replace(PAPER, method=method, timesteps=1 if method == "ann" else 20)
+    varied = replace(usual, method=f"{method}@precision=bfloat16")
+    recipe = resolve(usual)
+    assert recipe.precision == "float32"
+    assert resolve(varied) == replace(recipe, precision="bfloat16", sources=resolve(varied).sources)
+    assert key(varied) != key(usual)
+
+
 @pytest.mark.parametrize("method", ["dsr-if", "dsr-lif-rep"])
 def test_sources_say_which_settings_nobody_has_published(method: str) -> None:
     def sources(timesteps: int, dataset: str = "cifar10") -> str:

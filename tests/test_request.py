@@ -127,7 +127,18 @@ MISTAKES: list[tuple[str, str]] = [
     ("report --to pyproject.toml", "folder pyproject.toml cannot be created: File exists"),
     ("sweep quick --methods dsr-if@alpha", "a variant is written method@name=value, not 'dsr-if@alpha'"),
     ("sweep quick --methods qcfs@threshold=3", "the thresholds of qcfs come from its parent (qcfs-ann): they cannot"),
-    ("sweep quick --methods ann@alpha=1", "the neurons of ann have no parameters to vary"),
+    (
+        "sweep quick --methods ann@alpha=1",
+        "the neurons of ann have no parameters to vary, so only its precision can be",
+    ),
+    (
+        "sweep quick --methods ann@precision=half",
+        "ann@precision=half: precision is float32 or bfloat16, not 'half'",
+    ),
+    (
+        "sweep quick --methods qcfs@precision=bfloat16",
+        "qcfs@precision=bfloat16 is not trained, so its precision cannot be varied",
+    ),
     ("export quik", "unknown sweep 'quik' (did you mean 'quick'?)"),
 ]
 

@@ -105,6 +105,8 @@ LINE Floats all(float x) { return _mm256_set1_ps(x); }
 LINE Floats load(const float *from) { return _mm256_loadu_ps(from); }
 LINE void store(float *to, Floats x) { _mm256_storeu_ps(to, x); }
 LINE Words all_words(uint32_t x) { return _mm256_set1_epi32((int)x); }
+LINE Floats load(const float *from) { return _mm256_loadu_ps(from); }
+LINE void store(float *to, Floats x) { _mm256_storeu_ps(to, x); }
 LINE Words load_words(const uint32_t *from) { return _mm256_loadu_si256((const __m256i *)from); }
 LINE void store_words(uint32_t *to, Words x) { _mm256_storeu_si256((__m256i *)to, x); }
 LINE Floats plus(Floats a, Floats b) { return _mm256_add_ps(a, b); }

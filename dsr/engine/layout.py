@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dsr.engine.signals import Term
 
 LANES, WORD, TILE, GROUP = 16, 32, 4, 4
-OF_C = (torch.float32, torch.float64, torch.int32, torch.int64, torch.uint8)
+OF_C = (torch.float32, torch.float64, torch.int16, torch.int32, torch.int64, torch.uint8)
 
 
 class TermOfC(ctypes.Structure):
