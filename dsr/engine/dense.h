@@ -177,16 +177,30 @@ void norm_gradient(const float *grad, const uint8_t *state, float factor, const 
     free(centre);
 }
 
-/* out = sum_t weights[t] dense_t, `count` values each */
-void sum_over_time(const float *dense, int64_t steps, int64_t count, const float *weights, float *out, int64_t threads)
+/* out = sum_t weights[t] dense_t, `rows` rows each; sums[channel]: the sum over all steps and rows */
+void sum_over_time(const float *dense, int64_t steps, int64_t rows, int64_t channels, const float *weights, float *out,
+                   double *sums, int64_t threads)
 {
+    const int64_t parts = (rows + PART - 1) / PART, some = SOME(channels);
+    double *of_parts = calloc(parts * channels, sizeof *of_parts);
 #pragma omp parallel for num_threads(threads)
-    for (int64_t part = 0; part < (count + 2047) / 2048; part++) {
-        const int64_t first = part * 2048, last = first + 2048 < count ? first + 2048 : count;
-        for (int64_t t = 0; t < steps; t++) {
-            const float weight = weights[t], *x = dense + t * count;
-#pragma omp simd
-            for (int64_t i = first; i < last; i++) out[i] = (t ? out[i] : 0.0f) + weight * x[i];
-        }
+    for (int64_t part = 0; part < parts; part++) {
+        const int64_t end = (part + 1) * PART < rows ? (part + 1) * PART : rows;
+        for (int64_t first = part * PART; first < end; first += some)
+            for (int64_t c = 0; c < channels; c += LANES) {
+                const int64_t last = first + some < end ? first + some : end;
+                const Mask on = first_lanes(channels - c);
+                Floats total = all(0);
+                for (int64_t t = 0; t < steps; t++)
+                    for (int64_t at = first * channels + c; at < last * channels; at += channels) {
+                        const Floats x = load_where(on, dense + t * rows * channels + at);
+                        const Floats before = t ? load_where(on, out + at) : all(0);
+                        store_where(on, out + at, times_plus(x, all(weights[t]), before));
+                        total = plus(total, x);
+                    }
+                add_up(of_parts + part * channels + c, total, channels - c);
+            }
     }
+    add_parts(of_parts, parts, channels, sums);
+    free(of_parts);
 }

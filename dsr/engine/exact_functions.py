@@ -39,7 +39,7 @@ class Currents(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
-        summed = ctx.trains.sum_over_time(grad, ctx.weights)
+        summed, total = ctx.trains.sums(grad, ctx.weights)
         result: list[Tensor | None] = []
         for i, (layer, shape) in enumerate(zip(ctx.layers, ctx.shapes, strict=True)):
             if layer is None:
@@ -51,13 +51,9 @@ class Currents(torch.autograd.Function):
             result += [
                 input_gradient(layer, summed, like),
                 ctx.trains.weight_gradient(layer, grad, spikes),
-                None if layer.bias is None else _bias_gradient(layer, grad),
+                None if layer.bias is None else rounded(grad).sum(all_but_channels(grad)) if rounds(layer) else total,
             ]
         return None, None, None, None, *result
-
-
-def _bias_gradient(layer: nn.Conv2d | nn.Linear, grad: Tensor) -> Tensor:
-    return (rounded(grad) if rounds(layer) else grad).sum(all_but_channels(grad))
 
 
 class NormAndNeuron(torch.autograd.Function):

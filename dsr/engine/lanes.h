@@ -102,8 +102,6 @@ typedef __m256i Words;
 typedef __m256i Mask; /* all bits of a lane, or none */
 
 LINE Floats all(float x) { return _mm256_set1_ps(x); }
-LINE Floats load(const float *from) { return _mm256_loadu_ps(from); }
-LINE void store(float *to, Floats x) { _mm256_storeu_ps(to, x); }
 LINE Words all_words(uint32_t x) { return _mm256_set1_epi32((int)x); }
 LINE Floats load(const float *from) { return _mm256_loadu_ps(from); }
 LINE void store(float *to, Floats x) { _mm256_storeu_ps(to, x); }

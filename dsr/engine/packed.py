@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dsr.engine import kernels
+from dsr.engine import bits, kernels
 from dsr.engine.layout import (
     GROUP,
     TILE,
@@ -127,10 +127,13 @@ class PackedTrains(Trains):
         self._call("weigh", layer, data, weights, out, spikes.images)
 
     def sum_over_time(self, dense: Tensor, weights: Sequence[float]) -> Tensor:
-        steps = len(weights)
-        out = _dense(dense.shape[0] // steps, *dense.shape[1:])
-        self._call("sum_over_time", by_pixel(dense), steps, out.numel(), _tensor(weights), out)
-        return out
+        return self.sums(dense, weights)[0]
+
+    def sums(self, dense: Tensor, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        steps, channels = len(weights), dense.shape[1]
+        out, total = _dense(dense.shape[0] // steps, *dense.shape[1:]), _empty(channels, dtype=torch.float64)
+        self._call("sum_over_time", by_pixel(dense), steps, *extents(out), _tensor(weights), out, total)
+        return out, total.float()
 
     def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = _empty(2, dense.shape[1])
@@ -149,6 +152,12 @@ class PackedTrains(Trains):
         out, saturated = _dense(*grad.shape), _empty(1, dtype=torch.float64)
         self._call("clamp_backward", by_pixel(grad), by_pixel(state), grad.numel(), factor, out, saturated)
         return out, saturated.float().view(())
+
+    def weight_gradient(self, layer: nn.Conv2d | nn.Linear, grad: Tensor, spikes: Spikes) -> Tensor:
+        if not isinstance(layer, nn.Conv2d) or not bits.serves(layer):
+            return super().weight_gradient(layer, grad, spikes)
+        received = bits.repack(spikes.data, spikes.images, spikes.shape[0])
+        return bits.weight_gradient(layer, grad, received) * spikes.amplitude
 
     def norm_backward(
         self, grad: Tensor, dense: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor

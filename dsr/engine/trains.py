@@ -80,6 +80,10 @@ class Trains:
         """Return the weighted sum over time, `(T*B, ...) -> (B, ...)`."""
         return weighted_sum(dense, dense.new_tensor(weights))
 
+    def sums(self, dense: Tensor, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum over time, and the sum per channel over all rows and pixels."""
+        return self.sum_over_time(dense, weights), dense.sum(all_but_channels(dense))
+
     def moments(self, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and biased variance per channel."""
         variance, mean = torch.var_mean(dense, all_but_channels(dense), correction=0)
