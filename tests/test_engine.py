@@ -9,6 +9,7 @@ import torch
 from invented_spikes import KINDS, NEURONS, STEPS, needs_kernels, seeded
 from odd_network import gradients, images, odd
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import dsr
 from benchmarks.networks import build
@@ -161,6 +162,36 @@ def test_bfloat16_rounds_the_weights_of_spikes_before_their_amplitude(layer, tra
     with torch.no_grad():
         unrounded = trains(STEPS).currents(Affine((Term(layer.eval(), spikes),)))
     assert not torch.allclose(unrounded, expected, atol=1e-4 * expected.abs().max().item())
+
+
+class Conversions(TorchDispatchMode):
+    """Notes copies of maps that change their memory format."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        copied = [args[1]] if func is torch.ops.aten.copy_.default else args[:1]
+        for x in copied if func.overloadpacket in (torch.ops.aten.copy_, torch.ops.aten.clone) else ():
+            maps = x.dim() == 4 and min(x.shape[1:]) > 1 and x.stride(1) != 0 and x.shape[2:] != (3, 3)
+            if maps and (out.stride(1) == 1) != (x.stride(1) == 1):
+                self.seen.append(tuple(x.shape))
+        return out
+
+
+@needs_kernels
+@pytest.mark.parametrize("method", ["dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep"])
+def test_a_training_step_in_channels_last_converts_no_map(method):
+    network = build("preact-resnet-tiny", method, STEPS, 10).train().to(memory_format=torch.channels_last)
+    x = seeded(8, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    with Conversions() as conversions:
+        gradients(network, x, torch.arange(8))
+    assert conversions.seen == [(8, 32, 4, 4)], "torch's global pool returns the gradient of the last map in NCHW"
+    with Conversions() as conversions:
+        x.contiguous()
+    assert conversions.seen == [(8, 3, 16, 16)], "the test sees no conversion"
 
 
 def exact_in_bfloat16(network: nn.Module) -> nn.Module:

@@ -120,6 +120,56 @@ def test_compiled_backward_passes_are_the_ones_defined(shape):
     assert torch.allclose(saturated, total, atol=1e-4)
 
 
+@needs_kernels
+@pytest.mark.parametrize("shape", [(9, 7), (6, 10, 3, 3), (5, 3, 17, 4), (64, 40, 1, 1)])
+def test_compiled_norm_and_clamp_are_the_ones_defined(shape):
+    ours, defined = both()
+    images, channels = shape[:2]
+    grad = seeded(*shape, seed=1)
+    mean, invstd, weight = seeded(channels), seeded(channels, seed=2).abs() + 0.1, seeded(channels, seed=3)
+    for repeated in (False, True):
+        dense = seeded(images * (1 if repeated else STEPS), *shape[1:]) * 2
+        current, neuron = Dense(dense, repeated, invstd, -mean * invstd), NEURONS[repeated]()
+        (spikes, state), (plain, expected) = (t.fire_and_clamp(current, neuron) for t in (ours, defined))
+        assert (state != expected).float().mean() < 1e-2
+        assert set(expected.unique().tolist()) == {0, 1, 2}
+        assert (ours.values(spikes) != defined.values(plain)).float().mean() < 1e-2
+        found, wanted = (
+            t.norm_and_clamp_backward(grad, expected, 0.7, dense, mean, invstd, weight) for t in (ours, defined)
+        )
+        for one, other in zip(found, wanted, strict=True):
+            assert torch.allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+@needs_kernels
+def test_sums_do_not_depend_on_the_number_of_threads():
+    dense, grad = seeded(STEPS * 40, 10, 9, 9), seeded(40, 10, 9, 9, seed=1)
+    found = []
+    for threads in (1, 3):
+        trains = packed.PackedTrains(STEPS)
+        trains.threads = threads
+        mean, variance = trains.moments(dense)
+        state = trains.clamp_state(Dense(dense), [0.25] * STEPS, torch.tensor(0.5), closed=True)
+        backward = trains.norm_and_clamp_backward(grad, state, 1.0, dense, mean, variance, variance)
+        found.append(
+            (mean, variance, *trains.sums(dense, [0.25] * STEPS), *trains.clamp_backward(grad, state, 1.0), *backward)
+        )
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+@needs_kernels
+@pytest.mark.parametrize("geometry", [(6, 9, 3, 1, 1), (20, 33, 1, 2, 0), (5, 8, 3, 2, 1), (7, 3, 1, 3, 0)])
+def test_weight_gradients_from_bits_are_the_ones_defined(geometry):
+    inputs, outputs, kernel, stride, padding = geometry
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+    bits, plain = spikes_of(seeded(STEPS * 9, inputs, 7, 8))
+    ours, defined = both()
+    with torch.no_grad():
+        grad = seeded(*layer(defined.values(plain)).shape, seed=1)
+        found, expected = ours.weight_gradient(layer, grad, bits), defined.weight_gradient(layer, grad, plain)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_the_defined_norm_backward_is_autograds():
     x = seeded(STEPS * 5, 3, 4, 4).double().requires_grad_()
     grad = seeded(5, 3, 4, 4, seed=1).double()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dsr.engine import bits, kernels
+from dsr.engine import bits, kernels, layout
 from dsr.engine.layout import (
     GROUP,
     TILE,
@@ -154,9 +154,11 @@ class PackedTrains(Trains):
         return out, saturated.float().view(())
 
     def weight_gradient(self, layer: nn.Conv2d | nn.Linear, grad: Tensor, spikes: Spikes) -> Tensor:
-        if not isinstance(layer, nn.Conv2d) or not bits.serves(layer):
+        if not isinstance(layer, nn.Conv2d) or not (bits.serves(layer) or _skips(layer)):
             return super().weight_gradient(layer, grad, spikes)
         received = bits.repack(spikes.data, spikes.images, spikes.shape[0])
+        if _skips(layer):
+            received = received[:, :: layer.stride[0], :: layer.stride[0]].contiguous()
         return bits.weight_gradient(layer, grad, received) * spikes.amplitude
 
     def norm_backward(
@@ -232,6 +234,11 @@ class PackedTrains(Trains):
         dynamics, threshold = neuron.dynamics(), neuron.threshold.item()
         place = (self.timesteps, padded_batch(spikes.images), *channels_and_pixels(spikes.shape))
         return LayerOfC(*place, dynamics.leak, dynamics.gain, neuron.alpha * threshold, threshold)
+
+
+def _skips(layer: nn.Conv2d) -> bool:
+    """Whether a layer is one with stride 1 on every n-th row and column of pixels."""
+    return layout.packable(layer) and layer.kernel_size == (1, 1) and layer.padding == (0, 0) and layer.groups == 1
 
 
 def _dense(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

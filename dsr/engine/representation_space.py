@@ -77,7 +77,7 @@ class _Training(Engine):
         if self.has_pre_hooks():
             raise NotImplementedError(f"layers with forward pre-hooks (pruning) cannot be trained in {self.kind}")
         if torch.is_autocast_enabled(x.device.type):
-            raise NotImplementedError(f"autocast cannot be used in {self.kind}; use dsr.precision.round_operands instead")
+            raise NotImplementedError(f"autocast cannot be used in {self.kind}; use dsr.precision instead")
         return True
 
     def prepare(self, x: Tensor) -> None:
