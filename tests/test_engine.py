@@ -188,7 +188,8 @@ def test_a_training_step_in_channels_last_converts_no_map(method):
     x = seeded(8, 3, 16, 16).contiguous(memory_format=torch.channels_last)
     with Conversions() as conversions:
         gradients(network, x, torch.arange(8))
-    assert conversions.seen == [(8, 32, 4, 4)], "torch's global pool returns the gradient of the last map in NCHW"
+    rows = 8 if method.endswith("rep") else 8 * STEPS
+    assert conversions.seen == [(rows, 32, 4, 4)], "torch's global pool returns the gradient of the last map in NCHW"
     with Conversions() as conversions:
         x.contiguous()
     assert conversions.seen == [(8, 3, 16, 16)], "the test sees no conversion"
