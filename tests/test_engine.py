@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dsr
+from benchmarks.methods import rounding
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.counter import counting
@@ -80,7 +81,7 @@ def test_the_exact_engine_keeps_less_than_half_of_what_the_network_keeps():
     for model in (network, engine):
         sizes: dict[int, int] = {}
         with torch.autograd.graph.saved_tensors_hooks(
-            lambda t, sizes=sizes: sizes.update({t.data_ptr(): t.nbytes}) or t, lambda t: t
+            lambda t, sizes=sizes: sizes.update({t.data_ptr(): t.untyped_storage().nbytes()}) or t, lambda t: t
         ):
             logits = model(seeded(16, 3, 16, 16))
         kept.append(sum(sizes.values()))
@@ -231,7 +232,7 @@ def test_a_network_that_rounds_trains_in_representation_space(kind):
     for precision in ("float32", "bfloat16"):
         torch.manual_seed(0)
         network = build("preact-resnet-tiny", method, STEPS, 10, 3, recipe).train()
-        network = round_operands(network) if precision == "bfloat16" else network
+        network = rounding(network) if precision == "bfloat16" else network
         logits[precision], gradient = gradients(network, seeded(8, 3, 16, 16), torch.arange(8))
         assert all(torch.isfinite(g).all() and g.dtype == torch.float32 for g in gradient.values())
     assert not torch.equal(*logits.values()), "precision changes nothing: the test shows nothing"

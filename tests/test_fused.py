@@ -23,10 +23,10 @@ from baselines.clipped import ClippedReLU
 from baselines.fused import FACTORIES, SOURCE, Fused
 from baselines.fused.kernels import moments
 from baselines.qcfs import Activation
+from benchmarks.methods import rounding
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from dsr.engine.kernels import load
-from dsr.precision import round_operands
 
 LIBRARY, REASON = load(SOURCE)
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason=REASON)
@@ -238,7 +238,7 @@ def test_a_fused_network_learns_as_the_network_itself_does(name, method):
 def test_layers_that_round_their_operands_do_so_in_a_fused_network(monkeypatch):
     monkeypatch.setenv("DSR_BFLOAT16", "rounding")
     x = noise(8, 3, 32, 32)
-    rounded, expected, exact = (n(x) for n in (round_operands(small()), round_operands(small()._hidden[0]), small()))
+    rounded, expected, exact = (n(x) for n in (rounding(small()), rounding(small()._hidden[0]), small()))
     assert (rounded - expected).norm() < 0.6 * (exact - expected).norm()
 
 

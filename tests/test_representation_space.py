@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr
-from benchmarks.methods import parts
+from benchmarks.methods import parts, rounding
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.recipes import resolve
@@ -17,7 +17,6 @@ from benchmarks.spec import Run
 from dsr.dynamics import Dynamics
 from dsr.engine.representation_space import _Clamp
 from dsr.engine.trains import Trains
-from dsr.precision import round_operands
 from dsr.start import set_ceilings
 
 METHODS = ["dsr-if", "dsr-lif"]
@@ -80,7 +79,7 @@ def freeze(network: nn.Module) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method, dtype, precision):
     network, (x, _) = plain(method).to(dtype), batch()
-    network, x = round_operands(network) if precision == "bfloat16" else network, x.to(dtype)
+    network, x = rounding(network) if precision == "bfloat16" else network, x.to(dtype)
     network(x)  # running statistics that are not the initial ones
     space = wrapped(network).train()
     freeze(space)
@@ -117,7 +116,7 @@ def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representatio
     network, (x, y) = plain(method).double(), batch()
     clamps, x = clamp_network(network, method).double(), x.double()
     for each in (network, clamps) if precision == "bfloat16" else ():
-        round_operands(each)
+        rounding(each)
     space = wrapped(network).train()
     seen, variances = watch_spiking_pass(space), watch_variances(space)
     logits = space(x)

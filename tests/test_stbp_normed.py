@@ -186,16 +186,18 @@ def test_a_fused_network_has_the_gradients_and_statistics_of_the_plain_one_while
         if isinstance(layer, ThresholdBatchNorm2d):
             nn.init.constant_(layer.weight, 3.0)  # neurons fire
     network = Fused(copy.deepcopy(plain), DirectCoding, LIBRARY, normed.factories(by)).train()
-    optimizer, images = torch.optim.SGD(plain.parameters(), 0.05), seeded(8, 3, 16, 16)
+    oracle = plain.double()  # in float32 the plain network's own rounding moves spikes, too
+    optimizer, images = torch.optim.SGD(oracle.parameters(), 0.05), seeded(8, 3, 16, 16)
     for _ in range(3):
-        network.load_state_dict(plain.state_dict())  # a spike that rounding adds would grow into another training
-        for one in (network, plain):
+        network.load_state_dict(oracle.state_dict())  # a spike that rounding adds would grow into another training
+        oracle.load_state_dict(network.state_dict())
+        for one, x in ((network, images), (oracle, images.double())):
             one.zero_grad()
-            nn.functional.cross_entropy(one(images), torch.arange(8)).backward()
-        for (name, mine), theirs in zip(network.named_parameters(), plain.parameters(), strict=True):
-            largest = max(theirs.grad.abs().max().item(), 1e-3)  # biases before norms have no gradient but rounding
-            assert torch.allclose(mine.grad, theirs.grad, rtol=1e-4, atol=1e-4 * largest), name
-        for (name, mine), theirs in zip(network.named_buffers(), plain.buffers(), strict=True):
-            assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-6), name
-        assert plain.stages[1][0].conv1.weight.grad.abs().max() > 1e-3
+            nn.functional.cross_entropy(one(x), torch.arange(8)).backward()
+        for (name, mine), theirs in zip(network.named_parameters(), oracle.parameters(), strict=True):
+            largest = max(theirs.grad.abs().max().item(), 1e-2)  # biases before norms have no gradient but rounding
+            assert torch.allclose(mine.grad.double(), theirs.grad, rtol=1e-4, atol=1e-4 * largest), name
+        for (name, mine), theirs in zip(network.named_buffers(), oracle.buffers(), strict=True):
+            assert torch.allclose(mine.double(), theirs.double(), rtol=1e-4, atol=1e-6), name
+        assert oracle.stages[1][0].conv1.weight.grad.abs().max() > 1e-3
         optimizer.step()
