@@ -4,9 +4,10 @@
           + 6 transfers of 4 bytes per neuron and stored time step / measured copy bandwidth
 
 The passes are forward, input gradient and weight gradient, each at a convolution's rate; the weight gradient of spikes
-at that of `dsr.engine.bits` where it is better. A method that stores dense tensors over time needs all of them T times. The transfers: a current is written and read by the norm, an activation is written, and backward reads
-both and writes one. Bit-packed spikes are neglected (1/32 of that). The spiking pass counts at the best rate of the
-precision, table lookups included. Everything is channels-last.
+at that of `dsr.engine.bits` where it is better. A method that stores dense tensors over time needs all of them T times.
+The transfers: a current is written and read by the norm, an activation is written, and backward reads both and writes
+one. Bit-packed spikes are neglected (1/32 of that). The spiking pass counts at the best rate of the precision, table
+lookups included. Everything is channels-last.
 """
 
 from __future__ import annotations
