@@ -5,6 +5,7 @@ gradient of the next linear layer therefore needs one convolution, of the sum, i
 its spikes as bits, its currents before the norm, and one byte per neuron and image for the state of the clamp. The
 norm's output and the emitted floats are never stored.
 
+    a layer that rounds its operands (`dsr.precision`) rounds that sum, not the gradient of each step
     spikes carry a token with a graph, whose gradient is G
     currents `(T*B, ...)` are computed when a norm or neuron needs them, from all their terms at once
     norm and neuron are one function, whose backward is the clamp's and then the norm's
