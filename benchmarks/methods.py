@@ -254,7 +254,7 @@ def rounding(network: nn.Module) -> nn.Module:
 
 
 def bfloat16_in_hardware(device: torch.device) -> bool:
-    """Whether `precision="bfloat16"` multiplies in hardware there. Raises BadInput if `DSR_BFLOAT16` names no way."""
+    """Whether `device` multiplies bfloat16 operands in hardware. Raises BadInput for an unknown `DSR_BFLOAT16`."""
     try:
         return dsr.precision.in_hardware(device)
     except ValueError as error:

@@ -97,7 +97,7 @@ static void copy_some(const Shape *of, const Block *block, const float *grad, in
         copy_gradient(of, block, grad, from, many, tile, round, scratch);
 }
 
-/* all spikes of one channel in the block, for `taps` rows of taps; `registers` registers of output channels */
+/* all spikes of one channel in the block, for `rows` rows of the kernel and `registers` registers of output channels */
 LINE void add_spikes(const uint64_t *masks, int64_t chunks, const int32_t *offsets, const float *scratch, int64_t pitch,
                      const int kernel, const int rows, const int registers, float *sums, int64_t apart)
 {

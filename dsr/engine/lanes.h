@@ -1,8 +1,8 @@
 /* One register of floats, and what `spikes.c` does with it: AVX-512 if available, else AVX2 with FMA.
  *
  * A lane is an image where spikes are convolved, and a channel where tensors are dense, because torch's channels_last
- * has the channels of a pixel side by side. `Mask` says for each lane whether something is done there. Functions are named by what they do,
- * so that the kernels are written once.
+ * has the channels of a pixel side by side. `Mask` says for each lane whether something is done there. Functions are
+ * named by what they do, so that the kernels are written once.
  */
 #if !defined(__AVX512F__) && !(defined(__AVX2__) && defined(__FMA__))
 #error "this processor has neither AVX-512 nor AVX2 with FMA"
