@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from dsr.engine import kernels
 
-SOURCE = Path(__file__).with_name("rounding.c")
+SOURCE, HEADER = Path(__file__).with_name("rounding.c"), Path(__file__).with_name("nearest.h")
 
 
 def in_hardware(device: torch.device) -> bool:
@@ -43,7 +43,7 @@ def in_hardware(device: torch.device) -> bool:
 def rounded(x: Tensor) -> Tensor:
     """Return the nearest bfloat16 values in x's own dtype and memory format."""
     plain = x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
-    library = kernels.load(SOURCE)[0] if plain and x.device.type == "cpu" and x.dtype == torch.float32 else None
+    library = kernels.load(SOURCE, HEADER)[0] if plain and x.device.type == "cpu" and x.dtype == torch.float32 else None
     if library is None:
         return x.bfloat16().to(x.dtype)
     out = torch.empty_like(x)  # one pass instead of two

@@ -5,6 +5,7 @@
  * channel: work is proportional to the number of spikes. 9 taps of 32 output channels accumulate in registers
  * (AVX2: 3 taps), from a copy of the gradient that has a border of zeros and fits the first cache.
  */
+#include "../nearest.h"
 #include "lanes.h"
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +29,12 @@ typedef struct {
     int64_t image, images, first, height;
 } Block;
 
-/* the nearest bfloat16, as a float; infinities stay, a NaN stays one */
+/* the nearest bfloat16, as a float */
 LINE float nearest(float x)
 {
     uint32_t bits;
     memcpy(&bits, &x, 4);
-    const uint32_t up = bits + 0x7fff + (bits >> 16 & 1);
-    bits = (x == x ? up : bits | 0x400000) & 0xffff0000;
+    bits = nearest_bits(bits);
     memcpy(&x, &bits, 4);
     return x;
 }

@@ -29,7 +29,7 @@ class _Shape(ctypes.Structure):
 
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels; None if they cannot be compiled."""
-    return kernels.load(SOURCE, HEADER)[0]
+    return kernels.load(SOURCE, HEADER, precision.HEADER)[0]
 
 
 def serves(layer: nn.Module) -> bool:
