@@ -98,6 +98,7 @@ def _results(result: Result, model: EnergyModel) -> Iterable[tuple[str, str]]:
     yield f"accuracy, last epoch, {images}", _accuracy(result)
     yield "accuracy at the epoch best on test (chosen there: optimistic)", _number(result.top1_best, 2, " %")
     yield "accuracy at the epoch selected on validation images", _number(result.top1_validation_selected, 2, " %")
+    yield "accuracy on held-out training images, last epoch", _number(result.validation_top1, 2, " %")
     yield "test loss", _number(result.test_loss, 4)
     yield f"energy per image: {models.ONCE} ({model})", _number(models.events(line, model).item(), 3, " µJ")
     yield f"energy per image: {models.EVERY_STEP}", _number(models.events_every_step(line, model).item(), 3, " µJ")
@@ -165,7 +166,7 @@ def _limitations(result: Result, recipe: Mapping[str, Any]) -> Iterable[str]:
     yield f"One seed ({result.seed}): the interval holds how few test images there are, not how much training varies."
     if recipe["conversion"].get("test_images"):
         yield "Thresholds were measured on test images, as the released code does."
-    if recipe["epochs"] and result.top1_validation_selected is None:
+    if recipe["epochs"] and result.top1_validation_selected is None and result.validation_top1 is None:
         yield "No validation images were held out."
     yield "Energy is counted operations times constants; no chip was measured."
     if result.provenance.dirty is not False:

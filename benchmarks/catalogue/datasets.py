@@ -50,8 +50,8 @@ class DataSet:
 
     `kind`: images in memory, image files that are decoded when needed, or recordings of an event camera. `channels` and
     `edge` (pixels) are those a network sees, unless a recipe has another edge. `train` and `test` are the sizes of the
-    official splits, in images or recordings. `targets`: accuracy in percent per scale, a little below what the better
-    methods end at, to which tables count the cost of training.
+    official splits, in images or recordings. `targets`: accuracies in percent per scale, rising, a little below what the
+    better methods end at, to which tables count the cost of training.
 
     `laptop` is the part that scale `laptop` trains on; at `whole_at_every_scale` every scale trains on it. Image files
     are cut down in `recipes.imagenet`. `augmentation` replaces the recipe's. `made_of` names the data set that this one
@@ -67,7 +67,7 @@ class DataSet:
     edge: int
     train: int
     test: int
-    targets: Mapping[Scale, float]
+    targets: Mapping[Scale, tuple[float, ...]]
     laptop: Part | None = None
     whole_at_every_scale: bool = False
     augmentation: Augmentation | None = None
@@ -77,8 +77,10 @@ class DataSet:
     paper: InPaper | None = None
 
 
-def _targets(paper: float, short: float, laptop: float, smoke: float) -> Mapping[Scale, float]:
-    return {"paper": paper, "short": short, "laptop": laptop, "smoke": smoke}
+def _targets(
+    paper: float, short: float, workstation: tuple[float, ...], laptop: float, smoke: float
+) -> Mapping[Scale, tuple[float, ...]]:
+    return {"paper": (paper,), "short": (short,), "workstation": workstation, "laptop": (laptop,), "smoke": (smoke,)}
 
 
 CIFAR10DVS = DataSet(
@@ -90,7 +92,7 @@ CIFAR10DVS = DataSet(
     edge=48,  # [DSR] resized
     train=9_000,  # no official split: 9 to 1 is DSR's
     test=1_000,
-    targets=_targets(70.0, 60.0, 30.0, 15.0),
+    targets=_targets(70.0, 60.0, (45.0,), 30.0, 15.0),
     laptop=Part(2_000, 500, epochs=20, batch=32, warmup_epochs=1),
     augmentation="crop",
     layout="cifar10dvs/CIFAR10DVS/<class>/*.aedat4",
@@ -107,7 +109,7 @@ ENTRIES: Mapping[str, DataSet] = {
         edge=8,
         train=1_437,
         test=360,
-        targets=_targets(90.0, 90.0, 90.0, 90.0),
+        targets=_targets(90.0, 90.0, (90.0,), 90.0, 90.0),
         laptop=Part(1_437, 0, epochs=10, warmup_epochs=1),  # the nineties at every T
         whole_at_every_scale=True,
         augmentation="none",
@@ -121,7 +123,7 @@ ENTRIES: Mapping[str, DataSet] = {
         edge=32,
         train=50_000,
         test=10_000,
-        targets=_targets(93.0, 88.0, 45.0, 15.0),
+        targets=_targets(93.0, 88.0, (80.0, 85.0), 45.0, 15.0),
         laptop=Part(10_000, 2_000),
         paper=InPaper("CIFAR-10", "preact-resnet18", 20),
     ),
@@ -134,7 +136,7 @@ ENTRIES: Mapping[str, DataSet] = {
         edge=32,
         train=50_000,
         test=10_000,
-        targets=_targets(70.0, 60.0, 15.0, 2.0),
+        targets=_targets(70.0, 60.0, (45.0,), 15.0, 2.0),
         # the first 100 images of a class are a usual part; ten times the classes take longer
         laptop=Part(8_000, 2_000, epochs=20),
         paper=InPaper("CIFAR-100", "preact-resnet18", 20),
@@ -148,7 +150,7 @@ ENTRIES: Mapping[str, DataSet] = {
         edge=224,
         train=1_281_167,
         test=50_000,
-        targets=_targets(60.0, 40.0, 30.0, 15.0),
+        targets=_targets(60.0, 40.0, (40.0,), 30.0, 15.0),
         augmentation="resized-crop-flip",
         layout="imagenet/{train,val}/<wnid>/*.JPEG",
         paper=InPaper("ImageNet", "preact-resnet18-imagenet", 50, above=("surrogate gradient",), hybrid=True),
@@ -162,7 +164,7 @@ ENTRIES: Mapping[str, DataSet] = {
         edge=34,
         train=60_000,
         test=10_000,
-        targets=_targets(98.0, 95.0, 90.0, 20.0),
+        targets=_targets(98.0, 95.0, (95.0,), 90.0, 20.0),
         # recordings are dear, and 1,100 of N-MNIST's are a usual part
         laptop=Part(800, 200, epochs=20, batch=32, warmup_epochs=1),
         augmentation="none",  # [ours] digits are not shifted

@@ -42,6 +42,6 @@ PRINTED = (
     "A claim with parts is judged by its weakest part, and is inconclusive at best while a part has not been run. A "
     "family is represented by its published methods, fixed in reports/claims/families.py; controls have lines of their "
     "own, and nothing is chosen by its accuracy.",
-    "Single neurons and the cost of a step are counted apart. At laptop and short scale the same statement is tested "
+    "Single neurons and the cost of a step are counted apart. At scales other than paper the same statement is tested "
     "on a shorter training: the verdict is about that scale.",
 )

@@ -1,4 +1,6 @@
-"""Learning curves: accuracy on the test split and training loss, epoch by epoch."""
+"""Learning curves, epoch by epoch: training loss, and accuracy on the test split or, where that is read once, after
+training, on held-out training images (`reports.cost.progress`).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from reports.cost.progress import followed
 from reports.figures.appearance import DASHES, Style, draw_at_scale, legend_beside, wrapped
 from reports.figures.drawing import Figure
 from reports.figures.series import TABLE, slug
 
 SHOWN = {
     "test_top1": ("learning-curve", "Accuracy on the test split, epoch by epoch", "accuracy (% of the test images)"),
+    "held_out_top1": (
+        "held-out-curve",
+        "Accuracy on held-out training images, epoch by epoch (the test split is read once, after training)",
+        "accuracy (% of the held-out images)",
+    ),
     "train_loss": ("training-loss", "Training loss, epoch by epoch", "mean cross-entropy over the epoch"),
 }
 
@@ -21,8 +29,13 @@ SHOWN = {
 def learning_curves(
     lines: pd.DataFrame, frame: pd.DataFrame, curves: pd.DataFrame, styles: Mapping[str, Style]
 ) -> Iterator[Figure]:
-    """One figure per dataset, network, scale and T, with what has no time axis in each; two where losses are known."""
+    """One figure per dataset, network, scale and T, with what has no time axis in each; two where losses are known.
+
+    Curves of the test split and of held-out images never share a figure.
+    """
     done = frame[frame["status"] == "done"][[*TABLE, "method", "timesteps", "seed", "key"]]
+    curves = followed(curves)
+    curves = curves.assign(held_out_top1=curves["top1"].where(curves["held_out"]))
     known = curves.merge(done, on="key").merge(lines[["method", "kind"]].drop_duplicates(), on="method")
     for identity, rows in known.groupby(TABLE, sort=False):
         dataset, network, scale = map(str, identity)

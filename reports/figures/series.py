@@ -52,9 +52,10 @@ def drawable(frame: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
 def kinds(done: pd.DataFrame) -> dict[str, str]:
     """`trained`, `converted` or `still` per method."""
     converted = done["parent_key"].notna() & (done["epochs"] == 0)
-    found = pd.DataFrame({"converted": converted, "spiking": models.spiking(done)}).groupby(done["method"]).any()
+    moving = models.spiking(done) | (done["timesteps"] > 1)
+    found = pd.DataFrame({"converted": converted, "moving": moving}).groupby(done["method"]).any()
     return {
-        str(method): "converted" if one["converted"] else "trained" if one["spiking"] else "still"
+        str(method): "converted" if one["converted"] else "trained" if one["moving"] else "still"
         for method, one in found.iterrows()
     }
 

@@ -20,6 +20,7 @@ QUANTITIES = {
     "accuracy, %": ("top1", 1.0, ()),
     "best on test, %": ("top1_best", 1.0, ()),
     "selected on validation, %": ("top1_validation_selected", 1.0, ()),
+    "held out, %": ("validation_top1", 1.0, ()),
     "train loss": ("train_loss", 1.0, ()),
     "test loss": ("test_loss", 1.0, ()),
     "energy: events, first layer once, µJ/image": ("energy_events_microjoules", 1.0, ()),

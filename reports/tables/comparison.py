@@ -34,6 +34,7 @@ TABLE = ["dataset", "network", "scale"]
 MEANS = [
     "top1_best",
     "top1_validation_selected",
+    "validation_top1",
     "energy_events_microjoules",
     "energy_events_every_step_microjoules",
     "energy_dense_microjoules",
@@ -118,6 +119,7 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
             Column("selected on validation", "%", detail=True),
             numbers(lines["top1_validation_selected"].tolist(), decimals=2),
         ),
+        *_held_out(lines),
         (energy_column(ONCE), numbers(lines["energy_events_microjoules"].tolist())),
         (energy_column(EVERY_STEP, True), numbers(lines["energy_events_every_step_microjoules"].tolist())),
         (energy_column(DENSE, True), numbers(lines["energy_dense_microjoules"].tolist())),
@@ -130,6 +132,12 @@ def _columns(lines: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
         ),
         training_time(lines),
     ]
+
+
+def _held_out(lines: pd.DataFrame) -> Iterable[tuple[Column, list[Cell]]]:
+    """Accuracy on held-out training images after the last epoch, where any line has it."""
+    if lines["validation_top1"].notna().any():
+        yield Column("held out", "%", detail=True), numbers(lines["validation_top1"].tolist(), decimals=2)
 
 
 def energy_column(count: str, detail: bool = False) -> Column:

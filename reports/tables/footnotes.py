@@ -15,6 +15,10 @@ INTERVALS = {
     "two values": "(a, b) are the values of two seeds.",
     "wilson": "(low–high) is the 95 % Wilson interval of one seed over its test images.",
 }
+HELD_OUT = (
+    "Held out: training images that no run trains on, after the last epoch. Where the test split was read once, after "
+    "the last epoch, no other epoch's accuracy on it is known: a dash."
+)
 ENERGY = (
     "Energy: {}. Events are what hardware that skips zeros pays: MACs of an ANN's nonzero activations, accumulates of "
     "spikes and the MACs of the first layer, once or at every step. Dense: every synapse at every step."
@@ -33,6 +37,8 @@ def notes(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Iterat
     """The notes of one table, from its aggregated lines and the rows they come from."""
     kinds = [text for kind, text in INTERVALS.items() if lines["interval"].eq(kind).any()]
     yield " ".join(["Accuracy: last epoch on the test split; best on test chooses its epoch there.", *kinds])
+    if lines["validation_top1"].notna().any():
+        yield HELD_OUT
     yield ENERGY.format(model)
     if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent"]].any(
         axis=None

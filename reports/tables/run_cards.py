@@ -16,6 +16,7 @@ import pandas as pd
 from benchmarks.recipes import resolve
 from benchmarks.runs.identity import key
 from benchmarks.spec import BadInput, Run
+from reports.cost.progress import followed
 from reports.rendering.table import Cell, Column, Table, laid_out, numbers, wall_times
 from reports.tables.protocol import settings
 
@@ -27,7 +28,7 @@ WIDTH, HEIGHT = 240, 80
 class Card:
     """`recipe`: setting to value, empty where the method is not known here; `stale`: today's recipe is another.
 
-    `layers`: anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the
+    `curves`: a drawing, and `curves_of` what of. `layers`: anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the
     method's first card, where its recipe is this one's.
     """
 
@@ -40,6 +41,7 @@ class Card:
     stale: bool
     seeds: Table
     curves: str
+    curves_of: str = ""
     layers: str = ""
     same_as: tuple[str, int] | None = None
 
@@ -52,7 +54,7 @@ def anchor(line: Mapping[Any, Any]) -> str:
 
 def cards_of(frame: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[Card]:
     """The cards of all lines, in the order of the rows. `frame` holds costs."""
-    by_key = dict(iter(curves.groupby("key", sort=False)))
+    by_key = dict(iter(followed(curves).groupby("key", sort=False)))
     counted = set(layers["key"])
     found: list[Card] = []
     first: dict[tuple[Any, ...], tuple[Card, int]] = {}
@@ -85,6 +87,7 @@ def _card(
         stale=stale,
         seeds=_seeds(rows),
         curves=sparkline(drawn),
+        curves_of=_curves_of(drawn),
         layers=layers_anchor(line) if counted & set(rows["key"]) else "",
     )
 
@@ -104,6 +107,7 @@ def _seeds(rows: pd.DataFrame) -> Table:
         (Column("last", "%"), numbers(rows["top1"].tolist(), decimals=2)),
         (Column("best", "%"), numbers(rows["top1_best"].tolist(), decimals=2)),
         (Column("selected", "%"), numbers(rows["top1_validation_selected"].tolist(), decimals=2)),
+        *_held_out(rows),
         (Column("training", "core-seconds"), numbers(rows["train_cpu_seconds"].tolist(), decimals=0)),
         (Column("training", "s"), wall_times(rows["train_seconds"].tolist(), rows["busy"])),
         (Column("started", numeric=False), [Cell(_text(text)[:16]) for text in rows["started"]]),
@@ -113,6 +117,12 @@ def _seeds(rows: pd.DataFrame) -> Table:
     ]
     headings, cells = laid_out(columns)
     return Table("Seeds", "", "Seeds", headings, cells, ())
+
+
+def _held_out(rows: pd.DataFrame) -> Iterable[tuple[Column, list[Cell]]]:
+    """Accuracy on held-out training images after the last epoch, where any row has it."""
+    if rows["validation_top1"].notna().any():
+        yield Column("held out", "%"), numbers(rows["validation_top1"].tolist(), decimals=2)
 
 
 def _status(row: Mapping[Any, Any]) -> str:
@@ -160,8 +170,8 @@ def _layers(heading: str, badge: str, seeds: Sequence[tuple[int, pd.DataFrame]])
 
 
 def sparkline(curves: Mapping[Any, pd.DataFrame]) -> str:
-    """Test accuracy against epoch as a small SVG, a line per seed; nothing without curves."""
-    points = {seed: rows[["epoch", "test_top1"]].dropna().to_numpy().tolist() for seed, rows in curves.items()}
+    """Accuracy against epoch as a small SVG, a line per seed; nothing without curves. `curves` are `followed`."""
+    points = {seed: rows[["epoch", "top1"]].dropna().to_numpy().tolist() for seed, rows in curves.items()}
     points = {seed: line for seed, line in points.items() if len(line) > 1}
     if not points:
         return ""
@@ -176,5 +186,11 @@ def sparkline(curves: Mapping[Any, pd.DataFrame]) -> str:
             yield f"{x:.1f},{y:.1f}"
 
     lines = "".join(f'<polyline points="{" ".join(placed(line))}"/>' for line in points.values())
-    label = f"test accuracy, epoch {first:g} to {last:g}: {low:.1f} to {high:.1f} %"
+    label = f"{_curves_of(curves)}, epoch {first:g} to {last:g}: {low:.1f} to {high:.1f} %"
     return f'<svg class="spark" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{lines}</svg>'
+
+
+def _curves_of(curves: Mapping[Any, pd.DataFrame]) -> str:
+    """On which images the accuracies of a drawing were measured."""
+    held_out = any(bool(rows["held_out"].any()) for rows in curves.values())
+    return "accuracy on held-out images" if held_out else "test accuracy"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from reports.cost import to_accuracy
+from reports.cost import budget, to_accuracy
+from reports.cost.progress import followed, on_held_out
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, wall_times, warning_of
 from reports.tables.comparison import core_seconds, training_time
 from reports.tables.footnotes import BUSY, CORE_SECONDS
+from reports.tables.paper import EVIDENCE
 
 TABLE = ["dataset", "network", "scale"]
 MEANS = [
@@ -18,6 +20,10 @@ MEANS = [
     *("true_train_cpu_seconds", "true_train_seconds", "true_train_joules"),
 ]
 FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent", "busy"]
+HELD_OUT = (
+    "Held-out images: training images that no run trains on, evaluated after every epoch; the test split is read once, "
+    "after training. A conversion trains nothing: its accuracy is that on the test split."
+)
 REACHED = ("train_cpu_seconds", "train_seconds", "train_joules")
 
 
@@ -33,26 +39,44 @@ def compare_training(costed: pd.DataFrame, curves: pd.DataFrame, wanted: float |
 def _table(
     dataset: str, network: str, scale: str, rows: pd.DataFrame, curves: pd.DataFrame, wanted: float | None
 ) -> Table:
-    percent = to_accuracy.target(dataset, scale, wanted)
-    for column in REACHED:
-        rows = rows.assign(**{f"reach_{column}": _reached(rows, curves, percent, column)})
+    percents = to_accuracy.targets(dataset, scale, wanted)
+    rows = measured(rows, curves, percents)
     lines = pd.DataFrame([_line(group) for group in _groups(rows)])
     joules = bool(lines["true_train_joules"].notna().any())
-    headings, cells = laid_out(list(_columns(lines, percent, joules)))
+    headings, cells = laid_out(list(_columns(lines, percents, joules)))
     heading = f"Training cost, {network} on {dataset}"
     sources = sorted(set(rows["train_joules_source"].dropna()))
-    notes = tuple(_notes(lines, percent, sources))
+    notes = (*_notes(lines, sources), *followed_notes(rows, lines, percents))
     badge, warning = f"scale {scale}", warning_of(scale)
     return Table(heading, badge, f"{heading}, {badge}", headings, cells, notes, warning, behind=True)
+
+
+def measured(rows: pd.DataFrame, curves: pd.DataFrame, percents: Sequence[float]) -> pd.DataFrame:
+    """Rows of one scale with what they needed to each percentage, and how accurate they were after each budget."""
+    of = curves[curves["key"].isin(set(rows["key"]))]
+    found = {
+        reach(column, percent): to_accuracy.spent(rows, of, percent, column)
+        for percent in percents
+        for column in REACHED
+    }
+    if rows["scale"].isin(EVIDENCE).all():
+        found |= {within(name): budget.accuracy_within(rows, of, limit) for name, limit in budget.BUDGETS.items()}
+    return rows.assign(**found, held_out=on_held_out(rows, followed(of)))
+
+
+def reach(column: str, percent: float) -> str:
+    """The name of the column of what was spent up to a percentage."""
+    return f"reach_{column}_{percent:g}"
+
+
+def within(name: str) -> str:
+    """The name of the column of accuracies after a budget."""
+    return f"within_{name}"
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for _, method in rows.groupby("method", sort=False):
         yield from (group for _, group in method.groupby("timesteps"))
-
-
-def _reached(rows: pd.DataFrame, curves: pd.DataFrame, percent: float | None, column: str) -> pd.Series:
-    return pd.Series(math.nan, rows.index) if percent is None else to_accuracy.spent(rows, curves, percent, column)
 
 
 def _line(group: pd.DataFrame) -> dict[str, object]:
@@ -61,20 +85,21 @@ def _line(group: pd.DataFrame) -> dict[str, object]:
         {"method": first["method"], "timesteps": first["timesteps"], "seeds": len(group)}
         | {name: group[name].mean(skipna=False) for name in MEANS}
         | {name: bool(group[name].any()) for name in FLAGS}
-        | {name: group[name].tolist() for name in (f"reach_{column}" for column in REACHED)}
+        | {name: group[name].tolist() for name in group if str(name).startswith(("reach_", "within_"))}
     )
 
 
-def _columns(lines: pd.DataFrame, percent: float | None, joules: bool) -> Iterator[tuple[Column, list[Cell]]]:
+def _columns(
+    lines: pd.DataFrame, percents: Sequence[float], joules: bool
+) -> Iterator[tuple[Column, list[Cell]]]:
     busy, memory = lines["busy"], _marks(lines["memory_from_parent"], "†")
     step, seconds = _marks(lines["step_from_parent"], "†"), _marks(lines["seconds_with_parent"], "†")
     yield Column("method", numeric=False), [Cell(method) for method in lines["method"]]
     yield Column("T"), [Cell(str(steps)) for steps in lines["timesteps"]]
     yield Column("n"), [Cell(str(seeds)) for seeds in lines["seeds"]]
     yield core_seconds(lines)
-    if percent is not None and _any_number(lines["reach_train_cpu_seconds"]):
-        marks = _marks(lines["cpu_seconds_with_parent"], "†")
-        yield Column(f"to {percent:g} %", "core-seconds"), _cells(lines["reach_train_cpu_seconds"].tolist(), marks)
+    yield from core_seconds_to(lines, percents)
+    yield from accuracies_after(lines)
     yield Column("train step", "ms, median"), wall_times(lines["train_step_ms"].tolist(), busy, step)
     yield Column("spread", "ms, IQR", detail=True), wall_times(lines["train_step_ms_iqr"].tolist(), busy)
     yield Column("images", "per second"), wall_times(lines["images_per_second"].tolist(), busy)
@@ -82,12 +107,36 @@ def _columns(lines: pd.DataFrame, percent: float | None, joules: bool) -> Iterat
     if lines["peak_reserved_bytes"].notna().any():
         yield Column("reserved", "MiB"), numbers((lines["peak_reserved_bytes"] / 2**20).tolist())
     yield training_time(lines)
-    if percent is not None:
-        yield Column(f"time to {percent:g} %", "s"), _cells(lines["reach_train_seconds"].tolist(), seconds, busy)
+    for percent in percents:
+        needed = lines[reach("train_seconds", percent)].tolist()
+        yield Column(f"time to {percent:g} %", "s"), _cells(needed, seconds, busy)
     if joules:
         yield Column("energy", "J"), numbers(lines["true_train_joules"].tolist(), seconds)
-    if joules and percent is not None:
-        yield Column(f"energy to {percent:g} %", "J"), _cells(lines["reach_train_joules"].tolist(), seconds)
+        for percent in percents:
+            needed = lines[reach("train_joules", percent)].tolist()
+            yield Column(f"energy to {percent:g} %", "J"), _cells(needed, seconds)
+
+
+def core_seconds_to(lines: pd.DataFrame, percents: Sequence[float]) -> Iterator[tuple[Column, list[Cell]]]:
+    """Core-seconds to each percentage, of those that any line is known to have needed."""
+    marks = _marks(lines["cpu_seconds_with_parent"], "†")
+    for percent in percents:
+        needed = lines[reach("train_cpu_seconds", percent)]
+        if _any_number(needed):
+            yield Column(f"to {percent:g} %", "core-seconds"), _cells(needed.tolist(), marks)
+
+
+def accuracies_after(lines: pd.DataFrame) -> Iterator[tuple[Column, list[Cell]]]:
+    """Mean accuracy after each budget, and of how many seeds where not of all; only budgets that any line can tell."""
+    for name in budget.BUDGETS:
+        if within(name) in lines and any(not math.isnan(value) for values in lines[within(name)] for value in values):
+            yield Column(f"after {name}", "%"), [_mean_of_known(values) for values in lines[within(name)]]
+
+
+def _mean_of_known(values: list[float]) -> Cell:
+    known = [value for value in values if not math.isnan(value)]
+    some = f" ({len(known)} of {len(values)})" if known and len(known) < len(values) else ""
+    return Cell(f"{sum(known) / len(known):.1f}{some}") if known else Cell(DASH)
 
 
 def _marks(flags: pd.Series, mark: str) -> list[str]:
@@ -117,19 +166,13 @@ def _share(values: list[float]) -> str:
     return f"{there} of {len(values)}" if there else "never"
 
 
-def _notes(lines: pd.DataFrame, percent: float | None, sources: list[str]) -> Iterator[str]:
+def _notes(lines: pd.DataFrame, sources: list[str]) -> Iterator[str]:
     yield (
         "Train step: forward, backward and update of a batch, median and interquartile range over the last epoch. "
         "Images per second: whole epochs, loading included. Peak memory: of one whole step above the idle process, "
         "resident size on a CPU, allocated on a GPU; reserved: the GPU allocator's peak."
     )
     yield CORE_SECONDS
-    if percent is not None:
-        yield (
-            f"To {percent:g} %: training until the test split is first classified so well, evaluation excluded; "
-            f"k of n: so many seeds got there; {DASH} no curve was exported. "
-            "dsr-bench report --reach takes another percentage."
-        )
     yield (
         f"Energy: joules that the machine's own counters saw while training ({'; '.join(sources)})."
         if sources
@@ -139,3 +182,27 @@ def _notes(lines: pd.DataFrame, percent: float | None, sources: list[str]) -> It
         yield "† includes its parent ANN, or is the parent's where a run has none of its own."
     if lines["busy"].any():
         yield BUSY
+
+
+def followed_notes(rows: pd.DataFrame, lines: pd.DataFrame, percents: Sequence[float]) -> Iterator[str]:
+    """What columns of accuracies during training are measured on; `rows` have been `measured`."""
+    trained = rows[rows["epochs"] > 0]
+    held_out = bool(trained["held_out"].any())
+    images = "held-out images are" if held_out else "test split is"
+    if percents:
+        yield (
+            f"To {' and '.join(f'{percent:g}' for percent in percents)} %: training until the {images} first "
+            f"classified so well, evaluation excluded; k of n: so many seeds got there; {DASH} no curve was exported. "
+            "dsr-bench report --reach takes another percentage."
+        )
+    budgets = any(True for _ in accuracies_after(lines))
+    if budgets:
+        yield (
+            f"After {' and '.join(budget.BUDGETS)}: percent of the {images.rsplit(' ', 1)[0]} after the last epoch that "
+            f"ends within that time of {budget.CORES} cores ("
+            f"{' and '.join(f'{limit:,}' for limit in budget.BUDGETS.values())} core-seconds), mean over n seeds, or over "
+            f"k of n; {DASH} no epoch ends so early, or no curve says when. A schedule made for that budget would end "
+            "higher: here the learning rate has not fallen yet."
+        )
+    if held_out and (percents or budgets):
+        yield HELD_OUT

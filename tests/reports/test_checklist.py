@@ -58,6 +58,14 @@ def test_it_tells_what_test_images_decided(tmp_path: Path) -> None:
     assert "parameters measured on test images in 1 runs" in answer
 
 
+def test_it_tells_how_often_the_test_split_was_read(tmp_path: Path) -> None:
+    once = result(seed=1, train_images=900, validation_top1=61.0)
+    often = result(top1_best=91.0, top1_validation_selected=90.0, validation_top1=60.0)
+    (table,) = answers(tmp_path, once, often, result(seed=2), conversion())
+    assert "a validation split in 2 of 3 trained runs" in find(table, "Which splits")
+    assert "read once, after the last epoch, in 1 of 3 trained runs" in find(table, "selected on test")
+
+
 def test_code_data_compute_and_parents_are_counted(tmp_path: Path) -> None:
     dirty = replace(ORIGIN, dirty=True, commit="f" * 16, data_sha256="", data_source="")
     lost = conversion(method="qcfs-l8", parent_key="elsewhere", provenance=dirty)

@@ -142,6 +142,11 @@ def test_only_the_papers_scale_can_reproduce_its_numbers(tmp_path: Path) -> None
     worse = ledger(tmp_path, *cifar("dsr-if", 20, 93.2, 93.3, 93.25, scale="paper"))
     assert worse["cifar10-dsr-if-last", "paper"].verdict == "not reproduced"
     assert worse["cifar10-dsr-if", "paper"].verdict == "not comparable"  # no best epoch on record
+    once = ledger(tmp_path, *cifar("dsr-if", 20, 95.2, 95.3, scale="paper", validation_top1=95.0))
+    assert once["cifar10-dsr-if", "paper"].statistic == (
+        "a run does not say its best epoch on test; its test split was read once, after the last epoch"
+    )
+    assert once["cifar10-dsr-if-last", "paper"].verdict != "not comparable"
 
 
 def test_one_run_of_paper_scale_reproduces_nothing(tmp_path: Path) -> None:

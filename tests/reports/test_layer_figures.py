@@ -79,6 +79,19 @@ def test_a_curve_is_the_mean_with_a_thin_line_per_seed_and_the_ann_beside_it(tmp
         assert LOSS not in found
 
 
+def test_curves_of_held_out_images_have_a_figure_of_their_own(tmp_path: Path) -> None:
+    runs = [result(key="a"), result(key="b", method="dsr-lif")]
+    held_out = [line | {"test_top1": None, "validation_top1": line["test_top1"]} for line in curves("a", 10, 30)]
+    tested = [line | {"validation_top1": 5.0} for line in curves("b", 20, 40)]
+    with painted(tmp_path, *runs, curves=pd.DataFrame(held_out + tested)) as found:
+        assert points(found[CURVE][1], "dsr-lif, 1 seed") == [(1.0, 20.0), (2.0, 40.0)]
+        assert legend(found[CURVE][1]) == ["dsr-lif, 1 seed"]
+        caption, axes = found["held-out-curve-digits-tiny-T4-laptop"]
+        assert points(axes, "dsr-if, 1 seed") == [(1.0, 10.0), (2.0, 30.0)]
+        assert (axes.get_ylabel(), legend(axes)) == ("accuracy (% of the held-out images)", ["dsr-if, 1 seed"])
+        assert "the test split is read once, after training" in caption
+
+
 def test_losses_are_drawn_where_they_were_exported(tmp_path: Path) -> None:
     with painted(tmp_path, result(key="a"), curves=pd.DataFrame(curves("a", 1, 2, losses=True))) as found:
         assert points(found[LOSS][1], "dsr-if, 1 seed") == [(1.0, 2.0), (2.0, 1.0)]

@@ -39,7 +39,11 @@ class Page(HTMLParser):
 
 
 def page(tmp_path: Path, *rows: dict[str, Any]) -> str:
-    reports.write(reports.read([write_rows(tmp_path / "rows.csv", *rows)]), tmp_path / "report")
+    return page_of(write_rows(tmp_path / "rows.csv", *rows), tmp_path)
+
+
+def page_of(path: Path, tmp_path: Path) -> str:
+    reports.write(reports.read([path]), tmp_path / "report")
     return (tmp_path / "report" / "index.html").read_text()
 
 
@@ -97,3 +101,16 @@ def test_without_the_script_nothing_is_hidden_but_empty_toolbars(tmp_path: Path)
     links = re.findall(r'<a href="#(run-[^"]+)"', text)
     assert links == 2 * [f"run-digits-tiny-laptop-dsr-if-T{steps}" for steps in (4, 8)], "of the matrix, then of all"
     assert all(f'<details class="card" id="{link}">' in text for link in links)
+
+
+def test_a_card_draws_the_curve_there_is_and_says_of_which_images(tmp_path: Path) -> None:
+    heads = "key,epoch,train_seconds,train_joules,test_top1,train_loss,train_cpu_seconds,validation_top1"
+    lines = {"a": ["a,1,1,,20,,,30", "a,2,2,,21,,,31"], "b": ["b,1,1,,,,,40", "b,2,2,,,,,47.5"]}
+    path = write_rows(tmp_path / "rows.csv", result(key="a"), result(key="b", method="dsr-lif", validation_top1=47.5))
+    (tmp_path / "rows-curves.csv").write_text("\n".join([heads, *lines["a"], *lines["b"]]) + "\n")
+    text = page_of(path, tmp_path)
+    assert "test accuracy, epoch 1 to 2: 20.0 to 21.0 %" in text
+    assert "accuracy on held-out images, epoch 1 to 2: 40.0 to 47.5 %" in text
+    assert text.count("<figcaption>Test accuracy by epoch, a line per seed") == 1
+    assert text.count("<figcaption>Accuracy on held-out images by epoch, a line per seed") == 1
+    assert text.count("held out <small>%</small>") == 2  # of the long table and of the card that knows it

@@ -84,6 +84,15 @@ def test_a_missing_value_is_a_dash(tmp_path: Path) -> None:
         assert cell(table, label) == Cell(DASH)
 
 
+def test_held_out_images_have_a_column_where_any_run_has_them(tmp_path: Path) -> None:
+    (table,) = tables(tmp_path, result(validation_top1=88.25), result(timesteps=8))
+    assert (cell(table, "held out").text, cell(table, "held out", timesteps=8).text) == ("88.25", DASH)
+    assert "read once, after the last epoch" in note(table, "Held out")
+    (table,) = tables(tmp_path, result())
+    assert "held out" not in {column.label for column in table.columns}
+    assert note(table, "Held out") == ""
+
+
 def test_a_value_that_one_seed_lacks_has_no_mean(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, result(), result(seed=1, train_step_ms=None))
     assert cell(table, "train step").text == DASH

@@ -142,7 +142,7 @@ def test_a_data_set_without_a_stated_accuracy_has_no_such_column(tmp_path: Path)
 @pytest.mark.parametrize("wrong", [0.0, -5.0, 101.0, math.nan])
 def test_what_is_no_percentage_is_refused(wrong: float) -> None:
     with pytest.raises(BadInput, match="--reach takes a percentage"):
-        to_accuracy.target("cifar10", "paper", wrong)
+        to_accuracy.targets("cifar10", "paper", wrong)
 
 
 def test_files_from_before_joules_were_counted_are_read(tmp_path: Path) -> None:
@@ -219,3 +219,76 @@ def test_the_page_holds_every_table(tmp_path: Path) -> None:
             assert heading in text, name
     assert "time to 70 %" in (tmp_path / "page" / "tables.md").read_text()
     assert "images_per_second" in (tmp_path / "page" / "tables.csv").read_text()
+
+
+def followed_curve(key: str, *points: tuple[float, float, float | str]) -> str:
+    """Lines of core-seconds, accuracy on held-out images and on the test split, epoch by epoch."""
+    return "".join(f"{key},{n},{s},,{t},{s},{v}\n" for n, (s, v, t) in enumerate(points, 1))
+
+
+def once_tested(tmp_path: Path, *rows: dict[str, Any], curves: str, percent: float | None = None) -> Table:
+    """The table of runs whose curves have held-out images."""
+    path = write_rows(tmp_path / "rows.csv", *rows)
+    heads = ",".join([*to_accuracy.COLUMNS, "train_cpu_seconds", "validation_top1"])
+    (tmp_path / "rows-curves.csv").write_text(f"{heads}\n{curves}")
+    found = layers_and_curves.read([path], "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER)
+    (table,) = compare_training(with_costs(read([path])), found, percent)
+    return table
+
+
+CIFAR = {"dataset": "cifar10", "network": "preact-resnet18-narrow", "scale": "workstation"}
+
+
+def test_where_the_test_split_is_read_once_held_out_images_say_when_an_accuracy_is_reached(tmp_path: Path) -> None:
+    # the parent takes 300 core-seconds; 84.9 on the test split, but held-out images had 85 after 70
+    rows = [ann(**CIFAR, train_cpu_seconds=300.0, top1=90.0),
+            result(**CIFAR, key="a", parent_key="parent", train_cpu_seconds=100.0, top1=84.9)]  # fmt: skip
+    curves = followed_curve("a", (40.0, 79.0, ""), (70.0, 85.0, ""), (100.0, 84.0, ""))
+    table = once_tested(tmp_path, *rows, curves=curves)
+    assert cells(table, "dsr-if")["to 80 %"] == Cell("370.0", "†")
+    assert cells(table, "dsr-if")["to 85 %"] == Cell("370.0", "†")
+    assert {"time to 80 %", "time to 85 %"} <= {column.label for column in table.columns}
+    notes = " ".join(table.notes)
+    assert "To 80 and 85 %: training until the held-out images are first classified so well" in notes
+    assert "the test split is read once, after training" in notes
+    # one curve of the test split beside: that run's own counts, whatever held-out images say
+    curves = followed_curve("a", (40.0, 86.0, 79.0), (70.0, 87.0, 81.0))
+    table = once_tested(tmp_path, *rows, curves=curves)
+    assert cells(table, "dsr-if")["to 80 %"] == Cell("370.0", "†")
+    assert "until the test split is first classified so well" in " ".join(table.notes)
+
+
+def test_without_a_curve_a_run_that_was_tested_once_may_have_got_there_earlier(tmp_path: Path) -> None:
+    rows = [result(key="a", top1=49.0, validation_top1=49.5), result(method="dsr-lif", top1=49.0, top1_best=49.0)]
+    table = trained(tmp_path, *rows)
+    assert cells(table, "dsr-if")["time to 50 %"].text == DASH
+    assert cells(table, "dsr-lif")["time to 50 %"].text == "never"
+
+
+def test_accuracy_after_a_budget_is_that_of_the_last_epoch_that_ends_in_it(tmp_path: Path) -> None:
+    # 10 minutes of two cores: 1,200 core-seconds; 1 hour: 7,200. The parent's 500 come first.
+    rows = [
+        ann(**CIFAR, train_cpu_seconds=500.0, top1=90.0),
+        result(**CIFAR, key="a", parent_key="parent", train_cpu_seconds=900.0),
+        result(**CIFAR, key="b", parent_key="parent", train_cpu_seconds=7000.0, seed=1),
+        conversion(**CIFAR, top1=77.0),
+        conversion(**CIFAR, timesteps=2, top1=66.0, train_cpu_seconds=701.0),
+    ]
+    first = followed_curve("a", (650.0, 60.0, ""), (710.0, 70.0, ""), (900.0, 80.0, ""))
+    second = followed_curve("b", (800.0, 50.0, ""), (6700.0, 84.0, ""), (7000.0, 90.0, ""))
+    table = once_tested(tmp_path, *rows, curves=first + second)
+    assert cells(table, "dsr-if")["after 10 min"].text == "60.0 (1 of 2)"
+    assert cells(table, "dsr-if")["after 1 h"].text == "82.0"
+    assert cells(table, "qcfs")["after 10 min"].text == "77.0"
+    assert (cells(table, "qcfs", "2")["after 10 min"].text, cells(table, "qcfs", "2")["after 1 h"].text) == (DASH, "66.0")
+    assert cells(table, "qcfs-ann", "1")["after 1 h"].text == DASH  # no curve
+    assert "After 10 min and 1 h: percent of the held-out images" in " ".join(table.notes)
+
+
+def test_a_budget_says_nothing_at_smoke_scale_and_without_core_seconds(tmp_path: Path) -> None:
+    curves = followed_curve("a", (40.0, 79.0, 78.0))
+    smoke = once_tested(tmp_path, result(key="a", scale="smoke", train_cpu_seconds=40.0), curves=curves)
+    silent = trained(tmp_path, result(key="a"), curves=curve("a", (2.0, 30.0, "")))
+    for table in (smoke, silent):
+        assert not any(column.label.startswith("after") for column in table.columns)
+        assert "After 10 min" not in " ".join(table.notes)
