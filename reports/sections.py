@@ -16,6 +16,8 @@ from reports.energy.tables import compare_energy
 from reports.figures import runs
 from reports.figures.drawing import Figure
 from reports.inputs import predictions, published
+from reports.questions import ladder, length, records, tuning, width
+from reports.questions.trials import without_trials
 from reports.rendering.table import Table
 from reports.studies import perf, quantization, regression
 from reports.tables import checklist, comparison, disagreement, environment, matrix, paper, protocol, run_cards
@@ -92,7 +94,7 @@ def contents_of(read: Inputs) -> Contents:
         _cost(read, costed, lines),
         on_steps,
         on_neurons,
-        Section("protocol", "Protocol, machines, data", [*protocol.tables_of(frame), *environment.tables_of(frame)]),
+        _protocol(frame),
         history,
     ]
     return Contents(
@@ -123,22 +125,29 @@ def _against_the_paper(
 
 
 def _results(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
-    """Accuracies, the two gradients next to each other, where networks differ image by image, and the long table."""
-    accuracy = matrix.matrices(lines, matrix.accuracy())
+    """Accuracies, what single questions find, where networks differ image by image, and the long table."""
+    questions = [table for ask in (ladder, width, length) for table in ask.tables_of(frame, read.predictions)]
+    accuracy = matrix.matrices(without_trials(lines), matrix.accuracy())
     differing = disagreement.tables_of(frame, read.predictions)
     long = comparison.compare(frame, lines, read.chosen.headline)
-    return Section("results", "Results", [*accuracy, *compare_twins(frame), *differing, *long])
+    return Section("results", "Results", [*accuracy, *questions, *compare_twins(frame), *differing, *long])
 
 
 def _energy(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
-    events = matrix.matrices(lines, matrix.energy(read.chosen.headline))
+    events = matrix.matrices(without_trials(lines), matrix.energy(read.chosen.headline))
     return Section("energy", "Energy", [*events, *compare_energy(frame, read.layers, read.chosen)])
 
 
 def _cost(read: Inputs, costed: pd.DataFrame, lines: pd.DataFrame) -> Section:
-    short = [table for what in (matrix.core_seconds(), matrix.memory()) for table in matrix.matrices(lines, what)]
+    main = without_trials(lines)
+    short = [table for what in (matrix.core_seconds(), matrix.memory()) for table in matrix.matrices(main, what)]
     long = compare_training(costed, read.curves, read.percent)
-    return Section("cost", "Training cost", [*short, *long, *fit.tables_of(costed)])
+    return Section("cost", "Training cost", [*records.tables_of(costed), *short, *long, *fit.tables_of(costed)])
+
+
+def _protocol(frame: pd.DataFrame) -> Section:
+    tables = [*protocol.tables_of(frame), *tuning.tables_of(frame), *environment.tables_of(frame)]
+    return Section("protocol", "Protocol, tuning, machines, data", tables)
 
 
 def _csv(numbers: pd.DataFrame) -> str:
@@ -152,7 +161,7 @@ def _not_empty(sections: Sequence[Section]) -> list[Section]:
 def _figures(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame, numbers: pd.DataFrame) -> list[Figure]:
     ours = numbers[numbers["method"] != ""]
     points = ours.assign(network=ours["our_network"], timesteps=ours["steps"])
-    return runs.figures_of(frame, lines, read.layers, read.curves, points, read.chosen.headline)
+    return runs.figures_of(frame, without_trials(lines), read.layers, read.curves, points, read.chosen.headline)
 
 
 def _steps(read: Inputs) -> Section:

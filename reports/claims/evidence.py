@@ -40,21 +40,26 @@ class Evidence:
         return dict(iter(self.runs.groupby(["scale", "dataset", "network", "method"])))
 
     def difference(self, one: pd.DataFrame, other: pd.DataFrame) -> Estimate | None:
-        """Mean accuracy of `one` minus that of `other`, percentage points; None where either has no run.
-
-        Where predictions of all runs were kept, of the same number of test images, these are paired.
-        """
-        if one.empty or other.empty:
-            return None
-        estimate = difference(*(dict(zip(rows["seed"], rows["top1"], strict=True)) for rows in (one, other)))
-        a, b = (images.kept(rows["key"].tolist(), self.predictions) for rows in (one, other))
-        if a is None or b is None or a.shape[1] != b.shape[1]:
-            return estimate
-        return with_images(estimate, images.variance_of_mean(a, b), a.shape[1])
+        """Mean accuracy of `one` minus that of `other`, percentage points; None where either has no run."""
+        return difference_of(one, other, self.predictions)
 
     def parents_of(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The runs that these start from."""
         return self.runs[self.runs["key"].isin(rows["parent_key"])]
+
+
+def difference_of(one: pd.DataFrame, other: pd.DataFrame, predictions: Kept) -> Estimate | None:
+    """Mean accuracy of `one` minus that of `other`, percentage points; None where either has no run.
+
+    Where predictions of all runs were kept, of the same number of test images, these are paired.
+    """
+    if one.empty or other.empty:
+        return None
+    estimate = difference(*(dict(zip(rows["seed"], rows["top1"], strict=True)) for rows in (one, other)))
+    a, b = (images.kept(rows["key"].tolist(), predictions) for rows in (one, other))
+    if a is None or b is None or a.shape[1] != b.shape[1]:
+        return estimate
+    return with_images(estimate, images.variance_of_mean(a, b), a.shape[1])
 
 
 def network_of(dataset: str, scale: str) -> str:

@@ -76,12 +76,11 @@ def _card(
     first = Run(**{name: line[name] for name in LINE}, seed=int(rows["seed"].iloc[0]))
     recipe, sources, stale = _recipe(first, rows)
     drawn = {row["seed"]: curves[row["key"]] for row in rows.to_dict("records") if row["key"] in curves}
-    where = f"--dataset {line['dataset']} --network {line['network']} --method {line['method']}"
     return Card(
         anchor=anchor(line),
         title=f"{line['method']}, T = {line['timesteps']}, {line['network']} on {line['dataset']}",
         badge=f"scale {line['scale']}",
-        command=f"dsr-bench run {where} -T {line['timesteps']} --seed {first.seed} --scale {line['scale']}",
+        command=command_of(first),
         sources=sources,
         recipe=recipe,
         stale=stale,
@@ -90,6 +89,12 @@ def _card(
         curves_of=_curves_of(drawn),
         layers=layers_anchor(line) if counted & set(rows["key"]) else "",
     )
+
+
+def command_of(run: Run) -> str:
+    """The command that carries a run out, with its parents."""
+    where = f"--dataset {run.dataset} --network {run.network} --method {run.method}"
+    return f"dsr-bench run {where} -T {run.timesteps} --seed {run.seed} --scale {run.scale}"
 
 
 def _recipe(run: Run, rows: pd.DataFrame) -> tuple[Mapping[str, str], str, bool]:

@@ -1,0 +1,133 @@
+"""What does a spike cost? From the ANN to DSR, each rung gives one thing up.
+
+ann -> a clamp with a trained threshold -> the same clamp in T + 1 levels -> spikes. The first step is the price of
+clipping, the second of quantisation error, the third of deviation error (paper, Sec. 4, where the third is said not
+to matter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import pandas as pd
+
+from reports.claims.statement import described
+from reports.inputs.predictions import Kept
+from reports.questions.cells import accuracy, between, by_seed, contrast, places, surely_above
+from reports.rendering.table import DASH, Cell, Column, Table, laid_out
+from reports.statistics.difference import Estimate
+
+RUNGS = {
+    "ann": "",
+    "dsr-clamp": "clipping",
+    "dsr-quantized": "quantisation error",
+    "dsr-if-rep": "deviation error",
+}
+"""The methods from top to bottom, and what the step from the one above costs."""
+BETWEEN = ("dsr-clamp", "dsr-quantized")
+TIMELESS = ("ann", "dsr-clamp")
+STEPS = (5, 20)
+NOTE = (
+    "Each rung gives one thing up: ReLU's open end (clipping), values between the levels of a rate of T spikes "
+    "(quantisation error), and that a rate follows its mean current exactly (deviation error: spikes come in bursts). "
+    "The first three do not spike. Step: accuracy minus that of the rung before, same seeds, 95 % interval."
+)
+
+
+class Rung(NamedTuple):
+    """A rung's finished runs, and what the step down to it costs."""
+
+    method: str
+    costs: str
+    rows: pd.DataFrame
+
+
+class Ladder(NamedTuple):
+    """The rungs that were run, from top to bottom, of one network at one T."""
+
+    dataset: str
+    network: str
+    scale: str
+    timesteps: int
+    rungs: Sequence[Rung]
+
+    @property
+    def whole(self) -> bool:
+        return len(self.rungs) == len(RUNGS)
+
+
+def ladders(frame: pd.DataFrame) -> Iterator[Ladder]:
+    """One per data set, network, scale and T of which the ANN or DSR and a rung between them were run."""
+    for (dataset, network, scale), rows in places(frame, ["dataset", "network", "scale"]):
+        for steps in STEPS:
+            rungs = list(_rungs(rows, steps))
+            if len(rungs) > 1 and any(rung.method in BETWEEN for rung in rungs):
+                yield Ladder(dataset, network, scale, steps, rungs)
+
+
+def _rungs(rows: pd.DataFrame, steps: int) -> Iterator[Rung]:
+    """Where a rung was not run, the next step costs what both would."""
+    missing: list[str] = []
+    for method, costs in RUNGS.items():
+        found = rows[(rows["method"] == method) & (rows["timesteps"] == (1 if method in TIMELESS else steps))]
+        missing += [costs] if costs else []
+        if len(found):
+            yield Rung(method, " and ".join(missing), found)
+            missing = []
+
+
+def tables_of(frame: pd.DataFrame, kept: Kept) -> list[Table]:
+    """A table per ladder."""
+    return [_table(ladder, kept) for ladder in ladders(frame)]
+
+
+def _table(ladder: Ladder, kept: Kept) -> Table:
+    rungs, first = ladder.rungs, ladder.rungs[0]
+    steps = [None, *(between(below.rows, above.rows, kept) for above, below in pairwise(rungs))]
+    lines = [
+        (rung.method, accuracy(rung.rows), len(rung.rows), DASH if step is None else described(step), rung.costs)
+        for rung, step in zip(rungs, steps, strict=True)
+    ]
+    whole = between(rungs[-1].rows, first.rows, kept)
+    assert whole is not None
+    lines.append((f"{first.method} to {rungs[-1].method}", Cell(""), "", described(whole), "all of it"))
+    columns: list[tuple[Column, list[Cell]]] = [
+        (Column("rung", numeric=False), [Cell(line[0]) for line in lines]),
+        (Column("accuracy", "%, 95 %"), [line[1] for line in lines]),
+        (Column("n"), [Cell(str(line[2])) for line in lines]),
+        (Column("step", numeric=False), [Cell(line[3]) for line in lines]),
+        (Column("the price of", numeric=False), [Cell(line[4] or DASH) for line in lines]),
+    ]
+    headings, cells = laid_out(columns)
+    heading = f"What does a spike cost? T = {ladder.timesteps}, {ladder.network} on {ladder.dataset}"
+    badge = f"scale {ladder.scale}"
+    return Table(heading, badge, f"{heading}, {badge}", headings, cells, (NOTE, *sentences(ladder)))
+
+
+def sentences(ladder: Ladder) -> Iterator[str]:
+    """Which step carries most of the gap, where it is certain; nothing while a rung is missing."""
+    if not ladder.whole:
+        return
+    where = f"between {ladder.rungs[0].method} and {ladder.rungs[-1].method} at T = {ladder.timesteps}"
+    for above, below in pairwise(ladder.rungs):
+        share = _more_than_half(ladder, above, below)
+        if surely_above(share) and surely_above(_gap(ladder)):
+            lost = above.rows["top1"].mean() - below.rows["top1"].mean()
+            gap = ladder.rungs[0].rows["top1"].mean() - ladder.rungs[-1].rows["top1"].mean()
+            yield f"Most of the gap {where} is {below.costs}: {lost:.1f} of {gap:.1f} points."
+            return
+    yield f"Which step carries most of the gap {where} is open."
+
+
+def _gap(ladder: Ladder) -> Estimate | None:
+    return contrast(by_seed(ladder.rungs[0].rows), by_seed(ladder.rungs[-1].rows))
+
+
+def _more_than_half(ladder: Ladder, above: Rung, below: Rung) -> Estimate | None:
+    """Twice a step minus the whole gap, over the seeds that all rungs have."""
+    tops = [by_seed(rung.rows) for rung in (above, below, ladder.rungs[0], ladder.rungs[-1])]
+    seeds = set.intersection(*map(set, tops))
+    step, gap = ({seed: one[seed] - other[seed] for seed in seeds} for one, other in (tops[:2], tops[2:]))
+    return contrast({seed: 2 * value for seed, value in step.items()}, gap)
