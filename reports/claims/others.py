@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks.catalogue.datasets import ENTRIES
 from reports.claims.accuracy import LOW
 from reports.claims.evidence import Evidence, steps_of
-from reports.claims.families import CONTROL_CONVERSIONS, CONTROLS, CONVERSIONS, DSR, FAMILIES, HYBRID, SURROGATE
+from reports.claims.families import CONTROL_CONVERSIONS, CONTROLS, CONVERSIONS, DSR, FAMILIES, HYBRID, SURROGATE, TWINS
 from reports.claims.statement import Claim, Kind, Outcome, above, absent, not_run, worst
 from reports.tables.paper import NAMES
 
@@ -43,6 +43,7 @@ def claims() -> Iterator[Claim]:
     for dataset in ON:
         yield _above_others(dataset)
     yield _conversion("conversion-steps", "Conversion needs", CONVERSIONS, "accuracy")
+    yield _twins_above()
     for control in CONTROLS:
         yield _above_control(control)
     for control in CONTROL_CONVERSIONS:
@@ -76,6 +77,14 @@ def _above_others(dataset: str) -> Claim:
     named = ", ".join(others)
     statement = f"DSR is more accurate on {NAMES[dataset]} than {named}, same network, same T (paper: {published})"
     return Claim(f"above-{dataset}", "Sec. 5, Tab. 2", statement, judge)
+
+
+def _twins_above() -> Claim:
+    def judge(evidence: Evidence, scale: str) -> Outcome:
+        return worst(list(_ordered(evidence, (scale, "cifar10", LOW), tuple(TWINS), SURROGATE)))
+
+    statement = f"With few steps (T = {LOW}), DSR in representation space is more accurate than surrogate gradients"
+    return Claim("low-latency-twins", "not in the paper", statement, judge, "control")
 
 
 def _above_control(control: str) -> Claim:

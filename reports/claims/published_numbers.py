@@ -34,8 +34,9 @@ def _claim(line: Mapping[Any, Any], suffix: str, column: str, epoch: str) -> Cla
             return not_run(f"{line['method']} at T = {steps}")
         values = rows[column].tolist()
         if rows[column].isna().any():
-            once = "; its test split was read once, after the last epoch" if rows["validation_top1"].notna().any() else ""
-            return Outcome("not comparable", f"a run does not say its {epoch.partition(',')[0]}{once}")
+            once = rows["validation_top1"].notna().any()
+            why = "; its test split was read once, after the last epoch" if once else ""
+            return Outcome("not comparable", f"a run does not say its {epoch.partition(',')[0]}{why}")
         if scale != "paper":
             return Outcome("not comparable", f"{fmean(values):.2f} %, of a shorter training than the paper's")
         return equal(against_print(values, paper, float(line["spread"]), float(line["runs"])))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +11,10 @@ from benchmarks.runs.record import write_whole
 from benchmarks.spec import BadInput
 from reports import claims
 from reports.claims import Evidence
-from reports.cost import costs
-from reports.findings import page
-from reports.inputs import predictions, published
-from reports.inputs.predictions import Kept
+from reports.cost import costs, to_accuracy
+from reports.findings import figures, page
+from reports.findings.facts import Facts
+from reports.inputs import layers_and_curves, predictions, published
 from reports.inputs.rows import read
 from reports.studies import perf, quantization
 
@@ -24,39 +23,27 @@ __all__ = ["Facts", "gather", "put_block", "text_of", "with_block", "write_page"
 START, END = "<!-- results -->", "<!-- /results -->"
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the page says.
-
-    `frame`: all rows with their costs; `ledger`: judged claims; `kept`: predictions; `names`: of the CSV files;
-    `studies`: of single neurons.
-    """
-
-    frame: pd.DataFrame
-    ledger: Sequence[claims.Judged]
-    kept: Kept = field(default_factory=dict)
-    names: Sequence[str] = ()
-    studies: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-
 def gather(csv_paths: Sequence[Path], perf_paths: Sequence[Path] = (), study_paths: Sequence[Path] = ()) -> Facts:
     """Rows, records and studies, judged. Raises BadInput for a file that cannot be read."""
     frame = costs.with_costs(read(csv_paths))
     studies = next((study for study in quantization.read(study_paths) if "study" in study), pd.DataFrame())
     kept = predictions.beside(csv_paths, frame)
     evidence = Evidence(frame[frame["status"] == "done"], studies, perf.read(perf_paths), published.read(), kept)
-    return Facts(frame, claims.judged(evidence), kept, tuple(Path(path).name for path in csv_paths), studies)
+    columns = to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER
+    curves = layers_and_curves.read(csv_paths, "curves", *columns)
+    return Facts(frame, claims.judged(evidence), kept, tuple(Path(path).name for path in csv_paths), studies, curves)
 
 
 def write_page(facts: Facts, path: Path) -> None:
-    """Write the page of results."""
+    """Write the page of results, and beside it the figures that it and a README show."""
     write_whole(path, text_of(facts))
+    for name, svg in figures.drawn(facts).items():
+        write_whole(path.with_name(name), svg)
 
 
 def text_of(facts: Facts) -> str:
     """The page of results as Markdown."""
-    neurons = quantization.tables_of(facts.studies) if len(facts.studies) else []
-    return page.render(facts.frame, facts.ledger, facts.kept, facts.names, neurons)
+    return page.render(facts)
 
 
 def with_block(text: str, facts: Facts, path: Path) -> str:

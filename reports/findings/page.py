@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from reports import claims
+from reports.claims.evidence import network_of
 from reports.claims.families import FAMILIES, TWINS
 from reports.claims.statement import JUDGED, KINDS, VERDICTS
-from reports.findings import sentences, tables
-from reports.inputs.predictions import Kept
+from reports.energy.models import FP32_45NM
+from reports.findings import plain, sentences, tables
+from reports.findings.facts import Facts
+from reports.findings.figures import AGAINST_ENERGY
+from reports.inputs import published
+from reports.questions import ladder, length, records, tuning, width
 from reports.rendering import markdown
 from reports.rendering.table import Table
-from reports.tables import comparison, disagreement
+from reports.studies import quantization
+from reports.tables import comparison, disagreement, paper
 from reports.tables.paper import EVIDENCE
 from reports.tables.twins import compare_twins
 
@@ -24,26 +31,61 @@ SHOWN_STEPS = (5, 20)
 SHORT_NOTE = "Test accuracy (%) after the last epoch, ± half the 95 % interval over n seeds; (a, b): two seeds."
 
 
-def render(
-    frame: pd.DataFrame, ledger: Sequence[claims.Judged], kept: Kept, names: Sequence[str], neurons: Sequence[Table]
-) -> str:
-    """The whole page. `frame`: rows with their costs; `names`: of the CSV files in `results`; `neurons`: tables of the
-    study of single neurons.
-    """
+def render(facts: Facts) -> str:
+    """The whole page: what the rows say, the tables that it is said from, and last the ledger of claims."""
+    frame, kept = facts.frame, facts.kept
     groups = tables.grouped(frame)
+    neurons = quantization.tables_of(facts.studies) if len(facts.studies) else []
+    trials = [*tuning.tables_of(frame), *length.tables_of(frame, kept)]
     parts = [
-        ["# Results so far", _origin(names), "\n".join(_scales(frame)), _data(frame)],
-        ["## In short", "\n".join(sentences.levels(frame)), "\n".join(sentences.verdicts(ledger))],
-        *_findings(ledger),
-        ["## Accuracy", *map(_markdown, tables.accuracies(groups))],
-        ["## Variants of a neuron", *map(_markdown, tables.variants(groups))],
-        ["## Conversions against T", *map(_markdown, tables.conversions(groups, frame))],
-        ["## The two gradients of DSR", *map(_markdown, compare_twins(frame))],
-        ["## Where SNN and ANN differ", *map(_markdown, disagreement.tables_of(frame, kept))],
-        ["## The study of single neurons", *map(_markdown, neurons)],
-        ["## The ledger", *_ledger(ledger)],
+        ["# Results so far", _origin(facts.names), "\n".join(_scales(frame)), _data(frame)],
+        ["## Findings", *_findings(facts), "\n".join(sentences.verdicts(facts.ledger))],
+        ["## What was reached", "\n".join(sentences.levels(frame))],
+        ["## Accuracy", *_tables(tables.accuracies(groups))],
+        ["## Depth", *_tables(tables.depths(groups))],
+        ["## Ablation and variants of a neuron", *_tables([*_ablation(frame), *tables.variants(groups)])],
+        ["## Conversions against T", *_tables(tables.conversions(groups, frame))],
+        ["## What does a spike cost?", *_tables(ladder.tables_of(frame, kept))],
+        ["## Width", *_tables(width.tables_of(frame, kept))],
+        ["## Cost", *_tables([*records.tables_of(frame), *tables.costs(groups, frame, facts.curves)])],
+        ["## Accuracy against energy", *_energy(facts, groups)],
+        ["## The two gradients of DSR", *_tables(compare_twins(frame))],
+        ["## Where SNN and ANN differ", *_tables(disagreement.tables_of(frame, kept))],
+        ["## Tuning and length of training", *_tables(trials)],
+        ["## The study of single neurons", *_tables(neurons)],
+        *_claims(facts.ledger),
+        ["## The ledger", *_ledger(facts.ledger)],
     ]
     return "\n\n".join(text for part in parts if len(part) > 1 for text in part if text) + "\n"
+
+
+def escaped(sentence: str) -> str:
+    """A sentence as Markdown in which backticks stay code."""
+    return "`".join(part if number % 2 else markdown.escape(part) for number, part in enumerate(sentence.split("`")))
+
+
+def _findings(facts: Facts) -> Iterator[str]:
+    """What CIFAR-10 says at its best-founded scale, and how much that scale can say."""
+    here = plain.place_of(facts.frame, facts.kept)
+    if here is not None:
+        yield f"CIFAR-10 at scale `{here.scale}`: {sentences.SCALES[here.scale]}."
+        yield "\n".join(f"- {escaped(one)}" for one in plain.findings(facts.frame, facts.kept))
+
+
+def _ablation(frame: pd.DataFrame) -> list[Table]:
+    """The paper's Tab. 3 with ours beside it, where any line of it has been run."""
+    printed = published.read()
+    lines = printed[printed["table"] == "Tab. 3"]
+    return paper.tables_of(frame, lines) if frame["method"].isin(lines["method"]).any() else []
+
+
+def _energy(facts: Facts, groups: Sequence[tables.Group]) -> Iterator[str]:
+    """The fronts, and the drawing of the one that `figures` draws."""
+    here = plain.place_of(facts.frame, facts.kept)
+    place = here and [plain.DATASET, here.network, here.scale]
+    if tables.fronts([group for group in groups if group.place == place], FP32_45NM):
+        yield f"![Accuracy against energy of an inference, with the front]({AGAINST_ENERGY})"
+    yield from _tables(tables.fronts(groups, FP32_45NM))
 
 
 def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
@@ -54,7 +96,9 @@ def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
     if scale is None:
         return verdicts
     rows = done[(done["scale"] == scale) & done["timesteps"].isin([1, *SHOWN_STEPS])]
-    network = rows["network"].value_counts().index[0]
+    network = network_of("cifar10", scale)
+    if not (rows["network"] == network).any():
+        network = rows["network"].value_counts().index[0]
     (table,) = tables.accuracies(tables.grouped(rows[rows["network"] == network]))
     lines = markdown.render([table], {}).split("\n\n")[1]
     where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {SHORT_NOTE}"
@@ -98,9 +142,9 @@ def _scales(frame: pd.DataFrame) -> Iterator[str]:
             yield f"- scale `{scale}`: {count or 'no'} runs; {sentences.SCALES.get(scale, scale)}."
 
 
-def _findings(ledger: Sequence[claims.Judged]) -> Iterator[list[str]]:
+def _claims(ledger: Sequence[claims.Judged]) -> Iterator[list[str]]:
     titles = {
-        "accuracy": "What the rows say about the paper's claims",
+        "accuracy": "The paper's claims, one by one",
         "control": "Controls and variants of ours",
         "neurons": "Single neurons",
         "cost": "Cost of a step",
@@ -115,6 +159,14 @@ def _ledger(ledger: Sequence[claims.Judged]) -> Iterator[str]:
     table = claims.table_of(judged, ledger)
     yield _markdown(table)
     yield "\n".join(sentences.not_run(ledger))
+
+
+def _tables(found: Iterable[Table]) -> Iterator[str]:
+    """Tables of one section; what several of them note is said under the first."""
+    said: set[str] = set()
+    for table in found:
+        yield _markdown(replace(table, notes=tuple(note for note in table.notes if note not in said)))
+        said |= set(table.notes)
 
 
 def _markdown(table: Table) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.catalogue.networks import LAYERS
 from benchmarks.recipes import resolve
 from benchmarks.spec import BadInput, Run
 from reports.claims import Judged, correction, counts, group_of
@@ -65,7 +66,7 @@ def levels(frame: pd.DataFrame) -> Iterator[str]:
     done = frame[(frame["status"] == "done") & frame["scale"].isin(EVIDENCE)]
     for (_, network, scale), rows in done.groupby(["dataset", "network", "scale"], sort=False):
         moving = rows[(rows["timesteps"] > 1) & ~rows["method"].str.contains("@", regex=False)]
-        if moving.empty:
+        if moving.empty or network in LAYERS:  # depth has a table of its own
             continue
         methods = moving.groupby("timesteps")["method"].nunique()
         steps = LOW if LOW in methods.index else int(methods[methods == methods.max()].index.min())

@@ -59,11 +59,12 @@ class Ladder(NamedTuple):
 
 
 def ladders(frame: pd.DataFrame) -> Iterator[Ladder]:
-    """One per data set, network, scale and T of which the ANN or DSR and a rung between them were run."""
+    """One per data set, network, scale and T of which a rung with time was run, and one between the ANN and DSR."""
     for (dataset, network, scale), rows in places(frame, ["dataset", "network", "scale"]):
         for steps in STEPS:
             rungs = list(_rungs(rows, steps))
-            if len(rungs) > 1 and any(rung.method in BETWEEN for rung in rungs):
+            methods = {rung.method for rung in rungs}
+            if len(rungs) > 1 and methods & set(BETWEEN) and methods - set(TIMELESS):
                 yield Ladder(dataset, network, scale, steps, rungs)
 
 

@@ -26,8 +26,8 @@ LINE = ["dataset", "network", "scale", "method", "timesteps"]
 NOT_SPIKING = ("dsr-clamp", "dsr-quantized")
 """Steps between the ANN and DSR (`ladder`), which are neither."""
 INVITATION = (
-    "Can you do it in less? Run your method with the same command, on the same images, and send the row: what counts is "
-    "the test accuracy after training, on all 10,000 images, and the core-seconds of all training that led to it."
+    "Can you do it in less? Run your method with such a command and send the row: what counts is the accuracy on all "
+    "10,000 test images after training, and the core-seconds of all training that led to it."
 )
 NOTE = (
     "Core-seconds: user and system time of training on a CPU, a parent's included (of it in brackets). Accuracy: the "
@@ -126,6 +126,6 @@ def sentences(costed: pd.DataFrame) -> Iterator[str]:
     for kind, record in best.items():
         assert record.row is not None
         yield (
-            f"The cheapest {kind} to {record.percent:g} % took {record.row['true_train_cpu_seconds']:,.0f} core-seconds "
-            f"(`{record.row['method']}`, {record.reached} of {record.seeds} seeds reached it)."
+            f"The cheapest {kind} to {record.percent:g} % took {record.row['true_train_cpu_seconds']:,.0f} "
+            f"core-seconds (`{record.row['method']}`, {record.reached} of {record.seeds} seeds reached it)."
         )

@@ -108,8 +108,8 @@ def _table(where: str, scale: str, trials: list[Trial]) -> Table:
 def _notes(trials: list[Trial]) -> Iterator[str]:
     epochs, seeds = (sorted({getattr(trial, name) for trial in trials}) for name in ("epochs", "seed"))
     yield (
-        f"{BEST} the best of its method on held-out training images, after {' or '.join(map(str, epochs))} epochs; one "
-        f"seed ({', '.join(map(str, seeds))}), so a near tie may be chance. Recipe: what the method's recipe takes. The "
-        "test split decided nothing, and every method had the same budget."
+        f"{BEST} the best of its method on held-out training images, after {' or '.join(map(str, epochs))} epochs; "
+        f"one seed ({', '.join(map(str, seeds))}), so near ties may be chance. Recipe: what the method's recipe takes. "
+        "The test split decided nothing, and every method had the same budget."
     )
     yield f"Start: initial threshold or width of the surrogate; {DASH}: the recipe's."

@@ -53,7 +53,9 @@ def channels_of(network: str) -> int | None:
 def groups(frame: pd.DataFrame) -> Iterator[Widths]:
     """One per data set, scale and number of epochs at which two widths were run."""
     for (dataset, scale), rows in places(frame, ["dataset", "scale"]):
-        lengths = {int(found[LENGTH]) for name in rows["method"].unique() if (found := changes(name)).keys() == {LENGTH}}
+        lengths = {
+            int(found[LENGTH]) for name in rows["method"].unique() if (found := changes(name)).keys() == {LENGTH}
+        }
         for epochs in sorted(lengths):
             found = sorted(_widths(rows, epochs), key=lambda width: width.channels)
             if len(found) > 1:

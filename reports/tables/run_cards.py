@@ -28,8 +28,8 @@ WIDTH, HEIGHT = 240, 80
 class Card:
     """`recipe`: setting to value, empty where the method is not known here; `stale`: today's recipe is another.
 
-    `curves`: a drawing, and `curves_of` what of. `layers`: anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the
-    method's first card, where its recipe is this one's.
+    `curves`: a drawing, and `curves_of` what of. `layers`: anchor of the table of its method's layers, empty where none
+    are known; `same_as`: anchor and T of the method's first card, where its recipe is this one's.
     """
 
     anchor: str

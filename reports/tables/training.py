@@ -20,6 +20,7 @@ MEANS = [
     *("true_train_cpu_seconds", "true_train_seconds", "true_train_joules"),
 ]
 FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent", "busy"]
+PARENTS = "† includes its parent ANN, or is the parent's where a run has none of its own."
 HELD_OUT = (
     "Held-out images: training images that no run trains on, evaluated after every epoch; the test split is read once, "
     "after training. A conversion trains nothing: its accuracy is that on the test split."
@@ -74,6 +75,32 @@ def within(name: str) -> str:
     return f"within_{name}"
 
 
+def compact(
+    rows: pd.DataFrame, lines: pd.DataFrame, percents: Sequence[float]
+) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...], tuple[str, ...]]:
+    """Columns, rows and notes of a short table; `rows` have been `measured`, `lines` are the ones to show."""
+    by_cell = {(method, steps): group for (method, steps), group in rows.groupby(["method", "timesteps"], sort=False)}
+    shown = pd.DataFrame(
+        [_line(by_cell[cell]) for cell in zip(lines["method"], lines["timesteps"], strict=True)]
+    ).reset_index(drop=True)
+    memory = numbers((shown["peak_memory_bytes"] / 2**20).tolist(), _marks(shown["memory_from_parent"], "†"), 0)
+    tops = numbers(lines["top1"].tolist(), decimals=1)
+    headings, cells = laid_out(
+        [
+            (Column("method", numeric=False), [Cell(method) for method in shown["method"]]),
+            (Column("T"), [Cell(str(steps)) for steps in shown["timesteps"]]),
+            (Column("n"), [Cell(str(seeds)) for seeds in shown["seeds"]]),
+            (Column("accuracy", "%"), tops),
+            core_seconds(shown),
+            *core_seconds_to(shown, percents),
+            *accuracies_after(shown),
+            (Column("peak memory", "MiB"), memory),
+        ]
+    )
+    parents = [PARENTS] if shown[["memory_from_parent", "cpu_seconds_with_parent"]].any(axis=None) else []
+    return headings, cells, (CORE_SECONDS, *followed_notes(rows, shown, percents), *parents)
+
+
 def _groups(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for _, method in rows.groupby("method", sort=False):
         yield from (group for _, group in method.groupby("timesteps"))
@@ -89,9 +116,7 @@ def _line(group: pd.DataFrame) -> dict[str, object]:
     )
 
 
-def _columns(
-    lines: pd.DataFrame, percents: Sequence[float], joules: bool
-) -> Iterator[tuple[Column, list[Cell]]]:
+def _columns(lines: pd.DataFrame, percents: Sequence[float], joules: bool) -> Iterator[tuple[Column, list[Cell]]]:
     busy, memory = lines["busy"], _marks(lines["memory_from_parent"], "†")
     step, seconds = _marks(lines["step_from_parent"], "†"), _marks(lines["seconds_with_parent"], "†")
     yield Column("method", numeric=False), [Cell(method) for method in lines["method"]]
@@ -179,7 +204,7 @@ def _notes(lines: pd.DataFrame, sources: list[str]) -> Iterator[str]:
         else "Joules of training: not available; no counter could be read where these runs were made."
     )
     if lines[[*FLAGS[:-1]]].any(axis=None):
-        yield "† includes its parent ANN, or is the parent's where a run has none of its own."
+        yield PARENTS
     if lines["busy"].any():
         yield BUSY
 
@@ -197,11 +222,11 @@ def followed_notes(rows: pd.DataFrame, lines: pd.DataFrame, percents: Sequence[f
         )
     budgets = any(True for _ in accuracies_after(lines))
     if budgets:
+        limits = " and ".join(f"{limit:,}" for limit in budget.BUDGETS.values())
         yield (
-            f"After {' and '.join(budget.BUDGETS)}: percent of the {images.rsplit(' ', 1)[0]} after the last epoch that "
-            f"ends within that time of {budget.CORES} cores ("
-            f"{' and '.join(f'{limit:,}' for limit in budget.BUDGETS.values())} core-seconds), mean over n seeds, or over "
-            f"k of n; {DASH} no epoch ends so early, or no curve says when. A schedule made for that budget would end "
+            f"After {' and '.join(budget.BUDGETS)}: percent of the {images.rsplit(' ', 1)[0]} after the last epoch "
+            f"that ends within that time of {budget.CORES} cores ({limits} core-seconds), mean over n seeds, or over k "
+            f"of n; {DASH} no epoch ends so early, or no curve says when. A schedule made for that budget would end "
             "higher: here the learning rate has not fallen yet."
         )
     if held_out and (percents or budgets):

@@ -222,6 +222,49 @@ def test_depth_needs_two_seeds_and_all_110_layers(tmp_path: Path) -> None:
     assert deepest.verdict == "reproduced"
 
 
+def test_workstation_rows_answer_for_their_scale_with_two_or_three_seeds(tmp_path: Path) -> None:
+    def deep(depth: int, *top1: float) -> list[dict[str, Any]]:
+        return cifar("dsr-if-rep", 5, *top1, scale="workstation", network=f"preact-resnet{depth}")
+
+    rows = [
+        *cifar("ann", 1, 90.0, 90.1, 90.2, scale="workstation"),
+        *cifar("dsr-if-rep", 20, 86.0, 86.1, 86.2, scale="workstation"),
+        *cifar("dsr-if-rep", 5, 79.0, 79.1, 79.3, scale="workstation"),
+        *cifar("dsr-if-rep", 2, 66.0, 66.1, scale="workstation"),
+        *cifar("dsr-lif-rep", 5, 79.0, 79.1, scale="workstation"),
+        *cifar("stbp-tdbn", 5, 75.0, 75.1, 75.2, scale="workstation"),
+        *deep(20, 75.0, 75.1),
+        *deep(56, 70.0, 70.2),
+    ]
+    found = ledger(tmp_path, *rows)
+
+    def said(name: str) -> tuple[str, str]:
+        outcome = found[name, "workstation"]
+        return outcome.verdict, outcome.statistic
+
+    verdict, statistic = said("cifar10-dsr-if-rep-ann")
+    assert verdict == "not reproduced"
+    assert statistic.startswith("-4.00 points")
+    assert said("latency-dsr-if-rep")[0] == "not reproduced"
+    verdict, statistic = said("extremely-low-dsr-if-rep")
+    assert verdict == "inconclusive"  # T = 3 has not been run
+    assert "T = 2: +13.08 points (79.00 to 79.30 against 66.00 and 66.10; n = 3 and 2, 2 common)" in statistic
+    verdict, statistic = said("depth-dsr-if-rep")
+    assert verdict == "not reproduced"
+    assert "56 minus 20 layers, T = 5: -4.95 points (seed by seed -5.00 and -4.90" in statistic
+    assert said("low-latency-twins")[0] == "reproduced"
+    assert {said(name)[0] for name in ("cifar10-dsr-if-ann", "latency-dsr-if", "depth-dsr-if")} == {"not run"}
+
+
+def test_the_ablation_is_asked_of_the_twin_in_a_line_of_its_own(tmp_path: Path) -> None:
+    name = "dsr-if-rep{}@threshold=6{}".format
+    without_t, without_both = name("", "@train_threshold=false"), name("@alpha=1", "@train_threshold=false")
+    rows = [*cifar(without_both, 20, 81.0, 81.1), *cifar(without_t, 20, 80.0, 80.1)]
+    outcomes = ledger(tmp_path, *rows)
+    assert outcomes["ablation-both-dsr-if-rep", "laptop"].verdict == "reproduced"
+    assert outcomes["ablation-both", "laptop"].verdict == "not run"
+
+
 @pytest.mark.parametrize(("dataset", "network", "method", "steps"), [
     ("cifar100", NARROW, "dsr-if", 20), ("imagenet", "preact-resnet18-imagenet-narrow", "dsr-if-hybrid", 8),
     ("cifar10dvs", "vgg11-narrow", "dsr-if", 20),

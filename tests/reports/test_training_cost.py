@@ -280,7 +280,10 @@ def test_accuracy_after_a_budget_is_that_of_the_last_epoch_that_ends_in_it(tmp_p
     assert cells(table, "dsr-if")["after 10 min"].text == "60.0 (1 of 2)"
     assert cells(table, "dsr-if")["after 1 h"].text == "82.0"
     assert cells(table, "qcfs")["after 10 min"].text == "77.0"
-    assert (cells(table, "qcfs", "2")["after 10 min"].text, cells(table, "qcfs", "2")["after 1 h"].text) == (DASH, "66.0")
+    assert (cells(table, "qcfs", "2")["after 10 min"].text, cells(table, "qcfs", "2")["after 1 h"].text) == (
+        DASH,
+        "66.0",
+    )
     assert cells(table, "qcfs-ann", "1")["after 1 h"].text == DASH  # no curve
     assert "After 10 min and 1 h: percent of the held-out images" in " ".join(table.notes)
 

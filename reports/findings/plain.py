@@ -1,0 +1,244 @@
+"""What the rows of CIFAR-10 say, in plain words: a sentence per question, by the template that its answer chooses.
+
+A difference is stated as one only where its 95 % interval lies wholly on one side of 0; else the question is open.
+Which methods stand for DSR, surrogate gradients and conversion is fixed here, not by how accurate they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.catalogue.networks import LAYERS
+from benchmarks.spec import spelled
+from reports.claims.evidence import network_of
+from reports.claims.rule import EQUAL, EQUIVALENCE
+from reports.claims.statement import above, described
+from reports.inputs.predictions import Kept
+from reports.questions import ladder, length, records, width
+from reports.questions.cells import at, between
+from reports.statistics.difference import Estimate
+from reports.tables.paper import EVIDENCE
+
+DATASET = "cifar10"
+ANN, DSR, EXACT, SURROGATE = "ann", "dsr-if-rep", "dsr-if", "stbp-tdbn"
+"""DSR stands here with its IF neuron in representation space, which is cheap enough for every T."""
+FEWEST, LOW, PUBLISHED = 2, 5, 20
+RIVALS = {
+    SURROGATE: ("surrogate gradients", ("dsr-if-rep", "dsr-lif-rep")),
+    "qcfs": ("conversion of a network trained for it", ("dsr-if-rep",)),
+}
+"""Whom DSR is compared with at few steps: the method, what it is, and DSR's side."""
+NAMES = {
+    ANN: "the ANN",
+    "dsr-if-rep": "DSR (`dsr-if-rep`)",
+    "dsr-lif-rep": "DSR with LIF neurons (`dsr-lif-rep`)",
+}
+Templates = Mapping[str, str]
+ORDER: Templates = {
+    "reproduced": "{one} is more accurate than {other} at T = {steps}: {said}.",
+    "not reproduced": "{one} is less accurate than {other} at T = {steps}: {said}.",
+    "inconclusive": "Whether {one} or {other} is more accurate at T = {steps} is open: {said}.",
+}
+FEWER: Templates = {
+    "reproduced": "With T = {few} instead of {many}, {one} is more accurate: {said}.",
+    "not reproduced": "With T = {few} instead of {many}, {one} is less accurate: {said}.",
+    "inconclusive": "Whether {one} loses accuracy from T = {many} to {few} is open: {said}.",
+}
+DEEPER: Templates = {
+    "reproduced": "With {high} layers instead of {low}, {one} is more accurate: {said}.",
+    "not reproduced": "With {high} layers instead of {low}, {one} is less accurate: {said}.",
+    "inconclusive": "Whether {one} is more accurate with {high} layers than with {low} is open: {said}.",
+}
+HELPS: Templates = {
+    "reproduced": "{what} makes DSR more accurate at T = {steps}: {said}.",
+    "not reproduced": "{what} makes DSR less accurate at T = {steps}: {said}.",
+    "inconclusive": "Whether {what} helps DSR at T = {steps} is open: {said}.",
+}
+LONGER: Templates = {
+    "reproduced": "{one} still gains with {epochs} epochs instead of {own}: {said}.",
+    "not reproduced": "{one} loses with {epochs} epochs instead of {own}: {said}.",
+    "inconclusive": "Whether {one} gains with {epochs} epochs instead of {own} is open: {said}.",
+}
+TECHNIQUES = {
+    "a firing level at half the threshold": {"alpha": 1},
+    "a trained threshold": {"train_threshold": False},
+}
+START = {"threshold": 6}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The rows of CIFAR-10 at its best-founded scale, and the network of its sweep there."""
+
+    scale: str
+    network: str
+    rows: pd.DataFrame
+    kept: Kept
+
+    def runs(self, method: str, steps: int, network: str = "") -> pd.DataFrame:
+        """Finished runs of a method at T, in the sweep's network unless another is named."""
+        return at(self.rows[self.rows["network"] == (network or self.network)], method, steps)
+
+    def minus(self, one: pd.DataFrame, other: pd.DataFrame) -> Estimate | None:
+        """Accuracy of `one` minus that of `other`."""
+        return between(one, other, self.kept)
+
+
+def place_of(frame: pd.DataFrame, kept: Kept) -> Place | None:
+    """None where CIFAR-10 has no row that is evidence."""
+    done = frame[(frame["status"] == "done") & (frame["dataset"] == DATASET)]
+    for scale in EVIDENCE:
+        rows = done[done["scale"] == scale]
+        if len(rows):
+            network = network_of(DATASET, scale)
+            found = network if (rows["network"] == network).any() else str(rows["network"].value_counts().index[0])
+            return Place(scale, found, rows, kept)
+    return None
+
+
+def findings(frame: pd.DataFrame, kept: Kept) -> Iterator[str]:
+    """One or two sentences per question, most telling first; a question without runs has none.
+
+    `frame`: rows with their costs.
+    """
+    here = place_of(frame, kept)
+    if here is None:
+        return
+    for question in QUESTIONS:
+        if found := list(question(here)):
+            yield " ".join(found)
+
+
+def _level(here: Place) -> Iterator[str]:
+    found = [
+        f"{NAMES[method]} {rows['top1'].mean():.1f} %{at_t} (n = {len(rows)})"
+        for method, steps, at_t in (
+            (ANN, 1, ""),
+            *((DSR, steps, f" at T = {steps}") for steps in (PUBLISHED, LOW, FEWEST)),
+        )
+        if len(rows := here.runs(method, steps))
+    ]
+    if found:
+        images = f"{ENTRIES[DATASET].name}'s test images"
+        yield f"Of {images}, `{here.network}` at scale `{here.scale}` classifies correctly: {', '.join(found)}."
+
+
+def _told(templates: Templates, estimate: Estimate | None, **words: object) -> Iterator[str]:
+    """One sentence; none where a side was not run."""
+    if estimate is None:
+        return
+    said = described(estimate) if estimate.known else f"{described(estimate)}, and one seed decides nothing"
+    text = templates[above(estimate, 0, "").verdict].format(said=said, **words)
+    yield text[0].upper() + text[1:]
+
+
+def _against_the_ann(here: Place) -> Iterator[str]:
+    """At the paper's T, else at the largest that was run."""
+    rows = here.rows[(here.rows["network"] == here.network) & (here.rows["method"] == DSR)]
+    if len(rows):
+        steps = PUBLISHED if (rows["timesteps"] == PUBLISHED).any() else int(rows["timesteps"].max())
+        difference = here.minus(here.runs(DSR, steps), here.runs(ANN, 1))
+        yield from _told(ORDER, difference, one=NAMES[DSR], other=NAMES[ANN], steps=steps)
+
+
+def _against_surrogates(here: Place) -> Iterator[str]:
+    yield from _against(here, SURROGATE)
+
+
+def _against_conversion(here: Place) -> Iterator[str]:
+    yield from _against(here, "qcfs")
+
+
+def _against(here: Place, rival: str) -> Iterator[str]:
+    kind, ours = RIVALS[rival]
+    for method in ours:
+        difference = here.minus(here.runs(method, LOW), here.runs(rival, LOW))
+        yield from _told(ORDER, difference, one=NAMES[method], other=f"{kind} (`{rival}`)", steps=LOW)
+
+
+def _fewer_steps(here: Place) -> Iterator[str]:
+    for many, few in ((PUBLISHED, LOW), (LOW, FEWEST)):
+        difference = here.minus(here.runs(DSR, few), here.runs(DSR, many))
+        yield from _told(FEWER, difference, one=NAMES[DSR], many=many, few=few)
+
+
+def _gradients(here: Place) -> Iterator[str]:
+    """Is the twin in representation space as accurate as the released gradient? Within EQUAL points, or surely not."""
+    twin, exact = f"{EXACT}-rep", EXACT
+    estimate = here.minus(here.runs(twin, LOW), here.runs(exact, LOW))
+    if estimate is None or not estimate.known:
+        return
+    low, high = estimate.interval(EQUIVALENCE)
+    pair = f"`{twin}` and `{exact}`, the two gradients of DSR,"
+    if low > -EQUAL and high < EQUAL:
+        yield f"At T = {LOW}, {pair} are equal within {EQUAL:g} points: {described(estimate, EQUIVALENCE)}."
+    elif above(estimate, 0, "").verdict == "inconclusive":
+        yield f"Whether {pair} are equal within {EQUAL:g} points at T = {LOW} is open: {described(estimate)}."
+    else:
+        yield f"At T = {LOW}, {pair} differ: {described(estimate)}."
+
+
+def _ladder(here: Place) -> Iterator[str]:
+    for one in ladder.ladders(here.rows):
+        yield from ladder.sentences(one)
+
+
+def _width(here: Place) -> Iterator[str]:
+    for group in width.groups(here.rows):
+        yield from width.sentences(group)
+
+
+def _deeper(here: Place) -> Iterator[str]:
+    for method in (DSR, ANN):
+        there = [(layers, rows) for name, layers in LAYERS.items() if len(rows := here.runs(method, LOW, name))]
+        if len(there) > 1:
+            (low, few), (high, many) = there[0], there[-1]
+            yield from _told(DEEPER, here.minus(many, few), one=NAMES[method], low=low, high=high)
+
+
+def _techniques(here: Place) -> Iterator[str]:
+    whole = here.runs(spelled(DSR, START), PUBLISHED)
+    for what, without in TECHNIQUES.items():
+        rows = here.runs(spelled(DSR, {**START, **without}), PUBLISHED)
+        yield from _told(HELPS, here.minus(whole, rows), what=what, steps=PUBLISHED)
+
+
+def _longer(here: Place) -> Iterator[str]:
+    """How far the ANN is from the end of its training."""
+    lengths = [one for one in length.compared(here.rows[here.rows["network"] == here.network]) if one.method == ANN]
+    own: Sequence[length.Length] = [one for one in lengths if one.own]
+    if own and lengths[-1].epochs > own[0].epochs:
+        difference = here.minus(lengths[-1].rows, own[0].rows)
+        words = {"one": NAMES[ANN], "epochs": lengths[-1].epochs, "own": own[0].epochs}
+        yield from _told(LONGER, difference, **words)
+
+
+def _cost(here: Place) -> Iterator[str]:
+    """Core-seconds of whole trainings as multiples of the ANN's: numbers, without a test."""
+    ann = here.runs(ANN, 1)["true_train_cpu_seconds"].mean()
+    others = [(method, here.runs(method, LOW)) for method in (DSR, EXACT, SURROGATE)]
+    found = [(method, rows["true_train_cpu_seconds"].mean()) for method, rows in others if len(rows)]
+    known = [f"{seconds / ann:.1f} times (`{method}`)" for method, seconds in found if seconds / ann > 0]
+    if known:
+        yield f"Training at T = {LOW} took, in core-seconds, {', '.join(known)} the ANN's {ann:,.0f}."
+    yield from records.sentences(here.rows)
+
+
+QUESTIONS: tuple[Callable[[Place], Iterator[str]], ...] = (
+    _level,
+    _against_the_ann,
+    _against_surrogates,
+    _against_conversion,
+    _fewer_steps,
+    _ladder,
+    _width,
+    _gradients,
+    _deeper,
+    _techniques,
+    _longer,
+    _cost,
+)

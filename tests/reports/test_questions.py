@@ -1,0 +1,200 @@
+"""Tables of single questions: their numbers by hand, and sentences that are certain only where the numbers are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from invented import ORIGIN, result, write_rows
+
+from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.recipes import resolve
+from benchmarks.runs.record import Provenance
+from benchmarks.spec import MEASURED_START, Run, spelled
+from reports.cost.costs import with_costs
+from reports.inputs.rows import read
+from reports.questions import ladder, length, records, trials, tuning, width
+from reports.rendering.table import DASH, Table
+
+NARROW = "preact-resnet18-narrow"
+
+
+def cifar(method: str, steps: int, *top1: float, **more: Any) -> list[dict[str, Any]]:
+    facts = {"dataset": "cifar10", "network": NARROW, "test_images": 10_000, "scale": "workstation"} | more
+    return [result(method=method, timesteps=steps, seed=seed, top1=one, **facts) for seed, one in enumerate(top1)]
+
+
+def frame_of(tmp_path: Path, *rows: dict[str, Any]) -> pd.DataFrame:
+    return with_costs(read([write_rows(tmp_path / "rows.csv", *rows)]))
+
+
+def texts(table: Table) -> list[list[str]]:
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def column(table: Table, label: str) -> list[str]:
+    place = [one.label for one in table.columns].index(label)
+    return [row[place].text + row[place].marks for row in table.rows]
+
+
+# steps of 1.1, 0.9, 1.0 | 2.0 | 6.0 points: deviation is 6 of 9 points
+TOP = cifar("ann", 1, 90.1, 89.9, 90.0)
+CLAMP, LEVELS = cifar("dsr-clamp", 1, 89.0, 89.0, 89.0), cifar("dsr-quantized", 5, 87.0, 87.0, 87.0)
+SPIKES = cifar("dsr-if-rep", 5, 81.0, 81.0, 81.0)
+
+
+def test_each_rung_is_compared_with_the_one_before_seed_by_seed(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path, *TOP, *CLAMP, *LEVELS, *SPIKES, *cifar("ann", 1, 70.0, scale="smoke"))
+    (table,) = ladder.tables_of(frame, {})
+    assert column(table, "rung") == ["ann", "dsr-clamp", "dsr-quantized", "dsr-if-rep", "ann to dsr-if-rep"]
+    # s = 0.1, t(0.975, 2) = 4.303: half 0.25
+    assert column(table, "step")[1] == "-1.00 points (-1.25 to -0.75, 95 %; n = 3, paired)"
+    assert column(table, "step")[2].startswith("-2.00 points")
+    assert column(table, "step")[4].startswith("-9.00 points")
+    assert column(table, "the price of")[1:4] == ["clipping", "quantisation error", "deviation error"]
+    assert "Most of the gap between ann and dsr-if-rep at T = 5 is deviation error: 6.0 of 9.0 points." in table.notes
+    assert table.title == f"What does a spike cost? T = 5, {NARROW} on cifar10, scale workstation"
+
+
+@pytest.mark.parametrize("spikes", [
+    (84.5, 84.4, 84.6),  # 2.5 of 5.5: the largest step, and not the half
+    (79.0, 84.5, 84.8),  # 4.2 of 7.2 in the mean, and one seed's doing
+    (81.0,),  # one seed decides nothing
+])  # fmt: skip
+def test_which_rung_carries_the_gap_is_open_unless_it_surely_is_more_than_half(
+    spikes: tuple[float, ...], tmp_path: Path
+) -> None:
+    frame = frame_of(tmp_path, *TOP, *CLAMP, *LEVELS, *cifar("dsr-if-rep", 5, *spikes))
+    (table,) = ladder.tables_of(frame, {})
+    assert table.notes[-1] == "Which step carries most of the gap between ann and dsr-if-rep at T = 5 is open."
+
+
+def test_a_step_over_a_missing_rung_costs_what_both_would_and_no_sentence_is_said(tmp_path: Path) -> None:
+    (table,) = ladder.tables_of(frame_of(tmp_path, *TOP, *CLAMP, *SPIKES), {})
+    assert column(table, "the price of")[2] == "quantisation error and deviation error"
+    assert len(table.notes) == 1
+    assert ladder.tables_of(frame_of(tmp_path, *TOP, *SPIKES), {}) == []
+
+
+def wide(network: str, ann: tuple[float, ...], dsr: tuple[float, ...]) -> list[dict[str, Any]]:
+    return [
+        *cifar("ann@epochs=4", 1, *ann, network=network),
+        *cifar("dsr-if-rep@epochs=4", 5, *dsr, network=network),
+    ]
+
+
+@pytest.mark.parametrize(("dsr", "said"), [
+    # gaps of 10 and of 4 points, equal in both seeds but for 0.1
+    ((81.0, 81.1), "A wider network narrows the gap"),
+    ((71.0, 71.1), "A wider network widens the gap"),
+    ((74.0, 79.0), "Whether width changes the gap"),
+    ((81.0,), "Whether width changes the gap"),
+])  # fmt: skip
+def test_the_gap_against_width_is_told_as_far_as_it_is_certain(
+    dsr: tuple[float, ...], said: str, tmp_path: Path
+) -> None:
+    narrow, full = wide(NARROW, (80.0, 80.0), (70.0, 70.0)), wide("preact-resnet18", (85.0, 85.0), dsr)
+    (table,) = width.tables_of(frame_of(tmp_path, *full, *narrow), {})
+    assert column(table, "channels") == ["16", "64"]
+    assert column(table, "gap")[0].startswith("-10.00 points")
+    assert table.notes[-1].startswith(said)
+    assert "between ann and dsr-if-rep at T = 5" in table.notes[-1]
+    assert f"from 16 to 64 channels DSR gains on the ANN {sum(dsr) / len(dsr) - 75:+.2f} points" in table.notes[-1]
+    assert table.badge == "scale workstation, 4 epochs"
+
+
+def test_only_networks_of_eighteen_layers_and_equal_epochs_are_compared_in_width(tmp_path: Path) -> None:
+    others = [*wide("preact-resnet20", (80.0,), (70.0,)), *wide(NARROW, (80.0,), (70.0,))]
+    longer = cifar("ann@epochs=8", 1, 85.0, network="preact-resnet18")
+    assert width.tables_of(frame_of(tmp_path, *others, *longer), {}) == []
+
+
+def test_a_method_with_more_epochs_is_held_against_itself(tmp_path: Path) -> None:
+    rows = [*cifar("ann", 1, 90.0, 90.2, 90.1, epochs=20), *cifar("ann@epochs=40", 1, 91.0, epochs=40)]
+    rows += [*cifar("ann@epochs=4@learning_rate=0.1", 1, 80.0, epochs=4), *cifar("dsr-if@epochs=4", 5, 60.0, epochs=4)]
+    (table,) = length.tables_of(frame_of(tmp_path, *rows), {})
+    assert [column(table, label) for label in ("method", "epochs", "n")] == [["ann"] * 2, ["20", "40"], ["3", "1"]]
+    assert column(table, "difference") == [DASH, "+0.90 points (n = 1 and 3, 1 common)"]
+
+
+RATE = resolve(Run("cifar10", NARROW, "dsr-if-rep", 5, 0, "workstation")).learning_rate
+
+
+def trial(method: str, steps: int, validation: float, **changes: Any) -> dict[str, Any]:
+    name = spelled(method, {"epochs": 4, **changes})
+    return cifar(name, steps, 10.0, epochs=4, validation_top1=validation)[0]
+
+
+def test_tuning_marks_the_best_on_held_out_images_and_what_the_recipe_takes(tmp_path: Path) -> None:
+    rows = [
+        trial("dsr-if-rep", 5, 60.0, learning_rate=RATE, threshold=MEASURED_START),
+        trial("dsr-if-rep", 5, 62.5, learning_rate=2 * RATE, threshold=MEASURED_START) | {"top1": 5.0},
+        trial("dsr-if-rep", 5, 61.0, learning_rate=RATE, threshold=2),
+        trial("dsr-if-rep", 5, 99.0, learning_rate=RATE, label_smoothing=0.1),  # of another question
+        *cifar("dsr-if-rep@epochs=4", 5, 90.0, epochs=4, validation_top1=98.0),  # width
+        trial("ann", 1, 80.0, learning_rate=0.1),  # alone: no choice
+    ]
+    (table,) = tuning.tables_of(frame_of(tmp_path, *rows))
+    assert column(table, "held-out images") == ["60.00", "62.50◄", "61.00"]
+    assert column(table, "recipe") == ["taken", "", ""]
+    assert column(table, "start") == ["threshold first-gradient", "threshold first-gradient", "threshold 2"]
+    assert "one seed (0)" in table.notes[0]
+    assert "The test split decided nothing" in table.notes[0]
+
+
+def cheap(method: str, steps: int, seconds: float, *top1: float, **more: Any) -> list[dict[str, Any]]:
+    return cifar(method, steps, *top1, train_cpu_seconds=seconds, **more)
+
+
+def test_a_record_is_the_run_with_the_fewest_core_seconds_that_reaches_the_accuracy(tmp_path: Path) -> None:
+    parents = [row | {"key": f"parent{row['seed']}"} for row in cheap("qcfs-ann", 1, 3000.0, 91.0, 90.0)]
+    converted = cheap("qcfs", 4, 0.0, 85.5, 84.5, epochs=0)
+    rows = [
+        *parents,
+        *(row | {"parent_key": f"parent{row['seed']}"} for row in converted),
+        *cheap("ann@epochs=4", 1, 600.0, 81.0),
+        *cheap("dsr-if-rep", 5, 2500.0, 79.0, 80.25, 80.5),
+        *cheap("dsr-if-rep", 20, 100.0, 86.0),  # too many steps
+        *cheap("dsr-clamp", 1, 10.0, 89.0),  # neither an ANN nor a spiking network
+        *cheap("stbp-tdbn", 5, 1.0, 99.0, test_images=1_000),  # a part of the test split
+        *cheap("dsr-lif", 5, 1.0, 99.0, scale="smoke"),
+        *cheap("dsr-if", 5, 1.0, 99.0, provenance=Provenance(**{**ORIGIN.__dict__, "device": "NVIDIA"})),
+    ]
+    found = {(one.percent, one.kind): one for one in records.records(frame_of(tmp_path, *rows))}
+    assert {at: None if one.row is None else one.row["method"] for at, one in found.items()} == {
+        (80.0, "ANN"): "ann@epochs=4",
+        (80.0, "SNN (T <= 5)"): "dsr-if-rep",
+        (85.0, "ANN"): "qcfs-ann",
+        (85.0, "SNN (T <= 5)"): "qcfs",
+        (90.0, "ANN"): "qcfs-ann",
+        (90.0, "SNN (T <= 5)"): None,
+    }
+    assert (found[80.0, "SNN (T <= 5)"].reached, found[80.0, "SNN (T <= 5)"].seeds) == (2, 3)
+    assert found[80.0, "SNN (T <= 5)"].command == (
+        f"dsr-bench run --dataset cifar10 --network {NARROW} --method dsr-if-rep -T 5 --seed 1 --scale workstation"
+    )
+    (table,) = records.tables_of(frame_of(tmp_path, *rows))
+    by_cell = dict(zip(zip(column(table, "to"), column(table, "kind"), strict=True), texts(table), strict=True))
+    assert by_cell["85", "SNN (T <= 5)"][2:9] == [
+        "qcfs", "4", "85.50", "3,000 (3,000)", "1 of 2", "2025-03-02", "0123456789ab",
+    ]  # fmt: skip
+    assert by_cell["90", "SNN (T <= 5)"][2:4] == ["none yet", DASH]
+    assert "Can you do it in less?" in table.notes[0]
+    assert list(records.sentences(frame_of(tmp_path, *rows))) == [
+        "The cheapest ANN to 90 % took 3,000 core-seconds (`qcfs-ann`, 2 of 2 seeds reached it).",
+        "The cheapest SNN (T <= 5) to 85 % took 3,000 core-seconds (`qcfs`, 1 of 2 seeds reached it).",
+    ]
+
+
+def test_without_a_run_that_reaches_any_of_them_no_record_is_shown(tmp_path: Path) -> None:
+    assert ENTRIES["cifar10"].test == 10_000
+    assert records.tables_of(frame_of(tmp_path, *cheap("ann", 1, 600.0, 79.9))) == []
+
+
+def test_trials_stay_out_of_other_tables_unless_nothing_else_was_run(tmp_path: Path) -> None:
+    only = frame_of(tmp_path, *cifar("ann@epochs=4", 1, 80.0), *cifar("ann@epochs=4@learning_rate=0.1", 1, 80.0))
+    assert len(trials.without_trials(only)) == 2
+    beside = frame_of(tmp_path, *cifar("ann@epochs=4", 1, 80.0), *cifar("ann@precision=bfloat16", 1, 80.0))
+    assert trials.without_trials(beside)["method"].tolist() == ["ann@precision=bfloat16"]
