@@ -110,7 +110,7 @@ def _depth(dataset: str, scale: str, lines: pd.DataFrame) -> Table:
 
 
 def costs(groups: Iterable[Group], costed: pd.DataFrame, curves: pd.DataFrame) -> list[Table]:
-    """What training cost, to accuracies and within budgets: of groups whose core-seconds are known.
+    """What training cost, to accuracies and within budgets: of methods whose core-seconds are known.
 
     Conversions at the T that trained methods were run at. `costed`: rows with their costs.
     """
@@ -120,8 +120,8 @@ def costs(groups: Iterable[Group], costed: pd.DataFrame, curves: pd.DataFrame) -
             continue
         steps = set(group.lines["timesteps"][group.kind == "trained"])
         shown = group.lines[group.lines["timesteps"].isin(steps) | (group.kind == "still")]
-        shown = shown[~shown["method"].str.contains("@", regex=False)]
-        if shown["true_train_cpu_seconds"].notna().any():
+        shown = shown[~shown["method"].str.contains("@", regex=False) & shown["true_train_cpu_seconds"].notna()]
+        if len(shown):
             tables.append(_costs(shown, costed, curves))
     return tables
 
@@ -136,10 +136,14 @@ def _costs(lines: pd.DataFrame, costed: pd.DataFrame, curves: pd.DataFrame) -> T
 
 
 def fronts(groups: Iterable[Group], model: EnergyModel) -> list[Table]:
-    """What no other method and T beats: as accurate for less energy, or more accurate for as much."""
+    """What no other method and T beats: as accurate for less energy, or more accurate for as much.
+
+    Variants of trained methods are left out, as in the figure.
+    """
     tables = []
     for group in groups:
-        known = group.lines[group.lines["energy_events_microjoules"] > 0].reset_index(drop=True)
+        varied = group.lines["method"].str.contains("@", regex=False) & (group.kind == "trained")
+        known = group.lines[(group.lines["energy_events_microjoules"] > 0) & ~varied].reset_index(drop=True)
         if group.deep or known["method"].nunique() < FEWEST:
             continue
         best = known.loc[front(known["energy_events_microjoules"].tolist(), known["top1"].tolist())]

@@ -13,8 +13,9 @@ from benchmarks.__main__ import app
 from benchmarks.spec import BadInput
 from reports import findings
 from reports.claims.statement import Claim, Kind, Outcome
+from reports.energy.models import FP32_45NM
 from reports.findings import page as findings_page
-from reports.findings import sentences, tables
+from reports.findings import plain, sentences, tables
 
 NARROW = {"dataset": "cifar10", "network": "preact-resnet18-narrow", "test_images": 10_000, "train_images": 9_000}
 
@@ -136,3 +137,168 @@ def test_the_command_writes_page_and_block(tmp_path: Path) -> None:
     facts = findings.gather([path])
     assert page.read_text() == findings.text_of(facts)
     assert readme.read_text() == findings.with_block(readme.read_text(), facts, readme)
+
+
+STATION = {"scale": "workstation", "train_images": 45_000, "epochs": 20}
+
+
+def station(method: str, timesteps: int, *top1: float, **more: Any) -> list[dict[str, Any]]:
+    return cifar(method, timesteps, *top1, **STATION | more)
+
+
+def said(tmp_path: Path, *rows: dict[str, Any]) -> list[str]:
+    facts = gathered(tmp_path, *rows)
+    return list(plain.findings(facts.frame, facts.kept))
+
+
+STILL = station("ann", 1, 90.0, 90.1, 90.2, acs=0.0, train_cpu_seconds=2000.0)
+
+
+@pytest.mark.parametrize(("dsr", "words"), [
+    ((86.0, 86.1, 86.3), "DSR (`dsr-if-rep`) is less accurate than the ANN at T = 20: -3.97 points"),
+    ((91.0, 91.1, 91.3), "DSR (`dsr-if-rep`) is more accurate than the ANN at T = 20: +1.03 points"),
+    ((86.0, 90.1, 92.3), "Whether DSR (`dsr-if-rep`) or the ANN is more accurate at T = 20 is open: -0.63 points"),
+    ((80.0,), "Whether DSR (`dsr-if-rep`) or the ANN is more accurate at T = 20 is open: -10.10 points (n = 1 and 3, "
+              "1 common), and one seed decides nothing."),
+])  # fmt: skip
+def test_a_difference_is_stated_only_where_it_is_certain(dsr: tuple[float, ...], words: str, tmp_path: Path) -> None:
+    found = said(tmp_path, *STILL, *station("dsr-if-rep", 20, *dsr))
+    assert any(sentence.startswith(words) for sentence in found), found
+
+
+def test_findings_are_of_the_best_founded_scale_and_one_bullet_each(tmp_path: Path) -> None:
+    rows = [
+        *STILL,
+        *station("dsr-if-rep", 5, 79.0, 79.1, 79.2, train_cpu_seconds=3000.0),
+        *station("dsr-if-rep", 2, 66.0, 66.1),
+        *station("dsr-if", 5, 79.1, 79.0, 79.2),
+        *station("stbp-tdbn", 5, 75.0, 75.2, 75.1, train_cpu_seconds=12000.0),
+        *cifar("stbp-tdbn", 5, 99.0, 99.1, 99.2),  # laptop
+    ]
+    level, ann, surrogates, fewer, gradients, cost = said(tmp_path, *rows)
+    assert level == (
+        "Of CIFAR-10's test images, `preact-resnet18-narrow` at scale `workstation` classifies correctly: the ANN "
+        "90.1 % (n = 3), DSR (`dsr-if-rep`) 79.1 % at T = 5 (n = 3), DSR (`dsr-if-rep`) 66.0 % at T = 2 (n = 2)."
+    )
+    assert ann.startswith("DSR (`dsr-if-rep`) is less accurate than the ANN at T = 5: -11.00 points")
+    assert surrogates.startswith("DSR (`dsr-if-rep`) is more accurate than surrogate gradients (`stbp-tdbn`) at T = 5")
+    assert fewer.startswith("With T = 2 instead of 5, DSR (`dsr-if-rep`) is less accurate: -13.05 points")
+    # differences -0.1, 0.1, 0: s = 0.1, t(0.95, 2) = 2.920: half 0.17
+    assert gradients == (
+        "At T = 5, `dsr-if-rep` and `dsr-if`, the two gradients of DSR, are equal within 0.5 points: "
+        "+0.00 points (-0.17 to +0.17, 90 %; n = 3, paired)."
+    )
+    assert cost.startswith(
+        "Training at T = 5 took, in core-seconds, 1.5 times (`dsr-if-rep`), 6.0 times (`stbp-tdbn`) the ANN's 2,000."
+    )
+    assert "The cheapest ANN to 90 %" in cost
+
+
+def test_depth_and_the_two_techniques_are_told_where_they_were_run(tmp_path: Path) -> None:
+    name = "dsr-if-rep{}@threshold=6{}".format
+    rows = [
+        *STILL,
+        *station("dsr-if-rep", 5, 75.0, 75.1, network="preact-resnet20"),
+        *station("dsr-if-rep", 5, 70.0, 70.1, network="preact-resnet56"),
+        *station(name("", ""), 20, 86.0, 86.1, 86.2),
+        *station(name("@alpha=1", ""), 20, 84.0, 84.1, 84.3),
+        *station(name("", "@train_threshold=false"), 20, 84.0, 87.0, 86.0),
+    ]
+    _, deeper, techniques, _ = said(tmp_path, *rows)
+    assert deeper.startswith("With 56 layers instead of 20, DSR (`dsr-if-rep`) is less accurate: -5.00 points")
+    assert techniques.startswith("A firing level at half the threshold makes DSR more accurate at T = 20: +1.97 points")
+    assert "Whether a trained threshold helps DSR at T = 20 is open" in techniques
+
+
+def test_depth_has_one_table_of_layers_and_no_matrix_per_network(tmp_path: Path) -> None:
+    rows = [
+        *STILL,
+        *station("ann", 1, 91.0, network="preact-resnet20", acs=0.0),
+        *station("ann", 1, 92.0, 92.5, network="preact-resnet32", acs=0.0),
+        *station("dsr-if-rep", 5, 75.0, 75.5, network="preact-resnet32"),
+    ]
+    groups = tables.grouped(gathered(tmp_path, *rows).frame)
+    assert [table.title for table in tables.accuracies(groups)] == [
+        "Accuracy, preact-resnet18-narrow on cifar10 (%), scale workstation, n = 3 seeds"
+    ]
+    (table,) = tables.depths(groups)
+    assert [column.label for column in table.columns] == ["method", "T", "20 layers", "32 layers"]
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["ann", "–", "91.00 (90.42–91.55)", "92.25 (92.00, 92.50)"],
+        ["dsr-if-rep", "5", "–", "75.25 (75.00, 75.50)"],
+    ]
+
+
+def test_trials_are_in_no_matrix_of_accuracies(tmp_path: Path) -> None:
+    rows = [*STILL, *station("ann@epochs=4@learning_rate=0.2", 1, 80.0, acs=0.0)]
+    rows += [
+        *station("dsr-if-rep@epochs=4", 5, 70.0),
+        *station("dsr-if-rep@epochs=4", 5, 77.0, network="preact-resnet18"),
+    ]
+    groups = tables.grouped(gathered(tmp_path, *rows).frame)
+    (table,) = tables.accuracies(groups)
+    assert [row[0].text for row in table.rows] == ["ann"]
+    assert tables.variants(groups) == []
+
+
+def test_the_front_leaves_out_what_is_beaten(tmp_path: Path) -> None:
+    rows = [
+        *station("ann", 1, 90.0, acs=0.0, analog_macs=10e6, neuron_updates=0),
+        *station("dsr-if-rep", 5, 79.0, acs=10e6, analog_macs=0.0),
+        *station("stbp-tdbn", 5, 75.0, acs=20e6, analog_macs=0.0),
+    ]
+    (table,) = tables.fronts(tables.grouped(gathered(tmp_path, *rows).frame), FP32_45NM)
+    # 0.9 pJ x 10 million = 9 uJ; 4.6 pJ x 10 million = 46 uJ; STBP has 18 uJ and is less accurate than DSR
+    assert [[cell.text for cell in row[:3]] for row in table.rows] == [
+        ["dsr-if-rep", "5", "9.00"],
+        ["ann", "–", "46.00"],
+    ]
+
+
+def test_the_cost_table_says_what_accuracies_and_budgets_took(tmp_path: Path) -> None:
+    rows = [*STILL, *station("dsr-if-rep", 5, 79.0, train_cpu_seconds=3000.0, key="dsr")]
+    path = write_rows(tmp_path / "cifar10.csv", *rows)
+    heads = "key,epoch,train_seconds,train_joules,test_top1,train_loss,train_cpu_seconds,validation_top1"
+    (tmp_path / "cifar10-curves.csv").write_text(f"{heads}\ndsr,1,,,,,1000,60\ndsr,2,,,,,2000,81\ndsr,3,,,,,3000,80\n")
+    facts = findings.gather([path])
+    (table,) = tables.costs(tables.grouped(facts.frame), facts.frame, facts.curves)
+    labels = [column.label for column in table.columns]
+    line = dict(zip(labels, (cell.text for cell in table.rows[1]), strict=True))
+    assert line == {
+        "method": "dsr-if-rep", "T": "5", "n": "1", "accuracy": "79.0", "training": "3,000", "to 80 %": "2,000",
+        "after 10 min": "60.0", "after 1 h": "80.0", "peak memory": "3",
+    }  # fmt: skip
+    assert any(note.startswith("Held-out images") for note in table.notes)
+
+
+def test_the_page_begins_with_findings_and_ends_with_the_ledger(tmp_path: Path) -> None:
+    rows = [*STILL, *station("dsr-if-rep", 5, 79.0, 79.1, 79.2), *LOSES]
+    text = findings.text_of(gathered(tmp_path, *rows))
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert titles[0] == "## Findings"
+    assert titles[-1] == "## The ledger"
+    assert titles.index("## Accuracy") < titles.index("## Controls and variants of ours")
+    assert "CIFAR-10 at scale `workstation`: a narrow network and about a million image visits." in text
+    notes = [line for line in text.splitlines() if line.startswith("- Percent of the test images, last epoch")]
+    assert len(notes) == 1, "of two matrices"
+
+
+def test_the_block_is_of_the_best_founded_scale(tmp_path: Path) -> None:
+    rows = [*LOSES, *station("dsr-if-rep", 5, 79.0, network="preact-resnet20"), *STILL[:1]]
+    rows += station("ann", 1, 91.0, 91.0, acs=0.0, network="preact-resnet20")
+    text = findings_page.block(gathered(tmp_path, *rows).frame, [])
+    assert text.startswith("CIFAR-10, `preact-resnet18-narrow`, scale `workstation`")
+    assert "| ann | 90.00 (89.40–90.57) |" in text
+
+
+def test_figures_are_written_beside_the_page(tmp_path: Path) -> None:
+    rows = [*STILL, *(row for t in (2, 5) for row in station("dsr-if-rep", t, 70.0 + t))]
+    rows += [*station("ann@epochs=4", 1, 80.0), *station("stbp-tdbn", 5, 60.0), *cifar("dsr-lif", 5, 50.0)]
+    findings.write_page(gathered(tmp_path, *rows), tmp_path / "results.md")
+    svg = (tmp_path / "accuracy.svg").read_text()
+    assert "Accuracy against T: preact-resnet18-narrow on cifar10, scale workstation" in svg
+    assert "stbp-tdbn" in svg
+    assert "epochs=4" not in svg
+    energy = (tmp_path / "accuracy-against-energy.svg").read_text()
+    assert "Stepped line: Pareto front" in energy
+    assert "(accuracy-against-energy.svg)" in (tmp_path / "results.md").read_text()

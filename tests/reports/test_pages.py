@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 
 import reports
 from benchmarks.runs.store import STUDIES, holds_rows
 from reports import findings
+from reports.findings import figures
 from reports.page import MOST_CHARACTERS, render
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,16 @@ def test_the_page_of_results_is_what_the_rows_say() -> None:
 def test_the_readmes_block_of_results_is_what_the_rows_say() -> None:
     text = README.read_text()
     assert text == findings.with_block(text, facts(), README), f"write it again: {AGAIN}"
+
+
+@pytest.mark.parametrize("name", ["accuracy.svg", "accuracy-against-energy.svg"])
+def test_figures_in_the_docs_are_what_the_rows_say(name: str) -> None:
+    committed = (PAGE.parent / name).read_text()
+    made_by = re.search("Matplotlib v[^,]+", committed)
+    assert made_by
+    if made_by[0] != f"Matplotlib v{matplotlib.__version__}":
+        pytest.skip(f"drawn by {made_by[0]}, and each version draws a little differently")
+    assert committed == figures.drawn(facts())[name], f"write it again: {AGAIN}"
 
 
 def tables(page: Path) -> list[list[str]]:
