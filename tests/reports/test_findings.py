@@ -272,7 +272,7 @@ def test_the_cost_table_says_what_accuracies_and_budgets_took(tmp_path: Path) ->
 
 
 def test_the_page_begins_with_findings_and_ends_with_the_ledger(tmp_path: Path) -> None:
-    rows = [*STILL, *station("dsr-if-rep", 5, 79.0, 79.1, 79.2), *LOSES]
+    rows = [*STILL, *(row for t in (5, 20) for row in station("dsr-if-rep", t, 79.0, 79.1, 79.2)), *LOSES]
     text = findings.text_of(gathered(tmp_path, *rows))
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert titles[0] == "## Findings"
