@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.catalogue.networks import LAYERS
-from benchmarks.spec import spelled
+from benchmarks.spec import Parameter, spelled
 from reports.claims.evidence import network_of
 from reports.claims.rule import EQUAL, EQUIVALENCE
 from reports.claims.statement import above, described
@@ -63,11 +63,11 @@ LONGER: Templates = {
     "not reproduced": "{one} loses with {epochs} epochs instead of {own}: {said}.",
     "inconclusive": "Whether {one} gains with {epochs} epochs instead of {own} is open: {said}.",
 }
-TECHNIQUES = {
+TECHNIQUES: Mapping[str, Mapping[str, Parameter]] = {
     "a firing level at half the threshold": {"alpha": 1},
     "a trained threshold": {"train_threshold": False},
 }
-START = {"threshold": 6}
+START: Mapping[str, Parameter] = {"threshold": 6}
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _table(ladder: Ladder, kept: Kept) -> Table:
     rungs, first = ladder.rungs, ladder.rungs[0]
     steps = [None, *(between(below.rows, above.rows, kept) for above, below in pairwise(rungs))]
     lines = [
-        (rung.method, accuracy(rung.rows), len(rung.rows), DASH if step is None else described(step), rung.costs)
+        (rung.method, accuracy(rung.rows), str(len(rung.rows)), DASH if step is None else described(step), rung.costs)
         for rung, step in zip(rungs, steps, strict=True)
     ]
     whole = between(rungs[-1].rows, first.rows, kept)
@@ -97,7 +97,7 @@ def _table(ladder: Ladder, kept: Kept) -> Table:
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("rung", numeric=False), [Cell(line[0]) for line in lines]),
         (Column("accuracy", "%, 95 %"), [line[1] for line in lines]),
-        (Column("n"), [Cell(str(line[2])) for line in lines]),
+        (Column("n"), [Cell(line[2]) for line in lines]),
         (Column("step", numeric=False), [Cell(line[3]) for line in lines]),
         (Column("the price of", numeric=False), [Cell(line[4] or DASH) for line in lines]),
     ]

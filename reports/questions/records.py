@@ -71,7 +71,7 @@ def _cheapest(percent: float, kind: str, rows: pd.DataFrame) -> Record:
     there = rows[rows["top1"] >= percent]
     if there.empty:
         return Record(percent, kind, None)
-    row = there.loc[there["true_train_cpu_seconds"].idxmin()]
+    row = there.sort_values("true_train_cpu_seconds", kind="stable").iloc[0]
     of_line = (rows[LINE] == row[LINE].tolist()).all(axis=1)
     return Record(percent, kind, row, int((of_line & (rows["top1"] >= percent)).sum()), int(of_line.sum()))
 

@@ -57,9 +57,9 @@ def groups(frame: pd.DataFrame) -> Iterator[Widths]:
             int(found[LENGTH]) for name in rows["method"].unique() if (found := changes(name)).keys() == {LENGTH}
         }
         for epochs in sorted(lengths):
-            found = sorted(_widths(rows, epochs), key=lambda width: width.channels)
-            if len(found) > 1:
-                yield Widths(dataset, scale, epochs, found)
+            networks = sorted(_widths(rows, epochs), key=lambda width: width.channels)
+            if len(networks) > 1:
+                yield Widths(dataset, scale, epochs, networks)
 
 
 def _widths(rows: pd.DataFrame, epochs: int) -> Iterator[Width]:

@@ -112,7 +112,7 @@ def _line(group: pd.DataFrame) -> dict[str, object]:
         {"method": first["method"], "timesteps": first["timesteps"], "seeds": len(group)}
         | {name: group[name].mean(skipna=False) for name in MEANS}
         | {name: bool(group[name].any()) for name in FLAGS}
-        | {name: group[name].tolist() for name in group if str(name).startswith(("reach_", "within_"))}
+        | {str(name): group[name].tolist() for name in group if str(name).startswith(("reach_", "within_"))}
     )
 
 
