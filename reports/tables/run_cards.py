@@ -1,5 +1,7 @@
 """Run cards: what stands behind a line of a table, one card per data set, network, scale, method and T.
 
+A conversion has one card for all its T.
+
 A card has the command that makes the line again, the recipe, every seed with its key and commit, and learning curves.
 What layers did is a table of its own per method, T across. All of it is from the committed rows.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -28,8 +30,9 @@ WIDTH, HEIGHT = 240, 80
 class Card:
     """`recipe`: setting to value, empty where the method is not known here; `stale`: today's recipe is another.
 
-    `curves`: a drawing, and `curves_of` what of. `layers`: anchor of the table of its method's layers, empty where none
-    are known; `same_as`: anchor and T of the method's first card, where its recipe is this one's.
+    `also`: anchors of further lines that it stands behind. `curves`: a drawing, and `curves_of` what of. `layers`:
+    anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the method's
+    first card, where its recipe is this one's.
     """
 
     anchor: str
@@ -42,6 +45,7 @@ class Card:
     seeds: Table
     curves: str
     curves_of: str = ""
+    also: tuple[str, ...] = ()
     layers: str = ""
     same_as: tuple[str, int] | None = None
 
@@ -53,38 +57,63 @@ def anchor(line: Mapping[Any, Any]) -> str:
 
 
 def cards_of(frame: pd.DataFrame, curves: pd.DataFrame, layers: pd.DataFrame) -> list[Card]:
-    """The cards of all lines, in the order of the rows. `frame` holds costs."""
+    """The cards of all lines, in the order of the rows. `frame` holds costs.
+
+    What trains nothing has the same recipe at many T, and one card for all of them.
+    """
     by_key = dict(iter(followed(curves).groupby("key", sort=False)))
     counted = set(layers["key"])
     found: list[Card] = []
-    first: dict[tuple[Any, ...], tuple[Card, int]] = {}
-    for identity, rows in frame.groupby(LINE, sort=False):
-        line: dict[str, Any] = dict(zip(LINE, identity, strict=True))
-        card = _card(line, rows, by_key, counted)
-        origin, steps = first.setdefault(identity[:4], (card, line["timesteps"]))
+    first: dict[tuple[Any, ...], Card] = {}
+    for lines in _shared(frame):
+        card = _card(lines, by_key, counted)
+        origin = first.setdefault(tuple(lines[0].named[name] for name in LINE[:4]), card)
         alike = (card.recipe, card.sources, card.stale) == (origin.recipe, origin.sources, origin.stale)
-        found.append(replace(card, same_as=(origin.anchor, steps)) if alike and card is not origin else card)
+        same = (origin.anchor, int(origin.anchor.rpartition("-T")[2]))
+        found.append(replace(card, same_as=same) if alike and card is not origin else card)
     return found
 
 
-def _card(
-    line: Mapping[str, Any],
-    rows: pd.DataFrame,
-    curves: Mapping[Any, pd.DataFrame],
-    counted: set[str],
-) -> Card:
-    first = Run(**{name: line[name] for name in LINE}, seed=int(rows["seed"].iloc[0]))
-    recipe, sources, stale = _recipe(first, rows)
+class _Line(NamedTuple):
+    """A line's identity by name, its rows, and its recipe with sources and whether it is stale."""
+
+    named: Mapping[str, Any]
+    rows: pd.DataFrame
+    recipe: tuple[Mapping[str, str], str, bool]
+
+
+def _shared(frame: pd.DataFrame) -> list[list[_Line]]:
+    """Lines that share a card: those of a conversion with one recipe; every other line by itself."""
+    groups: dict[tuple[Any, ...], list[_Line]] = {}
+    for identity, rows in frame.groupby(LINE, sort=False):
+        named = dict(zip(LINE, identity, strict=True))
+        line = _Line(named, rows, _recipe(_first(named, rows), rows))
+        untrained = bool((rows["epochs"] == 0).all())
+        place = (*identity[:4], repr(line.recipe)) if untrained else tuple(identity)
+        groups.setdefault(place, []).append(line)
+    return list(groups.values())
+
+
+def _first(line: Mapping[str, Any], rows: pd.DataFrame) -> Run:
+    return Run(**{name: line[name] for name in LINE}, seed=int(rows["seed"].iloc[0]))
+
+
+def _card(lines: Sequence[_Line], curves: Mapping[Any, pd.DataFrame], counted: set[str]) -> Card:
+    line, first = lines[0].named, lines[0]
+    rows = pd.concat([one.rows for one in lines]) if len(lines) > 1 else first.rows
+    recipe, sources, stale = first.recipe
     drawn = {row["seed"]: curves[row["key"]] for row in rows.to_dict("records") if row["key"] in curves}
+    steps = ", ".join(str(one.named["timesteps"]) for one in lines)
     return Card(
         anchor=anchor(line),
-        title=f"{line['method']}, T = {line['timesteps']}, {line['network']} on {line['dataset']}",
+        also=tuple(anchor(one.named) for one in lines[1:]),
+        title=f"{line['method']}, T = {steps}, {line['network']} on {line['dataset']}",
         badge=f"scale {line['scale']}",
-        command=command_of(first),
+        command=command_of(_first(line, first.rows)),
         sources=sources,
         recipe=recipe,
         stale=stale,
-        seeds=_seeds(rows),
+        seeds=_seeds(rows, with_steps=len(lines) > 1),
         curves=sparkline(drawn),
         curves_of=_curves_of(drawn),
         layers=layers_anchor(line) if counted & set(rows["key"]) else "",
@@ -105,16 +134,30 @@ def _recipe(run: Run, rows: pd.DataFrame) -> tuple[Mapping[str, str], str, bool]
         return {}, "", False
 
 
-def _seeds(rows: pd.DataFrame) -> Table:
+def _seeds(rows: pd.DataFrame, with_steps: bool) -> Table:
+    """A row per run; of accuracies and costs that no run has, no column."""
+    measured: list[tuple[str, Column, list[Cell]]] = [
+        ("top1_best", Column("best", "%"), numbers(rows["top1_best"].tolist(), decimals=2)),
+        (
+            "top1_validation_selected",
+            Column("selected", "%"),
+            numbers(rows["top1_validation_selected"].tolist(), decimals=2),
+        ),
+        ("validation_top1", Column("held out", "%"), numbers(rows["validation_top1"].tolist(), decimals=2)),
+        (
+            "train_cpu_seconds",
+            Column("training", "core-seconds"),
+            numbers(rows["train_cpu_seconds"].tolist(), decimals=0),
+        ),
+        ("train_seconds", Column("training", "s"), wall_times(rows["train_seconds"].tolist(), rows["busy"])),
+    ]
+    steps = [(Column("T"), [Cell(str(one)) for one in rows["timesteps"]])] if with_steps else []
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("seed", numeric=False), [Cell(str(seed)) for seed in rows["seed"]]),
+        *steps,
         (Column("status", numeric=False), [Cell(_status(row)) for row in rows.to_dict("records")]),
         (Column("last", "%"), numbers(rows["top1"].tolist(), decimals=2)),
-        (Column("best", "%"), numbers(rows["top1_best"].tolist(), decimals=2)),
-        (Column("selected", "%"), numbers(rows["top1_validation_selected"].tolist(), decimals=2)),
-        *_held_out(rows),
-        (Column("training", "core-seconds"), numbers(rows["train_cpu_seconds"].tolist(), decimals=0)),
-        (Column("training", "s"), wall_times(rows["train_seconds"].tolist(), rows["busy"])),
+        *((column, cells) for name, column, cells in measured if rows[name].notna().any()),
         (Column("started", numeric=False), [Cell(_text(text)[:16]) for text in rows["started"]]),
         (Column("machine", numeric=False), [Cell(_text(text)) for text in rows["machine"]]),
         (Column("commit", numeric=False), [Cell(_text(text)[:12]) for text in rows["commit"]]),
@@ -122,12 +165,6 @@ def _seeds(rows: pd.DataFrame) -> Table:
     ]
     headings, cells = laid_out(columns)
     return Table("Seeds", "", "Seeds", headings, cells, ())
-
-
-def _held_out(rows: pd.DataFrame) -> Iterable[tuple[Column, list[Cell]]]:
-    """Accuracy on held-out training images after the last epoch, where any row has it."""
-    if rows["validation_top1"].notna().any():
-        yield Column("held out", "%"), numbers(rows["validation_top1"].tolist(), decimals=2)
 
 
 def _status(row: Mapping[Any, Any]) -> str:
