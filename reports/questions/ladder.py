@@ -96,7 +96,7 @@ def _table(ladder: Ladder, kept: Kept) -> Table:
     lines.append((f"{first.method} to {rungs[-1].method}", Cell(""), "", described(whole), "all of it"))
     columns: list[tuple[Column, list[Cell]]] = [
         (Column("rung", numeric=False), [Cell(line[0]) for line in lines]),
-        (Column("accuracy", "%, 95 %"), [line[1] for line in lines]),
+        (Column("test accuracy", "%, 95 %"), [line[1] for line in lines]),
         (Column("n"), [Cell(line[2]) for line in lines]),
         (Column("step", numeric=False), [Cell(line[3]) for line in lines]),
         (Column("the price of", numeric=False), [Cell(line[4] or DASH) for line in lines]),

@@ -64,7 +64,7 @@ def _table(where: str, scale: str, lengths: list[Length], kept: Kept) -> Table:
         (Column("method", numeric=False), [Cell(one.method) for one in lengths]),
         (Column("T"), [Cell(str(one.timesteps)) for one in lengths]),
         (Column("epochs"), [Cell(str(one.epochs)) for one in lengths]),
-        (Column("accuracy", "%, 95 %"), [accuracy(one.rows) for one in lengths]),
+        (Column("test accuracy", "%, 95 %"), [accuracy(one.rows) for one in lengths]),
         (Column("n"), [Cell(str(len(one.rows))) for one in lengths]),
         (Column("difference", numeric=False), [Cell(DASH if step is None else described(step)) for step in steps]),
     ]

@@ -17,7 +17,7 @@ from benchmarks.spec import Run
 from reports.inputs.rows import RUN
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out
 from reports.tables.paper import EVIDENCE
-from reports.tables.run_cards import command_of
+from reports.tables.run_cards import anchor, command_of
 
 DATASET = "cifar10"
 REACHED = (80.0, 85.0, 90.0)
@@ -46,6 +46,11 @@ class Record(NamedTuple):
     seeds: int = 0
 
     @property
+    def name(self) -> str:
+        """Kind and accuracy in words."""
+        return f"{self.kind} to {self.percent:g} %"
+
+    @property
     def command(self) -> str:
         """The command that makes the run again."""
         return "" if self.row is None else command_of(Run(*self.row[RUN]))
@@ -56,7 +61,7 @@ def records(costed: pd.DataFrame) -> list[Record]:
     rows = _eligible(costed)
     still = rows["method"].map(timeless).astype(bool)
     kinds = {"ANN": rows[still], f"SNN (T <= {FEW})": rows[~still & (rows["timesteps"] <= FEW)]}
-    found = [_cheapest(percent, kind, part) for percent in REACHED for kind, part in kinds.items()]
+    found = [_cheapest(percent, kind, part) for kind, part in kinds.items() for percent in REACHED]
     return found if any(record.row is not None for record in found) else []
 
 
@@ -85,35 +90,34 @@ def tables_of(costed: pd.DataFrame) -> list[Table]:
 def _table(found: list[Record]) -> Table:
     lines = [_line(record) for record in found]
     labels = {
-        "to": True, "kind": False, "method": False, "T": True, "accuracy": True, "core-seconds": True, "seeds": True,
-        "date": False, "commit": False, "command": False,
+        "record": False, "method": False, "T": True, "test accuracy": True, "core-seconds": True, "seeds": True,
+        "date": False, "commit": False,
     }  # fmt: skip
     columns = [
-        (Column(label, "%" if label in ("to", "accuracy") else "", numeric), [line[at] for line in lines])
+        (Column(label, "%" if label == "test accuracy" else "", numeric), [line[at] for line in lines])
         for at, (label, numeric) in enumerate(labels.items())
     ]
     headings, cells = laid_out(columns)
     heading = f"Cheapest run to an accuracy on two cores, {ENTRIES[DATASET].name}"
-    return Table(heading, "records", heading, headings, cells, (INVITATION, NOTE))
+    commands = [f"{record.name}: {record.command}" for record in found if record.row is not None]
+    return Table(heading, "records", heading, headings, cells, (INVITATION, NOTE, *commands))
 
 
 def _line(record: Record) -> list[Cell]:
     row = record.row
-    head = [Cell(f"{record.percent:g}"), Cell(record.kind)]
     if row is None:
-        return [*head, Cell("none yet"), *(Cell(DASH) for _ in range(7))]
+        return [Cell(record.name), Cell("none yet"), *(Cell(DASH) for _ in range(6))]
     before = row["ancestors_train_cpu_seconds"]
     parent = f" ({before:,.0f})" if before else ""
     return [
-        *head,
-        Cell(str(row["method"])),
+        Cell(record.name),
+        Cell(str(row["method"]), link=anchor(row.to_dict())),
         Cell(DASH if timeless(row["method"]) else str(row["timesteps"])),
         Cell(f"{row['top1']:.2f}"),
         Cell(f"{row['true_train_cpu_seconds']:,.0f}{parent}"),
         Cell(f"{record.reached} of {record.seeds}"),
         Cell(str(row["started"])[:10]),
         Cell(str(row["commit"])[:12]),
-        Cell(record.command),
     ]
 
 
@@ -123,9 +127,9 @@ def sentences(costed: pd.DataFrame) -> Iterator[str]:
     for record in records(costed):
         if record.row is not None:
             best[record.kind] = record
-    for kind, record in best.items():
+    for record in best.values():
         assert record.row is not None
         yield (
-            f"The cheapest {kind} to {record.percent:g} % took {record.row['true_train_cpu_seconds']:,.0f} "
+            f"The cheapest {record.name} took {record.row['true_train_cpu_seconds']:,.0f} "
             f"core-seconds (`{record.row['method']}`, {record.reached} of {record.seeds} seeds reached it)."
         )

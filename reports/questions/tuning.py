@@ -110,6 +110,6 @@ def _notes(trials: list[Trial]) -> Iterator[str]:
     yield (
         f"{BEST} the best of its method on held-out training images, after {' or '.join(map(str, epochs))} epochs; "
         f"one seed ({', '.join(map(str, seeds))}), so near ties may be chance. Recipe: what the method's recipe takes. "
-        "The test split decided nothing, and every method had the same budget."
+        "The test split decided nothing."
     )
     yield f"Start: initial threshold or width of the surrogate; {DASH}: the recipe's."

@@ -176,12 +176,13 @@ def test_a_record_is_the_run_with_the_fewest_core_seconds_that_reaches_the_accur
         f"dsr-bench run --dataset cifar10 --network {NARROW} --method dsr-if-rep -T 5 --seed 1 --scale workstation"
     )
     (table,) = records.tables_of(frame_of(tmp_path, *rows))
-    by_cell = dict(zip(zip(column(table, "to"), column(table, "kind"), strict=True), texts(table), strict=True))
-    assert by_cell["85", "SNN (T <= 5)"][2:9] == [
+    by_record = {line[0]: line[1:] for line in texts(table)}
+    assert by_record["SNN (T <= 5) to 85 %"] == [
         "qcfs", "4", "85.50", "3,000 (3,000)", "1 of 2", "2025-03-02", "0123456789ab",
     ]  # fmt: skip
-    assert by_cell["90", "SNN (T <= 5)"][2:4] == ["none yet", DASH]
+    assert by_record["SNN (T <= 5) to 90 %"][:2] == ["none yet", DASH]
     assert "Can you do it in less?" in table.notes[0]
+    assert f"SNN (T <= 5) to 80 %: {found[80.0, 'SNN (T <= 5)'].command}" in table.notes
     assert list(records.sentences(frame_of(tmp_path, *rows))) == [
         "The cheapest ANN to 90 % took 3,000 core-seconds (`qcfs-ann`, 2 of 2 seeds reached it).",
         "The cheapest SNN (T <= 5) to 85 % took 3,000 core-seconds (`qcfs`, 1 of 2 seeds reached it).",
