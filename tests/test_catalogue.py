@@ -38,6 +38,7 @@ CHOICES = {
     "benchmarks/data/download.py": "the download of each data set that may be downloaded",
     "benchmarks/regression/steps.py": "whose steps are timed",
     "benchmarks/perf/bench_counting.py": "whose counting is timed",
+    "reports/questions/ladder.py": "the rungs from the ANN to DSR",
     "reports/tables/protocol.py": "whose protocol is printed",
 }
 """Files outside the catalogue that may name several, and what they choose or hold."""

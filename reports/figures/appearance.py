@@ -15,7 +15,10 @@ from reports.figures.drawing import Figure, colour_of, draw
 from reports.rendering.table import warning_of
 
 # Methods without a marker of their own take the next of these; no built-in method has one of them.
-SPARE_MARKERS = ((3, 1, 0), (8, 1, 0), (4, 1, 45), "8", (3, 1, 60), (9, 1, 0), "H", (12, 1, 0), (7, 0, 0))
+SPARE_MARKERS = (
+    *((3, 1, 0), (8, 1, 0), (4, 1, 45), "8", (3, 1, 60), (9, 1, 0), "H", (12, 1, 0), (7, 0, 0)),
+    *((5, 0, 36), (10, 1, 0), (6, 1, 30), (8, 2, 0), (9, 0, 0)),
+)
 SPARE_COLOURS = ("#666666", "#A6611A", "#7570B3", "#117733", "#CC6677")
 DASHES = {"trained": "-", "converted": (0, (4, 1.5)), "still": (0, (1, 1.2))}
 WARN = "#7a4a00"

@@ -14,6 +14,7 @@ import pandas as pd
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.catalogue.networks import LAYERS
 from benchmarks.spec import Parameter, spelled
+from reports.claims import families
 from reports.claims.evidence import network_of
 from reports.claims.rule import EQUAL, EQUIVALENCE
 from reports.claims.statement import above, described
@@ -24,18 +25,20 @@ from reports.statistics.difference import Estimate
 from reports.tables.paper import EVIDENCE
 
 DATASET = "cifar10"
-ANN, DSR, EXACT, SURROGATE = "ann", "dsr-if-rep", "dsr-if", "stbp-tdbn"
+ANN, CONVERTED = "ann", "qcfs"
+DSR, LEAKY = families.TWINS
+EXACT, SURROGATE = next(iter(families.DSR)), families.SURROGATE[0]
 """DSR stands here with its IF neuron in representation space, which is cheap enough for every T."""
 FEWEST, LOW, PUBLISHED = 2, 5, 20
 RIVALS = {
-    SURROGATE: ("surrogate gradients", ("dsr-if-rep", "dsr-lif-rep")),
-    "qcfs": ("conversion of a network trained for it", ("dsr-if-rep",)),
+    SURROGATE: ("surrogate gradients", (DSR, LEAKY)),
+    CONVERTED: ("conversion of a network trained for it", (DSR,)),
 }
 """Whom DSR is compared with at few steps: the method, what it is, and DSR's side."""
 NAMES = {
     ANN: "the ANN",
-    "dsr-if-rep": "DSR (`dsr-if-rep`)",
-    "dsr-lif-rep": "DSR with LIF neurons (`dsr-lif-rep`)",
+    DSR: f"DSR (`{DSR}`)",
+    LEAKY: f"DSR with LIF neurons (`{LEAKY}`)",
 }
 Templates = Mapping[str, str]
 ORDER: Templates = {
@@ -150,7 +153,7 @@ def _against_surrogates(here: Place) -> Iterator[str]:
 
 
 def _against_conversion(here: Place) -> Iterator[str]:
-    yield from _against(here, "qcfs")
+    yield from _against(here, CONVERTED)
 
 
 def _against(here: Place, rival: str) -> Iterator[str]:
@@ -168,12 +171,11 @@ def _fewer_steps(here: Place) -> Iterator[str]:
 
 def _gradients(here: Place) -> Iterator[str]:
     """Is the twin in representation space as accurate as the released gradient? Within EQUAL points, or surely not."""
-    twin, exact = f"{EXACT}-rep", EXACT
-    estimate = here.minus(here.runs(twin, LOW), here.runs(exact, LOW))
+    estimate = here.minus(here.runs(DSR, LOW), here.runs(EXACT, LOW))
     if estimate is None or not estimate.known:
         return
     low, high = estimate.interval(EQUIVALENCE)
-    pair = f"`{twin}` and `{exact}`, the two gradients of DSR,"
+    pair = f"`{DSR}` and `{EXACT}`, the two gradients of DSR,"
     if low > -EQUAL and high < EQUAL:
         yield f"At T = {LOW}, {pair} are equal within {EQUAL:g} points: {described(estimate, EQUIVALENCE)}."
     elif above(estimate, 0, "").verdict == "inconclusive":
