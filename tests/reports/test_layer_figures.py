@@ -104,8 +104,10 @@ def test_files_from_before_losses_were_exported_are_read(tmp_path: Path) -> None
         [tmp_path / "rows.csv"], "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER
     )
     assert old["train_loss"].isna().all()
-    (tmp_path / "rows-curves.csv").write_text(f"{','.join(COLUMNS)}\na,1,2.0,,30.0,1.5,\n")
+    (tmp_path / "rows-curves.csv").write_text(f"{','.join(COLUMNS)}\na,1,2.0,,30.0,1.5,,29.0\n")
     new = layers_and_curves.read(
         [tmp_path / "rows.csv"], "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER
     )
     assert new["train_loss"].tolist() == [1.5]
+    assert new["validation_top1"].tolist() == [29.0]
+    assert old["validation_top1"].isna().all()

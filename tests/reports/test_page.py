@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from invented import ORIGIN, result, write_rows
+from invented import ORIGIN, ann, conversion, result, write_rows
 
 import reports
 from benchmarks.runs.record import Provenance
@@ -114,3 +114,26 @@ def test_a_card_draws_the_curve_there_is_and_says_of_which_images(tmp_path: Path
     assert text.count("<figcaption>Test accuracy by epoch, a line per seed") == 1
     assert text.count("<figcaption>Accuracy on held-out images by epoch, a line per seed") == 1
     assert text.count("held out <small>%</small>") == 2  # of the long table and of the card that knows it
+
+
+def test_a_conversion_has_one_card_for_all_its_steps_and_a_link_to_it_from_each(tmp_path: Path) -> None:
+    text = page(tmp_path, ann(), *(conversion(timesteps=t, seed=seed) for t in (2, 4) for seed in (0, 1)))
+    start = text.index('<details class="card" id="run-digits-tiny-laptop-qcfs-T2">')
+    card = text[start : text.index("</details>", start)]
+    assert text.count('<details class="card"') == 2, "the parent's and this"
+    assert '<span id="run-digits-tiny-laptop-qcfs-T4"></span>' in card
+    assert "qcfs, T = 2, 4, tiny on digits" in card
+    assert re.findall(r"<tr><th>(\d)</th><td>(\d)</td>", card) == [("0", "2"), ("1", "2"), ("0", "4"), ("1", "4")]
+    assert "core-seconds" not in card, "of what no run has, no column"
+
+
+def test_trials_are_in_the_long_table_alone_and_records_lead_to_their_cards(tmp_path: Path) -> None:
+    narrow = {"dataset": "cifar10", "network": "preact-resnet18-narrow", "scale": "workstation", "acs": 0.0}
+    facts = narrow | {"timesteps": 1, "test_images": 10_000, "train_cpu_seconds": 900.0}
+    rows = [result(method=m, top1=top1, **facts) for m, top1 in (("ann", 90.0), ("ann@epochs=4", 81.0))]
+    report = reports.read([write_rows(tmp_path / "rows.csv", *rows)])
+    by_title = {table.title: {row[0].text for row in table.rows} for table in report.contents.tables}
+    assert by_title["Accuracy, preact-resnet18-narrow on cifar10 (%), scale workstation, n = 1 seed"] == {"ann"}
+    assert by_title["preact-resnet18-narrow on cifar10, scale workstation, n = 1 seed"] == {"ann", "ann@epochs=4"}
+    (record,) = [table for table in report.contents.tables if table.badge == "records"]
+    assert record.rows[0][1].link == "run-cifar10-preact-resnet18-narrow-workstation-ann-T1"
