@@ -21,7 +21,7 @@ from benchmarks.networks import NETWORKS, build
 from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.operations.counter import counting
 from benchmarks.operations.structure import structure
-from benchmarks.recipes import resolve, timeless
+from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.runs.identity import key
 from benchmarks.spec import SCALES, Run
 from benchmarks.training.thresholds import start_by
@@ -81,7 +81,7 @@ def maps_images(method: str) -> None:
 
 def maps_frames(method: str) -> None:
     """Event frames (T, B, C, H, W) that repeat an image give the same logits as the image."""
-    steps, x = steps_of(method), _noise(2)
+    steps, x = passes(method, steps_of(method)), _noise(2)
     network = _fresh(method).eval()
     with torch.no_grad():
         _same(network(x.expand(steps, *x.shape)), network(x), "logits of frames and image")
@@ -173,7 +173,7 @@ def is_saved_and_loaded(method: str) -> None:
 
 def books_its_operations(method: str) -> None:
     """Its operations are counted as what they are: accumulates behind spiking neurons, multiplications elsewhere."""
-    network, x, steps = _seen(method), _noise(4), steps_of(method)
+    network, x, steps = _seen(method), _noise(4), passes(method, steps_of(method))
     with counting(network, x[:1], steps) as counter, torch.no_grad():
         network(x)
     counted = counter.per_image()
