@@ -102,12 +102,12 @@ def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Modu
 
 def _fused(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.fused.SOURCE)
-    own = {
+    factories: baselines.fused.Factories = {
+        **baselines.fused.FACTORIES,
         dsr.ReLU: baselines.fused.relu,
         dsr.Clamp: baselines.fused.clamp,
         dsr.Quantized: baselines.fused.quantized_clamp,
     }
-    factories = {**baselines.fused.FACTORIES, **own}
     return baselines.fused.Fused(network, DirectCoding, library, factories)
 
 

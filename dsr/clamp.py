@@ -1,4 +1,4 @@
-"""DSR's IF neuron without spikes: the clamp that is differentiated in its place, exact or in the T + 1 levels of a rate.
+"""DSR's IF neuron without spikes: the clamp that is differentiated in its place, as it is or in the levels of a rate.
 
     Clamp:      y = clamp(x, 0, V)                             (paper, Eq. 15)
     Quantized:  y = V n / T,  n = clamp(floor(T x / V - alpha) + 1, 0, T)

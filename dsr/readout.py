@@ -25,7 +25,11 @@ class Readout(nn.Module):
     """
 
     def __init__(
-        self, features: int, classes: int, neuron: Callable[[], IF | LIF | Clamp | Quantized | ReLU], reencode: bool = True
+        self,
+        features: int,
+        classes: int,
+        neuron: Callable[[], IF | LIF | Clamp | Quantized | ReLU],
+        reencode: bool = True,
     ) -> None:
         super().__init__()
         self.pooled_neuron = neuron() if reencode else nn.Identity()
