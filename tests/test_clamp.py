@@ -34,6 +34,8 @@ def test_levels_by_hand() -> None:
     assert torch.equal(dsr.Quantized(4, 2.0)(x), expected)
     late = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 1.5, 1.5, 2.0, 2.0])  # the paper's Eq. 18: rounded down
     assert torch.equal(dsr.Quantized(4, 2.0, alpha=1.0)(x), late)
+    soon = dsr.Quantized(4, 2.0, alpha=1e-8)  # the first level at once, and no level above V
+    assert torch.equal(soon(torch.tensor([0.0, 0.01, 1.9, 9.0])), torch.tensor([0.0, 0.5, 2.0, 2.0]))
     assert torch.equal(dsr.Clamp(2.0)(x), torch.tensor([0.0, 0.0, 0.2, 0.25, 0.7, 0.75, 1.7, 1.75, 2.0, 2.0]))
 
 

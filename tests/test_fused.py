@@ -44,7 +44,7 @@ NEURONS: dict[str, Callable[[], nn.Module]] = {
     "trained-clamp": lambda: dsr.Clamp(0.8),
     "rate": lambda: dsr.Quantized(5, 1.3),
     "late-rate": lambda: dsr.Quantized(4, 0.9, alpha=1.0, threshold_gain=0.25),
-    "early-rate": lambda: dsr.Quantized(20, 1.1, alpha=0.3),
+    "early-rate": lambda: dsr.Quantized(20, 1.1, alpha=1e-8),
 }
 SHAPES = [
     (64, 1, 1, 1),
@@ -215,6 +215,15 @@ def test_what_the_kernels_do_not_support_is_done_or_refused_by_torch():
         ours(noise(3, 2), None)
     with pytest.raises(RuntimeError, match="running_mean"):
         ours(noise(3, 5, 4, 4), None)
+
+
+@pytest.mark.parametrize("neuron", ["trained-clamp", "rate"])
+def test_a_trained_ceiling_stays_above_its_floor(neuron):
+    norm, activation = made((4, 2, 3, 3), neuron)
+    activation.threshold.data.fill_(-1.0)  # type: ignore[union-attr,operator]
+    found = call(norm, activation)(noise(4, 2, 3, 3))
+    assert activation.threshold.item() == pytest.approx(0.01)  # type: ignore[operator,union-attr]
+    assert found.max().item() == pytest.approx(0.01)
 
 
 def test_nan_and_infinity_are_passed_on():
