@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dsr.dynamics import Dynamics
-from dsr.neurons import Neuron
+from dsr.neurons import Saturating
 from dsr.representation import Rate
 
 
@@ -42,28 +41,22 @@ class _WithClampGradient(torch.autograd.Function):
         return grad * is_open, ctx.gain * (grad * saturated).sum(), None, None
 
 
-class _Clamped(Neuron):
+class _Clamped(Saturating):
     """Common part: no time axis, and the clamp's gradient for whatever `value` is."""
 
     def __init__(
         self,
-        timesteps: int,
-        threshold: float,
-        alpha: float,
-        threshold_floor: float,
-        train_threshold: bool,
-        threshold_gain: float,
+        threshold: float = 6.0,
+        threshold_floor: float = 0.01,
+        train_threshold: bool = True,
+        threshold_gain: float = 1.0,
     ) -> None:
-        super().__init__(timesteps, threshold, alpha, threshold_floor, train_threshold)
+        super().__init__(threshold, threshold_floor, train_threshold)
         self.threshold_gain = threshold_gain
 
     def rate(self) -> Rate:
         """Return the layer that reads its representation, which is what it emits."""
         return Rate(1)
-
-    def dynamics(self) -> Dynamics:
-        """Return the constants of an IF neuron's integration, for one step, and of its clamp."""
-        return Dynamics(1.0, 1.0, 1.0, 1.0, [1.0], closed=True, threshold_gain=self.threshold_gain)
 
     def value(self, x: Tensor) -> Tensor:
         """Return what is emitted for currents `x`, same shape; called without a graph."""
@@ -82,15 +75,6 @@ class _Clamped(Neuron):
 
 class Clamp(_Clamped):
     """The mapping that DSR differentiates in place of an IF neuron: clamp(x, 0, V). The parameters are `dsr.IF`'s."""
-
-    def __init__(
-        self,
-        threshold: float = 6.0,
-        threshold_floor: float = 0.01,
-        train_threshold: bool = True,
-        threshold_gain: float = 1.0,
-    ) -> None:
-        super().__init__(1, threshold, 1.0, threshold_floor, train_threshold, threshold_gain)  # alpha is not used
 
     def value(self, x: Tensor) -> Tensor:
         """Return what is emitted for currents `x`, same shape."""
@@ -115,10 +99,16 @@ class Quantized(_Clamped):
         train_threshold: bool = True,
         threshold_gain: float = 1.0,
     ) -> None:
-        super().__init__(timesteps, threshold, alpha, threshold_floor, train_threshold, threshold_gain)
+        super().__init__(threshold, threshold_floor, train_threshold, threshold_gain)
+        if timesteps < 1 or not 0 < alpha <= 1:
+            raise ValueError(f"timesteps must be at least 1 and alpha in (0, 1], not {timesteps} and {alpha}")
+        self.timesteps, self.alpha = timesteps, alpha
 
     def value(self, x: Tensor) -> Tensor:
         """Return what is emitted for currents `x`, same shape."""
         steps = (x / self.threshold).clamp_(0.0, 1.0).mul_(self.timesteps)
         spikes = steps.sub_(self.alpha).floor_().add_(1.0).clamp_(max=self.timesteps)
         return spikes.div_(self.timesteps).mul_(self.threshold)
+
+    def extra_repr(self) -> str:
+        return f"timesteps={self.timesteps}, threshold={self.threshold.item():.4g}, alpha={self.alpha}"

@@ -12,8 +12,10 @@ from benchmarks import execution
 from benchmarks.data import DATASETS
 from benchmarks.methods import require_method
 from benchmarks.networks import build
+from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.counter import counting
 from benchmarks.perf.machine import Rates, floor_ms
+from benchmarks.quantization.split import layer_errors
 from benchmarks.recipes import frames, passes, resolve
 from benchmarks.runs.job import job_of
 from benchmarks.spec import SCALES, BadInput, Run
@@ -114,6 +116,14 @@ def test_thresholds_have_floors_gains_and_may_be_fixed_as_dsrs_have():
         dsr.Clamp(0.0)
     with pytest.raises(ValueError, match="alpha in"):
         dsr.Quantized(4, alpha=1.5)
+
+
+@pytest.mark.parametrize("method", LADDER)
+def test_what_does_not_spike_is_no_neuron_for_what_runs_or_measures_spikes(method):
+    network = build(TINY, method, 1, 10)
+    assert layer_errors(network, [noise(2, 3, 16, 16)]) == []
+    with pytest.raises((NotImplementedError, ValueError)):
+        dsr.RepresentationSpace(network._hidden[0], DirectCoding)(noise(2, 3, 16, 16))
 
 
 def test_nan_stays_nan_without_a_graph_too():
