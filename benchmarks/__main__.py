@@ -1,6 +1,7 @@
 """The command line: `dsr-bench`, also `python -m benchmarks`.
 
-Exit codes: 0 all well, 1 some runs failed, 2 bad input, 130 interrupted (the same command resumes).
+Exit codes: 0 all well, or the budget used up, 1 some runs failed, 2 bad input, 130 interrupted (the same command
+resumes).
 """
 
 from __future__ import annotations
@@ -53,9 +54,16 @@ def sweep(
             "is set, else one per core at smoke scale and one run at other scales."
         ),
     ] = arguments.AUTO,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Time after which to stop, as in 90m, 3h or 1.5h. Runs that are expected to end in time go first; the "
+            "same command goes on."
+        ),
+    ] = None,
 ) -> None:
-    """Carry out the missing runs of a sweep, then write its CSV file, tables and page."""
-    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs)
+    """Carry out the missing runs of a sweep or campaign, then write its CSV file, tables and page."""
+    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs, budget)
     raise typer.Exit(commands.sweep(request, console))
 
 

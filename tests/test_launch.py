@@ -79,13 +79,13 @@ def test_a_run_waits_for_its_parent_and_for_a_longer_one_that_measures_it(tmp_pa
         replace(RUN, method=method, timesteps=steps)
         for method, steps in (("ann", 1), *(("threshold-balancing", steps) for steps in (2, 4, 8)))
     )
-    assert launch._after([origin, long, middle, short], tmp_path) == {
+    assert launch.after([origin, long, middle, short], tmp_path) == {
         origin: set(),
         long: {origin},
         middle: {origin, long},
         short: {origin, long, middle},
     }
-    assert launch._after([short], tmp_path) == {short: set()}
+    assert launch.after([short], tmp_path) == {short: set()}
 
 
 class Log:

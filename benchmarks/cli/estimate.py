@@ -61,10 +61,10 @@ class Cost:
 
 
 def seconds(jobs: Iterable[Job]) -> Mapping[Job, float | None]:
-    """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5.
+    """Estimated duration of each run, or of what is left of it, on this machine. Good to a factor of about 1.5.
 
-    A factor of about 2 for a network that a narrow one was timed for. None where a step fails: the run will fail too,
-    and the others go on.
+    Evaluation is included; images that a half-done conversion has simulated are not taken off. A factor of about 2 for
+    a network that a narrow one was timed for. None where a step fails: the run will fail too, and the others go on.
     """
     jobs = list(jobs)
     bodies = {job: _body(job) for job in jobs}
@@ -90,10 +90,11 @@ def _duration(job: Job, bodies: Mapping[Job, Body]) -> float:
     if small != body:
         (large, larger), (little, less) = (_per_image(one, "ann", 1) for one in (body, small))
         train, test = train * large / little, test * larger / less
-    trained = recipe.epochs * data.train
+    epochs = max(0, recipe.epochs - job.epochs_done())
+    trained = epochs * data.train
     # after training, accuracy and operations are measured one after the other; a conversion counts as it goes
     measured = 2 if recipe.epochs else 1
-    evaluated = (recipe.epochs + measured) * data.test + recipe.epochs * data.validation
+    evaluated = (epochs + measured) * data.test + epochs * data.validation
     return START_SECONDS + trained * train + evaluated * test
 
 
