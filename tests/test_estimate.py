@@ -16,6 +16,7 @@ from benchmarks.cli.estimate import FEW, MANY, Body, Cost
 from benchmarks.cli.preparation import Estimate, meant_for_gpu
 from benchmarks.data import packed, published
 from benchmarks.recipes import resolve
+from benchmarks.runs import store
 from benchmarks.runs.identity import in_order
 from benchmarks.runs.job import job_of, jobs_of
 from benchmarks.spec import BadInput, Run
@@ -132,3 +133,20 @@ def test_it_is_said_which_machine_a_scale_is_meant_for(gpu: bool, scale: str, sa
     told = console.export_text()
     assert said in told
     assert ("which has no GPU" in told) == bool(said)
+
+
+def test_of_a_half_done_run_the_epochs_that_are_left_are_estimated(probes, tmp_path: Path) -> None:
+    job = job_of(Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop"), tmp_path)
+    whole = estimate.seconds([job])[job]
+    job.describe("cifar10")
+    (job.place / store.CURVES).write_text("epoch,loss\n1,2.0\n2,1.9\n3,1.8\n")
+    assert (job.epochs_done(), estimate.seconds([job])[job]) == (0, whole), "nothing to go on from"
+    (job.place / store.CHECKPOINT).touch()
+    assert job.epochs_done() == 3
+    image = 1e-9 * MACS["preact-resnet18-narrow"] * 5
+    recipe = job.recipe  # 3 epochs train on so many images, evaluate on 2,000 of them and on the test split
+    saved = 3 * image * (3 * recipe.train_images + recipe.validation_images + 10_000)
+    assert whole is not None
+    assert estimate.seconds([job])[job] == pytest.approx(whole - saved, rel=1e-6)
+    (job.place / store.CURVES).unlink()
+    assert job.epochs_done() == 0

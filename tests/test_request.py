@@ -6,7 +6,7 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -20,14 +20,16 @@ from rich.console import Console
 
 from benchmarks import __main__ as command_line
 from benchmarks.cli import commands, estimate
-from benchmarks.cli.arguments import integers
+from benchmarks.cli.arguments import integers, seconds_of
 from benchmarks.cli.spelling import spell
 from benchmarks.data import DATASETS
 from benchmarks.distributed import torchrun
 from benchmarks.launching import launch
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
+from benchmarks.runs import store
 from benchmarks.runs.identity import key
+from benchmarks.runs.job import job_of
 from benchmarks.spec import MAX_SEED, BadInput, Run
 from benchmarks.sweeps import SWEEPS
 
@@ -107,6 +109,10 @@ MISTAKES: list[tuple[str, str]] = [
     ),
     ("sweep quick --jobs 0", "--jobs must be auto or a whole number of at least 1, not '0'"),
     ("sweep quick --jobs many", "--jobs must be auto or a whole number of at least 1, not 'many'"),
+    *(
+        (f"sweep quick --budget {text}", f"a number above 0 with s, m or h, as in 90m or 1.5h, not '{text}'")
+        for text in ("3", "h", "0m", "0.0h", "1e3s", "3d", "1.h", ".5h", "3h30m", "3H", "٣h", f"{'9' * 400}h")
+    ),
     ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
     ("sweep quick --seeds ,", "seeds must be whole numbers or ranges separated by commas"),
     (
@@ -317,6 +323,57 @@ def test_so_many_jobs_go_on_at_once_and_the_command_says_so(bench: Bench, monkey
     assert " jobs   3 runs at once" in bench("sweep quick --methods ann --jobs 3").out
     assert " jobs " not in bench("sweep quick --methods ann --jobs 1").out
     assert seen == [3, 1]
+
+
+def test_a_budget_is_a_number_with_a_unit() -> None:
+    assert [seconds_of(text) for text in ("90m", "3h", "1.5h", "45s")] == [5400.0, 10800.0, 5400.0, 45.0]
+
+
+def test_a_plan_with_a_budget_names_what_fits_what_is_begun_and_what_is_left(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = {"ann": 4, "dsr-if": 7, "dsr-lif": 20, "qcfs-ann": 3, "qcfs": 1}
+    monkeypatch.setattr(estimate, "seconds", lambda jobs: {job: 60.0 * minutes[job.run.method] for job in jobs})
+    words = "sweep quick --methods dsr-lif,ann,dsr-if,qcfs --timesteps 2 --jobs 1 --plan --budget"
+    ending = bench(f"{words} 16m")
+    assert (ending.code, ending.err) == (0, "")
+    said = ending.out[ending.out.index(" budget ") :].splitlines()
+    of = "seed 0, preact-resnet-tiny on digits"
+    assert said == [
+        " budget 16 min 00 s: 4 runs fit, 1 begun, 0 left",
+        *(f"        {run} {of}" for run in ("ann T=1", "dsr-if T=2", "qcfs-ann T=1", "qcfs T=2")),
+        f"        dsr-lif T=2 {of} (begun)",
+    ]
+    assert " budget 2.0 s: 0 runs fit, 1 begun, 4 left" in bench(f"{words} 2s").out
+    assert " budget " not in bench(words.removesuffix(" --budget")).out
+    assert not list((tmp_path / "results").iterdir())
+
+
+def test_a_budget_ends_the_work_with_code_0_and_says_how_far_it_came(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (Run("digits", "preact-resnet-tiny", "ann", 1, seed, "smoke") for seed in range(3))
+
+    def local(runs: Sequence[Run], results: Path, sweep: str, observer: Any, crew: Any, limit: Any) -> list[Any]:
+        assert [limit.needed(run) for run in runs] == [0.0, 60.0, 60.0], "0 where nobody knows"
+        assert 90.0 * 60 - 50 < limit.left() < 90.0 * 60
+        finish(results, first, top1=90.0)
+        (half := job_of(second, results)).describe(sweep)
+        (half.place / store.CHECKPOINT).touch()
+        return [store.result(results, first), None, None]
+
+    times = {first: None, second: 60.0, third: 60.0}
+    monkeypatch.setattr(estimate, "seconds", lambda jobs: {job: times[job.run] for job in jobs})
+    monkeypatch.setattr(launch, "local", local)
+    ending = bench("sweep quick --methods ann --seeds 0-2 --jobs 1 --budget 1.5h")
+    assert (ending.code, ending.err) == (0, "")
+    assert " budget of 1 h 30 min used: 1 run done, 1 begun, 1 left; the same command goes on" in ending.out
+    assert (tmp_path / "results" / "smoke" / "quick.csv").exists()
+
+
+def test_torchruns_processes_take_no_budget(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchrun, "size", lambda: 2)
+    assert_refused(bench("sweep quick --budget 1h"), "--budget: torchrun's processes take all runs in one", tmp_path)
 
 
 def test_an_interruption_is_said_and_ends_with_130(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def _grouped(runs: Iterable[Run]) -> list[str]:
 def budget(console: Console, request: Request, done: int, now: Plan) -> None:
     """How far the runs have come in the time that was allowed; `done`: in this time."""
     begun = len(now.resumable)
-    used = f"budget of {duration(request.budget_seconds or 0)} used"
+    used = f"of {duration(request.budget_seconds or 0)} used"
     text = f"{used}: {_runs(done)} done, {begun} begun, {len(now.missing) - begun} left; the same command goes on"
     console.print(f" [yellow]budget[/] {text}", highlight=False, soft_wrap=True)
 
