@@ -205,13 +205,17 @@ def _identity(job: Job) -> dict[str, Any]:
 
 
 def _accuracy(job: Job, data: Dataset, training: Training, final: Evaluation) -> dict[str, Any]:
-    """Last epoch (headline), best on the test split, and the epoch that the validation split selects."""
+    """Last epoch (headline), best on the test split, and the epoch that the validation split selects.
+
+    The last two are None where the test split is read once, after the last epoch.
+    """
     epochs = training.epochs
     selected = max(epochs, key=lambda e: e.validation_top1 or 0.0) if epochs and data.validation else None
     return {
         "top1": final.top1,
-        "top1_best": max((e.test_top1 for e in epochs), default=None),
+        "top1_best": max((e.test_top1 for e in epochs if e.test_top1 is not None), default=None),
         "top1_validation_selected": selected.test_top1 if selected else None,
+        "validation_top1": epochs[-1].validation_top1 if epochs else None,
         "train_loss": epochs[-1].train_loss if epochs else None,
         "test_loss": final.loss,
         "epochs": job.recipe.epochs,

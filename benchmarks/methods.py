@@ -41,7 +41,7 @@ from benchmarks.method import (
     parents_weights,
 )
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Projection, Readout
-from benchmarks.spec import BadInput, Parameter, Recipe, require, spelled, variant
+from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, Recipe, require, spelled, variant
 
 
 def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
@@ -201,18 +201,20 @@ def named(method: str) -> Method:
 def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
     """Raise BadInput unless the method exists and its neuron takes these parameters.
 
-    `precision` is the recipe's (`benchmarks.recipes` checks it).
+    Changes to the recipe are checked where it is made (`benchmarks.recipes.variants`).
     """
     method = named(base)
     neuron = method.neuron
-    changes = {name: value for name, value in changes.items() if name != "precision"}
+    changes = {name: value for name, value in changes.items() if name not in OF_RECIPE}
     allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
     if "threshold" in changes and method.parent:
         raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
     for name in changes:
         if not allowed:
-            raise BadInput(f"the neurons of {base} have no parameters to vary, so only its precision can be")
-        require(name, (*allowed, "precision"), f"parameter of {base}")
+            raise BadInput(f"the neurons of {base} have no {name}; its recipe can vary in {', '.join(OF_RECIPE)}")
+        require(name, (*allowed, *OF_RECIPE), f"parameter of {base}")
+    if method.start and changes.get("threshold") == MEASURED_START:
+        del changes["threshold"]
     defaults = inspect.signature(neuron).parameters
     for name, value in changes.items():
         if isinstance(value, str) and isinstance(defaults[name].default, int | float):

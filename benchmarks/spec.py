@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-Scale = Literal["paper", "short", "laptop", "smoke"]
+Scale = Literal["paper", "short", "workstation", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 OF_WHOLE_SETS: tuple[Scale, ...] = ("paper", "short")
 """Scales at which a part of a data set is refused."""
@@ -24,8 +24,12 @@ MAX_SEED = 2**32 - 1
 
 Optimizer = Literal["sgd", "adam"]
 Start = Literal["constant", "first-gradient"]
+MEASURED_START: Start = "first-gradient"
+"""What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
 Precision = Literal["float32", "bfloat16"]
 Parameter = float | bool | str
+OF_RECIPE = ("batch_size", "epochs", "label_smoothing", "learning_rate", "precision")
+"""Fields of a recipe that a variant may change; its other changes are parameters of the method's neuron."""
 
 
 class BadInput(ValueError):
@@ -41,7 +45,8 @@ def one_line(error: Exception) -> str:
 class Run:
     """One network, one method, one seed: the unit that is trained, measured and tabulated.
 
-    `method` may be a variant, `dsr-if@alpha=1`: the method with some of its neuron's parameters changed.
+    `method` may be a variant, `dsr-if@alpha=1@epochs=4`: the method with some parameters of its neuron, or of its
+    recipe (`OF_RECIPE`), changed.
     """
 
     dataset: str
@@ -59,11 +64,14 @@ class Run:
 class Recipe:
     """Every number that shapes a run's result; part of the run's key.
 
-    `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine over the epochs, after a linear
-    warm-up of `warmup_iterations`.
+    `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine, epoch by epoch, after a linear
+    warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
+    that share of all iterations, then falls to zero over the rest.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
-    training split, after the ones trained on. `neuron` and `norm` are keyword arguments of the method's parts,
-    `conversion` what turns a parent's weights into this network's.
+    training split, after the ones trained on. The test split is evaluated after every epoch, or, without
+    `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
+    training. `neuron` and `norm` are keyword arguments of the method's parts, `conversion` what turns a parent's
+    weights into this network's.
     `start`: whether thresholds start from `neuron`'s (or the parent's activations), or where the first batch's gradient
     says (`benchmarks.training.thresholds`).
     `precision` is that of the operands of convolutions and fully connected layers while training: bfloat16 rounds them
@@ -95,6 +103,9 @@ class Recipe:
     revision: int = 1
     code: str | None = None
     start: Start = "constant"
+    warmup_share: float | None = None
+    test_every_epoch: bool = True
+    label_smoothing: float = 0.0
     sources: str = ""
 
 

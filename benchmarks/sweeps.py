@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmarks.catalogue import BUILT_IN, timeless
 from benchmarks.catalogue.networks import DEEP
 from benchmarks.recipes import GRID
-from benchmarks.spec import Run, Scale, spelled
+from benchmarks.spec import MEASURED_START, Parameter, Run, Scale, spelled
 
 TRAINED = ("ann", "dsr-if", "dsr-lif", "dsr-if-rep", "dsr-lif-rep", "stbp-tdbn")
 METHODS = tuple(name for name, facts in BUILT_IN.items() if facts.compared)
@@ -18,16 +18,22 @@ TINY = {"smoke": ("preact-resnet-tiny",)}
 PAPER_BODY = {
     "paper": ("preact-resnet18",),
     "short": ("preact-resnet18",),
+    "workstation": ("preact-resnet18-narrow",),
     "laptop": ("preact-resnet18-narrow",),
     **TINY,
 }
+
+FOR_TWO_CORES = ("workstation", "laptop", "smoke")
+FIFTH = 4
+"""Epochs: a fifth of those at scale workstation."""
+RATES = (0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
 class Sweep:
     """A grid of runs. `networks` lists the networks per scale: its keys are the scales of the sweep.
 
-    `small_timesteps`: the timesteps at laptop and smoke scale, if they differ.
+    `small_timesteps`: the timesteps at the scales for two cores, if they differ.
     """
 
     title: str
@@ -42,7 +48,7 @@ class Sweep:
     def runs(self, scale: Scale) -> list[Run]:
         """The grid at one scale, seed by seed, so that an interrupted sweep has complete comparisons."""
         seeds = self.smoke_seeds if scale == "smoke" else self.seeds
-        timesteps = self.small_timesteps if scale in ("laptop", "smoke") else ()
+        timesteps = self.small_timesteps if scale in FOR_TWO_CORES else ()
         cells = [
             Run(self.dataset, network, method, 1 if timeless(method) else steps, seed, scale)
             for seed in seeds
@@ -53,9 +59,18 @@ class Sweep:
         return list(dict.fromkeys(cells))
 
 
+def _tuned(method: str, start: str = "", *values: Parameter) -> Iterator[str]:
+    """Variants of a method: three learning rates from the first start, the other two starts at the middle rate."""
+    first, *others = values or (None,)
+    for rate, value in [*((rate, first) for rate in RATES), *((RATES[1], value) for value in others)]:
+        changes: dict[str, Parameter] = {"epochs": FIFTH, "learning_rate": rate}
+        yield spelled(method, changes if value is None else {**changes, start: value})
+
+
 EVENT_BODY = {
     "paper": ("vgg11",),
     "short": ("vgg11",),
+    "workstation": ("vgg11-narrow",),
     "laptop": ("vgg11-narrow",),
     **TINY,
 }
@@ -153,7 +168,7 @@ SWEEPS: Mapping[str, Sweep] = {
     "depth": Sweep(
         title="Does depth help? PreAct-ResNet-20 to 110 (paper: Fig. 3b)",
         dataset="cifar10",
-        networks={"paper": DEEP, "short": DEEP, "laptop": DEEP, **TINY},
+        networks={"paper": DEEP, "short": DEEP, "workstation": DEEP, "laptop": DEEP, **TINY},
         methods=METHODS,
         timesteps=(20,),
         seeds=(0, 1, 2),
@@ -171,6 +186,29 @@ SWEEPS: Mapping[str, Sweep] = {
         ),
         timesteps=(20,),
         seeds=(0, 1, 2),
+    ),
+    "tuning": Sweep(
+        title="One budget of tuning for every method: learning rate and its own start, a fifth of the epochs",
+        dataset="cifar10",
+        networks={"workstation": PAPER_BODY["workstation"], **TINY},
+        methods=(
+            *_tuned("ann"),
+            # 2 and 4 in the unit of the currents: a LIF neuron's is V tau / dt
+            *_tuned("dsr-if-rep", "threshold", MEASURED_START, 2, 4),
+            *_tuned("dsr-lif-rep", "threshold", MEASURED_START, 0.2, 0.4),
+            *_tuned("qcfs-ann", "threshold", 4, 2, 8),
+            *_tuned("stbp-tdbn", "surrogate_width", 1, 0.5, 0.25),
+        ),
+        timesteps=(5,),
+        seeds=(0,),
+    ),
+    "width": Sweep(
+        title="Is a narrow network unfair to DSR? Base widths 16, 32 and 64, a fifth of the epochs",
+        dataset="cifar10",
+        networks={"workstation": ("preact-resnet18-narrow", "preact-resnet18-32", "preact-resnet18"), **TINY},
+        methods=tuple(spelled(method, {"epochs": FIFTH}) for method in ("ann", "dsr-if-rep")),
+        timesteps=(5,),
+        seeds=(0, 1),
     ),
     "precision": Sweep(
         title="Is training in bfloat16 the same training? Pairs of runs with equal seeds",

@@ -102,7 +102,7 @@ def test_every_data_set_and_network_has_its_entry_and_its_module_under_one_name(
     assert list(NETWORKS) == list(network_entries.ENTRIES)
     for name, entry in datasets.ENTRIES.items():
         assert DATASETS[name].entry is entry
-        assert entry.targets.keys() == set(SCALES)
+        assert {*entry.targets, "workstation"} == set(SCALES)
         assert entry.kind == "files" or entry.laptop
         assert entry.paper is None or entry.paper.network in NETWORKS
         assert {entry.made_of, entry.stands_for} <= {*DATASETS, None}

@@ -45,6 +45,7 @@ def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None
             "test_top1": "20.0",
             "train_loss": "1.0",
             "train_cpu_seconds": "7.01",
+            "validation_top1": "",
         },
         {
             "key": key(ANN),
@@ -54,6 +55,7 @@ def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None
             "test_top1": "40.001",
             "train_loss": "1.0",
             "train_cpu_seconds": "14.01",
+            "validation_top1": "",
         },
     ]
 

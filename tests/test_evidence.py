@@ -213,7 +213,7 @@ def test_core_seconds_are_those_of_training_and_not_of_evaluation(tmp_path: Path
     """A clock that only moves in the pass over the training split: 3 s an epoch."""
     clock = [100.0]
 
-    def passed(self, number, rate, memory):
+    def passed(self, number, memory):
         clock[0] += 3.0
         return 1.0, 50.0
 

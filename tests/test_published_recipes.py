@@ -21,7 +21,9 @@ def recipe_of(method: str, dataset: str = "cifar10", scale: str = "paper") -> Re
 
 @pytest.mark.parametrize("method", [method for method in PUBLISHED if not method.startswith("dsr")])
 def test_no_recipe_as_published_has_a_warm_up_which_no_author_of_a_baseline_has(method: str) -> None:
-    assert {recipe_of(method, d, s).warmup_iterations for d in DATASETS for s in SCALES} == {0}
+    recipes = [recipe_of(method, d, s) for d in DATASETS for s in SCALES if (d, s) != ("imagenet", "workstation")]
+    assert {recipe.warmup_iterations for recipe in recipes} == {0}
+    assert {recipe.warmup_share for recipe in recipes} <= {None, 0.0}
     if not timeless(method):
         assert "published" in (BUILT_IN[method].parent or "")
 

@@ -85,7 +85,10 @@ MISTAKES: list[tuple[str, str]] = [
     (f"{RUN} --dataset cifar11", "unknown dataset 'cifar11' (did you mean 'cifar10'?); allowed: digits, cifar10"),
     (f"{RUN} --method dsr-of", "unknown method 'dsr-of' (did you mean 'dsr-if'?); allowed: ann, dsr-if"),
     (f"{RUN} --network preact-resnet81", "unknown network 'preact-resnet81' (did you mean 'preact-resnet18'?)"),
-    (f"{RUN} --scale labtop", "unknown scale 'labtop' (did you mean 'laptop'?); allowed: paper, short, laptop"),
+    (
+        f"{RUN} --scale labtop",
+        "unknown scale 'labtop' (did you mean 'laptop'?); allowed: paper, short, workstation, laptop",
+    ),
     (f"{RUN} --method zebra", "unknown method 'zebra'; allowed: ann"),
     (f"{RUN} --timesteps 0", "timesteps must be at least 1 and seed at least 0, not 0 and 0"),
     (f"{RUN} --seed -1", "timesteps must be at least 1 and seed at least 0, not 2 and -1"),
@@ -136,7 +139,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --methods qcfs@threshold=3", "the thresholds of qcfs come from its parent (qcfs-ann): they cannot"),
     (
         "sweep quick --methods ann@alpha=1",
-        "the neurons of ann have no parameters to vary, so only its precision can be",
+        "the neurons of ann have no alpha; its recipe can vary in batch_size, epochs, label_smoothing, learning_rate",
     ),
     (
         "sweep quick --methods ann@precision=half",
@@ -297,7 +300,7 @@ def test_the_scale_that_is_chosen_is_said(gpu: bool, said: str, bench: Bench, mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setenv("DSR_DATA", "/nowhere")
     ending = bench("sweep cifar10 --plan")
-    assert f"scale  {said} GPU; choose with --scale paper|short|laptop|smoke" in ending.out
+    assert f"scale  {said} GPU; choose with --scale paper|short|workstation|laptop|smoke" in ending.out
 
 
 def test_a_data_root_that_is_missing_stops_no_sweep_that_needs_none(

@@ -17,7 +17,10 @@ Kind = Literal["images", "files", "events"]
 
 @dataclass(frozen=True)
 class Part:
-    """[ours] What a run at scale `laptop` trains on: images, epochs, batch and the epochs of warm-up."""
+    """[ours] What a run at scale `laptop` or `workstation` trains on: images, epochs, batch and the epochs of warm-up.
+
+    At scale `workstation` the warm-up is a share of the training (`recipes.scales`).
+    """
 
     train: int
     validation: int
@@ -53,10 +56,10 @@ class DataSet:
     official splits, in images or recordings. `targets`: accuracy in percent per scale, a little below what the better
     methods end at, to which tables count the cost of training.
 
-    `laptop` is the part that scale `laptop` trains on; at `whole_at_every_scale` every scale trains on it. Image files
-    are cut down in `recipes.imagenet`. `augmentation` replaces the recipe's. `made_of` names the data set that this one
-    is simulated from, `stands_for` the one that it simulates. `layout`: where files lie in the data root, if they are
-    not packed arrays.
+    `workstation` and `laptop` are the parts that those scales train on; a set without the first has no such scale. At
+    `whole_at_every_scale` every scale trains on all of it. Image files are cut down in `recipes.imagenet`.
+    `augmentation` replaces the recipe's. `made_of` names the data set that this one is simulated from, `stands_for` the
+    one that it simulates. `layout`: where files lie in the data root, if they are not packed arrays.
     """
 
     title: str
@@ -69,6 +72,7 @@ class DataSet:
     test: int
     targets: Mapping[Scale, float]
     laptop: Part | None = None
+    workstation: Part | None = None
     whole_at_every_scale: bool = False
     augmentation: Augmentation | None = None
     made_of: str | None = None
@@ -92,6 +96,7 @@ CIFAR10DVS = DataSet(
     test=1_000,
     targets=_targets(70.0, 60.0, 30.0, 15.0),
     laptop=Part(2_000, 500, epochs=20, batch=32, warmup_epochs=1),
+    workstation=Part(8_000, 1_000, epochs=100, batch=128),
     augmentation="crop",
     layout="cifar10dvs/CIFAR10DVS/<class>/*.aedat4",
     paper=InPaper("DVS-CIFAR10", "vgg11", 20, above=("surrogate gradient",)),
@@ -123,6 +128,7 @@ ENTRIES: Mapping[str, DataSet] = {
         test=10_000,
         targets=_targets(93.0, 88.0, 45.0, 15.0),
         laptop=Part(10_000, 2_000),
+        workstation=Part(45_000, 5_000, epochs=20, batch=128),
         paper=InPaper("CIFAR-10", "preact-resnet18", 20),
     ),
     "cifar100": DataSet(
@@ -137,6 +143,7 @@ ENTRIES: Mapping[str, DataSet] = {
         targets=_targets(70.0, 60.0, 15.0, 2.0),
         # the first 100 images of a class are a usual part; ten times the classes take longer
         laptop=Part(8_000, 2_000, epochs=20),
+        workstation=Part(9_000, 1_000, epochs=100, batch=128),
         paper=InPaper("CIFAR-100", "preact-resnet18", 20),
     ),
     "imagenet": DataSet(
@@ -165,6 +172,7 @@ ENTRIES: Mapping[str, DataSet] = {
         targets=_targets(98.0, 95.0, 90.0, 20.0),
         # recordings are dear, and 1,100 of N-MNIST's are a usual part
         laptop=Part(800, 200, epochs=20, batch=32, warmup_epochs=1),
+        workstation=Part(800, 200, epochs=100, batch=32),
         augmentation="none",  # [ours] digits are not shifted
         layout="nmnist/NMNIST/{Train,Test}/<digit>/*.bin",
     ),

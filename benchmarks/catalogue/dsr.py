@@ -82,12 +82,18 @@ def _from_first_gradient(recipe: Recipe) -> Recipe:
     return replace(recipe, neuron=neuron, start="first-gradient")
 
 
+def _from_first_gradient_at_one_rate(recipe: Recipe) -> Recipe:
+    """[ours] One learning rate for all T. Not tuned yet."""
+    return replace(_from_first_gradient(recipe), learning_rate=0.1)
+
+
 METHODS: Mapping[str, Facts] = {
     "dsr-if": Facts(
         "DSR, integrate-and-fire",
         family="DSR",
         recipe=_integrate_and_fire,
         shortened=_from_first_gradient,
+        tuned=_from_first_gradient_at_one_rate,
         compared=True,
         watched=True,
         role="representative",
@@ -100,6 +106,7 @@ METHODS: Mapping[str, Facts] = {
         family="DSR",
         recipe=_leaky,
         shortened=_from_first_gradient,
+        tuned=_from_first_gradient_at_one_rate,
         compared=True,
         watched=True,
         role="representative",
@@ -112,6 +119,7 @@ METHODS: Mapping[str, Facts] = {
         family="DSR",
         recipe=_integrate_and_fire,
         shortened=_from_first_gradient,
+        tuned=_from_first_gradient_at_one_rate,
         compared=True,
         watched=True,
         role="twin",
@@ -124,6 +132,7 @@ METHODS: Mapping[str, Facts] = {
         family="DSR",
         recipe=_leaky,
         shortened=_from_first_gradient,
+        tuned=_from_first_gradient_at_one_rate,
         compared=True,
         watched=True,
         role="twin",

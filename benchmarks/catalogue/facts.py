@@ -34,7 +34,8 @@ class Facts:
     Training:
     `recipe` turns a run and DSR's recipe on CIFAR into the recipe the method would be published with, whatever the
     run's scale; the suite cuts it down. `shortened` adapts that recipe to schedules too short to carry a threshold from
-    its published start to where it works. `parent` names the method whose trained weights a run starts from.
+    its published start to where it works. `tuned` adapts it to scale workstation: what the sweep `tuning` chose there.
+    `parent` names the method whose trained weights a run starts from.
 
     Time:
     `timeless`: the method has no time axis and exists at T = 1 only. `anytime`: nothing in the network depends on T, so
@@ -54,6 +55,7 @@ class Facts:
     family: Family | None = field(default=None, kw_only=True)
     recipe: MakeRecipe = field(default=dsrs_recipe, kw_only=True)
     shortened: Adjust = field(default=unchanged, kw_only=True)
+    tuned: Adjust = field(default=unchanged, kw_only=True)
     parent: str | None = field(default=None, kw_only=True)
     timeless: bool = field(default=False, kw_only=True)
     anytime: bool = field(default=False, kw_only=True)

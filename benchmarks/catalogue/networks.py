@@ -65,6 +65,8 @@ def _of_depth(depth: int) -> Network:
 ENTRIES: Mapping[str, Network] = {
     "preact-resnet18": Network(PreAct((2, 2, 2, 2), (64, 128, 256, 512)), costly=True),
     "preact-resnet18-narrow": Network(PreAct((2, 2, 2, 2), (16, 32, 64, 128)), narrow_of="preact-resnet18"),
+    # For the question whether width matters to DSR: half of PreAct-ResNet-18's.
+    "preact-resnet18-32": Network(PreAct((2, 2, 2, 2), (32, 64, 128, 256)), costly=True),
     **{f"preact-resnet{depth}": _of_depth(depth) for depth in (20, 32, 44, 56, 110)},
     "preact-resnet-tiny": Network(PreAct((1, 1, 1), (8, 16, 32))),
     # With the stem for ImageNet; the narrow ones are ours.

@@ -60,7 +60,7 @@ class Display:
         self.bars[run] = bar, time.perf_counter()
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
-        note = f"loss {epoch.train_loss:.3f}, test {epoch.test_top1:.1f} %"
+        note = f"loss {epoch.train_loss:.3f}{_accuracy(epoch)}"
         self._update(run, completed=epoch.epoch, note=note)
         self._mention(f"   {_short(run)}, epoch {epoch.epoch}/{resolve(run).epochs}: {note}")
 
@@ -132,3 +132,10 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes % 60:02d} min"
     return f"{days:,.0f} days" if days < 2 * DAYS_OF_A_YEAR else f"{days / DAYS_OF_A_YEAR:,.0f} years"
+
+
+def _accuracy(epoch: Epoch) -> str:
+    """On the test split, or on held-out training images where the test split is read once, at the end."""
+    if epoch.test_top1 is not None:
+        return f", test {epoch.test_top1:.1f} %"
+    return "" if epoch.validation_top1 is None else f", validation {epoch.validation_top1:.1f} %"

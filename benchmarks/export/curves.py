@@ -2,7 +2,7 @@
 
 `results/<sweep>-curves.csv` belongs to the sweep's rows. It holds the curves of the finished runs that were exported on
 the machine that trained them: key, epoch, seconds and joules of training so far, accuracy on the test split, training
-loss, core-seconds so far.
+loss, core-seconds so far, accuracy on the validation split. A split that is not evaluated every epoch has empty cells.
 """
 
 from __future__ import annotations
@@ -16,8 +16,18 @@ from benchmarks.files import csv_files
 from benchmarks.runs import store
 from benchmarks.runs.record import read_csv, replacing
 
-COLUMNS = ("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss", "train_cpu_seconds")
-DECIMALS = {"train_seconds": 2, "train_cpu_seconds": 2, "train_joules": 1, "test_top1": 3, "train_loss": 4}
+COLUMNS = (
+    *("key", "epoch", "train_seconds", "train_joules", "test_top1", "train_loss", "train_cpu_seconds"),
+    "validation_top1",
+)
+DECIMALS = {
+    "train_seconds": 2,
+    "train_cpu_seconds": 2,
+    "train_joules": 1,
+    "test_top1": 3,
+    "train_loss": 4,
+    "validation_top1": 3,
+}
 
 
 def path_of(rows: Path) -> Path:

@@ -7,13 +7,13 @@ the paper and its released code's defaults and README; [ours] chosen by us, with
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 from benchmarks import catalogue
 from benchmarks.catalogue import anytime, timeless
 from benchmarks.plugins import PlugIn
 from benchmarks.recipes.scales import dataset_of, on_data, scaled
-from benchmarks.spec import BadInput, Parameter, Precision, Recipe, Run, Start, one_line, variant
+from benchmarks.recipes.variants import varied
+from benchmarks.spec import BadInput, Recipe, Run, one_line, variant
 
 __all__ = ["CIFAR", "GRID", "anytime", "frames", "resolve", "timeless"]
 
@@ -34,19 +34,12 @@ CIFAR = Recipe(epochs=200, batch_size=128, learning_rate=0.1, sources="DSR relea
 def resolve(run: Run) -> Recipe:
     """The recipe of a run: the published one, cut down to the run's scale, with a variant's changes.
 
-    A variant changes parameters of the method's neurons, or the precision (`ann@precision=bfloat16`). Raises BadInput
-    for an unknown method or precision.
+    A variant changes parameters of the method's neurons, or fields of the recipe (`ann@epochs=4`). Raises BadInput for
+    an unknown method, and for a field of the recipe that cannot have the variant's value.
     """
     base, changes = variant(run.method)
     if changes:
-        recipe = resolve(replace(run, method=base))
-        precision = _precision(run, recipe, changes.pop("precision", recipe.precision))
-        # tdBN scales to its neuron's threshold
-        norm = {name: changes.get(name, value) for name, value in recipe.norm.items()}
-        sources = f"{recipe.sources}; varied by {run.method}"
-        start: Start = "constant" if "threshold" in changes else recipe.start
-        recipe = replace(recipe, norm=norm, start=start, sources=sources)  # type: ignore[arg-type]
-        return replace(recipe, neuron={**recipe.neuron, **changes}, precision=precision)
+        return varied(resolve(replace(run, method=base)), run.method, changes)
     if base in catalogue.BUILT_IN:
         about = catalogue.BUILT_IN[base]
         return scaled(on_data(replace(about.recipe(run, CIFAR), parent=about.parent), run), run)
@@ -55,17 +48,6 @@ def resolve(run: Run) -> Recipe:
         raise BadInput(f"no recipe of {base}: no such method, or its plug-in is not loaded")
     stated = _its_own(run, outside)
     return _with_its_batch(scaled(stated, run), stated, run)
-
-
-def _precision(run: Run, recipe: Recipe, wanted: Parameter) -> Precision:
-    """The precision that a variant trains in. Raises BadInput for another, and for a method that does not train."""
-    allowed: tuple[Precision, ...] = get_args(Precision)
-    for precision in allowed:
-        if wanted == precision and (precision == recipe.precision or recipe.epochs > 0):
-            return precision
-    if wanted in allowed:
-        raise BadInput(f"{run.method} is not trained, so its precision cannot be varied")
-    raise BadInput(f"{run.method}: precision is {' or '.join(allowed)}, not {wanted!r}")
 
 
 def _its_own(run: Run, outside: PlugIn) -> Recipe:

@@ -20,6 +20,7 @@ MEASURED = (
     "top1",
     "top1_best",
     "top1_validation_selected",
+    "validation_top1",
     "train_loss",
     "test_loss",
     "parameters",

@@ -55,10 +55,11 @@ class Result:
     scale: str
     status: Status
     reason: str | None = None
-    # accuracy, percent of the test split
+    # accuracy, percent of the test split; of the validation split after the last epoch
     top1: float | None = None
     top1_best: float | None = None
     top1_validation_selected: float | None = None
+    validation_top1: float | None = None
     train_loss: float | None = None
     test_loss: float | None = None
     epochs: int | None = None
@@ -108,6 +109,7 @@ LATER_COLUMNS = (
     "parent_sha256",
     "predictions_sha256",
     "kernels",
+    "validation_top1",
 )
 """Columns that files written before them lack; there they are empty."""
 
@@ -115,7 +117,7 @@ COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name f
 
 HINTS = get_type_hints(Result) | get_type_hints(Provenance)
 NUMERIC = [name for name in COLUMNS if {int, float} & {HINTS[name], *get_args(HINTS[name])}]
-RANGES = dict.fromkeys(("top1", "top1_best", "top1_validation_selected"), (0.0, 100.0)) | {
+RANGES = dict.fromkeys(("top1", "top1_best", "top1_validation_selected", "validation_top1"), (0.0, 100.0)) | {
     "test_images": (1.0, math.inf)
 }
 """Columns whose numbers have ends, both included: percent, and how many images a percentage is of."""

@@ -40,14 +40,17 @@ class Diverged(RuntimeError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of `curves.csv`; `train_seconds`, `train_joules` and `train_cpu_seconds` are cumulative."""
+    """One row of `curves.csv`; `train_seconds`, `train_joules` and `train_cpu_seconds` are cumulative.
+
+    `learning_rate` is the highest in the epoch. Losses and accuracies of a split that was not evaluated are None.
+    """
 
     epoch: int
     learning_rate: float
     train_loss: float
     train_top1: float
-    test_loss: float
-    test_top1: float
+    test_loss: float | None
+    test_top1: float | None
     validation_loss: float | None
     validation_top1: float | None
     train_seconds: float
@@ -96,6 +99,7 @@ class Trainer:
         if smallest < team.size:
             raise BadInput(f"{team.size} processes cannot share a batch of {smallest} images")
         self.device = data.train.device
+        self.per_epoch = math.ceil(len(data.train.labels) / recipe.batch_size)
         self.optimizer = make_optimizer(network, recipe)
         self.watch = Stopwatch(self.device)
         self.meter = meter(self.device, team.size == 1)
@@ -114,24 +118,23 @@ class Trainer:
 
     def _epoch(self, number: int, training: Training) -> Epoch:
         torch.manual_seed(self.seed * 100_003 + number + 1_000_000_007 * self.team.rank)  # dropout and the like
-        rate = learning_rate(self.recipe, number - 1)
         start, before, worked = time.perf_counter(), self.meter.joules(), cpu_seconds()
-        loss, top1 = self._pass(number, rate, training.memory)
+        loss, top1 = self._pass(number, training.memory)
         seconds, worked = time.perf_counter() - start, cpu_seconds() - worked
         joules, worked_by_all = self._spent(before, self.meter.joules()), self._spent(0.0, worked)
         if not math.isfinite(loss):
             raise Diverged(f"the training loss is {loss} in epoch {number}")
         median, iqr = median_and_iqr(self.watch.milliseconds())
-        test = self._evaluate(self.data.test)
+        test = self._evaluate(self.data.test) if self.recipe.test_every_epoch else None
         validation = self._evaluate(self.data.validation) if self.data.validation else None
         seconds += training.epochs[-1].train_seconds if training.epochs else 0.0
         return Epoch(
             epoch=number,
-            learning_rate=rate,
+            learning_rate=max(map(self._rate, range((number - 1) * self.per_epoch, number * self.per_epoch))),
             train_loss=loss,
             train_top1=top1,
-            test_loss=test.loss,
-            test_top1=test.top1,
+            test_loss=test.loss if test else None,
+            test_top1=test.top1 if test else None,
             validation_loss=validation.loss if validation else None,
             validation_top1=validation.top1 if validation else None,
             train_seconds=seconds,
@@ -157,19 +160,22 @@ class Trainer:
         loss, top1 = (self.team.sum_up(sums) / len(split.labels)).tolist()
         return Evaluation(loss, top1, None)
 
-    def _pass(self, number: int, rate: float, memory: Memory) -> tuple[float, float]:
+    def _rate(self, iteration: int) -> float:
+        return learning_rate(self.recipe, iteration, self.per_epoch)
+
+    def _pass(self, number: int, memory: Memory) -> tuple[float, float]:
         """Train for one epoch; returns mean loss and accuracy in percent on the batches as they were trained on."""
         losses = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         count = len(self.data.train.labels)
         size = self.recipe.batch_size
-        iteration = (number - 1) * math.ceil(count / size)
+        iteration = (number - 1) * self.per_epoch
         for start, (images, labels) in zip(
             range(0, count, size),
             training_batches(self.data, self.recipe, self.seed, number, self.team.rows),
             strict=True,
         ):
-            set_learning_rate(self.optimizer, rate * min(1.0, (iteration + 1) / max(1, self.recipe.warmup_iterations)))
+            set_learning_rate(self.optimizer, self._rate(iteration))
             share = len(labels) / min(size, count - start)  # of the whole batch
             logits, loss = self._measured_step(images, labels, share, memory)
             losses += loss.double() * len(labels)
@@ -199,7 +205,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with self.team.norms():
             logits = self.network(images)
-        loss = F.cross_entropy(logits, labels)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         (loss * share).backward()
         self.team.add_gradients(self.network)
         self.optimizer.step()

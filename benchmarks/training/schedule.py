@@ -1,6 +1,7 @@
-"""The optimiser and its learning rate: SGD or Adam, linear warm-up, cosine decay to zero over the epochs.
+"""The optimiser and its learning rate: SGD or Adam, linear warm-up, cosine decay to zero.
 
-lr in epoch e of E:  lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
+by epoch, e of E:            lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
+by iteration, i of N >= W:   lr (i + 1) / W in the first W iterations, then lr (1 + cos(pi (i - W) / (N - W))) / 2
 """
 
 from __future__ import annotations
@@ -22,9 +23,20 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """Return the rate of an epoch (from 0) after warm-up: half a cosine."""
-    return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
+def learning_rate(recipe: Recipe, iteration: int, per_epoch: int) -> float:
+    """Return the rate of an iteration (from 0); `per_epoch` iterations are one epoch."""
+    if recipe.warmup_share is None:
+        rising = min(1.0, (iteration + 1) / max(1, recipe.warmup_iterations))
+        return rising * _cosine(recipe.learning_rate, iteration // per_epoch, recipe.epochs)
+    total = recipe.epochs * per_epoch
+    warmup = round(recipe.warmup_share * total)
+    if iteration < warmup:
+        return recipe.learning_rate * (iteration + 1) / warmup
+    return _cosine(recipe.learning_rate, iteration - warmup, total - warmup)
+
+
+def _cosine(start: float, now: int, end: int) -> float:
+    return start * (1 + math.cos(math.pi * now / end)) / 2
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
