@@ -40,7 +40,7 @@ ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or s
 
 @app.command()
 def sweep(
-    name: Annotated[str, typer.Argument(help="Which sweep; `dsr-bench list` shows them.")],
+    name: Annotated[str, typer.Argument(help="Which sweep or campaign; `dsr-bench list` shows them.")],
     scale: ScaleOption = None,
     network: Annotated[str | None, typer.Option(help="One network instead of the sweep's.")] = None,
     methods: Annotated[str | None, typer.Option(help="Comma-separated methods instead of the sweep's.")] = None,
@@ -62,7 +62,10 @@ def sweep(
         ),
     ] = None,
 ) -> None:
-    """Carry out the missing runs of a sweep or campaign, then write its CSV file, tables and page."""
+    """Carry out the missing runs of a sweep or campaign, then write its CSV file, tables and page.
+
+    Of a campaign, --network, --methods, --timesteps and --seeds select runs: nothing takes their place.
+    """
     request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs, budget)
     raise typer.Exit(commands.sweep(request, console))
 
@@ -83,13 +86,13 @@ def run(
 
 @app.command("list")
 def list_() -> None:
-    """List sweeps, data sets, methods, and networks with their sizes."""
+    """List sweeps, campaigns, data sets, methods, and networks with their sizes."""
     raise typer.Exit(commands.listing(console))
 
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="Which sweep.")],
+    name: Annotated[str, typer.Argument(help="Which sweep or campaign.")],
     scale: ScaleOption = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Let results take the place of committed rows that contradict them.")

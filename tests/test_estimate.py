@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from benchmarks.campaigns import NAMED
 from benchmarks.cli import estimate, notices
 from benchmarks.cli.display import duration
 from benchmarks.cli.estimate import FEW, MANY, Body, Cost
@@ -20,7 +22,6 @@ from benchmarks.runs import store
 from benchmarks.runs.identity import in_order
 from benchmarks.runs.job import job_of, jobs_of
 from benchmarks.spec import BadInput, Run
-from benchmarks.sweeps import SWEEPS
 
 MACS = {
     "preact-resnet18": 480_000_000,
@@ -62,10 +63,14 @@ def probes(monkeypatch: pytest.MonkeyPatch, tmp_path):
         getattr(estimate, name).cache_clear()
 
 
-@pytest.mark.parametrize("scale", ["paper", "short", "laptop"])
-@pytest.mark.parametrize("name", ["cifar10", "depth", "conversion", "imagenet", "cifar10dvs"])
+SEVERAL = ["cifar10", "depth", "conversion", "imagenet", "cifar10dvs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [*product(SEVERAL, ["paper", "short", "laptop"]), ("workstation", "workstation")]
+)
 def test_probes_are_few_and_small_whatever_the_scale(name: str, scale: str, probes) -> None:
-    runs = in_order(SWEEPS[name].runs(scale))
+    runs = in_order(NAMED[name].runs(scale))
     assert None not in estimate.seconds(jobs_of(runs, Path())).values()
     methods, networks = {run.method for run in runs}, {run.network for run in runs}
     assert 0 < len(probes) <= 6 * len(methods) + 3 * (len(networks) + 1)
@@ -150,3 +155,11 @@ def test_of_a_half_done_run_the_epochs_that_are_left_are_estimated(probes, tmp_p
     assert estimate.seconds([job])[job] == pytest.approx(whole - saved, rel=1e-6)
     (job.place / store.CURVES).unlink()
     assert job.epochs_done() == 0
+
+
+def test_the_test_split_is_read_once_where_the_recipe_says_so(probes) -> None:
+    job = job_of(Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "workstation"), Path())
+    image = 1e-9 * MACS["preact-resnet18-narrow"] * 5
+    # 20 epochs of 45,000 images and 5,000 held out; then the test split for accuracy and again for operations
+    expected = 20 * (45_000 * 3 * image + 5_000 * image) + 2 * 10_000 * image
+    assert estimate.seconds([job])[job] == pytest.approx(expected, rel=1e-3)

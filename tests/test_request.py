@@ -19,6 +19,7 @@ from recorded import write_bin
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
+from benchmarks.campaigns import NAMED
 from benchmarks.cli import commands, estimate
 from benchmarks.cli.arguments import integers, seconds_of
 from benchmarks.cli.spelling import spell
@@ -31,7 +32,6 @@ from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.job import job_of
 from benchmarks.spec import MAX_SEED, BadInput, Run
-from benchmarks.sweeps import SWEEPS
 
 RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --timesteps 2 --seed 0 --scale smoke"
 """A good request; an option that follows once more takes the earlier one's place."""
@@ -101,6 +101,14 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --fast", "No such option: --fast"),
     ("swep quick", "No such command 'swep'"),
     ("sweep quik", "unknown sweep 'quik' (did you mean 'quick'?); allowed: quick"),
+    ("sweep workstatoin", "unknown sweep 'workstatoin' (did you mean 'workstation'?)"),
+    ("sweep workstation --scale laptop", "unknown scale for this sweep 'laptop'; allowed: workstation"),
+    ("sweep workstation --timesteps 7", "no run of workstation has --timesteps 7; `dsr-bench list` shows which runs"),
+    (
+        "sweep workstation --methods stbp-tdbn,ann --timesteps 20 --seeds 0-2",
+        "no run of workstation has --methods stbp-tdbn,ann --timesteps 20 --seeds 0-2; `dsr-bench list`",
+    ),
+    ("sweep workstation --methods stbp-tdbm", "unknown method 'stbp-tdbm' (did you mean 'stbp-tdbn'?)"),
     ("sweep quick --scale smok", "unknown scale 'smok' (did you mean 'smoke'?)"),
     ("sweep quick --scale paper", "unknown scale for this sweep 'paper'; allowed: smoke"),
     ("sweep quick --methods ann,dsr-fi", "unknown method 'dsr-fi' (did you mean 'dsr-if'?)"),
@@ -220,6 +228,24 @@ def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
     assert "18 runs · 0 cached · 18 missing" in ending.out  # ann, qcfs's parent, 8 methods x 2 T
     assert "about 18 min 00 s" in ending.out
     assert not list((tmp_path / "results").iterdir())
+
+
+def test_of_a_campaign_runs_are_selected_and_their_parents_come_along(bench: Bench, monkeypatch) -> None:
+    seen = list[Run]()
+    monkeypatch.setattr(estimate, "seconds", lambda jobs: dict.fromkeys(seen.extend(j.run for j in jobs) or jobs, 60.0))
+    words = "sweep workstation --methods qcfs,stbp-tdbn --timesteps 5,64 --seeds 1 --jobs 1 --plan --budget 3m"
+    ending = bench(words)
+    assert (ending.code, ending.err) == (0, "")
+    assert "workstation · scale workstation" in ending.out
+    facts = [(run.method, run.timesteps, run.seed, run.scale) for run in seen]
+    assert facts == [
+        ("qcfs-ann", 1, 1, "workstation"),
+        ("qcfs", 64, 1, "workstation"),
+        ("qcfs", 5, 1, "workstation"),
+        ("stbp-tdbn", 5, 1, "workstation"),
+    ]
+    assert " budget 3 min 00 s: 3 runs fit, 0 begun, 1 left" in ending.out
+    assert "qcfs T=5,64 seed 1, preact-resnet18-narrow on cifar10" in ending.out
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
@@ -403,7 +429,7 @@ def test_list_names_everything(bench: Bench) -> None:
     ending = bench("list")
     assert (ending.code, ending.err) == (0, "")
     listed = {line.split()[0] for line in ending.out.splitlines() if line.strip()}
-    assert {*SWEEPS, *DATASETS, *METHODS, *NETWORKS} <= listed
+    assert {*NAMED, *DATASETS, *METHODS, *NETWORKS} <= listed
 
 
 def test_folders_of_any_name_are_printed_as_they_are_and_dot_files_are_no_results(

@@ -94,7 +94,8 @@ def _duration(job: Job, bodies: Mapping[Job, Body]) -> float:
     trained = epochs * data.train
     # after training, accuracy and operations are measured one after the other; a conversion counts as it goes
     measured = 2 if recipe.epochs else 1
-    evaluated = (epochs + measured) * data.test + epochs * data.validation
+    tested = measured + (epochs if recipe.test_every_epoch else 0)
+    evaluated = tested * data.test + epochs * data.validation
     return START_SECONDS + trained * train + evaluated * test
 
 
