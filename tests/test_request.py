@@ -222,7 +222,7 @@ def test_the_largest_seed_is_one_that_torch_takes() -> None:
 
 
 def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     ending = bench("sweep quick --plan")
     assert (ending.code, ending.err) == (0, "")
     assert "18 runs · 0 cached · 18 missing" in ending.out  # ann, qcfs's parent, 8 methods x 2 T
@@ -232,7 +232,9 @@ def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
 
 def test_of_a_campaign_runs_are_selected_and_their_parents_come_along(bench: Bench, monkeypatch) -> None:
     seen = list[Run]()
-    monkeypatch.setattr(estimate, "seconds", lambda jobs: dict.fromkeys(seen.extend(j.run for j in jobs) or jobs, 60.0))
+    monkeypatch.setattr(
+        estimate, "seconds", lambda jobs, ended: dict.fromkeys(seen.extend(j.run for j in jobs) or jobs, 60.0)
+    )
     words = "sweep workstation --methods qcfs,stbp-tdbn --timesteps 5,64 --seeds 1 --jobs 1 --plan --budget 3m"
     ending = bench(words)
     assert (ending.code, ending.err) == (0, "")
@@ -252,7 +254,7 @@ def test_of_a_campaign_runs_are_selected_and_their_parents_come_along(bench: Ben
 def test_a_terminal_that_is_not_utf8_is_told_all_the_same(
     encoding: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     said = io.TextIOWrapper(io.BytesIO(), encoding)
     monkeypatch.setattr(sys, "stdout", said)
     assert bench("sweep quick --plan").code == 0
@@ -277,7 +279,7 @@ def test_a_plan_times_small_steps(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     for split, count in (("Train", 39), ("Test", 10)):
         for digit, number in product(range(10), range(count)):
             write_bin(tmp_path / "data" / "nmnist" / "NMNIST" / split / str(digit) / f"{number}.bin", [(0, 1, 2, 1)])
@@ -333,7 +335,7 @@ def test_a_data_root_that_is_missing_stops_no_sweep_that_needs_none(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DSR_DATA", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     assert bench("sweep quick --methods ann --plan").code == 0
     refused = bench("sweep cifar10 --scale smoke --methods ann")
     assert_refused(refused, "nowhere (DSR_DATA) not found or not a folder", tmp_path)
@@ -362,7 +364,7 @@ def test_a_plan_with_a_budget_names_what_fits_what_is_begun_and_what_is_left(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     minutes = {"ann": 4, "dsr-if": 7, "dsr-lif": 20, "qcfs-ann": 3, "qcfs": 1}
-    monkeypatch.setattr(estimate, "seconds", lambda jobs: {job: 60.0 * minutes[job.run.method] for job in jobs})
+    monkeypatch.setattr(estimate, "seconds", lambda jobs, ended: {job: 60.0 * minutes[job.run.method] for job in jobs})
     words = "sweep quick --methods dsr-lif,ann,dsr-if,qcfs --timesteps 2 --jobs 1 --plan --budget"
     ending = bench(f"{words} 16m")
     assert (ending.code, ending.err) == (0, "")
@@ -392,7 +394,7 @@ def test_a_budget_ends_the_work_with_code_0_and_says_how_far_it_came(
         return [store.result(results, first), None, None]
 
     times = {first: None, second: 60.0, third: 60.0}
-    monkeypatch.setattr(estimate, "seconds", lambda jobs: {job: times[job.run] for job in jobs})
+    monkeypatch.setattr(estimate, "seconds", lambda jobs, ended: {job: times[job.run] for job in jobs})
     monkeypatch.setattr(launch, "local", local)
     ending = bench("sweep quick --methods ann --seeds 0-2 --jobs 1 --budget 1.5h")
     assert (ending.code, ending.err) == (0, "")

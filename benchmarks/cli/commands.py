@@ -101,7 +101,7 @@ def _look_at_time(request: Request, work: Plan, console: Console) -> Estimate | 
     if not (request.only_plan or request.budget_seconds or request.scale != "smoke"):
         return None
     with console.status("timing small steps") if console.is_terminal else nullcontext():
-        estimate = preparation.estimated(work.missing)
+        estimate = preparation.estimated(work.missing, [job for job in work.jobs if job.is_done()])
     notices.time(console, estimate)
     notices.code(console, code())
     return estimate

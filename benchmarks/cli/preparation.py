@@ -116,12 +116,12 @@ class Estimate:
     by_run: Mapping[Run, float | None] = field(default_factory=dict)
 
 
-def estimated(jobs: Iterable[Job]) -> Estimate:
-    """Time small steps of what these runs do."""
+def estimated(jobs: Iterable[Job], ended: Iterable[Job] = ()) -> Estimate:
+    """Time small steps of what these runs do; `ended`: runs that have ended well, whose times are known here."""
     from benchmarks.cli import estimate
 
     jobs = list(jobs)
-    times: Mapping[Job, float | None] = estimate.seconds(jobs)
+    times: Mapping[Job, float | None] = estimate.seconds(jobs, ended)
     known = [time for time in times.values() if time is not None]
     by_run = {job.run: time for job, time in times.items()}
     return Estimate(sum(known), len(times) - len(known), meant_for_gpu(jobs), by_run)

@@ -52,16 +52,6 @@ class Job:
         """Whether the trained network is here, for children to start from."""
         return (self.place / store.NETWORK).exists()
 
-    def epochs_done(self) -> int:
-        """Epochs that a run which has not ended was trained for; 0 without a checkpoint to go on from."""
-        if not (self.place / store.CHECKPOINT).exists():
-            return 0
-        try:
-            lines = (self.place / store.CURVES).read_bytes().count(b"\n")
-        except OSError:
-            return 0
-        return max(0, lines - 1)  # the first names the columns
-
     def at(self, run: Run) -> Job:
         """The job of another run that has the same recipe and parent, as one of other timesteps may have."""
         name = key_of(run, self.recipe, self.parent_key)
