@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from benchmarks.catalogue import BUILT_IN
 from benchmarks.recipes import GRID
 from benchmarks.recipes.scales import LONG
 from benchmarks.spec import Run, Scale, spelled
@@ -24,8 +25,8 @@ FROM_ANN = (
     *("calibration", "calibration@shift=0@start=0.5"),
 )
 REP = ("dsr-if-rep", "dsr-lif-rep")
-LADDER: tuple[str, ...] = ()
-"""Rungs between `ann` and `dsr-if-rep` (`dsr-clamp`, `dsr-quantized`), once they are methods."""
+LADDER = tuple(name for name in ("dsr-clamp", "dsr-quantized") if name in BUILT_IN)
+"""The rungs between `ann` and `dsr-if-rep`."""
 ABLATION = tuple(method.replace("dsr-if", "dsr-if-rep", 1) for method in SWEEPS["ablation"].methods)
 THREE, TWO, ONE = (0, 1, 2), (0, 1), (0,)
 
