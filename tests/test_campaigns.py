@@ -118,6 +118,6 @@ def test_no_campaign_has_a_sweeps_name() -> None:
 
 def test_rows_of_a_campaign_are_in_the_order_of_its_methods() -> None:
     facts = {"scale": "workstation", "dataset": "cifar10", "network": NARROW, "timesteps": "5", "seed": "0"}
-    methods = ("stbp-tdbn", "dsr-if-rep", "ann")
+    methods = ("stbp-tdbn", "calibration", "maximum-shift", "ann")
     ordered = sorted(({**facts, "method": method} for method in methods), key=lambda row: _place(row, "workstation"))
-    assert [row["method"] for row in ordered] == ["ann", "dsr-if-rep", "stbp-tdbn"]
+    assert [row["method"] for row in ordered] == ["ann", "maximum-shift", "calibration", "stbp-tdbn"]

@@ -250,6 +250,19 @@ def test_of_a_campaign_runs_are_selected_and_their_parents_come_along(bench: Ben
     assert "qcfs T=5,64 seed 1, preact-resnet18-narrow on cifar10" in ending.out
 
 
+def test_runs_that_are_done_here_are_asked_how_long_the_others_take(bench: Bench, tmp_path: Path, monkeypatch) -> None:
+    done = list[Run]()
+
+    def seconds(jobs: list[Any], ended: list[Any]) -> dict[Any, float]:
+        done.extend(job.run for job in ended)
+        return dict.fromkeys(jobs, 60.0)
+
+    monkeypatch.setattr(estimate, "seconds", seconds)
+    finish(tmp_path / "results", Run("digits", "preact-resnet-tiny", "ann", 1, 1, "smoke"))
+    assert "3 runs · 1 cached · 2 missing" in bench("sweep quick --methods ann --seeds 0-2 --plan").out
+    assert [run.seed for run in done] == [1]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_that_is_not_utf8_is_told_all_the_same(
     encoding: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -29,7 +29,7 @@ def seconds_per_epoch(job: Job, ended: Iterable[Job], threads: int | None) -> fl
         last = curve[-1]
         return _per_epoch(last.get("train_seconds"), last.get("train_cpu_seconds"), len(curve), threads)
     for other in ended:
-        result = other.result() if _is_twin(job, other) else None
+        result = other.result() if replace(other.run, seed=job.run.seed) == job.run else None
         if result and result.epochs:
             return _per_epoch(result.train_seconds, result.train_cpu_seconds, result.epochs, threads)
     return None
@@ -43,10 +43,6 @@ def _curve(job: Job) -> list[dict[str, str]]:
         return read_csv(job.place / store.CURVES)
     except (BadInput, OSError):
         return []
-
-
-def _is_twin(job: Job, other: Job) -> bool:
-    return replace(other.run, seed=job.run.seed) == job.run and other.recipe == job.recipe
 
 
 def _per_epoch(
