@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 from ended_runs import CLEAN, finish
 
+from benchmarks.campaigns import NAMED
 from benchmarks.methods import BUILT_IN
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import Run, Scale
-from benchmarks.sweeps import SWEEPS
 from reports.queries.lookup import find
 from reports.queries.protocols import protocol_of
 from reports.queries.why import explain
@@ -203,7 +203,7 @@ def test_what_does_not_spike_differs_from_dsr_in_what_only_spikes_have(tmp_path:
 
 
 def test_every_run_of_every_sweep_has_an_answer() -> None:
-    runs = [run for sweep in SWEEPS.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
+    runs = [run for sweep in NAMED.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
     assert {run.dataset for run in runs if protocol_of(run) is None} <= {
         "digits",
         "nmnist",
