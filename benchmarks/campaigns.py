@@ -2,9 +2,9 @@
 
     dsr-bench sweep workstation --budget 3h
 
-A campaign is carried out, exported and reported like a sweep. It is a sequence of groups; a group is a sequence of
-blocks, each a small grid. All blocks of a group have their seed 0 before any has its seed 1, so that an interrupted
-campaign has complete comparisons. Parents go before their children, and conversions follow at once: they are cheap.
+A campaign is carried out, exported and reported like a sweep. It is a sequence of groups, one question each; a group is a
+sequence of blocks, each a small grid. All blocks of a group have their seed 0 before any has its seed 1, so that an
+interrupted campaign has complete comparisons. Parents go before their children, and conversions follow at once: they are cheap.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from benchmarks.catalogue import BUILT_IN
 from benchmarks.recipes import GRID
 from benchmarks.recipes.scales import LONG
 from benchmarks.spec import Run, Scale, spelled
@@ -25,8 +24,8 @@ FROM_ANN = (
     *("calibration", "calibration@shift=0@start=0.5"),
 )
 REP = ("dsr-if-rep", "dsr-lif-rep")
-LADDER = tuple(name for name in ("dsr-clamp", "dsr-quantized") if name in BUILT_IN)
-"""The rungs between `ann` and `dsr-if-rep`."""
+LADDER = ("dsr-ann", "dsr-clamp", "dsr-quantized")
+"""Between `ann` and `dsr-if-rep`: DSR's readout, its clip, its levels."""
 ABLATION = tuple(method.replace("dsr-if", "dsr-if-rep", 1) for method in SWEEPS["ablation"].methods)
 THREE, TWO, ONE = (0, 1, 2), (0, 1), (0,)
 
@@ -122,12 +121,14 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 _block("an ANN made to be converted", ("qcfs-ann",), (1,), THREE),
                 _block("its conversion", ("qcfs",), CHEAP, THREE),
                 _block("STBP-tdBN", ("stbp-tdbn",), (5,), THREE),
-                _block("rungs between ANN and DSR", LADDER, (5, 20), THREE),
-                _block("DSR at many steps", REP, (20,), THREE),
-                _block("few steps", (*REP, "stbp-tdbn"), (2,), TWO),
-                _block("DSR as released", ("dsr-if", "dsr-lif"), (5,), THREE),
-                _deep(20, 32, 56),
             ),
+            (
+                _block("DSR at many steps", REP, (20,), THREE),
+                _block("rungs between ANN and DSR", LADDER, (5, 20), THREE),
+                _block("few steps", (*REP, "stbp-tdbn"), (2,), TWO),
+            ),
+            (_block("DSR as released", ("dsr-if", "dsr-lif"), (5,), THREE),),
+            (_deep(20, 32, 56),),
             (_deep(44),),
             (_block("ablation (paper: Tab. 3)", ABLATION, (20,), TWO),),
             (

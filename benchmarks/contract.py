@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.catalogue import networks
-from benchmarks.data import DATASETS, digits
+from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.data import digits
 from benchmarks.methods import named, parts
 from benchmarks.networks import NETWORKS, build
 from benchmarks.networks.parts import SpikingNeuron
@@ -23,7 +24,7 @@ from benchmarks.operations.counter import counting
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.runs.identity import key
-from benchmarks.spec import SCALES, Run
+from benchmarks.spec import Run
 from benchmarks.training.thresholds import start_by
 
 NETWORK = "preact-resnet-tiny"
@@ -61,8 +62,9 @@ def steps_of(method: str) -> int:
 
 
 def has_a_recipe(method: str) -> None:
-    """It has a recipe for every data set, scale and T that its neurons accept; a parent is a known method."""
-    for dataset, scale, steps in product(DATASETS, SCALES, (1,) if timeless(method) else (1, 5, 20)):
+    """It has a recipe for every data set, its scales and every T; a parent is a known method."""
+    places = [(name, scale) for name, entry in ENTRIES.items() for scale in entry.scales]
+    for (dataset, scale), steps in product(places, (1,) if timeless(method) else (1, 5, 20)):
         run = Run(dataset, NETWORK, method, steps, 0, scale)
         recipe = resolve(run)
         key(run)

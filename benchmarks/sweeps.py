@@ -211,10 +211,10 @@ SWEEPS: Mapping[str, Sweep] = {
         seeds=(0, 1),
     ),
     "ladder": Sweep(
-        title="What does a spike cost? Clipping, levels and time, one after the other (paper: Sec. 4)",
+        title="What does a spike cost? Readout, clipping, levels and time, one after the other (paper: Sec. 4)",
         dataset="cifar10",
         networks=PAPER_BODY,
-        methods=("ann", "dsr-clamp", "dsr-quantized", "dsr-if-rep"),
+        methods=("ann", "dsr-ann", "dsr-clamp", "dsr-quantized", "dsr-if-rep"),
         timesteps=(5, 20),
         seeds=(0, 1, 2),
     ),

@@ -55,34 +55,32 @@ def test_every_run_of_every_campaign_can_be_carried_out_after_its_parent() -> No
             assert {run.method for run in runs} == {*campaign.methods}
 
 
-def test_the_campaign_begins_with_complete_comparisons_of_one_seed() -> None:
+def test_the_campaign_answers_one_question_after_another_with_all_its_seeds() -> None:
     runs = WORKSTATION.runs("workstation")
-    first = list(takewhile(lambda run: run.seed == 0, runs))
-    narrow = list(takewhile(lambda run: run.network == NARROW, first))
-    trained = [(run.method, run.timesteps) for run in narrow if resolve(run).epochs]
-    ours = [one for one in trained if not one[0].startswith(("dsr-clamp", "dsr-quantized"))]
-    assert ours == [
-        ("ann", 1),
-        ("dsr-if-rep", 5),
-        ("dsr-lif-rep", 5),
-        ("qcfs-ann", 1),
-        ("stbp-tdbn", 5),
-        ("dsr-if-rep", 20),
-        ("dsr-lif-rep", 20),
-        ("dsr-if-rep", 2),
-        ("dsr-lif-rep", 2),
-        ("stbp-tdbn", 2),
-        ("dsr-if", 5),
-        ("dsr-lif", 5),
-    ]
-    deep = [(run.network, run.method) for run in first[len(narrow) :]]
-    assert deep == [(f"preact-resnet{n}", method) for n in (20, 32, 56) for method in ("ann", "dsr-if-rep")]
+    trained = [(run.method, run.timesteps, run.seed) for run in runs if run.network == NARROW and resolve(run).epochs]
+    low = [("ann", 1), ("dsr-if-rep", 5), ("dsr-lif-rep", 5), ("qcfs-ann", 1), ("stbp-tdbn", 5)]
+    assert trained[:15] == [(*cell, seed) for seed in (0, 1, 2) for cell in low]
+    many = [("dsr-if-rep", 20), ("dsr-lif-rep", 20), ("dsr-ann", 1), ("dsr-clamp", 1)]
+    many += [("dsr-quantized", 5), ("dsr-quantized", 20)]
+    few = [("dsr-if-rep", 2), ("dsr-lif-rep", 2), ("stbp-tdbn", 2)]
+    second = [(*cell, seed) for seed in (0, 1) for cell in (*many, *few)] + [(*cell, 2) for cell in many]
+    assert trained[15 : 15 + len(second)] == second
+    exact = [(method, 5, seed) for seed in (0, 1, 2) for method in ("dsr-if", "dsr-lif")]
+    assert trained[15 + len(second) :][:6] == exact
+
+
+def test_conversions_follow_their_parents_and_depths_come_together() -> None:
+    runs = WORKSTATION.runs("workstation")
     steps = (1, 2, 3, 4, 5, 8, 10, 15, 16, 20, 32, 64)
+    first = list(takewhile(lambda run: run.seed == 0, runs))
     for method in ("threshold-balancing", "threshold-balancing-half", "maximum-shift", "calibration", "qcfs"):
-        assert [run.timesteps for run in narrow if run.method == method] == [*steps]
-    assert narrow.index(Run("cifar10", NARROW, "calibration", 64, 0, "workstation")) < narrow.index(
+        assert [run.timesteps for run in first if run.method == method] == [*steps]
+    assert first.index(Run("cifar10", NARROW, "calibration", 64, 0, "workstation")) < first.index(
         Run("cifar10", NARROW, "dsr-if-rep", 5, 0, "workstation")
     )
+    deep = [(run.network, run.method, run.seed) for run in runs if run.network != NARROW]
+    cells = [(f"preact-resnet{n}", method) for n in (20, 32, 56) for method in ("ann", "dsr-if-rep")]
+    assert deep[:12] == [(*cell, seed) for seed in (0, 1) for cell in cells]
 
 
 def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
