@@ -2,9 +2,10 @@
 
     dsr-bench sweep workstation --budget 3h
 
-A campaign is carried out, exported and reported like a sweep. It is a sequence of groups, one question each; a group is a
-sequence of blocks, each a small grid. All blocks of a group have their seed 0 before any has its seed 1, so that an
-interrupted campaign has complete comparisons. Parents go before their children, and conversions follow at once: they are cheap.
+A campaign is carried out, exported and reported like a sweep. It is a sequence of groups, one question each; a group is
+a sequence of blocks, each a small grid. All blocks of a group have their seed 0 before any has its seed 1, so that an
+interrupted campaign has complete comparisons. Parents go before their children, and conversions follow at once: they
+are cheap.
 """
 
 from __future__ import annotations
