@@ -1,6 +1,7 @@
 """The command line: `dsr-bench`, also `python -m benchmarks`.
 
-Exit codes: 0 all well, 1 some runs failed, 2 bad input, 130 interrupted (the same command resumes).
+Exit codes: 0 all well, or the budget used up, 1 some runs failed, 2 bad input, 130 interrupted (the same command
+resumes).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or s
 
 @app.command()
 def sweep(
-    name: Annotated[str, typer.Argument(help="Which sweep; `dsr-bench list` shows them.")],
+    name: Annotated[str, typer.Argument(help="Which sweep or campaign; `dsr-bench list` shows them.")],
     scale: ScaleOption = None,
     network: Annotated[str | None, typer.Option(help="One network instead of the sweep's.")] = None,
     methods: Annotated[str | None, typer.Option(help="Comma-separated methods instead of the sweep's.")] = None,
@@ -53,9 +54,19 @@ def sweep(
             "is set, else one per core at smoke scale and one run at other scales."
         ),
     ] = arguments.AUTO,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Time after which to stop, as in 90m, 3h or 1.5h. Runs that are expected to end in time go first; the "
+            "same command goes on."
+        ),
+    ] = None,
 ) -> None:
-    """Carry out the missing runs of a sweep, then write its CSV file, tables and page."""
-    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs)
+    """Carry out the missing runs of a sweep or campaign, then write its CSV file, tables and page.
+
+    Of a campaign, --network, --methods, --timesteps and --seeds select runs: nothing takes their place.
+    """
+    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs, budget)
     raise typer.Exit(commands.sweep(request, console))
 
 
@@ -75,13 +86,13 @@ def run(
 
 @app.command("list")
 def list_() -> None:
-    """List sweeps, data sets, methods, and networks with their sizes."""
+    """List sweeps, campaigns, data sets, methods, and networks with their sizes."""
     raise typer.Exit(commands.listing(console))
 
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="Which sweep.")],
+    name: Annotated[str, typer.Argument(help="Which sweep or campaign.")],
     scale: ScaleOption = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Let results take the place of committed rows that contradict them.")

@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.catalogue import networks
-from benchmarks.data import DATASETS, digits
+from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.data import digits
 from benchmarks.methods import named, parts
 from benchmarks.networks import NETWORKS, build
 from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.operations.counter import counting
 from benchmarks.operations.structure import structure
-from benchmarks.recipes import resolve, timeless
+from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.runs.identity import key
-from benchmarks.spec import SCALES, Run
+from benchmarks.spec import Run
 from benchmarks.training.thresholds import start_by
 
 NETWORK = "preact-resnet-tiny"
@@ -61,8 +62,9 @@ def steps_of(method: str) -> int:
 
 
 def has_a_recipe(method: str) -> None:
-    """It has a recipe for every data set, scale and T that its neurons accept; a parent is a known method."""
-    for dataset, scale, steps in product(DATASETS, SCALES, (1,) if timeless(method) else (1, 5, 20)):
+    """It has a recipe for every data set, its scales and every T; a parent is a known method."""
+    places = [(name, scale) for name, entry in ENTRIES.items() for scale in entry.scales]
+    for (dataset, scale), steps in product(places, (1,) if timeless(method) else (1, 5, 20)):
         run = Run(dataset, NETWORK, method, steps, 0, scale)
         recipe = resolve(run)
         key(run)
@@ -81,7 +83,7 @@ def maps_images(method: str) -> None:
 
 def maps_frames(method: str) -> None:
     """Event frames (T, B, C, H, W) that repeat an image give the same logits as the image."""
-    steps, x = steps_of(method), _noise(2)
+    steps, x = passes(method, steps_of(method)), _noise(2)
     network = _fresh(method).eval()
     with torch.no_grad():
         _same(network(x.expand(steps, *x.shape)), network(x), "logits of frames and image")
@@ -173,7 +175,7 @@ def is_saved_and_loaded(method: str) -> None:
 
 def books_its_operations(method: str) -> None:
     """Its operations are counted as what they are: accumulates behind spiking neurons, multiplications elsewhere."""
-    network, x, steps = _seen(method), _noise(4), steps_of(method)
+    network, x, steps = _seen(method), _noise(4), passes(method, steps_of(method))
     with counting(network, x[:1], steps) as counter, torch.no_grad():
         network(x)
     counted = counter.per_image()

@@ -20,7 +20,7 @@ from benchmarks.methods import kernels_of, named
 from benchmarks.networks import build
 from benchmarks.operations import neurobench, silence
 from benchmarks.operations.counter import Counter, SynOps, counting
-from benchmarks.recipes import frames
+from benchmarks.recipes import frames, passes
 from benchmarks.runs import store
 from benchmarks.runs.job import Job, job_of
 from benchmarks.runs.record import Result, save
@@ -145,7 +145,8 @@ def _hand_over(job: Job, parent: Job, network: nn.Module, data: Dataset) -> str:
 def _trainer(job: Job, prepared: Prepared, training: Training, team: Team) -> tuple[Trainer, Training]:
     """A trainer that continues from the run's checkpoint, or begins anew without one."""
     data = prepared.data
-    trainer = Trainer(prepared.network, data, job.recipe, job.run.seed, job.run.timesteps, team)
+    timesteps = passes(job.run.method, job.run.timesteps)
+    trainer = Trainer(prepared.network, data, job.recipe, job.run.seed, timesteps, team)
     if saved := checkpoint.kept(job.place, data, data.train.device, prepared.parent_sha256):
         idle, dirty = training.memory.idle, training.dirty
         training = trainer.restore(saved)
@@ -173,7 +174,7 @@ def _measure(job: Job, prepared: Prepared, on_images: OnImages) -> tuple[Evaluat
 
     Counting does not run while speed is taken. A network that is simulated step by step runs once, and has no speed.
     """
-    data, network, timesteps = prepared.data, prepared.network, job.run.timesteps
+    data, network, timesteps = prepared.data, prepared.network, passes(job.run.method, job.run.timesteps)
     if isinstance(network, latencies.Simulated):
         return _simulate(job, prepared, on_images)
     speed = evaluate(network, data.test, data, timesteps, predict=True)

@@ -77,6 +77,16 @@ def _clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
     return baselines.clipped.ClippedReLU(clip)
 
 
+def _clamp(
+    timesteps: int,
+    threshold: float = 6.0,
+    threshold_floor: float = 0.01,
+    train_threshold: bool = True,
+    threshold_gain: float = 1.0,
+) -> nn.Module:
+    return dsr.Clamp(threshold, threshold_floor, train_threshold, threshold_gain)
+
+
 def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     return dsr.Exact(network, DirectCoding)
 
@@ -92,7 +102,12 @@ def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Modu
 
 def _fused(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.fused.SOURCE)
-    factories = {**baselines.fused.FACTORIES, dsr.ReLU: baselines.fused.relu}
+    factories: baselines.fused.Factories = {
+        **baselines.fused.FACTORIES,
+        dsr.ReLU: baselines.fused.relu,
+        dsr.Clamp: baselines.fused.clamp,
+        dsr.Quantized: baselines.fused.quantized_clamp,
+    }
     return baselines.fused.Fused(network, DirectCoding, library, factories)
 
 
@@ -147,6 +162,8 @@ SUBSTITUTES: Mapping[str, Substitutes] = {
     "dsr-lif": _dsr(dsr.LIF, _exact),
     "dsr-if-rep": _dsr(dsr.IF, _in_representation_space),
     "dsr-lif-rep": _dsr(dsr.LIF, _in_representation_space),
+    "dsr-clamp": _dsr(_clamp, _fused),
+    "dsr-quantized": _dsr(dsr.Quantized, _fused),
     "dsr-ann": Substitutes(_relu_with_rate, readout=_representation, wrap=_fused),
     "dsr-if-hybrid": _dsr(dsr.IF, _exact, _hybrid),
     "dsr-if-hybrid-rep": _dsr(dsr.IF, _in_representation_space, _hybrid),
@@ -229,7 +246,7 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     """A method's parts at T steps with the recipe's parameters."""
     chosen = named(method)
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
-    at_once = 1 if chosen.streams else timesteps
+    at_once = 1 if chosen.streams else catalogue.passes(method, timesteps)
     return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
 
 

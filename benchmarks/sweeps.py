@@ -210,6 +210,14 @@ SWEEPS: Mapping[str, Sweep] = {
         timesteps=(5,),
         seeds=(0, 1),
     ),
+    "ladder": Sweep(
+        title="What does a spike cost? Readout, clipping, levels and time, one after the other (paper: Sec. 4)",
+        dataset="cifar10",
+        networks=PAPER_BODY,
+        methods=("ann", "dsr-ann", "dsr-clamp", "dsr-quantized", "dsr-if-rep"),
+        timesteps=(5, 20),
+        seeds=(0, 1, 2),
+    ),
     "precision": Sweep(
         title="Is training in bfloat16 the same training? Pairs of runs with equal seeds",
         dataset="cifar10",

@@ -4,6 +4,7 @@ Depends on torch alone and on nothing else of this repository: copy the folder i
 Tensors are time-major with time folded into the batch: row `t * B + b` of a `(T*B, ...)` tensor is image b at step t.
 """
 
+from dsr.clamp import Clamp, Quantized
 from dsr.engine.exact import Exact
 from dsr.engine.representation_space import RepresentationSpace
 from dsr.hybrid import ReLU, set_thresholds
@@ -15,7 +16,9 @@ from dsr.start import bound_gradient
 __all__ = [
     "IF",
     "LIF",
+    "Clamp",
     "Exact",
+    "Quantized",
     "ReLU",
     "Readout",
     "RepresentationSpace",

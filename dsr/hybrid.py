@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dsr.neurons import Neuron
+from dsr.neurons import Saturating
 
 IMAGES_AT_ONCE = 144
 VALUES = 1_000_000
@@ -33,7 +33,7 @@ def set_thresholds(network: nn.Module, ann: nn.Module, images: Tensor, quantile:
     If the quantile is 0, the threshold is the neuron's floor. `ann` runs in evaluation mode. Raises AttributeError if
     a neuron has no counterpart in `ann`.
     """
-    neurons = {name: module for name, module in network.named_modules() if isinstance(module, Neuron)}
+    neurons = {name: module for name, module in network.named_modules() if isinstance(module, Saturating)}
     batches = images.split(IMAGES_AT_ONCE)
     activations = _activations(ann, list(neurons), batches, VALUES // len(batches))
     for name, neuron in neurons.items():

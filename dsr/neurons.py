@@ -80,31 +80,54 @@ def integrate(
     return fire(currents, emitted, threshold, amplitude, alpha, leak, gain).view_as(x)
 
 
-class Neuron(nn.Module):
-    """Common part of IF and LIF: a threshold with a lower bound, trained or fixed.
+class Saturating(nn.Module):
+    """A layer that saturates at a threshold with a lower bound, trained or fixed.
 
-    `timesteps` T >= 1; `threshold` V in the unit of the membrane; `alpha` in (0, 1], neurons fire at alpha V;
-    `threshold_floor`, lower bound to which V is projected before each forward pass (outside autograd, as in the
-    released code); `train_threshold`, whether V is a Parameter (else a buffer). Raises ValueError for invalid values.
+    `threshold` V; `threshold_floor`, lower bound to which V is projected before each forward pass (outside autograd, as
+    in the released code); `train_threshold`, whether V is a Parameter (else a buffer). Raises ValueError for V <= 0.
     """
 
     threshold: Tensor
 
-    def __init__(
-        self, timesteps: int, threshold: float, alpha: float, threshold_floor: float, train_threshold: bool
-    ) -> None:
+    def __init__(self, threshold: float, threshold_floor: float, train_threshold: bool) -> None:
         super().__init__()
-        if timesteps < 1:
-            raise ValueError(f"timesteps must be at least 1, not {timesteps}")
-        if threshold <= 0 or not 0 < alpha <= 1:
-            raise ValueError(f"threshold must be positive and alpha in (0, 1], not {threshold} and {alpha}")
-        self.timesteps = timesteps
-        self.alpha = alpha
+        if threshold <= 0:
+            raise ValueError(f"threshold must be positive, not {threshold}")
         self.threshold_floor = threshold_floor
         if train_threshold:
             self.threshold = nn.Parameter(torch.tensor(float(threshold)))
         else:
             self.register_buffer("threshold", torch.tensor(float(threshold)))
+
+    def set_ceiling(self, ceiling: Tensor | float) -> None:
+        """Let the output saturate at `ceiling`, in the unit of the currents; V stays at least at its floor."""
+        with torch.no_grad():
+            self.threshold.fill_(ceiling)
+        self.project_threshold()
+
+    def project_threshold(self) -> None:
+        """V <- max(V, floor), in place."""
+        with torch.no_grad():
+            self.threshold.clamp_(min=self.threshold_floor)
+
+
+class Neuron(Saturating):
+    """Common part of IF and LIF.
+
+    `timesteps` T >= 1; `threshold` V in the unit of the membrane; `alpha` in (0, 1], neurons fire at alpha V. Raises
+    ValueError for invalid values.
+    """
+
+    def __init__(
+        self, timesteps: int, threshold: float, alpha: float, threshold_floor: float, train_threshold: bool
+    ) -> None:
+        if timesteps < 1:
+            raise ValueError(f"timesteps must be at least 1, not {timesteps}")
+        if threshold <= 0 or not 0 < alpha <= 1:
+            raise ValueError(f"threshold must be positive and alpha in (0, 1], not {threshold} and {alpha}")
+        super().__init__(threshold, threshold_floor, train_threshold)
+        self.timesteps = timesteps
+        self.alpha = alpha
 
     def rate(self) -> Rate:
         """Return the layer that reads this neuron's representation."""
@@ -117,14 +140,7 @@ class Neuron(nn.Module):
     def set_ceiling(self, ceiling: Tensor | float) -> None:
         """Let the representation saturate at `ceiling`, in the unit of the currents; V stays at least at its floor."""
         dynamics = self.dynamics()
-        with torch.no_grad():
-            self.threshold.fill_(ceiling * dynamics.dt / dynamics.tau)
-        self.project_threshold()
-
-    def project_threshold(self) -> None:
-        """V <- max(V, floor), in place."""
-        with torch.no_grad():
-            self.threshold.clamp_(min=self.threshold_floor)
+        super().set_ceiling(ceiling * dynamics.dt / dynamics.tau)
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, threshold={self.threshold.item():.4g}, alpha={self.alpha}"

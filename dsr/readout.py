@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from dsr.clamp import Clamp, Quantized
 from dsr.hybrid import ReLU
 from dsr.neurons import IF, LIF
 
@@ -19,12 +20,16 @@ from dsr.neurons import IF, LIF
 class Readout(nn.Module):
     """Pooled features `(T*B, features)` -> logits `(B, classes)`.
 
-    `neuron` makes an IF, an LIF, or the ReLU of an ANN with T = 1. `reencode`: whether to put a neuron between the pool
-    and the classifier.
+    `neuron` makes an IF, an LIF, or with T = 1 what does not spike: a clamp or the ReLU of an ANN. `reencode`: whether
+    to put a neuron between the pool and the classifier.
     """
 
     def __init__(
-        self, features: int, classes: int, neuron: Callable[[], IF | LIF | ReLU], reencode: bool = True
+        self,
+        features: int,
+        classes: int,
+        neuron: Callable[[], IF | LIF | Clamp | Quantized | ReLU],
+        reencode: bool = True,
     ) -> None:
         super().__init__()
         self.pooled_neuron = neuron() if reencode else nn.Identity()

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsr.neurons import Neuron
+from dsr.neurons import Saturating
 
 CEILINGS = tuple(2 ** (k / 8) for k in range(17))
 """From 1, for which the clamp is open for 34 % of N(0, 1), to 4."""
@@ -44,13 +44,13 @@ def bound_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> float:
             break
     else:
         set_ceilings(network, min(gradients, key=lambda c: (math.isnan(gradients[c]), gradients[c])))
-    return next(neuron.threshold.item() for neuron in network.modules() if isinstance(neuron, Neuron))
+    return next(neuron.threshold.item() for neuron in network.modules() if isinstance(neuron, Saturating))
 
 
 def set_ceilings(network: nn.Module, ceiling: float) -> None:
     """Set the ceiling of every neuron's representation, in the unit of its currents."""
     for neuron in network.modules():
-        if isinstance(neuron, Neuron):
+        if isinstance(neuron, Saturating):
             neuron.set_ceiling(ceiling)
 
 

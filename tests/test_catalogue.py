@@ -33,6 +33,7 @@ LISTED = 4
 """As many names in one literal are a list of methods, data sets or networks."""
 CHOICES = {
     "benchmarks/sweeps.py": "which runs a sweep is of",
+    "benchmarks/campaigns.py": "which runs a campaign is of, in which order",
     "benchmarks/methods.py": "the modules of each method",
     "benchmarks/data/__init__.py": "the reader of each data set",
     "benchmarks/data/download.py": "the download of each data set that may be downloaded",
@@ -162,7 +163,7 @@ def test_nothing_outside_the_catalogue_lists_what_it_knows(known: dict[str, obje
 
 
 def test_the_catalogue_recipes_and_sweeps_need_no_torch() -> None:
-    code = "import sys; import benchmarks.catalogue.datasets, benchmarks.catalogue.networks, benchmarks.sweeps\n"
+    code = "import sys; import benchmarks.catalogue.datasets, benchmarks.catalogue.networks, benchmarks.campaigns\n"
     code += "from benchmarks.recipes import resolve, timeless\nassert timeless('ann') and not timeless('unknown')\n"
     code += "assert not {'torch', 'numpy', 'benchmarks.methods'} & set(sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "DSR_METHODS"}

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from ended_runs import finish
 from rich.console import Console
 from torch import nn
 
+from benchmarks.campaigns import NAMED
 from benchmarks.cli import estimate, notices
 from benchmarks.cli.display import duration
 from benchmarks.cli.estimate import FEW, MANY, Body, Cost
 from benchmarks.cli.preparation import Estimate, meant_for_gpu
 from benchmarks.data import packed, published
 from benchmarks.recipes import resolve
+from benchmarks.runs import pace, store
 from benchmarks.runs.identity import in_order
 from benchmarks.runs.job import job_of, jobs_of
 from benchmarks.spec import BadInput, Run
-from benchmarks.sweeps import SWEEPS
 
 MACS = {
     "preact-resnet18": 480_000_000,
@@ -61,10 +65,14 @@ def probes(monkeypatch: pytest.MonkeyPatch, tmp_path):
         getattr(estimate, name).cache_clear()
 
 
-@pytest.mark.parametrize("scale", ["paper", "short", "laptop"])
-@pytest.mark.parametrize("name", ["cifar10", "depth", "conversion", "imagenet", "cifar10dvs"])
+SEVERAL = ["cifar10", "depth", "conversion", "imagenet", "cifar10dvs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [*product(SEVERAL, ["paper", "short", "laptop"]), ("workstation", "workstation")]
+)
 def test_probes_are_few_and_small_whatever_the_scale(name: str, scale: str, probes) -> None:
-    runs = in_order(SWEEPS[name].runs(scale))
+    runs = in_order(NAMED[name].runs(scale))
     assert None not in estimate.seconds(jobs_of(runs, Path())).values()
     methods, networks = {run.method for run in runs}, {run.network for run in runs}
     assert 0 < len(probes) <= 6 * len(methods) + 3 * (len(networks) + 1)
@@ -132,3 +140,57 @@ def test_it_is_said_which_machine_a_scale_is_meant_for(gpu: bool, scale: str, sa
     told = console.export_text()
     assert said in told
     assert ("which has no GPU" in told) == bool(said)
+
+
+def test_of_a_half_done_run_the_epochs_that_are_left_are_estimated(probes, tmp_path: Path) -> None:
+    job = job_of(Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop"), tmp_path)
+    whole = estimate.seconds([job])[job]
+    job.describe("cifar10")
+    (job.place / store.CURVES).write_text("epoch,train_loss\n1,2.0\n2,1.9\n3,1.8\n")  # no times: by small steps
+    assert (pace.epochs_done(job), estimate.seconds([job])[job]) == (0, whole), "nothing to go on from"
+    (job.place / store.CHECKPOINT).touch()
+    assert pace.epochs_done(job) == 3
+    image = 1e-9 * MACS["preact-resnet18-narrow"] * 5
+    recipe = job.recipe  # 3 epochs train on so many images, evaluate on 2,000 of them and on the test split
+    saved = 3 * image * (3 * recipe.train_images + recipe.validation_images + 10_000)
+    assert whole is not None
+    assert estimate.seconds([job])[job] == pytest.approx(whole - saved, rel=1e-6)
+    for damaged in (b"", b"\0", None):
+        (job.place / store.CURVES).unlink() if damaged is None else (job.place / store.CURVES).write_bytes(damaged)
+        assert pace.epochs_done(job) == 0
+
+
+def test_a_half_done_run_goes_on_at_its_own_pace(probes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    job = job_of(Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop"), tmp_path)
+    job.describe("cifar10")
+    (job.place / store.CHECKPOINT).touch()
+    (job.place / store.CURVES).write_text("epoch,train_seconds,train_cpu_seconds\n1,90,100\n2,150,180\n")
+    # 6 of 8 epochs are left, of 180 / 2 epochs / 2 threads = 45 s each; they evaluate 12,000 images, and the end 20,000
+    evaluated = 1e-9 * MACS["preact-resnet18-narrow"] * 5 * (6 * 12_000 + 20_000)
+    assert estimate.seconds([job])[job] == pytest.approx(6 * 45 + evaluated + estimate.START_SECONDS)
+    monkeypatch.setattr(estimate, "_device", lambda: torch.device("cuda"))  # where the clock counts: 75 s
+    assert pace.seconds_per_epoch(job, [], None) == 75
+
+
+def test_another_seed_says_how_long_an_epoch_takes(probes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    run = Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop")
+    job, others = job_of(run, tmp_path), (replace(run, seed=1), replace(run, timesteps=4), replace(run, method="ann"))
+    evaluated = 1e-9 * MACS[run.network] * 5 * (8 * 12_000 + 20_000)
+    for other, spent in zip(others, (400.0, 7.0, 9.0), strict=True):
+        finish(tmp_path, other, epochs=8, train_seconds=800.0, train_cpu_seconds=spent)
+    ended = [job_of(other, tmp_path) for other in others]
+    assert estimate.seconds([job], ended)[job] == pytest.approx(400 + evaluated + estimate.START_SECONDS)
+    assert estimate.seconds([job], ended[1:]) == estimate.seconds([job])
+    finish(tmp_path, others[0], epochs=8, train_seconds=800.0, train_cpu_seconds=None)
+    assert estimate.seconds([job], ended) == estimate.seconds([job]), "an older row has no core-seconds"
+    assert pace.seconds_per_epoch(job, ended, None) == 100
+
+
+def test_the_test_split_is_read_once_where_the_recipe_says_so(probes) -> None:
+    job = job_of(Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "workstation"), Path())
+    image = 1e-9 * MACS["preact-resnet18-narrow"] * 5
+    # 20 epochs of 45,000 images and 5,000 held out; then the test split for accuracy and again for operations
+    expected = 20 * (45_000 * 3 * image + 5_000 * image) + 2 * 10_000 * image
+    assert estimate.seconds([job])[job] == pytest.approx(expected, rel=1e-3)

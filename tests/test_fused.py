@@ -20,9 +20,11 @@ from torch.nn.utils import parametrize, prune
 import baselines.fused.network
 import dsr
 from baselines.clipped import ClippedReLU
-from baselines.fused import FACTORIES, SOURCE, Fused
+from baselines.fused import FACTORIES as OWN
+from baselines.fused import SOURCE, Fused, clamp, quantized_clamp
 from baselines.fused.kernels import moments
 from baselines.qcfs import Activation
+from benchmarks.catalogue import timeless
 from benchmarks.methods import rounding
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
@@ -31,6 +33,7 @@ from dsr.engine.kernels import load
 LIBRARY, REASON = load(SOURCE)
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason=REASON)
 
+FACTORIES = {**OWN, dsr.Clamp: clamp, dsr.Quantized: quantized_clamp}
 NEURONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "clipped": lambda: ClippedReLU(0.7),
@@ -38,6 +41,10 @@ NEURONS: dict[str, Callable[[], nn.Module]] = {
     "floor-clamp": lambda: Activation(8, 0.9, "floor-clamp"),
     "five-levels": lambda: Activation(5, 1.1, "clamp-floor"),
     "three-levels": lambda: Activation(3, 1.1, "floor-clamp"),
+    "trained-clamp": lambda: dsr.Clamp(0.8),
+    "rate": lambda: dsr.Quantized(5, 1.3),
+    "late-rate": lambda: dsr.Quantized(4, 0.9, alpha=1.0, threshold_gain=0.25),
+    "early-rate": lambda: dsr.Quantized(20, 1.1, alpha=1e-8),
 }
 SHAPES = [
     (64, 1, 1, 1),
@@ -74,6 +81,9 @@ def steps_of(neuron: nn.Module, z: Tensor) -> Tensor:
     if isinstance(neuron, Activation):
         levels, theta = neuron.levels, neuron.threshold.item()
         edges = [(k + 0.5) * theta / levels for k in range(-1, levels + 1)] + [0.0, theta]
+    elif isinstance(neuron, dsr.Clamp | dsr.Quantized):
+        theta = neuron.threshold.item()
+        edges = [(k + neuron.alpha) * theta / neuron.timesteps for k in range(neuron.timesteps)] + [0.0, theta]
     else:
         edges = [0.0, getattr(neuron, "clip", 0.0)]
     return torch.stack([(z - edge).abs() for edge in edges]).amin(0)
@@ -118,7 +128,7 @@ def test_an_activation_has_exactly_its_own_values_and_slopes(neuron):
     """The norm passes these values on unchanged, so even those on a jump must be equal."""
     theta = 1.0
     _, activation = made((1, 1, 1, 1), neuron)
-    if isinstance(activation, Activation):
+    if isinstance(activation, Activation | dsr.Clamp | dsr.Quantized):
         theta = activation.threshold.item()
     edges = torch.arange(-8, 28) * (theta / 16)
     z = torch.cat([edges, edges.nextafter(torch.tensor(-9.0)), edges.nextafter(torch.tensor(9.0)), noise(400)])
@@ -207,6 +217,15 @@ def test_what_the_kernels_do_not_support_is_done_or_refused_by_torch():
         ours(noise(3, 5, 4, 4), None)
 
 
+@pytest.mark.parametrize("neuron", ["trained-clamp", "rate"])
+def test_a_trained_ceiling_stays_above_its_floor(neuron):
+    norm, activation = made((4, 2, 3, 3), neuron)
+    activation.threshold.data.fill_(-1.0)  # type: ignore[union-attr,operator]
+    found = call(norm, activation)(noise(4, 2, 3, 3))
+    assert activation.threshold.item() == pytest.approx(0.01)  # type: ignore[operator,union-attr]
+    assert found.max().item() == pytest.approx(0.01)
+
+
 def test_nan_and_infinity_are_passed_on():
     for neuron in NEURONS:
         norm, activation = made((4, 2, 3, 3), neuron)
@@ -219,6 +238,7 @@ def test_nan_and_infinity_are_passed_on():
 
 # in deep networks a level or a bound that rounding moves moves others, in float32 as in double precision
 NETWORKS = [("preact-resnet-tiny", method) for method in ("ann", "qcfs-ann", "deng-gu-ann", "dsr-ann")]
+NETWORKS += [("preact-resnet-tiny", method) for method in ("dsr-clamp@threshold=1", "dsr-quantized@threshold=1")]
 NETWORKS += [(name, method) for name in ("resnet20", "vgg11-narrow") for method in ("ann", "dsr-ann")]
 
 
@@ -227,7 +247,7 @@ def test_a_fused_network_learns_as_the_network_itself_does(name, method):
     losses = []
     for fuses in (True, False):
         torch.manual_seed(0)
-        network = build(name, method, 1, 10).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = build(name, method, 1 if timeless(method) else 2, 10).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         assert isinstance(network, Fused)
         assert network.graph() is not None
         losses.append(trained(network if fuses else network._hidden[0], steps=3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,13 +80,13 @@ def test_a_run_waits_for_its_parent_and_for_a_longer_one_that_measures_it(tmp_pa
         replace(RUN, method=method, timesteps=steps)
         for method, steps in (("ann", 1), *(("threshold-balancing", steps) for steps in (2, 4, 8)))
     )
-    assert launch._after([origin, long, middle, short], tmp_path) == {
+    assert launch.after([origin, long, middle, short], tmp_path) == {
         origin: set(),
         long: {origin},
         middle: {origin, long},
         short: {origin, long, middle},
     }
-    assert launch._after([short], tmp_path) == {short: set()}
+    assert launch.after([short], tmp_path) == {short: set()}
 
 
 class Log:
@@ -154,6 +155,44 @@ def test_an_interruption_ends_the_processes_of_all_runs(tmp_path: Path, monkeypa
         pool.carry_out(runs, 3, {}, lambda run: False, crew)
     assert [one.process.exitcode for one in crew.started.values()] == [-signal.SIGTERM] * 2
     assert not list(tmp_path.rglob("result.json")), "what was interrupted has no result and goes on the next time"
+
+
+def test_when_the_time_is_over_what_goes_on_is_stopped_and_has_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([60.0, 60.0, 60.0, 60.0, 0.05, 0.0])  # what is left, each time that it is asked for
+    monkeypatch.setattr(launch, "_work", asleep)
+    crews = list[Any]()
+    processes = launch._Processes
+    monkeypatch.setattr(launch, "_Processes", lambda *words: crews.append(processes(*words)) or crews[-1])
+    runs, log = [replace(RUN, seed=seed) for seed in range(3)], Log()
+    limit = pool.Limit(lambda: next(times, 0.0), lambda run: 99.0)
+    assert launch.local(runs, tmp_path, "quick", log, Workers(2, 1), limit) == [None] * 3
+    assert log.heard == [("started", run) for run in runs[:2]]
+    assert [one.process.exitcode for one in crews[0].started.values()] == [-signal.SIGTERM] * 2
+    assert not list(tmp_path.rglob("result.json")), "what was stopped goes on the next time"
+
+
+@pytest.mark.slow
+def test_a_budget_ends_a_sweep_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    words = "-m benchmarks sweep quick --methods ann,dsr-if --timesteps 2 --seeds 0-2 --jobs 2"
+    environment = {**os.environ, "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}
+    said = list[str]()
+    for budget in ("--budget 10s", ""):
+        asked = [sys.executable, *words.split(), *budget.split()]
+        done = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=800)
+        assert (done.returncode, done.stderr) == (0, "")
+        said += [line for line in done.stdout.splitlines() if line.startswith(" budget ")]
+    total = 6
+    for line in said:
+        ended, begun, left = map(int, re.findall(r"(\d+) (?:runs? done|begun|left)", line))
+        total -= ended
+        assert begun + left == total
+        assert begun <= 2
+    assert len(read_csv(tmp_path / "smoke" / "quick.csv")) == 6
+    assert not list(tmp_path.rglob(store.CHECKPOINT))
+    logs = [path.read_text() for path in tmp_path.rglob("log.txt")]
+    assert not any("Traceback" in log for log in logs)
 
 
 @pytest.mark.slow

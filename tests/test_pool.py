@@ -7,7 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from benchmarks.launching.pool import carry_out, following
+from benchmarks.launching.forecast import foresee
+from benchmarks.launching.pool import Limit, carry_out, following
 
 
 class Invented:
@@ -28,7 +29,7 @@ class Invented:
         self.most = max(self.most, len(self.busy))
         return True
 
-    def wait(self) -> list[str]:
+    def wait(self, seconds: float) -> list[str]:
         item = next((one for one in self.ends if one in self.busy), next(iter(self.busy)))
         del self.busy[item]
         self.log.append(f"-{item}")
@@ -95,10 +96,10 @@ def test_a_parent_that_is_none_of_the_items_is_not_waited_for() -> None:
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError])
 def test_whatever_is_raised_stops_the_crew_and_goes_on_up(raised: type[BaseException]) -> None:
     class Interrupted(Invented):
-        def wait(self) -> list[str]:
+        def wait(self, seconds: float) -> list[str]:
             if len(self.log) == 4:
                 raise raised
-            return super().wait()
+            return super().wait(seconds)
 
     crew = Interrupted()
     with pytest.raises(raised):
@@ -126,9 +127,97 @@ def test_items_that_wait_for_each_other_are_an_error_and_no_endless_wait() -> No
 
 def test_several_items_that_end_together_free_their_workers_together() -> None:
     class Pairs(Invented):
-        def wait(self) -> list[str]:
-            return [*super().wait(), *super().wait()]
+        def wait(self, seconds: float) -> list[str]:
+            return [*super().wait(seconds), *super().wait(seconds)]
 
     crew = Pairs()
     carry_out("abcd", 2, {}, lambda item: False, crew)
     assert crew.log == ["+a0", "+b1", "-a", "-b", "+c0", "+d1", "-c", "-d"]
+
+
+class Timed(Invented):
+    """A crew by an invented clock: every item takes its `lasting` seconds, and no waiting is longer than allowed."""
+
+    def __init__(self, **lasting: float) -> None:
+        super().__init__()
+        self.lasting, self.now, self.until = lasting, 0.0, dict[str, float]()
+
+    def start(self, item: str, worker: int) -> bool:
+        self.until[item] = self.now + self.lasting[item]
+        return super().start(item, worker)
+
+    def wait(self, seconds: float) -> list[str]:
+        self.now = min(self.now + seconds, *(self.until[item] for item in self.busy))
+        ended = [item for item in self.busy if self.until[item] <= self.now]
+        for item in ended:
+            del self.busy[item]
+            self.log.append(f"-{item}")
+        return ended
+
+
+def limited(
+    seconds: float, workers: int, after: Mapping[str, str] = {}, needed: Mapping[str, float] = {}, **lasting: float
+) -> Timed:
+    """What becomes of items that last so long, and are expected to unless `needed` says otherwise."""
+    crew = Timed(**lasting)
+    expected = lasting | dict(needed)
+    limit = Limit(lambda: seconds - crew.now, expected.__getitem__)
+    carry_out([*lasting], workers, after, lambda item: False, crew, limit)
+    return crew
+
+
+def test_what_ends_in_time_goes_before_what_does_not_and_the_order_is_kept() -> None:
+    crew = limited(10, 1, a=4, b=7, c=6, d=1)
+    assert crew.log == ["+a0", "-a", "+c0", "-c"], "b would end at 11; nothing is left for d"
+    assert crew.now == 10
+
+
+def test_where_nothing_fits_the_first_is_begun_and_stopped_when_the_time_is_over() -> None:
+    crew = limited(10, 1, a=4, b=7, c=8)
+    assert crew.log == ["+a0", "-a", "+b0", "stop"]
+    assert crew.now == 10
+    assert limited(1, 1, a=4, b=7).log == ["+a0", "stop"]
+
+
+def test_a_free_worker_begins_what_does_not_fit_while_others_go_on() -> None:
+    assert limited(10, 2, a=9, b=3, c=20, d=20).log == ["+a0", "+b1", "-b", "+c1", "-a", "+d0", "stop"]
+
+
+def test_what_takes_longer_than_expected_is_stopped_and_what_takes_less_makes_room() -> None:
+    assert limited(10, 1, a=99, b=1, needed={"a": 9}).log == ["+a0", "stop"]
+    assert limited(10, 1, a=1, b=9, needed={"a": 9}).log == ["+a0", "-a", "+b0", "-b"]
+
+
+def test_children_still_wait_for_their_parent_however_little_time_they_need() -> None:
+    assert limited(10, 1, {"c": "p"}, c=1, p=6, x=2).log == ["+p0", "-p", "+c0", "-c", "+x0", "-x"]
+    assert limited(10, 1, {"c": "p"}, c=1, p=16, x=2).log == ["+x0", "-x", "+p0", "stop"]
+
+
+def test_without_any_time_nothing_starts_and_with_enough_nothing_is_stopped() -> None:
+    assert limited(0, 2, a=1, b=1).log == []
+    assert limited(2, 1, a=1, b=1).log == ["+a0", "-a", "+b0", "-b"]
+
+
+def test_what_another_pool_works_on_comes_after_all_else_whether_it_fits_or_not() -> None:
+    def chosen(taken: str, *fitting: str) -> str | None:
+        return following("abc", (), {}, lambda item: item in taken, lambda item: item in fitting)
+
+    assert chosen("a", "a", "c") == "c"
+    assert chosen("a", "a") == "b"
+    assert chosen("abc", "b") == "a"
+
+
+def test_a_forecast_is_what_the_pool_does_when_all_takes_as_long_as_expected() -> None:
+    lasting = {"a": 4.0, "b": 7.0, "c": 5.0, "d": 0.1, "e": 3.0}
+    for seconds in (0.05, 1.0, 4.3, 9.0, 11.0, 99.0):
+        for workers in (1, 2, 3):
+            crew = limited(seconds, workers, {"d": "c"}, **lasting)
+            found = foresee([*lasting], workers, {"d": "c"}, seconds, lasting.__getitem__)
+            assert [f"-{item}" for item in found.ended] == [entry for entry in crew.log if entry[0] == "-"]
+            assert {*found.begun} == {*crew.busy}
+
+
+def test_a_forecast_by_hand() -> None:
+    lasting = {"a": 4.0, "b": 7.0, "c": 6.0, "d": 9.0}
+    found = foresee("abcd", 1, {}, 12.0, lasting.__getitem__)
+    assert (found.ended, [*found.begun]) == (["a", "b"], ["c"])

@@ -6,7 +6,7 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -19,17 +19,19 @@ from recorded import write_bin
 from rich.console import Console
 
 from benchmarks import __main__ as command_line
+from benchmarks.campaigns import NAMED
 from benchmarks.cli import commands, estimate
-from benchmarks.cli.arguments import integers
+from benchmarks.cli.arguments import integers, seconds_of
 from benchmarks.cli.spelling import spell
 from benchmarks.data import DATASETS
 from benchmarks.distributed import torchrun
 from benchmarks.launching import launch
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS
+from benchmarks.runs import store
 from benchmarks.runs.identity import key
+from benchmarks.runs.job import job_of
 from benchmarks.spec import MAX_SEED, BadInput, Run
-from benchmarks.sweeps import SWEEPS
 
 RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --timesteps 2 --seed 0 --scale smoke"
 """A good request; an option that follows once more takes the earlier one's place."""
@@ -99,6 +101,14 @@ MISTAKES: list[tuple[str, str]] = [
     ("sweep quick --fast", "No such option: --fast"),
     ("swep quick", "No such command 'swep'"),
     ("sweep quik", "unknown sweep 'quik' (did you mean 'quick'?); allowed: quick"),
+    ("sweep workstatoin", "unknown sweep 'workstatoin' (did you mean 'workstation'?)"),
+    ("sweep workstation --scale laptop", "unknown scale for this sweep 'laptop'; allowed: workstation"),
+    ("sweep workstation --timesteps 7", "no run of workstation has --timesteps 7; `dsr-bench list` shows which runs"),
+    (
+        "sweep workstation --methods stbp-tdbn,ann --timesteps 20 --seeds 0-2",
+        "no run of workstation has --methods stbp-tdbn,ann --timesteps 20 --seeds 0-2; `dsr-bench list`",
+    ),
+    ("sweep workstation --methods stbp-tdbm", "unknown method 'stbp-tdbm' (did you mean 'stbp-tdbn'?)"),
     ("sweep quick --scale smok", "unknown scale 'smok' (did you mean 'smoke'?)"),
     ("sweep quick --scale paper", "unknown scale for this sweep 'paper'; allowed: smoke"),
     ("sweep quick --methods ann,dsr-fi", "unknown method 'dsr-fi' (did you mean 'dsr-if'?)"),
@@ -110,6 +120,10 @@ MISTAKES: list[tuple[str, str]] = [
     ),
     ("sweep quick --jobs 0", "--jobs must be auto or a whole number of at least 1, not '0'"),
     ("sweep quick --jobs many", "--jobs must be auto or a whole number of at least 1, not 'many'"),
+    *(
+        (f"sweep quick --budget {text}", f"a number above 0 with s, m or h, as in 90m or 1.5h, not '{text}'")
+        for text in ("3", "h", "0m", "0.0h", "1e3s", "3d", "1.h", ".5h", "3h30m", "3H", "٣h", f"{'9' * 400}h")
+    ),
     ("sweep quick --seeds -1", "seeds must be at least 0, not -1"),
     ("sweep quick --seeds ,", "seeds must be whole numbers or ranges separated by commas"),
     (
@@ -208,7 +222,7 @@ def test_the_largest_seed_is_one_that_torch_takes() -> None:
 
 
 def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     ending = bench("sweep quick --plan")
     assert (ending.code, ending.err) == (0, "")
     assert "18 runs · 0 cached · 18 missing" in ending.out  # ann, qcfs's parent, 8 methods x 2 T
@@ -216,11 +230,44 @@ def test_a_plan_runs_nothing(bench: Bench, tmp_path: Path, monkeypatch: pytest.M
     assert not list((tmp_path / "results").iterdir())
 
 
+def test_of_a_campaign_runs_are_selected_and_their_parents_come_along(bench: Bench, monkeypatch) -> None:
+    seen = list[Run]()
+    monkeypatch.setattr(
+        estimate, "seconds", lambda jobs, ended: dict.fromkeys(seen.extend(j.run for j in jobs) or jobs, 60.0)
+    )
+    words = "sweep workstation --methods qcfs,stbp-tdbn --timesteps 5,64 --seeds 1 --jobs 1 --plan --budget 3m"
+    ending = bench(words)
+    assert (ending.code, ending.err) == (0, "")
+    assert "workstation · scale workstation" in ending.out
+    facts = [(run.method, run.timesteps, run.seed, run.scale) for run in seen]
+    assert facts == [
+        ("qcfs-ann", 1, 1, "workstation"),
+        ("qcfs", 64, 1, "workstation"),
+        ("qcfs", 5, 1, "workstation"),
+        ("stbp-tdbn", 5, 1, "workstation"),
+    ]
+    assert " budget 3 min 00 s: 3 runs fit, 0 begun, 1 left" in ending.out
+    assert "qcfs T=5,64 seed 1, preact-resnet18-narrow on cifar10" in ending.out
+
+
+def test_runs_that_are_done_here_are_asked_how_long_the_others_take(bench: Bench, tmp_path: Path, monkeypatch) -> None:
+    done = list[Run]()
+
+    def seconds(jobs: list[Any], ended: list[Any]) -> dict[Any, float]:
+        done.extend(job.run for job in ended)
+        return dict.fromkeys(jobs, 60.0)
+
+    monkeypatch.setattr(estimate, "seconds", seconds)
+    finish(tmp_path / "results", Run("digits", "preact-resnet-tiny", "ann", 1, 1, "smoke"))
+    assert "3 runs · 1 cached · 2 missing" in bench("sweep quick --methods ann --seeds 0-2 --plan").out
+    assert [run.seed for run in done] == [1]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_that_is_not_utf8_is_told_all_the_same(
     encoding: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     said = io.TextIOWrapper(io.BytesIO(), encoding)
     monkeypatch.setattr(sys, "stdout", said)
     assert bench("sweep quick --plan").code == 0
@@ -245,7 +292,7 @@ def test_a_plan_times_small_steps(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     for split, count in (("Train", 39), ("Test", 10)):
         for digit, number in product(range(10), range(count)):
             write_bin(tmp_path / "data" / "nmnist" / "NMNIST" / split / str(digit) / f"{number}.bin", [(0, 1, 2, 1)])
@@ -301,7 +348,7 @@ def test_a_data_root_that_is_missing_stops_no_sweep_that_needs_none(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DSR_DATA", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(estimate, "seconds", lambda runs: dict.fromkeys(runs, 60.0))
+    monkeypatch.setattr(estimate, "seconds", lambda runs, ended: dict.fromkeys(runs, 60.0))
     assert bench("sweep quick --methods ann --plan").code == 0
     refused = bench("sweep cifar10 --scale smoke --methods ann")
     assert_refused(refused, "nowhere (DSR_DATA) not found or not a folder", tmp_path)
@@ -313,13 +360,64 @@ def test_so_many_jobs_go_on_at_once_and_the_command_says_so(bench: Bench, monkey
     seen = list[int]()
 
     def local(*arguments: Any) -> NoReturn:
-        seen.append(arguments[-1].count)
+        seen.append(arguments[4].count)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(launch, "local", local)
     assert " jobs   3 runs at once" in bench("sweep quick --methods ann --jobs 3").out
     assert " jobs " not in bench("sweep quick --methods ann --jobs 1").out
     assert seen == [3, 1]
+
+
+def test_a_budget_is_a_number_with_a_unit() -> None:
+    assert [seconds_of(text) for text in ("90m", "3h", "1.5h", "45s")] == [5400.0, 10800.0, 5400.0, 45.0]
+
+
+def test_a_plan_with_a_budget_names_what_fits_what_is_begun_and_what_is_left(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = {"ann": 4, "dsr-if": 7, "dsr-lif": 20, "qcfs-ann": 3, "qcfs": 1}
+    monkeypatch.setattr(estimate, "seconds", lambda jobs, ended: {job: 60.0 * minutes[job.run.method] for job in jobs})
+    words = "sweep quick --methods dsr-lif,ann,dsr-if,qcfs --timesteps 2 --jobs 1 --plan --budget"
+    ending = bench(f"{words} 16m")
+    assert (ending.code, ending.err) == (0, "")
+    said = ending.out[ending.out.index(" budget ") :].splitlines()
+    of = "seed 0, preact-resnet-tiny on digits"
+    assert said == [
+        " budget 16 min 00 s: 4 runs fit, 1 begun, 0 left",
+        *(f"        {run} {of}" for run in ("ann T=1", "dsr-if T=2", "qcfs-ann T=1", "qcfs T=2")),
+        f"        dsr-lif T=2 {of} (begun)",
+    ]
+    assert " budget 2.0 s: 0 runs fit, 1 begun, 4 left" in bench(f"{words} 2s").out
+    assert " budget " not in bench(words.removesuffix(" --budget")).out
+    assert not list((tmp_path / "results").iterdir())
+
+
+def test_a_budget_ends_the_work_with_code_0_and_says_how_far_it_came(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (Run("digits", "preact-resnet-tiny", "ann", 1, seed, "smoke") for seed in range(3))
+
+    def local(runs: Sequence[Run], results: Path, sweep: str, observer: Any, crew: Any, limit: Any) -> list[Any]:
+        assert [limit.needed(run) for run in runs] == [0.0, 60.0, 60.0], "0 where nobody knows"
+        assert 90.0 * 60 - 50 < limit.left() < 90.0 * 60
+        finish(results, first, top1=90.0)
+        (half := job_of(second, results)).describe(sweep)
+        (half.place / store.CHECKPOINT).touch()
+        return [store.result(results, first), None, None]
+
+    times = {first: None, second: 60.0, third: 60.0}
+    monkeypatch.setattr(estimate, "seconds", lambda jobs, ended: {job: times[job.run] for job in jobs})
+    monkeypatch.setattr(launch, "local", local)
+    ending = bench("sweep quick --methods ann --seeds 0-2 --jobs 1 --budget 1.5h")
+    assert (ending.code, ending.err) == (0, "")
+    assert " budget of 1 h 30 min used: 1 run done, 1 begun, 1 left; the same command goes on" in ending.out
+    assert (tmp_path / "results" / "smoke" / "quick.csv").exists()
+
+
+def test_torchruns_processes_take_no_budget(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchrun, "size", lambda: 2)
+    assert_refused(bench("sweep quick --budget 1h"), "--budget: torchrun's processes take all runs in one", tmp_path)
 
 
 def test_an_interruption_is_said_and_ends_with_130(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +444,7 @@ def test_list_names_everything(bench: Bench) -> None:
     ending = bench("list")
     assert (ending.code, ending.err) == (0, "")
     listed = {line.split()[0] for line in ending.out.splitlines() if line.strip()}
-    assert {*SWEEPS, *DATASETS, *METHODS, *NETWORKS} <= listed
+    assert {*NAMED, *DATASETS, *METHODS, *NETWORKS} <= listed
 
 
 def test_folders_of_any_name_are_printed_as_they_are_and_dot_files_are_no_results(

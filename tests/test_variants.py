@@ -64,5 +64,5 @@ def test_only_a_method_with_the_rule_can_start_from_it() -> None:
 
 
 def test_a_scale_that_a_data_set_does_not_have_is_refused() -> None:
-    with pytest.raises(BadInput, match="ImageNet has no scale workstation; allowed: paper, short, laptop, smoke"):
+    with pytest.raises(BadInput, match="unknown scale of ImageNet 'workstation'; allowed: paper, short, laptop, smoke"):
         resolve(Run("imagenet", "preact-resnet18-imagenet", "ann", 1, 0, "workstation"))

@@ -33,6 +33,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
         (None, "smoke", "3", 2, None),
         (None, "smoke", "64", 1, None),
         (None, "laptop", "2,1", 4, None),
+        (None, "laptop", "1", 8, None),  # a campaign: one run per core with one thread each
         (2, "laptop", None, 2, "4"),
         (3, "smoke", None, 3, "2"),
         (20, "laptop", None, 20, "1"),
@@ -124,3 +125,11 @@ def test_no_run_counts_the_joules_of_another_one_as_its_own(
         monkeypatch.setenv(name, value)
     device = torch.device("cuda", 0) if gpus else torch.device("cpu")
     assert joules.meter(device).source == (" + ".join(filter(None, (gpu, processor))) or None)
+
+
+def test_runs_at_once_share_the_cores_and_need_longer_than_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert [Workers(count).crowding() for count in (1, 2, 4, 6)] == [1.0, 1.0, 1.0, 1.5]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [Workers(count, None, ("0", "1")).crowding() for count in (2, 3)] == [1.0, 1.5]

@@ -6,9 +6,9 @@ activations   norm and activation of conventional networks as one call
 kernels       what they run, in C (`norms.c`)
 """
 
-from baselines.fused.activations import FACTORIES, relu
+from baselines.fused.activations import FACTORIES, clamp, quantized_clamp, relu
 from baselines.fused.graph import Call, Factories, Factory, Pair
 from baselines.fused.kernels import SOURCE
 from baselines.fused.network import Fused
 
-__all__ = ["FACTORIES", "SOURCE", "Call", "Factories", "Factory", "Fused", "Pair", "relu"]
+__all__ = ["FACTORIES", "SOURCE", "Call", "Factories", "Factory", "Fused", "Pair", "clamp", "quantized_clamp", "relu"]

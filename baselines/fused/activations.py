@@ -1,10 +1,17 @@
-"""Norm and activation as one call: ReLU, a bounded ReLU (`baselines.clipped`) and QCFS (`baselines.qcfs`)."""
+"""Norm and activation as one call: ReLU, a bounded ReLU (`baselines.clipped`), QCFS (`baselines.qcfs`), and a clamp.
+
+The clamp has a trained ceiling V, and may be quantised to the levels of a firing rate:
+
+    h(z) = clamp(z, 0, V)      or      V / T clamp(floor(T z / V - alpha) + 1, 0, T)
+
+    dh/dz = [0 <= z <= V],   dh/dV = c [z > V]   of both
+"""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +29,22 @@ MOST_LEVELS = 2**22
 
 Meaning = Callable[[Any], tuple[Activation, Tensor | None]]
 """What a neuron computes now, and the parameter that is its ceiling, if that is trained."""
+
+
+class Clamp(Protocol):
+    """A clamp at `threshold` V, which is not below a floor that `project_threshold` knows; c is `threshold_gain`."""
+
+    threshold: Tensor
+    threshold_gain: float
+
+    def project_threshold(self) -> None: ...
+
+
+class Quantized(Clamp, Protocol):
+    """One of `timesteps` levels T above 0. A rate rises to its next level at the share `alpha` of the step to it."""
+
+    timesteps: int
+    alpha: float
 
 
 class _NormAndActivation(torch.autograd.Function):
@@ -93,6 +116,16 @@ def qcfs(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | N
     return _call(norm, neuron, library, _staircase)
 
 
+def clamp(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:
+    """Fuse a norm and a `Clamp`."""
+    return _call(norm, neuron, library, _clamp)
+
+
+def quantized_clamp(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:
+    """Fuse a norm and a `Quantized` clamp."""
+    return _call(norm, neuron, library, _levels)
+
+
 def _call(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL, meaning: Meaning) -> _Call | None:
     return _Call(norm, neuron, library, meaning) if type(norm) in NORMS else None
 
@@ -106,5 +139,20 @@ def _staircase(neuron: quantized.Activation) -> tuple[Activation, Tensor | None]
     return Activation(kind, neuron.threshold.item(), neuron.levels), neuron.threshold
 
 
+def _clamp(neuron: Clamp) -> tuple[Activation, Tensor]:
+    neuron.project_threshold()
+    return Activation(kernels.CLIP, neuron.threshold.item()), _with_gain(neuron.threshold, neuron.threshold_gain)
+
+
+def _levels(neuron: Quantized) -> tuple[Activation, Tensor]:
+    activation, ceiling = _clamp(neuron)
+    return activation._replace(kind=kernels.LEVELS, levels=neuron.timesteps, alpha=neuron.alpha), ceiling
+
+
+def _with_gain(threshold: Tensor, gain: float) -> Tensor:
+    """Return a threshold that passes its gradient on times `gain`."""
+    return threshold if gain == 1.0 else threshold * gain + (threshold * (1.0 - gain)).detach()
+
+
 FACTORIES = {nn.ReLU: relu, ClippedReLU: clipped, quantized.Activation: qcfs}
-"""By neuron; a network of other ReLUs is given `{TheirReLU: relu}` as well."""
+"""By neuron; a network of other ReLUs is given `{TheirReLU: relu}` as well, and one of clamps `clamp`."""

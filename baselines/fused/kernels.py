@@ -15,14 +15,18 @@ MOST_CHANNELS = 4096
 
 
 class Activation(NamedTuple):
-    """The function behind a norm: `kind` is its number in `norms.c`, `ceiling` a clip or theta, `levels` L."""
+    """The function behind a norm: `kind` is its number in `norms.c`.
+
+    `ceiling`: a clip, theta or V; `levels`: L or T; `alpha`: by which share of a level LEVELS is shifted.
+    """
 
     kind: int
     ceiling: float = 1.0
     levels: float = 1.0
+    alpha: float = 0.5
 
 
-IDENTITY, RELU, CLIP, CLAMP_FLOOR, FLOOR_CLAMP = range(5)
+IDENTITY, RELU, CLIP, CLAMP_FLOOR, FLOOR_CLAMP, LEVELS = range(6)
 
 
 class Moments(NamedTuple):
@@ -37,7 +41,7 @@ class _Norm(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("x", "mean", "inverse", "weight", "bias", "after")),
         *((name, ctypes.c_int64) for name in ("rows", "channels", "threads", "activation")),
-        *((name, ctypes.c_float) for name in ("ceiling", "levels")),
+        *((name, ctypes.c_float) for name in ("ceiling", "levels", "alpha")),
     )
 
 
@@ -110,7 +114,7 @@ class Normed:
         self.library, self.x, self.after = library, x, after
         vectors = (x, moments.mean, moments.inverse, weight, bias, after)
         sizes = _rows(x), x.shape[1], torch.get_num_threads(), activation.kind
-        self.of_c = _Norm(*(_pointer(m) for m in vectors), *sizes, activation.ceiling, activation.levels)
+        self.of_c = _Norm(*(_pointer(m) for m in vectors), *sizes, *activation[1:])
 
     def activated(self) -> Tensor:
         """Return y."""

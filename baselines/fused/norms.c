@@ -18,13 +18,13 @@
 #define BLOCK 8192 /* floats */
 #define LEAST 64   /* lanes */
 
-enum { IDENTITY, RELU, CLIP, CLAMP_FLOOR, FLOOR_CLAMP };
+enum { IDENTITY, RELU, CLIP, CLAMP_FLOOR, FLOOR_CLAMP, LEVELS };
 
 typedef struct {
     const float *x, *mean, *inverse, *weight, *bias; /* weight and bias: NULL for 1 and 0 */
     const float *after;                              /* [rows][channels]; NULL for 0 */
     int64_t rows, channels, threads, activation;
-    float ceiling, levels; /* clip or theta; L */
+    float ceiling, levels, alpha; /* clip, theta or V; L or T; of LEVELS */
 } Norm;
 
 typedef struct { /* how a map is cut: into blocks of `steps` times `width` floats */
@@ -154,20 +154,26 @@ static inline __attribute__((always_inline)) float clamp(float x, float most)
 }
 
 /* h(z); NaN stays NaN */
-static inline __attribute__((always_inline)) float value(float z, int activation, float ceiling, float levels)
+static inline __attribute__((always_inline)) float value(float z, int activation, float ceiling, float levels,
+                                                         float alpha)
 {
     if (activation == IDENTITY) return z;
     if (activation == RELU) return chosen(z < 0, 0, z);
     if (activation == CLIP) return clamp(z, ceiling);
     float share = z / ceiling;
-    if (activation == CLAMP_FLOOR) share = clamp(share, 1);
+    if (activation == CLAMP_FLOOR || activation == LEVELS) share = clamp(share, 1);
+    if (activation == LEVELS) {
+        share = share * levels - alpha; /* at least -1: the next level is 0 below 0 */
+        const float next = chosen(share < 0, 0, (float)(int32_t)share + 1) + (share - share);
+        return chosen(next > levels, levels, next) / levels * ceiling;
+    }
     share = share * levels + 0.5f;
     if (activation == FLOOR_CLAMP) share = clamp(share, levels);
     const float level = (float)(int32_t)share + (share - share); /* rounded down; the last term keeps NaN */
     return level / levels * ceiling;
 }
 
-/* dh/dz, 0 or 1 */
+/* dh/dz, 0 or 1; that of LEVELS is that of CLIP */
 static inline __attribute__((always_inline)) int is_open(float z, int activation, float ceiling, float levels)
 {
     if (activation == IDENTITY) return 1;
@@ -180,17 +186,20 @@ static inline __attribute__((always_inline)) int is_open(float z, int activation
 }
 
 /* run DO(activation, added) with constants; added: whether `after` is */
-#define BY_ACTIVATION(ADDED, DO)                    \
+#define BY_SLOPE(ADDED, DO)                         \
     switch (norm->activation) {                     \
     case IDENTITY: DO(IDENTITY, ADDED) break;       \
     case RELU: DO(RELU, ADDED) break;               \
+    case LEVELS:                                    \
     case CLIP: DO(CLIP, ADDED) break;               \
     case CLAMP_FLOOR: DO(CLAMP_FLOOR, ADDED) break; \
     case FLOOR_CLAMP: DO(FLOOR_CLAMP, ADDED) break; \
     }
-#define BY_KIND(DO)                       \
-    if (norm->after) BY_ACTIVATION(1, DO) \
-    else BY_ACTIVATION(0, DO)
+#define BY_VALUE(ADDED, DO)                             \
+    if (norm->activation == LEVELS) {                   \
+        DO(LEVELS, ADDED)                               \
+    }                                                   \
+    else BY_SLOPE(ADDED, DO)
 
 /* z = scale x + shift, in lanes */
 static void affine(const Norm *norm, const Cut *of, float *scale, float *shift)
@@ -205,12 +214,13 @@ static void affine(const Norm *norm, const Cut *of, float *scale, float *shift)
 
 static inline __attribute__((always_inline)) void activate_block(
     const float *restrict x, const float *restrict after, float *restrict y, int64_t length, int64_t width,
-    const float *restrict scale, const float *restrict shift, int activation, int added, float ceiling, float levels)
+    const float *restrict scale, const float *restrict shift, int activation, int added, float ceiling, float levels,
+    float alpha)
 {
     BY_LANES({
         float z = scale[lane] * x[start + lane] + shift[lane];
         if (added) z += after[start + lane];
-        y[start + lane] = value(z, activation, ceiling, levels);
+        y[start + lane] = value(z, activation, ceiling, levels, alpha);
     })
 }
 
@@ -226,8 +236,9 @@ void activate(const Norm *norm, float *y)
         const int64_t first = block_at(&of, block, &length);
 #define ACTIVATE(ACTIVATION, ADDED)                                                                             \
     activate_block(norm->x + first, ADDED ? norm->after + first : 0, y + first, length, of.width, scale, shift, \
-                   ACTIVATION, ADDED, norm->ceiling, norm->levels);
-        BY_KIND(ACTIVATE)
+                   ACTIVATION, ADDED, norm->ceiling, norm->levels, norm->alpha);
+        if (norm->after) { BY_VALUE(1, ACTIVATE) }
+        else BY_VALUE(0, ACTIVATE)
     }
 }
 
@@ -238,7 +249,7 @@ static inline __attribute__((always_inline)) void reduce_block(
     float *restrict of_bias, float *restrict of_weight, float *restrict of_ceiling, int activation, int added,
     float ceiling, float levels)
 {
-    const int trained = activation == CLAMP_FLOOR || activation == FLOOR_CLAMP;
+    const int staircase = activation == CLAMP_FLOOR || activation == FLOOR_CLAMP;
     BY_LANES({
         const float input = x[start + lane];
         float z = scale[lane] * input + shift[lane];
@@ -248,10 +259,11 @@ static inline __attribute__((always_inline)) void reduce_block(
         if (added) grad_after[start + lane] = g;
         of_bias[lane] += g;
         of_weight[lane] += g * (input - mean[lane]);
-        if (trained) {
-            const float level = value(z, activation, ceiling, levels);
+        if (staircase) {
+            const float level = value(z, activation, ceiling, levels, 0);
             of_ceiling[lane] += grad[start + lane] * (level - chosen(open, z, 0)); /* times ceiling */
         }
+        if (activation == CLIP) of_ceiling[lane] += chosen(z > ceiling, grad[start + lane] * ceiling, 0);
     })
 }
 
@@ -267,7 +279,8 @@ static void block_sums(const Norm *norm, const Cut *of, const float *const lanes
     reduce_block(grad + first, norm->x + first, ADDED ? norm->after + first : 0, ADDED ? grad_after + first : 0,      \
                  length, of->width, lanes[0], lanes[1], lanes[2], totals[0], totals[1], totals[2], ACTIVATION, ADDED, \
                  norm->ceiling, norm->levels);
-    BY_KIND(REDUCE)
+    if (norm->after) BY_SLOPE(1, REDUCE)
+    else BY_SLOPE(0, REDUCE)
     fold(of, totals[0], sums);
     fold(of, totals[1], sums + of->channels);
     for (int64_t i = 0; i < of->width; i++) sums[2 * of->channels] += totals[2][i];
@@ -331,6 +344,6 @@ void differentiate(const Norm *norm, const float *grad, const float *grad_weight
     differentiate_block(grad + first, norm->x + first, grad_x + first, length, of.width, scale, shift, mean, slope, \
                         offset, ACTIVATION, norm->ceiling, norm->levels);
         if (norm->after) DIFFERENTIATE(IDENTITY, 1) /* `grad` is dL/dafter */
-        else BY_ACTIVATION(0, DIFFERENTIATE)
+        else BY_SLOPE(0, DIFFERENTIATE)
     }
 }

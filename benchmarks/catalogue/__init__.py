@@ -57,6 +57,12 @@ def timeless(method: str) -> bool:
     return about is not None and about.timeless
 
 
+def passes(method: str, timesteps: int) -> int:
+    """How many time steps of a network an image passes through: T, or 1 for a method without a time axis."""
+    about = facts(method)
+    return 1 if about is not None and (about.timeless or about.levels) else timesteps
+
+
 def anytime(method: str) -> bool:
     """Whether nothing in a converted network depends on T, so that a run passes through all shorter ones.
 

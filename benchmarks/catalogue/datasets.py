@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.catalogue.facts import Family
-from benchmarks.spec import Augmentation, Scale
+from benchmarks.spec import SCALES, Augmentation, Scale
 
 Kind = Literal["images", "files", "events"]
 
@@ -79,6 +79,12 @@ class DataSet:
     stands_for: str | None = None
     layout: str = ""
     paper: InPaper | None = None
+
+    @property
+    def scales(self) -> tuple[Scale, ...]:
+        """The scales at which a recipe fits this data set."""
+        everywhere = self.whole_at_every_scale or self.workstation is not None
+        return tuple(scale for scale in SCALES if scale != "workstation" or everywhere)
 
 
 def _targets(

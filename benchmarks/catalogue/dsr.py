@@ -22,6 +22,19 @@ def _integrate_and_fire(run: Run, usual: Recipe) -> Recipe:
     return replace(usual, learning_rate=rate, neuron=neuron, sources=_sources(run, usual))
 
 
+def _clamp(run: Run, usual: Recipe) -> Recipe:
+    """[ours] DSR-IF's, but for what only spikes have."""
+    recipe = _integrate_and_fire(run, usual)
+    neuron = {name: value for name, value in recipe.neuron.items() if name != "alpha"}
+    return replace(recipe, neuron=neuron, sources=f"{usual.sources}; taken over by us for a clamp")
+
+
+def _quantized(run: Run, usual: Recipe) -> Recipe:
+    """[ours] DSR-IF's."""
+    recipe = _integrate_and_fire(run, usual)
+    return replace(recipe, sources=f"{recipe.sources}; taken over by us for a quantised clamp")
+
+
 def _leaky(run: Run, usual: Recipe) -> Recipe:
     """[DSR] T = 20, and README, "low latency", T = 5.
 
@@ -139,6 +152,28 @@ METHODS: Mapping[str, Facts] = {
         label="LIF, representation space",
         colour="#E69F00",
         marker="v",
+    ),
+    "dsr-clamp": Facts(
+        "DSR-IF without spikes: the clamp that it is differentiated as",
+        family="DSR",
+        recipe=_clamp,
+        shortened=_from_first_gradient,
+        tuned=_from_first_gradient_at_one_rate,
+        timeless=True,
+        label="clamp",
+        colour="#6A51A3",
+        marker=(6, 2, 0),
+    ),
+    "dsr-quantized": Facts(
+        "DSR-IF without spikes: its clamp in the T + 1 levels of a rate",
+        family="DSR",
+        recipe=_quantized,
+        shortened=_from_first_gradient,
+        tuned=_from_first_gradient_at_one_rate,
+        levels=True,
+        label="quantised clamp",
+        colour="#B2182B",
+        marker=(5, 2, 0),
     ),
     "dsr-ann": Facts(
         "ANN, ReLU wherever DSR has a neuron, parent of dsr-if-hybrid",

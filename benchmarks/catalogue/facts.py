@@ -38,8 +38,8 @@ class Facts:
     `parent` names the method whose trained weights a run starts from.
 
     Time:
-    `timeless`: the method has no time axis and exists at T = 1 only. `anytime`: nothing in the network depends on T, so
-    one simulation passes through all shorter ones.
+    `timeless`: the method has no time axis and exists at T = 1 only. `levels`: it has none either, but T is its number
+    of levels. `anytime`: nothing in the network depends on T, so one simulation passes through all shorter ones.
 
     Comparisons, of methods of this repository only:
     `compared`: the sweeps that compare all methods include it. `watched`: `dsr-bench regression` trains it again.
@@ -58,6 +58,7 @@ class Facts:
     tuned: Adjust = field(default=unchanged, kw_only=True)
     parent: str | None = field(default=None, kw_only=True)
     timeless: bool = field(default=False, kw_only=True)
+    levels: bool = field(default=False, kw_only=True)
     anytime: bool = field(default=False, kw_only=True)
     compared: bool = field(default=False, kw_only=True)
     watched: bool = field(default=False, kw_only=True)

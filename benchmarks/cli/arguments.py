@@ -5,20 +5,23 @@ A request is what a user asked for: parsed and checked once, frozen, and handed 
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from benchmarks.campaigns import NAMED, Campaign, Chosen
 from benchmarks.recipes import timeless
 from benchmarks.spec import MAX_SEED, SCALES, BadInput, Precision, Run, Scale, require, spelled, variant
-from benchmarks.sweeps import SWEEPS, Sweep
+from benchmarks.sweeps import Sweep
 
 MOST_NUMBERS = 1000
 """The most numbers that an axis of a sweep may have."""
 SINGLE = "runs"
 """The CSV file of runs that were asked for one by one."""
+SECONDS = {"s": 1, "m": 60, "h": 3600}
 AUTO = "auto"
 """As many runs at once as fit the machine."""
 
@@ -28,7 +31,7 @@ class Request:
     """Runs at one scale, and the sweep whose CSV file their rows go to.
 
     `reason`: why the suite chose the scale, in words; None where the user named it. `jobs`: runs at once; None: as
-    many as fit this machine.
+    many as fit this machine. `budget_seconds`: when the command ends though runs are missing; None: not before.
     """
 
     sweep: str
@@ -38,6 +41,7 @@ class Request:
     only_plan: bool = False
     reason: str | None = None
     jobs: int | None = 1
+    budget_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,19 @@ def sweep_request(
     seeds: str | None,
     only_plan: bool,
     jobs: str = AUTO,
+    budget: str | None = None,
 ) -> Request:
-    """A sweep by name, with some of its axes replaced. Raises BadInput."""
-    at_once = jobs_of(jobs)
+    """A sweep by name with some of its axes replaced, or some runs of a campaign. Raises BadInput."""
+    at_once, allowed = jobs_of(jobs), None if budget is None else seconds_of(budget)
     steps, chosen_seeds = integers(timesteps, "timesteps", 1), integers(seeds, "seeds", 0, MAX_SEED)
     grid = _grid(name, network, methods, steps, chosen_seeds)
     chosen, reason = _scale_of_sweep(scale, grid)
-    return Request(name, grid.title, chosen, tuple(grid.runs(chosen)), only_plan, reason, at_once)
+    runs = tuple(grid.runs(chosen))
+    if not runs:
+        options = {"network": network, "methods": methods, "timesteps": timesteps, "seeds": seeds}
+        asked = " ".join(f"--{option} {value}" for option, value in options.items() if value is not None)
+        raise BadInput(f"no run of {name} has {asked}; `dsr-bench list` shows which runs it has")
+    return Request(name, grid.title, chosen, runs, only_plan, reason, at_once, allowed)
 
 
 def run_request(dataset: str, network: str, method: str, timesteps: int, seed: int, scale: str | None) -> Request:
@@ -145,18 +155,22 @@ def _grid(
     methods: str | None,
     timesteps: tuple[int, ...] | None,
     seeds: tuple[int, ...] | None,
-) -> Sweep:
-    grid = SWEEPS[require(name, SWEEPS, "sweep")]
-    if network is not None:
-        grid = replace(grid, networks=dict.fromkeys(grid.networks, (_network(network),)))
-    if methods is not None:
-        grid = replace(grid, methods=tuple(named_method(word) for word in words(methods)))
+) -> Sweep | Campaign:
+    grid = NAMED[require(name, NAMED, "sweep")]
+    networks = None if network is None else (_network(network),)
+    chosen = None if methods is None else tuple(named_method(word) for word in words(methods))
+    if isinstance(grid, Campaign):
+        return grid.only(Chosen(networks, chosen, timesteps, seeds))
+    if networks:
+        grid = replace(grid, networks=dict.fromkeys(grid.networks, networks))
+    if chosen:
+        grid = replace(grid, methods=chosen)
     if timesteps:
         grid = replace(grid, timesteps=timesteps, small_timesteps=())
     return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
 
 
-def _scale_of_sweep(scale: str | None, grid: Sweep) -> tuple[Scale, str | None]:
+def _scale_of_sweep(scale: str | None, grid: Sweep | Campaign) -> tuple[Scale, str | None]:
     """The scale asked for, the sweep's only one, or the one that fits this machine, with the reason for the last."""
     if scale is None and len(grid.networks) == 1:
         scale = next(iter(grid.networks))
@@ -188,6 +202,15 @@ def jobs_of(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise BadInput(f"--jobs must be {AUTO} or a whole number of at least 1, not {text!r}")
     return int(text)
+
+
+def seconds_of(budget: str) -> float:
+    """`"90m"`, `"3h"` or `"1.5h"` in seconds. Raises BadInput for all else and for no time at all."""
+    amount = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget, re.ASCII)
+    seconds = float(amount[1]) * SECONDS[amount[2]] if amount else 0.0
+    if not 0.0 < seconds < math.inf:
+        raise BadInput(f"--budget must be a number above 0 with s, m or h, as in 90m or 1.5h, not {budget!r}")
+    return seconds
 
 
 def integers(words: str | None, what: str, least: int, most: int = sys.maxsize) -> tuple[int, ...] | None:

@@ -5,16 +5,19 @@ Each takes its request, if it has one, and a console, and returns its exit code;
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from benchmarks.cli import preparation
 from benchmarks.cli.arguments import ExportRequest, FindingsRequest, PerfRequest, ReportRequest, Request
+from benchmarks.cli.preparation import Estimate
 from benchmarks.distributed import torchrun
 from benchmarks.export import rows
 from benchmarks.files import partials
@@ -22,6 +25,13 @@ from benchmarks.runs import store
 from benchmarks.runs.job import Job
 from benchmarks.runs.plan import Plan, plan
 from benchmarks.runs.record import Status
+from benchmarks.spec import Run
+
+if TYPE_CHECKING:
+    from benchmarks.launching.pool import Limit
+    from benchmarks.launching.workers import Workers
+
+    Limiting = Callable[[Workers], Limit[Run]]
 
 INTERRUPTED = 130
 SMOKE = "-smoke"
@@ -31,10 +41,12 @@ PERF, HISTORY = "perf/*.json", "regression/history/*.csv"
 
 def sweep(request: Request, console: Console) -> int:
     """Plan, run what is missing, export, tabulate."""
-    from benchmarks.cli import notices
+    from benchmarks.cli import budgets, notices
 
+    began = time.monotonic()
     notices.scale(console, request)
     preparation.look_at_precision()
+    budgets.check(request)
     if not request.only_plan:
         torchrun.check()
     results = store.results_root()
@@ -46,10 +58,15 @@ def sweep(request: Request, console: Console) -> int:
         return assist([job.run for job in work.missing], results)
     notices.plan(console, request, work)
     notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
+    estimate = None
     if work.missing:
         _look_at_data(request, work, console)
-        _look_at_time(request, work, console)
-    return 0 if request.only_plan else _carry_out(request, work, results, console)
+        estimate = _look_at_time(request, work, console)
+    if not request.only_plan:
+        return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
+    if estimate and request.budget_seconds:
+        notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, results))
+    return 0
 
 
 def _data_of(work: Plan) -> list[tuple[str, str]]:
@@ -76,21 +93,23 @@ def _look_at_data(request: Request, work: Plan, console: Console) -> None:
         preparation.load_all(work.missing, partial(packing, console))
 
 
-def _look_at_time(request: Request, work: Plan, console: Console) -> None:
-    """Say how long the missing runs will take; those of a smoke sweep take seconds."""
+def _look_at_time(request: Request, work: Plan, console: Console) -> Estimate | None:
+    """Say how long the missing runs will take; those of a smoke sweep take seconds, which only a budget asks for."""
     from benchmarks.cli import notices
     from benchmarks.measurement.provenance import code
 
-    if request.only_plan or request.scale != "smoke":
-        with console.status("timing small steps") if console.is_terminal else nullcontext():
-            estimate = preparation.estimated(work.missing)
-        notices.time(console, estimate)
-        notices.code(console, code())
+    if not (request.only_plan or request.budget_seconds or request.scale != "smoke"):
+        return None
+    with console.status("timing small steps") if console.is_terminal else nullcontext():
+        estimate = preparation.estimated(work.missing, [job for job in work.jobs if job.is_done()])
+    notices.time(console, estimate)
+    notices.code(console, code())
+    return estimate
 
 
-def _carry_out(request: Request, work: Plan, results: Path, console: Console) -> int:
+def _carry_out(request: Request, work: Plan, results: Path, console: Console, limit: Limiting) -> int:
     try:
-        failed = _run(request, work, results, console) if work.missing else {}
+        ended = _run(request, work, results, console, limit) if work.missing else {}
     except KeyboardInterrupt:
         done = len(work.jobs) - len(plan(request.runs, results).missing)
         console.print(
@@ -98,6 +117,9 @@ def _carry_out(request: Request, work: Plan, results: Path, console: Console) ->
             highlight=False,
         )
         return INTERRUPTED
+    if None in ended.values():
+        _say_what_is_left(request, work, results, console)
+    failed = {job: status for job, status in ended.items() if status not in ("done", None)}
     left_out = _export(request, results, console)
     _tabulate(request, results, console)
     for job, status in failed.items():
@@ -106,8 +128,16 @@ def _carry_out(request: Request, work: Plan, results: Path, console: Console) ->
     return 1 if failed or left_out else 0
 
 
-def _run(request: Request, work: Plan, results: Path, console: Console) -> dict[Job, Status]:
-    """Run what is missing under a display; MLflow follows along. Returns how the runs ended that did not end well."""
+def _say_what_is_left(request: Request, work: Plan, results: Path, console: Console) -> None:
+    """That the budget has ended the work, and how far the runs have come."""
+    from benchmarks.cli import notices
+
+    now = plan(request.runs, results)
+    notices.budget(console, request, len(work.missing) - len(now.missing), now)
+
+
+def _run(request: Request, work: Plan, results: Path, console: Console, limit: Limiting) -> dict[Job, Status | None]:
+    """Run what is missing under a display; MLflow follows along. Returns how the runs ended; None: they did not."""
     from benchmarks.cli import notices
     from benchmarks.cli.display import Display
     from benchmarks.cli.energies import Energies
@@ -119,8 +149,8 @@ def _run(request: Request, work: Plan, results: Path, console: Console) -> dict[
     notices.jobs(console, crew.count)
     with Display(console, len(runs)) as display:
         observer = Mirroring(display, results, console, runs, Energies())
-        ended = local(runs, results, request.sweep, observer, crew)
-    return {job: result.status for job, result in zip(work.missing, ended, strict=True) if result.status != "done"}
+        ended = local(runs, results, request.sweep, observer, crew, limit(crew))
+    return {job: result.status if result else None for job, result in zip(work.missing, ended, strict=True)}
 
 
 def _export(request: Request, results: Path, console: Console, replace: bool = False) -> int:

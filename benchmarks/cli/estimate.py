@@ -26,6 +26,7 @@ from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import resolve, timeless
+from benchmarks.runs import pace
 from benchmarks.runs.job import Job
 from benchmarks.spec import BadInput, Recipe, Run
 
@@ -60,41 +61,46 @@ class Cost:
         return self.base + self.slope * timesteps
 
 
-def seconds(jobs: Iterable[Job]) -> Mapping[Job, float | None]:
-    """Estimated duration of each run on this machine, evaluation included. Good to a factor of about 1.5.
+def seconds(jobs: Iterable[Job], ended: Iterable[Job] = ()) -> Mapping[Job, float | None]:
+    """Estimated duration of each run, or of what is left of it, on this machine. Good to a factor of about 1.5.
 
-    A factor of about 2 for a network that a narrow one was timed for. None where a step fails: the run will fail too,
-    and the others go on.
+    Evaluation is included; images that a half-done conversion has simulated are not taken off. A factor of about 2 for
+    a network that a narrow one was timed for. Better where a run of these has been trained for some epochs, or another
+    seed of it is among those that have `ended` here. None where a step fails: the run will fail too, and the others go
+    on.
     """
-    jobs = list(jobs)
+    jobs, ended = list(jobs), list(ended)
     bodies = {job: _body(job) for job in jobs}
-    found = {job: 0.0 if passed_through(job, jobs) else _duration_or_none(job, bodies) for job in jobs}
+    found = {job: 0.0 if passed_through(job, jobs) else _duration_or_none(job, bodies, ended) for job in jobs}
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the runs are processes of their own, and want the memory
     return found
 
 
-def _duration_or_none(job: Job, bodies: Mapping[Job, Body]) -> float | None:
+def _duration_or_none(job: Job, bodies: Mapping[Job, Body], ended: list[Job]) -> float | None:
     try:
-        return _duration(job, bodies)
+        return _duration(job, bodies, ended)
     except BadInput:
         raise
     except Exception:  # whatever a method of another package raises, and torch for want of memory
         return None
 
 
-def _duration(job: Job, bodies: Mapping[Job, Body]) -> float:
+def _duration(job: Job, bodies: Mapping[Job, Body], ended: list[Job]) -> float:
     recipe, data, body = job.recipe, _data(job), bodies[job]
     small = _probed(frozenset(other for other in bodies.values() if _alike(body, other)))
     train, test = _per_image(small, job.run.method, job.run.timesteps)
     if small != body:
         (large, larger), (little, less) = (_per_image(one, "ann", 1) for one in (body, small))
         train, test = train * large / little, test * larger / less
-    trained = recipe.epochs * data.train
+    epochs = max(0, recipe.epochs - pace.epochs_done(job))
+    threads = None if _device().type == "cuda" else torch.get_num_threads()
+    epoch = pace.seconds_per_epoch(job, ended, threads) or data.train * train
     # after training, accuracy and operations are measured one after the other; a conversion counts as it goes
     measured = 2 if recipe.epochs else 1
-    evaluated = (recipe.epochs + measured) * data.test + recipe.epochs * data.validation
-    return START_SECONDS + trained * train + evaluated * test
+    tested = measured + (epochs if recipe.test_every_epoch else 0)
+    evaluated = tested * data.test + epochs * data.validation
+    return START_SECONDS + epochs * epoch + evaluated * test
 
 
 def _body(job: Job) -> Body:

@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.campaigns import CAMPAIGNS, Campaign
 from benchmarks.data import DATASETS
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS, build
@@ -16,8 +17,10 @@ from benchmarks.sweeps import SWEEPS
 
 
 def show(console: Console) -> None:
-    """Four tables."""
+    """Five tables."""
     _print(console, "Sweeps", ("name", "what"), _sweeps())
+    title = "Campaigns (runs in this order, most valuable first; of a group, seed 0 of all blocks before seed 1)"
+    _print(console, title, ("name", "what"), [(name, _groups(campaign)) for name, campaign in CAMPAIGNS.items()])
     _print(console, "Data sets", ("name", "what"), [(name, source.title) for name, source in DATASETS.items()])
     _print(console, "Methods", ("name", "what"), [(name, method.title) for name, method in METHODS.items()])
     title = "Networks (10 classes, 3 x 32 x 32; MACs per time step)"
@@ -32,6 +35,17 @@ def _sweeps() -> list[tuple[str, ...]]:
         )
         for name, sweep in SWEEPS.items()
     ]
+
+
+def _groups(campaign: Campaign) -> str:
+    """A line per block, groups numbered from 1."""
+    lines = [campaign.title]
+    for number, group in enumerate(campaign.groups, 1):
+        for block in filter(lambda block: block.methods, group):
+            seeds, steps, networks = map(_listed, (block.seeds, block.timesteps, *block.networks.values()))
+            where = f"seeds {seeds}; T = {steps}; {networks} on {block.dataset}"
+            lines.append(f"{number}. {block.title}: {_listed(block.methods)}; {where}")
+    return "\n".join(lines)
 
 
 def _listed(values: Iterable[object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -13,9 +14,10 @@ from benchmarks.cli.arguments import Request
 from benchmarks.cli.display import duration
 from benchmarks.cli.preparation import Estimate
 from benchmarks.export.rows import Exported
+from benchmarks.launching.forecast import Forecast
 from benchmarks.measurement.provenance import Code, trouble
 from benchmarks.runs.plan import Plan
-from benchmarks.spec import SCALES
+from benchmarks.spec import SCALES, Run
 
 
 def scale(console: Console, request: Request) -> None:
@@ -69,6 +71,34 @@ def time(console: Console, estimate: Estimate) -> None:
     lost = f"; not counting {_runs(failing)} whose steps fail here" if failing else ""
     text = f"about {duration(estimate.seconds)} on this machine{machine} (from timing small steps{lost})"
     console.print(f" time   {text}", highlight=False)
+
+
+def forecast(console: Console, request: Request, missing: int, foreseen: Forecast[Run]) -> None:
+    """Which runs the budget is expected to be enough for, and which it will end."""
+    done, begun = len(foreseen.ended), len(foreseen.begun)
+    text = f"{duration(request.budget_seconds or 0)}: {_runs(done)} fit, {begun} begun, {missing - done - begun} left"
+    console.print(f" budget {text}", highlight=False)
+    for line in (*_grouped(foreseen.ended), *(f"{line} (begun)" for line in _grouped(foreseen.begun))):
+        console.print(f"        {escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _grouped(runs: Iterable[Run]) -> list[str]:
+    """A line per network, method and seed, with all its T where it is first named."""
+    steps: dict[Run, list[int]] = {}
+    for run in runs:
+        steps.setdefault(replace(run, timesteps=1), []).append(run.timesteps)
+    return [
+        f"{run.method} T={','.join(map(str, sorted(found)))} seed {run.seed}, {run.network} on {run.dataset}"
+        for run, found in steps.items()
+    ]
+
+
+def budget(console: Console, request: Request, done: int, now: Plan) -> None:
+    """How far the runs have come in the time that was allowed; `done`: in this time."""
+    begun = len(now.resumable)
+    used = f"of {duration(request.budget_seconds or 0)} used"
+    text = f"{used}: {_runs(done)} done, {begun} begun, {len(now.missing) - begun} left; the same command goes on"
+    console.print(f" [yellow]budget[/] {text}", highlight=False, soft_wrap=True)
 
 
 def code(console: Console, running: Code) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.runs.job import Job
-from benchmarks.spec import OF_WHOLE_SETS, BadInput
+from benchmarks.spec import OF_WHOLE_SETS, BadInput, Run
 
 OnRecording = Callable[[int, int], None]
 
@@ -106,22 +106,25 @@ def _by_name(seen: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 class Estimate:
     """Seconds of all runs whose steps work here, and how many runs those of the others are.
 
-    `meant_for_gpu`: a scale among these runs that is meant for a GPU, where this machine has none.
+    `meant_for_gpu`: a scale among these runs that is meant for a GPU, where this machine has none. `by_run`: seconds
+    of each run that has the machine to itself; None where its steps fail.
     """
 
     seconds: float
     failing: int
     meant_for_gpu: str | None
+    by_run: Mapping[Run, float | None] = field(default_factory=dict)
 
 
-def estimated(jobs: Iterable[Job]) -> Estimate:
-    """Time small steps of what these runs do."""
+def estimated(jobs: Iterable[Job], ended: Iterable[Job] = ()) -> Estimate:
+    """Time small steps of what these runs do; `ended`: runs that have ended well, whose times are known here."""
     from benchmarks.cli import estimate
 
     jobs = list(jobs)
-    times: Mapping[Job, float | None] = estimate.seconds(jobs)
+    times: Mapping[Job, float | None] = estimate.seconds(jobs, ended)
     known = [time for time in times.values() if time is not None]
-    return Estimate(sum(known), len(times) - len(known), meant_for_gpu(jobs))
+    by_run = {job.run: time for job, time in times.items()}
+    return Estimate(sum(known), len(times) - len(known), meant_for_gpu(jobs), by_run)
 
 
 def meant_for_gpu(jobs: Iterable[Job]) -> str | None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.campaigns import NAMED
 from benchmarks.export import curves, layers
 from benchmarks.runs import contents, store
 from benchmarks.runs.contents import Row
 from benchmarks.runs.job import Job
 from benchmarks.runs.record import row
 from benchmarks.spec import BadInput, Scale
-from benchmarks.sweeps import SWEEPS
 
 Tables = Mapping[Path, Sequence[Row]]
 Lines = dict[str, list[Any]]
@@ -107,7 +107,7 @@ def judge(fresh: Fresh, committed: Tables, sweep: str, replace: bool) -> None:
             if replace or name in outdated:
                 fresh.replaced[name] = f"{said}: replaced"
             else:
-                where = sweep if sweep in SWEEPS else path.stem
+                where = sweep if sweep in NAMED else path.stem
                 fresh.refused[name] = f"{said}: not exported; `dsr-bench export {where} --replace` replaces the old row"
     below = contents.descendants(known, fresh.replaced)
     written = fresh.allowed()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from benchmarks.campaigns import NAMED
 from benchmarks.export import curves, layers, prediction_files
 from benchmarks.export.pending import Fresh, Lines, Tables, collect, judge, named
 from benchmarks.files import csv_files
@@ -16,7 +17,6 @@ from benchmarks.runs.identity import key
 from benchmarks.runs.job import jobs_of
 from benchmarks.runs.record import checked, write_csv
 from benchmarks.spec import BadInput, Run, Scale
-from benchmarks.sweeps import SWEEPS
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _is_current(found: Row) -> bool:
 
 def _place(found: Row, sweep: str) -> tuple[Any, ...]:
     """Rows are in the order of the sweep's methods, so that a diff shows what is new."""
-    order = list(SWEEPS[sweep].methods) if sweep in SWEEPS else []
+    order = list(NAMED[sweep].methods) if sweep in NAMED else []
     method = found["method"]
     position = next((i for i, known in enumerate(order) if method.startswith(known)), len(order))
     where = found["scale"], found["dataset"], found["network"]

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 
 WAITING = "waiting"
+LONGEST_WAIT_SECONDS = 24 * 3600.0
+"""The operating system takes no time without end."""
 
 
 class Observer(Protocol):
@@ -54,18 +56,21 @@ def local(
     sweep: str | None,
     observer: Observer,
     workers: Workers = Workers(),  # noqa: B008
-) -> list[Result]:
+    limit: pool.Limit[Run] = pool.UNLIMITED,
+) -> list[Result | None]:
     """Carry the runs out on this machine. A failure is recorded and the others go on; KeyboardInterrupt stops all.
 
     A run that another launcher works on, on the same results, is put off to the end and then waited for: its result is
-    this launch's, too. So several launchers share a sweep. Returns results in the order of `runs`.
+    this launch's, too. So several launchers share a sweep. Returns results in the order of `runs`; None for a run that
+    has not ended within the `limit`. Such a run was stopped after its last whole epoch, or has not begun.
     """
     crew = _Processes(results, sweep, observer, workers)
-    pool.carry_out(runs, workers.count, _after(runs, results), lambda run: _is_elsewhere(run, results), crew)
-    return [crew.results[run] for run in runs]
+    waits = after(runs, results)
+    pool.carry_out(runs, workers.count, waits, lambda run: _is_elsewhere(run, results), crew, limit)
+    return [crew.results.get(run) for run in runs]
 
 
-def _after(runs: Sequence[Run], results: Path) -> Mapping[Run, set[Run]]:
+def after(runs: Sequence[Run], results: Path) -> Mapping[Run, set[Run]]:
     """What each run waits for: its parent, and a longer run that measures it on the way."""
     known = {job.run: job for job in jobs_of(runs, results)}
     before = {run: (known[run].parent, *longer(known[run])) for run in runs}
@@ -147,12 +152,11 @@ class _Processes:
         sender.close()
         return True
 
-    def wait(self) -> list[Run]:
+    def wait(self, seconds: float) -> list[Run]:
         ended = list[Run]()
-        while not ended:
-            for receiver in wait(list(self.started)):
-                assert isinstance(receiver, Connection)
-                ended += self._listen(receiver)
+        for receiver in wait(list(self.started), min(seconds, LONGEST_WAIT_SECONDS)):
+            assert isinstance(receiver, Connection)
+            ended += self._listen(receiver)
         return ended
 
     def stop(self) -> None:

@@ -39,6 +39,12 @@ class Workers:
         settings[OWN] = "gpu" if self.count <= len(self.gpus) else "none"
         return settings | ({GPUS: self.gpus[worker % len(self.gpus)]} if self.gpus else {})
 
+    def crowding(self) -> float:
+        """How many times longer a run takes beside the others than alone, at most."""
+        if torch.cuda.is_available():
+            return max(1.0, self.count / max(1, len(self.gpus)))
+        return max(1.0, self.count * torch.get_num_threads() / cores()) if self.count > 1 else 1.0
+
 
 def take_share(settings: dict[str, str]) -> None:
     """In a run's own process, before it asks for a GPU: work with these settings and no more threads than they say."""

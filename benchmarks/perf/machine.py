@@ -23,6 +23,7 @@ from torch.utils.hooks import RemovableHandle
 
 import dsr.precision
 from benchmarks.perf.subjects import Setting, batch, device, make, synchronise
+from benchmarks.recipes import passes
 from benchmarks.spec import Precision
 from dsr.engine import bits, packed
 from dsr.engine.signals import Affine, Dense, Term
@@ -74,7 +75,7 @@ def floor_ms(subject: str, timesteps: int, size: int, rates: Rates, precision: P
         return timesteps * (spiking + weights + transfer) + dense
     if subject.startswith("stbp-tdbn"):
         return timesteps * (2 * dense + weights + transfer)
-    return timesteps * (3 * dense + transfer)
+    return passes(subject, timesteps) * (3 * dense + transfer)
 
 
 def _convolutions(setting: Setting) -> tuple[list[tuple[nn.Conv2d, torch.Tensor]], int]:

@@ -16,7 +16,7 @@ from benchmarks.methods import METHODS, parts, with_precision
 from benchmarks.networks import NETWORKS, build
 from benchmarks.networks.parts import Parts
 from benchmarks.perf import peers
-from benchmarks.recipes import resolve, timeless
+from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.spec import Precision, Recipe, Run
 from dsr.reference import ReferenceNeuron
 
@@ -102,7 +102,8 @@ def firing_rate(setting: Setting) -> float | None:
     if setting.subject not in METHODS:
         return None
     network, (images, _) = seen(setting), batch(setting.batch)
-    with torch.no_grad(), counting(network, images[:1], setting.timesteps) as counter:
+    steps = passes(setting.subject, setting.timesteps)
+    with torch.no_grad(), counting(network, images[:1], steps) as counter:
         network(images)
     return counter.per_image().firing_rate
 

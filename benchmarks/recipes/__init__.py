@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks import catalogue
-from benchmarks.catalogue import anytime, timeless
+from benchmarks.catalogue import anytime, passes, timeless
 from benchmarks.plugins import PlugIn
 from benchmarks.recipes.scales import dataset_of, on_data, scaled
 from benchmarks.recipes.variants import varied
 from benchmarks.spec import BadInput, Recipe, Run, one_line, variant
 
-__all__ = ["CIFAR", "GRID", "anytime", "frames", "resolve", "timeless"]
+__all__ = ["CIFAR", "GRID", "anytime", "frames", "passes", "resolve", "timeless"]
 
 
 def frames(run: Run, recipe: Recipe) -> int:
     """Frames per recording that a run on event data sees: T, or one, their mean, if it has no time or is converted."""
-    return 1 if timeless(run.method) or recipe.epochs == 0 else run.timesteps
+    return 1 if recipe.epochs == 0 else passes(run.method, run.timesteps)
 
 
 GRID = (1, 2, 3, 4, 5, 8, 10, 15, 16, 20, 32, 64, 128, 256, 512, 1024, 2048)

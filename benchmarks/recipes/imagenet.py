@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.catalogue.datasets import DataSet
-from benchmarks.spec import BadInput, Recipe, Scale
+from benchmarks.spec import Recipe, Scale
 
 
 def scaled(recipe: Recipe, for_few_steps: Recipe, data: DataSet, scale: Scale) -> Recipe:
@@ -18,12 +18,11 @@ def scaled(recipe: Recipe, for_few_steps: Recipe, data: DataSet, scale: Scale) -
             return _published(recipe, data)
         case "short":
             return _cut(_published(recipe, data), "short", epochs=30)
-        case "workstation":
-            raise BadInput(f"{data.name} has no scale workstation; allowed: paper, short, laptop, smoke")
         case "laptop":
             return _cut(_published(for_few_steps, data), "laptop", 20, 64, 1_000, 400)
         case "smoke":
             return _cut(_published(for_few_steps, data), "smoke", 2, 32, 100, 50)
+    raise ValueError(f"no recipe for image files at scale {scale}")
 
 
 def warmed_up(recipe: Recipe, iterations: int) -> Recipe:

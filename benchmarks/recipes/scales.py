@@ -11,7 +11,7 @@ from dataclasses import replace
 from benchmarks import catalogue
 from benchmarks.catalogue.datasets import ENTRIES, DataSet
 from benchmarks.recipes import imagenet
-from benchmarks.spec import BadInput, Recipe, Run, require
+from benchmarks.spec import Recipe, Run, require
 
 LONG = 64
 """Time steps beyond which a simulation of all test images takes hours on two cores."""
@@ -41,8 +41,9 @@ def on_data(recipe: Recipe, run: Run) -> Recipe:
 
 
 def scaled(recipe: Recipe, run: Run) -> Recipe:
-    """A method's recipe at the run's scale."""
+    """A method's recipe at the run's scale. Raises BadInput for a scale that the data set does not have."""
     data = dataset_of(run)
+    require(run.scale, data.scales, f"scale of {data.name}")
     if data.whole_at_every_scale:
         return _whole(recipe, run, data)
     if data.kind == "files":
@@ -78,9 +79,7 @@ def _workstation(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
     for all of them by the same sweep, `tuning` (`Facts.tuned`).
     """
     part = data.workstation
-    if part is None:
-        allowed = ", ".join(name for name, entry in ENTRIES.items() if entry.workstation or entry.whole_at_every_scale)
-        raise BadInput(f"{run.dataset} has no scale workstation; data sets that do: {allowed}")
+    assert part, f"{data.name} is not cut down to a part"
     about = catalogue.facts(run.method)
     recipe = _ours(about.tuned(_epochs(recipe, part.epochs)) if about else recipe, "workstation")
     recipe = replace(recipe, batch_size=part.batch, train_images=part.train, validation_images=part.validation)

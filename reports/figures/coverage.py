@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from benchmarks.campaigns import NAMED
 from benchmarks.spec import Run
 from benchmarks.sweeps import SWEEPS
 from reports.figures.appearance import draw_at_scale
@@ -48,15 +49,15 @@ def matrices(frame: pd.DataFrame) -> Iterator[Figure]:
     for scale in dict.fromkeys(run.scale for run in status):
         here = {run: state for run, state in status.items() if run.scale == scale}
         for name, planned in _sources(here, scale):
-            for network in dict.fromkeys(run.network for run in planned):
-                cells = matrix([run for run in planned if run.network == network], here)
+            for of in dict.fromkeys((run.dataset, run.network) for run in planned):
+                cells = matrix([run for run in planned if (run.dataset, run.network) == of], here)
                 if any(cell.done or cell.failed for cell in cells.values()):
-                    yield _figure(name, network, scale, cells)
+                    yield _figure(name, *of, scale, cells)
 
 
 def _sources(status: dict[Run, str], scale: str) -> Iterator[tuple[str, list[Run]]]:
     """The fewest sweeps, largest share first, whose plans hold all rows that any plan holds."""
-    plans = {name: sweep.runs(scale) for name, sweep in SWEEPS.items() if scale in sweep.networks}  # type: ignore[arg-type]
+    plans = {name: sweep.runs(scale) for name, sweep in NAMED.items() if scale in sweep.networks}  # type: ignore[arg-type]
     left = set(status)
     while plans:
         name, planned = max(plans.items(), key=lambda item: len(left.intersection(item[1])))
@@ -79,15 +80,15 @@ def _order(planned: list[Run]) -> Callable[[tuple[str, int]], tuple[int, int]]:
     return lambda at: (rows[at[0]], at[1])
 
 
-def _figure(name: str, network: str, scale: str, cells: Matrix) -> Figure:
+def _figure(name: str, dataset: str, network: str, scale: str, cells: Matrix) -> Figure:
     done, planned = (sum(getattr(cell, what) for cell in cells.values()) for what in ("done", "planned"))
-    dataset = SWEEPS[name].dataset
     caption = (
         f"What has been run of sweep {name}: {network} on {dataset}, scale {scale}, {done} of {planned} runs. In a "
         "cell seeds done / planned; F: failed or out of memory; grey: not planned; an ANN has no T and stands at 1. "
         "Counted are the rows this report was made of."
     )
-    return draw_at_scale(slug("coverage", name, network, scale), caption, scale, _paint(cells))
+    where = (network,) if name in SWEEPS else (dataset, network)
+    return draw_at_scale(slug("coverage", name, *where, scale), caption, scale, _paint(cells))
 
 
 def _paint(cells: Matrix) -> Callable[[Axes], None]:

@@ -18,6 +18,8 @@ CIFAR = ("cifar10", "cifar100")
 BODY = {name: entry.paper.network for name, entry in ENTRIES.items() if entry.paper}
 """[DSR] The network of each data set."""
 STANDS_FOR = {name: entry.stands_for for name, entry in ENTRIES.items() if entry.stands_for}
+NEAREST = {"dsr-clamp": "dsr-if", "dsr-quantized": "dsr-if"}
+"""The published method that one of ours without spikes is derived from."""
 ABLATIONS: tuple[Mapping[str, Parameter], ...] = (
     {"threshold": 6},
     {"threshold": 6, "alpha": 1},
@@ -59,11 +61,14 @@ class Protocol:
 def protocol_of(run: Run) -> Protocol | None:
     """The published protocol nearest to a run; None where there is none for its data set and method."""
     base, changes = variant(run.method)
-    method = base.removesuffix("-rep")
+    method = NEAREST.get(base, base.removesuffix("-rep"))
     plain = replace(run, method=method, scale="paper")
     found = _dsr(plain, changes) or _own(plain)
     if found is None:
         return None
+    if base in NEAREST:
+        beyond = ("what neurons emit", "spikes, step by step", "a graded value, once")
+        found = replace(found, timesteps=() if timeless(base) else found.timesteps, beyond=(*found.beyond, beyond))
     itself = found.has_row and method == base and run.dataset not in STANDS_FOR
     return replace(found, has_row=itself and (not changes or found.run.method == run.method))
 

@@ -44,7 +44,7 @@ LABELS = {
 
 
 MIRRORED = "mirrored after reading .aedat"
-ABSENT = {"neuron.clip": "none"}
+ABSENT = {"neuron.clip": "none", "neuron.alpha": "none"}
 """What it means that a parameter of a neuron is not stated, where that is no default of it."""
 
 

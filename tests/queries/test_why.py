@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 from ended_runs import CLEAN, finish
 
+from benchmarks.campaigns import NAMED
 from benchmarks.methods import BUILT_IN
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import Run, Scale
-from benchmarks.sweeps import SWEEPS
 from reports.queries.lookup import find
 from reports.queries.protocols import protocol_of
 from reports.queries.why import explain
@@ -191,8 +191,19 @@ def test_smoke_runs_are_never_evidence(tmp_path: Path) -> None:
     assert "Never evidence" in table.warning
 
 
+def test_what_does_not_spike_differs_from_dsr_in_what_only_spikes_have(tmp_path: Path) -> None:
+    for method, steps, expected in (("dsr-clamp", 1, ["0.5", "none"]), ("dsr-quantized", 20, None)):
+        table, said = asked(tmp_path, replace(PAPER, method=method, timesteps=steps))
+        assert said.startswith("Not comparable: the paper has no such row")
+        assert table is not None
+        differences = {row[0].text: [row[1].text, row[2].text] for row in table.rows}
+        assert differences.get("alpha") == expected
+        assert differences["what neurons emit"] == ["spikes, step by step", "a graded value, once"]
+        assert "T" not in differences
+
+
 def test_every_run_of_every_sweep_has_an_answer() -> None:
-    runs = [run for sweep in SWEEPS.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
+    runs = [run for sweep in NAMED.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
     assert {run.dataset for run in runs if protocol_of(run) is None} <= {
         "digits",
         "nmnist",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from invented import result
 from painted import Painted, painted
 
-from benchmarks.sweeps import SWEEPS
+from benchmarks.campaigns import NAMED, Campaign
+from benchmarks.sweeps import SWEEPS, Sweep
 from reports.figures.coverage import FAILED, FULL, NONE, SOME, Cell, matrix
 
 LAPTOP = {"dataset": "cifar10", "network": "preact-resnet18-narrow"}
@@ -86,3 +89,14 @@ def test_scales_and_networks_have_matrices_of_their_own(tmp_path: Path) -> None:
             "coverage-quick-preact-resnet-tiny-smoke",
         ]
         assert texts(found, drawn(found)[2])["dsr-if", "4"] == "1/1"  # quick has one seed
+
+
+def test_a_campaign_has_a_matrix_per_data_set_and_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny, narrow = (Sweep("", "digits", {"laptop": (name,)}, ("ann", "dsr-if"), (4,), (0,)) for name in ("a", "b"))
+    other = replace(tiny, dataset="cifar10", methods=("dsr-if",))
+    monkeypatch.setitem(NAMED, "mixed", Campaign("", ((tiny, narrow), (other,))))
+    rows = [result(network=name, seed=0) for name in ("a", "b")]
+    with painted(tmp_path, *rows, result(network="a", dataset="cifar10", seed=0)) as found:
+        assert drawn(found) == [f"coverage-mixed-{of}-laptop" for of in ("digits-a", "digits-b", "cifar10-a")]
+        assert texts(found, drawn(found)[0]) == {("ann", "1"): "0/1", ("dsr-if", "4"): "1/1"}
+        assert "sweep mixed: a on cifar10, scale laptop, 1 of 1 runs" in found[drawn(found)[2]][0]

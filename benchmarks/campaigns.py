@@ -1,0 +1,150 @@
+"""Campaigns: many sweeps' runs in one order, most valuable first, for as much time as can be had.
+
+    dsr-bench sweep workstation --budget 3h
+
+A campaign is carried out, exported and reported like a sweep. It is a sequence of groups, one question each; a group is
+a sequence of blocks, each a small grid. All blocks of a group have their seed 0 before any has its seed 1, so that an
+interrupted campaign has complete comparisons. Parents go before their children, and conversions follow at once: they
+are cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from benchmarks.recipes import GRID
+from benchmarks.recipes.scales import LONG
+from benchmarks.spec import Run, Scale, spelled
+from benchmarks.sweeps import SWEEPS, Sweep
+
+CHEAP = tuple(steps for steps in GRID if steps <= LONG)
+"""T at which conversions are read: beyond, a simulation takes hours."""
+FROM_ANN = (
+    *("threshold-balancing", "threshold-balancing-half", "maximum-shift"),
+    *("calibration", "calibration@shift=0@start=0.5"),
+)
+REP = ("dsr-if-rep", "dsr-lif-rep")
+LADDER = ("dsr-ann", "dsr-clamp", "dsr-quantized")
+"""Between `ann` and `dsr-if-rep`: DSR's readout, its clip, its levels."""
+ABLATION = tuple(method.replace("dsr-if", "dsr-if-rep", 1) for method in SWEEPS["ablation"].methods)
+THREE, TWO, ONE = (0, 1, 2), (0, 1), (0,)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Groups of blocks in the order of their value; of these runs the `chosen` ones.
+
+    It has the face of a `Sweep`: `networks` per scale, `methods`, `timesteps`, `seeds`, `runs`.
+    """
+
+    title: str
+    groups: tuple[tuple[Sweep, ...], ...]
+    chosen: Chosen | None = None
+
+    @property
+    def blocks(self) -> list[Sweep]:
+        """In order."""
+        return [block for group in self.groups for block in group]
+
+    @property
+    def networks(self) -> Mapping[str, tuple[str, ...]]:
+        """The networks per scale."""
+        scales = dict.fromkeys(scale for block in self.blocks for scale in block.networks)
+        return {
+            scale: tuple(dict.fromkeys(name for block in self.blocks for name in block.networks.get(scale, ())))
+            for scale in scales
+        }
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """In the order of their value."""
+        return tuple(dict.fromkeys(method for block in self.blocks for method in block.methods))
+
+    def runs(self, scale: Scale) -> list[Run]:
+        """The runs at one scale, most valuable first."""
+        found = [
+            run
+            for group in self.groups
+            for run in sorted((run for block in group for run in block.runs(scale)), key=lambda run: run.seed)
+        ]
+        return [run for run in dict.fromkeys(found) if self.chosen is None or run in self.chosen]
+
+    def only(self, chosen: Chosen) -> Campaign:
+        """The same campaign with fewer runs."""
+        return replace(self, chosen=chosen)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Runs whose fields have these values; None: any."""
+
+    networks: Collection[str] | None = None
+    methods: Collection[str] | None = None
+    timesteps: Collection[int] | None = None
+    seeds: Collection[int] | None = None
+
+    def __contains__(self, run: Run) -> bool:
+        asked = (
+            (self.networks, run.network),
+            (self.methods, run.method),
+            (self.timesteps, run.timesteps),
+            (self.seeds, run.seed),
+        )
+        return all(allowed is None or value in allowed for allowed, value in asked)
+
+
+def _block(
+    title: str,
+    methods: tuple[str, ...],
+    timesteps: tuple[int, ...],
+    seeds: tuple[int, ...],
+    networks: tuple[str, ...] = ("preact-resnet18-narrow",),
+    dataset: str = "cifar10",
+) -> Sweep:
+    """A grid at scale `workstation`. Methods without time steps are in it once, whatever the T."""
+    return Sweep(title, dataset, {"workstation": networks}, methods, timesteps, seeds)
+
+
+def _deep(*depths: int) -> Sweep:
+    networks = tuple(f"preact-resnet{depth}" for depth in depths)
+    return _block("depth", ("ann", "dsr-if-rep"), (5,), TWO, networks)
+
+
+CAMPAIGNS: Mapping[str, Campaign] = {
+    "workstation": Campaign(
+        title="What judges the paper on two cores, most valuable first",
+        groups=(
+            (
+                _block("an ANN", ("ann",), (1,), THREE),
+                _block("its conversions", FROM_ANN, CHEAP, THREE),
+                _block("DSR in representation space", REP, (5,), THREE),
+                _block("an ANN made to be converted", ("qcfs-ann",), (1,), THREE),
+                _block("its conversion", ("qcfs",), CHEAP, THREE),
+                _block("STBP-tdBN", ("stbp-tdbn",), (5,), THREE),
+            ),
+            (
+                _block("DSR at many steps", REP, (20,), THREE),
+                _block("rungs between ANN and DSR", LADDER, (5, 20), THREE),
+                _block("few steps", (*REP, "stbp-tdbn"), (2,), TWO),
+            ),
+            (_block("DSR as released", ("dsr-if", "dsr-lif"), (5,), THREE),),
+            (_deep(20, 32, 56),),
+            (_deep(44),),
+            (_block("ablation (paper: Tab. 3)", ABLATION, (20,), TWO),),
+            (
+                _block("STBP-tdBN, tuned", ("stbp-tdbn-tuned",), (5,), ONE),
+                _block("QCFS, L = 8", ("qcfs-l8-ann", "qcfs-l8"), (5,), ONE),
+                _block("DSR between 5 and 20 steps", ("dsr-if-rep",), (10,), ONE),
+                _block(
+                    "twice the budget: how far from convergence is this scale?",
+                    tuple(spelled(method, {"epochs": 40}) for method in ("ann", "dsr-if-rep")),
+                    (5,),
+                    ONE,
+                ),
+            ),
+        ),
+    ),
+}
+NAMED: Mapping[str, Sweep | Campaign] = {**SWEEPS, **CAMPAIGNS}
+"""All that `dsr-bench sweep` carries out, by name."""

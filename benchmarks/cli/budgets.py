@@ -1,0 +1,57 @@
+"""`--budget`: how long a sweep may go on, and which of its runs are expected to end in that time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.cli.arguments import Request
+from benchmarks.cli.preparation import Estimate
+from benchmarks.distributed import torchrun
+from benchmarks.launching.forecast import Forecast, foresee
+from benchmarks.launching.pool import UNLIMITED, Limit
+from benchmarks.runs.plan import Plan
+from benchmarks.spec import BadInput, Run
+
+if TYPE_CHECKING:
+    from benchmarks.launching.workers import Workers
+
+
+def check(request: Request) -> None:
+    """Raise BadInput for a budget under torchrun, whose processes take all runs in one order."""
+    if request.budget_seconds and torchrun.size() > 1:
+        raise BadInput("--budget: torchrun's processes take all runs in one order; leave --budget out")
+
+
+def limit(
+    request: Request,
+    estimate: Estimate | None,
+    began: float,
+    crew: Workers,
+    clock: Callable[[], float] = time.monotonic,
+) -> Limit[Run]:
+    """The limit of a sweep that began at that time by the clock; none without a budget."""
+    allowed = request.budget_seconds
+    if allowed is None or estimate is None:
+        return UNLIMITED
+    needed = _needed(estimate, crew)
+    return Limit(lambda: began + allowed - clock(), needed.__getitem__)
+
+
+def foreseen(request: Request, work: Plan, estimate: Estimate, results: Path) -> Forecast[Run]:
+    """What of the missing runs the request's budget is expected to be enough for."""
+    from benchmarks.launching.launch import after
+    from benchmarks.launching.workers import workers
+
+    assert request.budget_seconds
+    runs, crew = [job.run for job in work.missing], workers(request.jobs, request.scale)
+    needed = _needed(estimate, crew)
+    return foresee(runs, crew.count, after(runs, results), request.budget_seconds, needed.__getitem__)
+
+
+def _needed(estimate: Estimate, crew: Workers) -> Mapping[Run, float]:
+    """Seconds that each run will take beside the others; 0 where nobody knows."""
+    crowding = crew.crowding()
+    return {run: (seconds or 0.0) * crowding for run, seconds in estimate.by_run.items()}

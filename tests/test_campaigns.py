@@ -1,0 +1,121 @@
+"""Campaigns: their order, what can be selected, and that every run is one that can be carried out."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from benchmarks.campaigns import CAMPAIGNS, NAMED, Campaign, Chosen
+from benchmarks.export.rows import _place
+from benchmarks.recipes import resolve
+from benchmarks.runs.identity import in_order, key, parent
+from benchmarks.spec import Run
+from benchmarks.sweeps import SWEEPS, Sweep
+
+WORKSTATION = CAMPAIGNS["workstation"]
+NARROW = "preact-resnet18-narrow"
+
+
+def block(*methods: str, seeds: tuple[int, ...] = (0, 1), timesteps: tuple[int, ...] = (4,)) -> Sweep:
+    return Sweep("", "digits", {"smoke": ("preact-resnet-tiny",)}, methods, timesteps, seeds, smoke_seeds=seeds)
+
+
+INVENTED = Campaign("", ((block("ann"), block("dsr-if", "stbp-tdbn", seeds=(0,))), (block("dsr-lif", "ann"),)))
+
+
+def brief(runs: list[Run]) -> list[str]:
+    return [f"{run.method} {run.timesteps} {run.seed}" for run in runs]
+
+
+def test_groups_come_in_order_and_seed_0_of_all_blocks_of_a_group_before_seed_1() -> None:
+    runs = ["ann 1 0", "dsr-if 4 0", "stbp-tdbn 4 0", "ann 1 1", "dsr-lif 4 0", "dsr-lif 4 1"]
+    assert brief(INVENTED.runs("smoke")) == runs
+    assert INVENTED.methods == ("ann", "dsr-if", "stbp-tdbn", "dsr-lif")
+    assert INVENTED.networks == {"smoke": ("preact-resnet-tiny",)}
+
+
+def test_what_is_selected_keeps_its_order() -> None:
+    assert brief(INVENTED.only(Chosen(methods=("dsr-lif", "ann"), seeds=(1,))).runs("smoke")) == [
+        "ann 1 1",
+        "dsr-lif 4 1",
+    ]
+    assert brief(INVENTED.only(Chosen(timesteps=(1,))).runs("smoke")) == ["ann 1 0", "ann 1 1"]
+    assert INVENTED.only(Chosen(networks=("vgg11",))).runs("smoke") == []
+    assert INVENTED.only(Chosen()).runs("smoke") == INVENTED.runs("smoke")
+
+
+def test_every_run_of_every_campaign_can_be_carried_out_after_its_parent() -> None:
+    for campaign in CAMPAIGNS.values():
+        for scale in campaign.networks:
+            runs = campaign.runs(scale)  # type: ignore[arg-type]
+            assert len({key(run) for run in runs}) == len(runs)
+            assert {*in_order(runs)} == {*runs}, "a parent is itself one of the runs"
+            for at, run in enumerate(runs):
+                assert resolve(run)
+                assert parent(run) is None or parent(run) in runs[:at]
+            assert {run.method for run in runs} == {*campaign.methods}
+
+
+def test_the_campaign_answers_one_question_after_another_with_all_its_seeds() -> None:
+    runs = WORKSTATION.runs("workstation")
+    trained = [(run.method, run.timesteps, run.seed) for run in runs if run.network == NARROW and resolve(run).epochs]
+    low = [("ann", 1), ("dsr-if-rep", 5), ("dsr-lif-rep", 5), ("qcfs-ann", 1), ("stbp-tdbn", 5)]
+    assert trained[:15] == [(*cell, seed) for seed in (0, 1, 2) for cell in low]
+    many = [("dsr-if-rep", 20), ("dsr-lif-rep", 20), ("dsr-ann", 1), ("dsr-clamp", 1)]
+    many += [("dsr-quantized", 5), ("dsr-quantized", 20)]
+    few = [("dsr-if-rep", 2), ("dsr-lif-rep", 2), ("stbp-tdbn", 2)]
+    second = [(*cell, seed) for seed in (0, 1) for cell in (*many, *few)] + [(*cell, 2) for cell in many]
+    assert trained[15 : 15 + len(second)] == second
+    exact = [(method, 5, seed) for seed in (0, 1, 2) for method in ("dsr-if", "dsr-lif")]
+    assert trained[15 + len(second) :][:6] == exact
+
+
+def test_conversions_follow_their_parents_and_depths_come_together() -> None:
+    runs = WORKSTATION.runs("workstation")
+    steps = (1, 2, 3, 4, 5, 8, 10, 15, 16, 20, 32, 64)
+    first = list(takewhile(lambda run: run.seed == 0, runs))
+    for method in ("threshold-balancing", "threshold-balancing-half", "maximum-shift", "calibration", "qcfs"):
+        assert [run.timesteps for run in first if run.method == method] == [*steps]
+    assert first.index(Run("cifar10", NARROW, "calibration", 64, 0, "workstation")) < first.index(
+        Run("cifar10", NARROW, "dsr-if-rep", 5, 0, "workstation")
+    )
+    deep = [(run.network, run.method, run.seed) for run in runs if run.network != NARROW]
+    cells = [(f"preact-resnet{n}", method) for n in (20, 32, 56) for method in ("ann", "dsr-if-rep")]
+    assert deep[:12] == [(*cell, seed) for seed in (0, 1) for cell in cells]
+
+
+def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
+    runs = WORKSTATION.runs("workstation")
+    seeds = {(run.method, run.timesteps, run.network): 0 for run in runs}
+    for run in runs:
+        seeds[run.method, run.timesteps, run.network] += 1
+    assert seeds["dsr-if-rep", 5, NARROW] == seeds["dsr-if", 5, NARROW] == seeds["dsr-lif-rep", 20, NARROW] == 3
+    assert seeds["stbp-tdbn", 2, NARROW] == seeds["dsr-if-rep", 5, "preact-resnet44"] == 2
+    late = [run.method for run in runs if "@threshold" in run.method]
+    assert len(late) == 16
+    assert len({*late}) == 8
+    assert "dsr-if-rep@alpha=1@threshold=2@train_threshold=false" in late
+    last = [(run.method, run.timesteps, run.seed) for run in runs[-6:]]
+    assert last == [
+        ("stbp-tdbn-tuned", 5, 0),
+        ("qcfs-l8-ann", 1, 0),
+        ("qcfs-l8", 5, 0),
+        ("dsr-if-rep", 10, 0),
+        ("ann@epochs=40", 1, 0),
+        ("dsr-if-rep@epochs=40", 5, 0),
+    ]
+
+
+def test_a_run_of_a_campaign_is_the_same_experiment_in_a_sweep() -> None:
+    here, there = ({*NAMED[name].runs("workstation")} for name in ("workstation", "cifar10"))
+    assert Run("cifar10", NARROW, "dsr-if-rep", 5, 0, "workstation") in here & there
+
+
+def test_no_campaign_has_a_sweeps_name() -> None:
+    assert not CAMPAIGNS.keys() & SWEEPS.keys()
+
+
+def test_rows_of_a_campaign_are_in_the_order_of_its_methods() -> None:
+    facts = {"scale": "workstation", "dataset": "cifar10", "network": NARROW, "timesteps": "5", "seed": "0"}
+    methods = ("stbp-tdbn", "calibration", "maximum-shift", "ann")
+    ordered = sorted(({**facts, "method": method} for method in methods), key=lambda row: _place(row, "workstation"))
+    assert [row["method"] for row in ordered] == ["ann", "maximum-shift", "calibration", "stbp-tdbn"]
