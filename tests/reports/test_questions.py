@@ -53,9 +53,18 @@ def test_each_rung_is_compared_with_the_one_before_seed_by_seed(tmp_path: Path) 
     assert column(table, "step")[1] == "-1.00 points (-1.25 to -0.75, 95 %; n = 3, paired)"
     assert column(table, "step")[2].startswith("-2.00 points")
     assert column(table, "step")[4].startswith("-9.00 points")
-    assert column(table, "the price of")[1:4] == ["clipping", "quantisation error", "deviation error"]
+    assert column(table, "the price of")[2:4] == ["quantisation error", "deviation error"]
     assert "Most of the gap between ann and dsr-if-rep at T = 5 is deviation error: 6.0 of 9.0 points." in table.notes
     assert table.title == f"What does a spike cost? T = 5, {NARROW} on cifar10, scale workstation"
+
+
+def test_the_readout_is_a_rung_of_its_own_where_it_was_run(tmp_path: Path) -> None:
+    rungs = [*TOP, *cifar("dsr-ann", 1, 89.5, 89.5, 89.5), *CLAMP, *LEVELS, *SPIKES]
+    (table,) = ladder.tables_of(frame_of(tmp_path, *rungs), {})
+    assert column(table, "the price of")[1:3] == ["DSR's readout", "clipping"]
+    assert [step.partition(" ")[0] for step in column(table, "step")[1:3]] == ["-0.50", "-0.50"]
+    (table,) = ladder.tables_of(frame_of(tmp_path, *TOP, *CLAMP, *LEVELS, *SPIKES), {})
+    assert column(table, "the price of")[1] == "DSR's readout and clipping"
 
 
 @pytest.mark.parametrize("spikes", [
