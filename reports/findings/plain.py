@@ -92,15 +92,19 @@ class Place:
 
 
 def place_of(frame: pd.DataFrame, kept: Kept) -> Place | None:
-    """None where CIFAR-10 has no row that is evidence."""
+    """The first of the places; None where CIFAR-10 has no row that is evidence."""
+    return next(places_of(frame, kept), None)
+
+
+def places_of(frame: pd.DataFrame, kept: Kept) -> Iterator[Place]:
+    """CIFAR-10 at every scale that it was run at, the best-founded first."""
     done = frame[(frame["status"] == "done") & (frame["dataset"] == DATASET)]
     for scale in EVIDENCE:
         rows = done[done["scale"] == scale]
         if len(rows):
             network = network_of(DATASET, scale)
             found = network if (rows["network"] == network).any() else str(rows["network"].value_counts().index[0])
-            return Place(scale, found, rows, kept)
-    return None
+            yield Place(scale, found, rows, kept)
 
 
 def findings(frame: pd.DataFrame, kept: Kept) -> Iterator[str]:

@@ -64,7 +64,10 @@ def _upper(text: str) -> str:
 def levels(frame: pd.DataFrame) -> Iterator[str]:
     """Per data set, network and scale what each family reaches: at the paper's low T, else where most were run."""
     done = frame[(frame["status"] == "done") & frame["scale"].isin(EVIDENCE)]
-    for (_, network, scale), rows in done.groupby(["dataset", "network", "scale"], sort=False):
+    groups = sorted(
+        done.groupby(["dataset", "network", "scale"], sort=False), key=lambda one: EVIDENCE.index(one[0][2])
+    )
+    for (_, network, scale), rows in groups:
         moving = rows[(rows["timesteps"] > 1) & ~rows["method"].str.contains("@", regex=False)]
         if moving.empty or network in LAYERS:  # depth has a table of its own
             continue

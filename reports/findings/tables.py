@@ -202,7 +202,10 @@ def _images(frame: pd.DataFrame, lines: pd.DataFrame) -> str:
 
 
 def grouped(costed: pd.DataFrame) -> list[Group]:
-    """The lines of every data set, network and scale that has evidence; `costed`: rows with their costs."""
+    """The lines of every data set, network and scale that has evidence, the best-founded scale first.
+
+    `costed`: rows with their costs.
+    """
     rows = costed[costed["scale"].isin(EVIDENCE)]
     means = aggregate(rows)
     means = means[means["top1"].notna()] if len(means) else means
@@ -213,4 +216,4 @@ def grouped(costed: pd.DataFrame) -> list[Group]:
         lines = without_trials(lines)
         done = rows[(rows["status"] == "done") & (rows[TABLE] == list(identity)).all(axis=1)]
         groups.append(Group(lines, lines["method"].map(kinds(done))))
-    return groups
+    return sorted(groups, key=lambda group: EVIDENCE.index(group.place[-1]))  # stable

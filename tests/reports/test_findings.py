@@ -14,8 +14,8 @@ from benchmarks.spec import BadInput
 from reports import findings
 from reports.claims.statement import Claim, Kind, Outcome
 from reports.energy.models import FP32_45NM
+from reports.findings import figures, plain, sentences, tables
 from reports.findings import page as findings_page
-from reports.findings import plain, sentences, tables
 
 NARROW = {"dataset": "cifar10", "network": "preact-resnet18-narrow", "test_images": 10_000, "train_images": 9_000}
 
@@ -289,6 +289,18 @@ def test_the_block_is_of_the_best_founded_scale(tmp_path: Path) -> None:
     text = findings_page.block(gathered(tmp_path, *rows).frame, [])
     assert text.startswith("CIFAR-10, `preact-resnet18-narrow`, scale `workstation`")
     assert "| ann | 90.00 (89.40–90.57) |" in text
+
+
+def test_the_figure_is_of_the_next_scale_while_the_best_founded_one_has_a_single_t(tmp_path: Path) -> None:
+    rows = [*STILL, *station("dsr-if-rep", 5, 79.0), *cifar("ann", 1, 60.0, acs=0.0)]
+    rows += [row for t in (2, 5) for row in cifar("dsr-if-rep", t, 50.0 + t)]
+    facts = gathered(tmp_path, *rows)
+    assert "scale laptop" in figures.drawn(facts)["accuracy.svg"]
+    assert [group.place[-1] for group in tables.grouped(facts.frame)] == ["workstation", "laptop"]
+    assert [line.partition(", T")[0].split("scale ")[1][:12] for line in sentences.levels(facts.frame)] == [
+        "`workstation",
+        "`laptop`, tr",
+    ]
 
 
 def test_figures_are_written_beside_the_page(tmp_path: Path) -> None:
