@@ -53,8 +53,8 @@ class DataSet:
 
     `kind`: images in memory, image files that are decoded when needed, or recordings of an event camera. `channels` and
     `edge` (pixels) are those a network sees, unless a recipe has another edge. `train` and `test` are the sizes of the
-    official splits, in images or recordings. `targets`: accuracies in percent per scale, rising, a little below what the
-    better methods end at, to which tables count the cost of training.
+    official splits, in images or recordings. `targets`: accuracies in percent per scale, rising, a little below what
+    the better methods end at, to which tables count the cost of training.
 
     `workstation` and `laptop` are the parts that those scales train on; a set without the first has no such scale. At
     `whole_at_every_scale` every scale trains on all of it. Image files are cut down in `recipes.imagenet`.
