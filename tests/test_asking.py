@@ -56,7 +56,7 @@ def test_a_single_run_is_asked_for_as_a_sweep_of_one_is() -> None:
 def test_an_export_is_of_one_scale_or_of_all_that_the_sweep_has() -> None:
     assert [part.scale for part in export_request("cifar10", "laptop", True).parts] == ["laptop"]
     everything = export_request("cifar10", None, False)
-    assert [part.scale for part in everything.parts] == ["paper", "short", "laptop", "smoke"]
+    assert [part.scale for part in everything.parts] == ["paper", "short", "workstation", "laptop", "smoke"]
     assert all(run.scale == part.scale for part in everything.parts for run in part.runs)
 
 
@@ -70,14 +70,15 @@ def test_a_benchmark_is_asked_for_with_lists() -> None:
 
 def test_asking_planning_and_estimating_print_nothing(tmp_path: Path, monkeypatch: Any, capfd: Any) -> None:
     monkeypatch.setenv("DSR_DATA", str(tmp_path))
-    monkeypatch.setattr(estimate, "seconds", lambda jobs: dict.fromkeys(jobs, None) | {jobs[0]: 90.0})
+    monkeypatch.setattr(estimate, "seconds", lambda jobs, ended: dict.fromkeys(jobs, None) | {jobs[0]: 90.0})
     request = sweep_request("cifar10", None, None, "ann,dsr-if", "4", "0", True)
     work = plan(request.runs, tmp_path)
     assert preparation.missing_sets(work.missing) == ["cifar10"]
     assert preparation.to_pack(work.missing) == {}
     assert preparation.seen_otherwise([("cifar10", "0" * 64)]) == {}, "a set that is missing is not looked at"
     found = preparation.estimated(work.missing)
-    assert found == preparation.Estimate(90.0, 1, None)
+    by_run = {work.missing[0].run: 90.0, work.missing[1].run: None}
+    assert found == preparation.Estimate(90.0, 1, None, by_run)
     assert capfd.readouterr() == ("", "")
     console = Console(record=True, width=200)
     notices.time(console, found)

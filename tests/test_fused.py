@@ -81,7 +81,9 @@ def steps_of(neuron: nn.Module, z: Tensor) -> Tensor:
     if isinstance(neuron, Activation):
         levels, theta = neuron.levels, neuron.threshold.item()
         edges = [(k + 0.5) * theta / levels for k in range(-1, levels + 1)] + [0.0, theta]
-    elif isinstance(neuron, dsr.Clamp | dsr.Quantized):
+    elif isinstance(neuron, dsr.Clamp):
+        edges = [0.0, neuron.threshold.item()]
+    elif isinstance(neuron, dsr.Quantized):
         theta = neuron.threshold.item()
         edges = [(k + neuron.alpha) * theta / neuron.timesteps for k in range(neuron.timesteps)] + [0.0, theta]
     else:

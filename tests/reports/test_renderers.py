@@ -104,4 +104,4 @@ def test_reports_load_of_the_harness_only_what_plans_and_records() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "mlflow", "dsr", "baselines"} & set(loaded)
     rooms = {name.split(".")[1] for name in loaded if name.startswith("benchmarks.")}
-    assert rooms == {"catalogue", "files", "plugins", "recipes", "runs", "spec", "sweeps"}
+    assert rooms == {"campaigns", "catalogue", "files", "plugins", "recipes", "runs", "spec", "sweeps"}
