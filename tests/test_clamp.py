@@ -211,7 +211,9 @@ def test_rungs_take_dsrs_neuron_parameters_that_make_sense():
 
 def test_the_ladder_holds_every_rung_at_every_t_once():
     runs = SWEEPS["ladder"].runs("workstation")
-    wanted = {("ann", 1), ("dsr-ann", 1), ("dsr-clamp", 1)} | {(m, t) for m in ("dsr-quantized", "dsr-if-rep") for t in (5, 20)}
+    wanted = {("ann", 1), ("dsr-ann", 1), ("dsr-clamp", 1)} | {
+        (m, t) for m in ("dsr-quantized", "dsr-if-rep") for t in (5, 20)
+    }
     assert {(run.method, run.timesteps) for run in runs} == wanted
     assert len(runs) == 3 * len(wanted)
 
