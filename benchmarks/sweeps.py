@@ -26,8 +26,7 @@ PAPER_BODY = {
 FOR_TWO_CORES = ("workstation", "laptop", "smoke")
 FIFTH = 4
 """Epochs: a fifth of those at scale workstation."""
-RATES = (0.05, 0.1, 0.2, 0.4)
-MIDDLE = 0.2
+RATES = (0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,9 @@ class Sweep:
 
 
 def _tuned(method: str, start: str = "", *values: Parameter) -> Iterator[str]:
-    """Variants of a method: four learning rates from the first start, the second start at one of them."""
+    """Variants of a method: three learning rates from the first start, the other two starts at the middle rate."""
     first, *others = values or (None,)
-    for rate, value in [*((rate, first) for rate in RATES), *((MIDDLE, value) for value in others)]:
+    for rate, value in [*((rate, first) for rate in RATES), *((RATES[1], value) for value in others)]:
         changes: dict[str, Parameter] = {"epochs": FIFTH, "learning_rate": rate}
         yield spelled(method, changes if value is None else {**changes, start: value})
 
@@ -194,10 +193,12 @@ SWEEPS: Mapping[str, Sweep] = {
         networks={"workstation": PAPER_BODY["workstation"], **TINY},
         methods=(
             *_tuned("ann"),
-            *_tuned("dsr-if-rep", "threshold", MEASURED_START, 2),
-            *_tuned("dsr-lif-rep", "threshold", MEASURED_START, 0.2),  # 2 in the unit of the currents: V tau / dt
-            *_tuned("qcfs-ann", "threshold", 4, 8),
-            *_tuned("stbp-tdbn", "surrogate_width", 1, 0.5),
+            "ann@epochs=4@learning_rate=0.4",  # its best of the three was the highest; whoever's is gets this one, too
+            # 2 and 4 in the unit of the currents: a LIF neuron's is V tau / dt
+            *_tuned("dsr-if-rep", "threshold", MEASURED_START, 2, 4),
+            *_tuned("dsr-lif-rep", "threshold", MEASURED_START, 0.2, 0.4),
+            *_tuned("qcfs-ann", "threshold", 4, 2, 8),
+            *_tuned("stbp-tdbn", "surrogate_width", 1, 0.5, 0.25),
         ),
         timesteps=(5,),
         seeds=(0,),

@@ -42,8 +42,7 @@ def test_a_hundred_and_ten_layers_at_twenty_steps_stay_finite(method):
     while len(losses) < STEPS:
         epoch = len(losses) // (len(data.train.labels) // recipe.batch_size) + 1
         for images, labels in training_batches(data, recipe, run.seed, epoch):
-            warm = min(1.0, (len(losses) + 1) / recipe.warmup_iterations)
-            set_learning_rate(trainer.optimizer, warm * learning_rate(recipe, min(epoch, recipe.epochs) - 1))
+            set_learning_rate(trainer.optimizer, learning_rate(recipe, len(losses), trainer.per_epoch))
             logits, loss = trainer.step(images, labels)
             losses.append(loss.item())
             assert torch.isfinite(logits).all(), f"logits of step {len(losses)}"
