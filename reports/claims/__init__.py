@@ -8,6 +8,7 @@ from reports.claims import ablation, accuracy, cost, neurons, others, published_
 from reports.claims.evidence import Evidence
 from reports.claims.rule import FAMILY_WISE, PRINTED, SURVIVES
 from reports.claims.statement import KINDS, VERDICTS, Claim, Outcome, holm
+from reports.questions.trials import are_trials
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out
 from reports.tables.paper import EVIDENCE
 
@@ -38,8 +39,10 @@ def all_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def judged(evidence: Evidence) -> list[Judged]:
-    """Every claim at every scale that has a finished run, `paper` always; those of neurons and cost once, scale ""."""
-    there = set(evidence.runs["scale"])
+    """Every claim at every scale that has a finished run other than trials, `paper` always; those of neurons and cost
+    once, scale "".
+    """
+    there = set(evidence.runs.loc[~are_trials(evidence.runs["method"]), "scale"])
     scales = [scale for scale in EVIDENCE if scale == "paper" or scale in there]
     found = [
         (claim, scale, claim.judge(evidence, scale))

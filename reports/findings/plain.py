@@ -21,6 +21,7 @@ from reports.claims.statement import above, described
 from reports.inputs.predictions import Kept
 from reports.questions import ladder, length, records, width
 from reports.questions.cells import at, between
+from reports.questions.trials import are_trials
 from reports.statistics.difference import Estimate
 from reports.tables.paper import EVIDENCE
 
@@ -97,11 +98,11 @@ def place_of(frame: pd.DataFrame, kept: Kept) -> Place | None:
 
 
 def places_of(frame: pd.DataFrame, kept: Kept) -> Iterator[Place]:
-    """CIFAR-10 at every scale that it was run at, the best-founded first."""
+    """CIFAR-10 at every scale that it was run at, the best-founded first; trials alone are no such runs."""
     done = frame[(frame["status"] == "done") & (frame["dataset"] == DATASET)]
     for scale in EVIDENCE:
         rows = done[done["scale"] == scale]
-        if len(rows):
+        if not are_trials(rows["method"]).all():
             network = network_of(DATASET, scale)
             found = network if (rows["network"] == network).any() else str(rows["network"].value_counts().index[0])
             yield Place(scale, found, rows, kept)

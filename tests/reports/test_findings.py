@@ -229,6 +229,15 @@ def test_depth_has_one_table_of_layers_and_no_matrix_per_network(tmp_path: Path)
     ]
 
 
+def test_trials_alone_make_no_scale_the_best_founded_one(tmp_path: Path) -> None:
+    trial = station("ann@epochs=4@learning_rate=0.2", 1, 80.0, acs=0.0)
+    (level, *_) = said(tmp_path, *trial, *cifar("ann", 1, 60.0, 60.1, 60.2, acs=0.0))
+    assert "at scale `laptop` classifies correctly: the ANN 60.1 %" in level
+    facts = gathered(tmp_path, *trial)
+    assert list(plain.findings(facts.frame, facts.kept)) == []
+    assert {scale for _, scale, _ in facts.ledger} == {"", "paper"}
+
+
 def test_trials_are_in_no_matrix_of_accuracies(tmp_path: Path) -> None:
     rows = [*STILL, *station("ann@epochs=4@learning_rate=0.2", 1, 80.0, acs=0.0)]
     rows += [
