@@ -35,7 +35,9 @@ console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
 
-ScaleOption = Annotated[str | None, typer.Option(help="paper, short, laptop or smoke; see docs/scales.md.")]
+ScaleOption = Annotated[
+    str | None, typer.Option(help="paper, short, workstation, laptop or smoke; see docs/scales.md.")
+]
 
 
 @app.command()

@@ -159,6 +159,8 @@ def train(job: Job, prepared: Prepared, training: Training, on_epoch: OnEpoch, t
     if job.recipe.epochs == 0:
         return training
     trainer, training = _trainer(job, prepared, training, team)
+    if training.epochs:  # a process that ended between the two writes below left the curve an epoch short
+        store.write_table(job.place / store.CURVES, training.epochs)
 
     def after_epoch(training: Training) -> None:
         checkpoint.keep(trainer.state(training), job.place, prepared.data, prepared.parent_sha256)

@@ -234,12 +234,28 @@ def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
         del changes["threshold"]
     defaults = inspect.signature(neuron).parameters
     for name, value in changes.items():
-        if isinstance(value, str) and isinstance(defaults[name].default, int | float):
-            raise BadInput(f"{spelled(base, changes)}: {name} takes a number or a truth value, not {value!r}")
+        if wanted := _unlike(value, defaults[name].default):
+            raise BadInput(f"{spelled(base, changes)}: {name} takes {wanted}, not {_said(value)}")
     try:
         neuron(1, **changes)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{spelled(base, changes)}: {error}") from error
+
+
+def _unlike(value: Parameter, default: object) -> str:
+    """What a parameter with this default takes, if `value` is something else: 0 and False would name one run twice.
+
+    Empty where the value will do.
+    """
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, int | float):
+        return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+    return ""
+
+
+def _said(value: Parameter) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:

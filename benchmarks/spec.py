@@ -112,14 +112,16 @@ class Recipe:
 def variant(method: str) -> tuple[str, dict[str, Parameter]]:
     """`"dsr-if@alpha=1@train_threshold=false"` -> `("dsr-if", {"alpha": 1, "train_threshold": False})`.
 
-    Raises BadInput for a change that is not `name=value`.
+    Raises BadInput for a change that is not `name=value`, and for a name that is changed twice.
     """
     base, *changes = method.split("@")
-    parsed = {}
+    parsed: dict[str, Parameter] = {}
     for change in changes:
         name, equals, text = change.partition("=")
         if not (name and equals and text):
             raise BadInput(f"a variant is written method@name=value, not {method!r}")
+        if name in parsed:
+            raise BadInput(f"{method!r} changes {name} twice")
         parsed[name] = _parameter(text)
     return base, parsed
 

@@ -33,6 +33,12 @@ def finish(results: Path, run: Run, epochs: int, dirty: bool = False) -> None:
     save(Result(**facts, provenance=provenance), place / store.RESULT)
 
 
+def rewrite(path: Path, changed: dict[str, str]) -> None:
+    """Put these values into every line of a CSV file."""
+    lines = [line | changed for line in read_csv(path)]
+    path.write_text("\n".join([",".join(lines[0]), *(",".join(line.values()) for line in lines)]) + "\n")
+
+
 def test_a_finished_runs_curve_is_written_beside_its_row(tmp_path: Path) -> None:
     finish(tmp_path, ANN, 2)
     export("quick", [ANN], "laptop", tmp_path)
@@ -119,15 +125,37 @@ def test_a_curve_of_another_number_of_epochs_is_refused(tmp_path: Path) -> None:
     assert "its curve ends with epoch 2 and its row says 3 epochs" in line
 
 
+def test_a_curve_of_other_held_out_accuracy_is_refused(tmp_path: Path) -> None:
+    """At a scale whose test split is read once, this is the only accuracy that both have."""
+    for seed, held_out in enumerate((71.25, 71.5)):
+        run = replace(ANN, seed=seed)
+        finish(tmp_path, run, 2)
+        place = store.directory(tmp_path, run)
+        rewrite(place / store.CURVES, {"test_top1": "", "validation_top1": "71.25"})
+        found = store.result(tmp_path, run)
+        assert found is not None
+        save(replace(found, validation_top1=held_out), place / store.RESULT)
+    (line,) = export("quick", [ANN, replace(ANN, seed=1)], "laptop", tmp_path).refused
+    assert "its curve ends at 71.25 % of held-out images and its row says 71.50 (" in line
+    assert [row["key"] for row in read_csv(tmp_path / "quick.csv")] == [key(ANN)]
+
+
+@pytest.mark.parametrize("wrong", ["inf", "nan"])
+def test_numbers_without_end_in_a_runs_curve_refuse_it(wrong: str, tmp_path: Path) -> None:
+    finish(tmp_path, ANN, 2)
+    path = store.directory(tmp_path, ANN) / store.CURVES
+    rewrite(path, {"train_loss": wrong})
+    (line,) = export("quick", [ANN], "laptop", tmp_path).refused
+    assert line.endswith(f"curves.csv: column train_loss: '{wrong}' is not finite")
+
+
 @pytest.mark.parametrize("column", ["epoch", "test_top1", "train_seconds"])
 def test_words_in_a_runs_curve_refuse_that_run_alone(column: str, tmp_path: Path) -> None:
     other = replace(ANN, seed=1)
     for run in (ANN, other):
         finish(tmp_path, run, 2)
     path = store.directory(tmp_path, ANN) / store.CURVES
-    lines = read_csv(path)
-    lines[1][column] = "much"
-    path.write_text("\n".join([",".join(lines[0]), *(",".join(line.values()) for line in lines)]) + "\n")
+    rewrite(path, {column: "much"})
     (line,) = export("quick", [ANN, other], "laptop", tmp_path).refused
     assert line.endswith(f"curves.csv: column {column}: 'much' is not a number")
     assert [row["key"] for row in read_csv(tmp_path / "quick.csv")] == [key(other)]

@@ -90,6 +90,13 @@ def test_more_seeds_and_steps_need_no_more_probes(probes) -> None:
     assert len(probes) == count
 
 
+def test_a_method_that_passes_images_once_is_probed_once(probes) -> None:
+    jobs = [job_of(Run("cifar10", "preact-resnet18-narrow", "dsr-quantized", T, 0, "laptop"), Path()) for T in (5, 20)]
+    five, twenty = estimate.seconds(jobs).values()
+    assert five == twenty
+    assert [steps for *_, steps in probes] == [FEW] * 3  # one to warm up, training, inference
+
+
 def test_a_large_networks_time_is_scaled_from_a_narrow_ones(probes) -> None:
     job = job_of(Run("cifar10", "preact-resnet18", "dsr-if", 5, 0, "paper"), Path())
     recipe = job.recipe

@@ -190,6 +190,20 @@ def cut_after_two_epochs(results: Path, run: Run = RUN, code: Code | None = None
 
 
 @pytest.mark.slow
+def test_a_run_that_is_cut_between_its_last_checkpoint_and_its_curve_has_a_whole_curve(tmp_path, uninterrupted):
+    def cut(epoch: Epoch) -> None:
+        if epoch.epoch == 10:
+            raise Cut
+
+    with pytest.raises(Cut):
+        execute(RUN, tmp_path, cut)
+    path = store.directory(tmp_path, RUN) / store.CURVES
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert execute(RUN, tmp_path).top1 == uninterrupted[0].top1
+    assert epochs_done(path.parent) == 10
+
+
+@pytest.mark.slow
 def test_core_seconds_of_epochs_that_did_not_count_them_are_unknown(tmp_path):
     """A checkpoint of an older version has none."""
     path = cut_after_two_epochs(tmp_path) / store.CHECKPOINT

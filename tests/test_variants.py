@@ -35,6 +35,22 @@ def test_a_named_threshold_replaces_the_rule_and_the_rule_a_threshold() -> None:
 def test_every_variant_has_one_spelling() -> None:
     assert named_method("ann@learning_rate=0.10@epochs=4") == "ann@epochs=4@learning_rate=0.1"
     assert named_method("dsr-if@threshold=first-gradient") == "dsr-if@threshold=first-gradient"
+    with pytest.raises(BadInput, match="'ann@epochs=4@epochs=5' changes epochs twice"):
+        named_method("ann@epochs=4@epochs=5")
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("dsr-if@train_threshold=0", "train_threshold takes true or false, not 0"),
+        ("dsr-if@alpha=true", "alpha takes a number, not true"),
+        ("dsr-clamp@threshold=false", "threshold takes a number, not false"),
+    ],
+)
+def test_a_truth_value_is_no_number_and_a_number_no_truth_value(method: str, said: str) -> None:
+    """`train_threshold=0` and `train_threshold=false` would be one network under two names."""
+    with pytest.raises(BadInput, match=said):
+        named_method(method)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +63,8 @@ def test_every_variant_has_one_spelling() -> None:
         ("ann@learning_rate=0", "learning_rate is a number above 0, not 0"),
         ("ann@label_smoothing=1", "label_smoothing is a number of at least 0 and below 1, not 1"),
         ("qcfs@epochs=4", "qcfs@epochs=4 is not trained, so its epochs cannot be varied"),
+        ("qcfs@learning_rate=0.1", "is not trained, so its learning_rate cannot be varied"),
+        ("calibration@precision=float32", "is not trained, so its precision cannot be varied"),
         ("calibration@precision=bfloat16", "is not trained, so its precision cannot be varied"),
     ],
 )
@@ -57,7 +75,7 @@ def test_a_field_that_cannot_be_so_is_refused(method: str, said: str) -> None:
 
 
 def test_only_a_method_with_the_rule_can_start_from_it() -> None:
-    with pytest.raises(BadInput, match="threshold takes a number or a truth value, not 'first-gradient'"):
+    with pytest.raises(BadInput, match="threshold takes a number, not 'first-gradient'"):
         named_method("stbp-tdbn@threshold=first-gradient")
     with pytest.raises(BadInput, match="come from its parent"):
         named_method("dsr-if-hybrid@threshold=first-gradient")

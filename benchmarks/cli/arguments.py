@@ -171,9 +171,13 @@ def _grid(
 
 
 def _scale_of_sweep(scale: str | None, grid: Sweep | Campaign) -> tuple[Scale, str | None]:
-    """The scale asked for, the sweep's only one, or the one that fits this machine, with the reason for the last."""
-    if scale is None and len(grid.networks) == 1:
-        scale = next(iter(grid.networks))
+    """The scale asked for, the sweep's only one, or the one that fits this machine, with the reason for the last.
+
+    Smoke scale, which measures nothing, is not counted.
+    """
+    measuring = [one for one in grid.networks if one != "smoke"] or list(grid.networks)
+    if scale is None and len(measuring) == 1:
+        scale = measuring[0]
     chosen, reason = (scale, None) if scale else _default_scale()
     require(chosen, SCALES, "scale")
     require(chosen, grid.networks, "scale for this sweep")

@@ -40,15 +40,23 @@ def limit(
     return Limit(lambda: began + allowed - clock(), needed.__getitem__)
 
 
-def foreseen(request: Request, work: Plan, estimate: Estimate, results: Path) -> Forecast[Run]:
-    """What of the missing runs the request's budget is expected to be enough for."""
+def foreseen(
+    request: Request,
+    work: Plan,
+    estimate: Estimate,
+    results: Path,
+    began: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Forecast[Run]:
+    """What of the missing runs is expected to end in what planning has left of the request's budget."""
     from benchmarks.launching.launch import after
     from benchmarks.launching.workers import workers
 
     assert request.budget_seconds
     runs, crew = [job.run for job in work.missing], workers(request.jobs, request.scale)
     needed = _needed(estimate, crew)
-    return foresee(runs, crew.count, after(runs, results), request.budget_seconds, needed.__getitem__)
+    left = max(0.0, request.budget_seconds - (clock() - began))
+    return foresee(runs, crew.count, after(runs, results), left, needed.__getitem__)
 
 
 def _needed(estimate: Estimate, crew: Workers) -> Mapping[Run, float]:

@@ -65,7 +65,7 @@ def sweep(request: Request, console: Console) -> int:
     if not request.only_plan:
         return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
     if estimate and request.budget_seconds:
-        notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, results))
+        notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, results, began))
     return 0
 
 

@@ -25,7 +25,7 @@ from benchmarks.measurement.latencies import passed_through
 from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.operations.structure import structure
-from benchmarks.recipes import resolve, timeless
+from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.runs import pace
 from benchmarks.runs.job import Job
 from benchmarks.spec import BadInput, Recipe, Run
@@ -159,8 +159,8 @@ def _costs(body: Body, method: str) -> tuple[Cost, Cost]:
     if named(method).streams:
         return Cost(0.0), Cost(0.0, _per_step(body, method))
     trains = resolve(Run("cifar10", body.network, method, FEW, 0, "paper")).epochs > 0
-    if timeless(method):
-        train, test = _timed(body, method, 1, trains)
+    if passes(method, MANY) == passes(method, FEW):  # one pass, whatever T
+        train, test = _timed(body, method, 1 if timeless(method) else FEW, trains)
         return Cost(train), Cost(test)
     few, many = (_timed(body, method, steps, trains) for steps in (FEW, MANY))
     train_cost, test_cost = (_line(*pair) for pair in zip(few, many, strict=True))

@@ -79,6 +79,9 @@ def mismatch(curve: Sequence[Mapping[str, str]], row: Mapping[str, Any]) -> str:
     last = curve[-1]
     if last["test_top1"] and abs(float(last["test_top1"]) - row["top1"]) > max(0.1, 200 / (row["test_images"] or 2000)):
         return f"its curve ends at {last['test_top1']} % and its row says top1 = {row['top1']:.2f}"
+    held_out = row.get("validation_top1")
+    if last["validation_top1"] and held_out is not None and abs(float(last["validation_top1"]) - held_out) > 0.01:
+        return f"its curve ends at {last['validation_top1']} % of held-out images and its row says {held_out:.2f}"
     if row["epochs"] and last["epoch"] and float(last["epoch"]) != row["epochs"]:
         return f"its curve ends with epoch {last['epoch']} and its row says {row['epochs']} epochs"
     return ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -57,12 +58,14 @@ def by_key(path: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def numeric(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
-    """Raise BadInput for the first of these columns that holds something other than a number; empty cells are fine."""
+    """Raise BadInput for the first of these columns that holds no finite number; empty cells are fine."""
     for name in names:
         try:
-            float(row.get(name) or 0)
+            number = float(row.get(name) or 0)
         except ValueError:
             raise BadInput(f"{where}: column {name}: {row[name]!r} is not a number") from None
+        if not math.isfinite(number):
+            raise BadInput(f"{where}: column {name}: {row[name]!r} is not finite")
 
 
 def has_columns(path: Path, *names: str) -> bool:

@@ -46,7 +46,7 @@ def _check(method: str, recipe: Recipe, name: str, value: Parameter) -> None:
         allowed, good = "a number above 0", _is_number(value) and float(value) > 0
     if not good:
         raise BadInput(f"{method}: {name} is {allowed}, not {value!r}")
-    if recipe.epochs == 0 and value != getattr(recipe, name):
+    if recipe.epochs == 0:
         raise BadInput(f"{method} is not trained, so its {name} cannot be varied")
 
 

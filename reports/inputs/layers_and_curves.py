@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.runs.record import read_csv
@@ -42,4 +43,6 @@ def _read_one(path: Path, columns: Sequence[str], text: Sequence[str], later: Se
             frame[name] = frame[name] if name in text else pd.to_numeric(frame[name]).astype("float64")
         except ValueError as error:
             raise BadInput(f"{path}: column {name}: {error}") from error
+        if name not in text and (endless := frame[np.isinf(frame[name])]).size:
+            raise BadInput(f"{path}: column {name}: {endless[name].iloc[0]} is not finite")
     return frame

@@ -26,7 +26,7 @@ def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]
         case "epochs" if base.startswith(("dsr-if", "dsr-lif", "stbp")) and here == "8":
             return "down", f"{RESULTS}: eight epochs are few"
         case "V at the start" if base in ("dsr-if", "dsr-if-rep") and here == "first-gradient":
-            return "up", "recipes_cut.py: a short training from V = 6 learns little"
+            return "up", "docs/scales.md: a short training from V = 6 learns little"
         case "alpha" if base == "dsr-if" and here == "1":
             return "down", "paper, Tab. 3"
         case "train threshold" if here == "no":

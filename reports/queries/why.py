@@ -20,14 +20,17 @@ from reports.queries.protocols import LONG, MEASURED_ON, SCHEDULE, Protocol, par
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, warning_of
 
 LAST = "last; the best stands beside it"
+ONLY = "last; no other was tested"
 LEGEND = "Accuracy: which way a difference may move it, where the suite's results, the paper or its code say so."
 WHOLE = ("official files", "ImageNet, whole", "CIFAR10-DVS, ")
-NO_DIFFERENCE = ("parent", "revision")
+NO_DIFFERENCE = ("parent", "revision", "test_every_epoch")
+"""`test_every_epoch` shows in the reported epoch."""
 OF_TRAINING = (*SCHEDULE, "validation_images")
 SEEN = "conversion.test_images"
 LABELS = {
     "batch_size": "batch",
     "warmup_iterations": "warm-up iterations",
+    "warmup_share": "warm-up, share of the iterations",
     "train_images": "training images",
     "validation_images": "held-out training images",
     "optimizer": "optimiser",
@@ -105,7 +108,8 @@ def _run_differences(one: Known, protocol: Protocol) -> Iterator[Difference]:
     seeds = f"mean of {protocol.seeds}" if protocol.seeds else DASH
     yield Difference("seeds", seeds, f"one, seed {run.seed}", stated=False)
     if resolve(protocol.run).epochs:
-        yield _judged(run, "reported epoch", protocol.epoch, LAST, stated=False)
+        tested_once = one.recipe is not None and not one.recipe.test_every_epoch
+        yield _judged(run, "reported epoch", protocol.epoch, ONLY if tested_once else LAST, stated=False)
     for what, published, here in protocol.beyond:
         yield _judged(run, what, published, here)
 

@@ -79,6 +79,13 @@ def test_a_laptop_run_differs_in_all_that_was_cut(tmp_path: Path) -> None:
     }
 
 
+def test_a_run_whose_test_split_was_read_once_says_so(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(LAPTOP, scale="workstation"))[0])
+    assert found["reported epoch"][1] == "last; no other was tested"
+    assert found["warm-up, share of the iterations"][:2] == (DASH, "0.12")
+    assert "test every epoch" not in found
+
+
 def test_the_recipe_is_the_one_the_run_had(tmp_path: Path) -> None:
     place = finish(tmp_path, PAPER, **OFFICIAL)
     text = (place / "run.json").read_text()

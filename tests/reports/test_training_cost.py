@@ -66,6 +66,13 @@ def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it(tmp_path
     )
 
 
+@pytest.mark.parametrize("column", ["train_seconds", "test_top1"])
+def test_a_curve_without_end_is_refused(column: str, tmp_path: Path) -> None:
+    line = dict.fromkeys(to_accuracy.COLUMNS, "1") | {"key": "a", column: "inf"}
+    with pytest.raises(BadInput, match=f"rows-curves.csv: column {column}: inf is not finite"):
+        trained(tmp_path, result(key="a"), curves=",".join(line[name] for name in to_accuracy.COLUMNS) + "\n")
+
+
 def test_core_seconds_to_an_accuracy_are_read_off_curves_that_have_them(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.csv", ann(train_cpu_seconds=300.0), result(key="a", train_cpu_seconds=14.0),
                       result(key="b", method="dsr-lif", parent_key="parent", train_cpu_seconds=9.0))  # fmt: skip
