@@ -16,7 +16,7 @@ from reports.findings import plain, sentences, tables
 from reports.findings.facts import Facts
 from reports.findings.figures import AGAINST_ENERGY
 from reports.inputs import published
-from reports.questions import ladder, length, records, tuning, width
+from reports.questions import ladder, length, precision, records, tuning, width
 from reports.rendering import markdown
 from reports.rendering.table import Table
 from reports.studies import quantization
@@ -36,7 +36,7 @@ def render(facts: Facts) -> str:
     frame, kept = facts.frame, facts.kept
     groups = tables.grouped(frame)
     neurons = quantization.tables_of(facts.studies) if len(facts.studies) else []
-    trials = [*tuning.tables_of(frame), *length.tables_of(frame, kept)]
+    trials = [*tuning.tables_of(frame), *length.tables_of(frame, kept), *precision.tables_of(frame, kept)]
     parts = [
         ["# Results so far", _origin(facts.names), "\n".join(_scales(frame)), _data(frame)],
         ["## Findings", *_findings(facts), "\n".join(sentences.verdicts(facts.ledger))],
@@ -51,7 +51,7 @@ def render(facts: Facts) -> str:
         ["## Accuracy against energy", *_energy(facts, groups)],
         ["## The two gradients of DSR", *_tables(compare_twins(frame))],
         ["## Where SNN and ANN differ", *_tables(disagreement.tables_of(frame, kept))],
-        ["## Tuning and length of training", *_tables(trials)],
+        ["## Tuning, length and precision of training", *_tables(trials)],
         ["## The study of single neurons", *_tables(neurons)],
         *_claims(facts.ledger),
         ["## The ledger", *_ledger(facts.ledger)],

@@ -19,7 +19,7 @@ from reports.claims.evidence import network_of
 from reports.claims.rule import EQUAL, EQUIVALENCE
 from reports.claims.statement import above, described
 from reports.inputs.predictions import Kept
-from reports.questions import ladder, length, records, width
+from reports.questions import ladder, length, precision, records, width
 from reports.questions.cells import at, between
 from reports.questions.trials import are_trials
 from reports.statistics.difference import Estimate
@@ -224,6 +224,11 @@ def _longer(here: Place) -> Iterator[str]:
         yield from _told(LONGER, difference, **words)
 
 
+def _precision(here: Place) -> Iterator[str]:
+    if pairs := list(precision.pairs_of(here.rows[here.rows["network"] == here.network])):
+        yield from filter(None, [precision.sentence(pairs)])
+
+
 def _cost(here: Place) -> Iterator[str]:
     """Core-seconds of whole trainings as multiples of the ANN's: numbers, without a test."""
     ann = here.runs(ANN, 1)["true_train_cpu_seconds"].mean()
@@ -247,5 +252,6 @@ QUESTIONS: tuple[Callable[[Place], Iterator[str]], ...] = (
     _deeper,
     _techniques,
     _longer,
+    _precision,
     _cost,
 )

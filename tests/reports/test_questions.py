@@ -15,7 +15,7 @@ from benchmarks.runs.record import Provenance
 from benchmarks.spec import MEASURED_START, Run, spelled
 from reports.cost.costs import with_costs
 from reports.inputs.rows import read
-from reports.questions import ladder, length, records, trials, tuning, width
+from reports.questions import ladder, length, precision, records, trials, tuning, width
 from reports.rendering.table import DASH, Table
 
 NARROW = "preact-resnet18-narrow"
@@ -112,6 +112,49 @@ def test_the_gap_against_width_is_told_as_far_as_it_is_certain(
     assert "between ann and dsr-if-rep at T = 5" in table.notes[-1]
     assert f"from 16 to 64 channels DSR gains on the ANN {sum(dsr) / len(dsr) - 75:+.2f} points" in table.notes[-1]
     assert table.badge == "scale workstation, 4 epochs"
+
+
+FULL, HALF = "ann@precision=float32", "ann@precision=bfloat16"
+STBP_FULL, STBP_HALF = "stbp-tdbn@precision=float32", "stbp-tdbn@precision=bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("half", "other", "said"),
+    [
+        # six differences: 0.1, -0.1, 0.0 twice: half 0.09
+        ((60.1, 60.9, 62.0), (50.1, 50.9, 52.0), "Training in bfloat16 is as accurate as in float32 within 0.5 points"),
+        ((63.1, 63.9, 65.0), (50.1, 50.9, 52.0), "Training in bfloat16 does not cost 0.5 points of accuracy"),
+        ((58.1, 58.9, 60.0), (48.1, 48.9, 50.0), "Training in bfloat16 costs more than 0.5 points of accuracy"),
+        ((57.0, 64.0, 62.0), (50.0, 51.0, 52.0), "Whether training in bfloat16 costs 0.5 points of accuracy is open"),
+        ((57.0,), (), "Whether training in bfloat16 costs 0.5 points of accuracy is open"),
+    ],
+)
+def test_precisions_are_compared_seed_by_seed_and_over_all_methods(
+    half: tuple[float, ...], other: tuple[float, ...], said: str, tmp_path: Path
+) -> None:
+    rows = [*cifar(FULL, 1, 60.0, 61.0, 62.0), *cifar(HALF, 1, *half)]
+    rows += [*cifar(STBP_FULL, 5, 50.0, 51.0, 52.0), *cifar(STBP_HALF, 5, *other)]
+    (table,) = precision.tables_of(frame_of(tmp_path, *rows), {})
+    assert column(table, "method") == (["ann", "stbp-tdbn", "all"] if other else ["ann"])
+    assert column(table, "T") == (["", "5", ""] if other else [""])
+    assert table.notes[-1].startswith(f"{said}: ")
+
+
+def test_the_mean_difference_of_precisions_is_over_pairs(tmp_path: Path) -> None:
+    """Of two methods with one seed and three: (1 + 2 + 3 - 2) / 4."""
+    rows = [*cifar(FULL, 1, 60.0, 60.0, 60.0), *cifar(HALF, 1, 61.0, 62.0, 63.0)]
+    rows += [*cifar(STBP_FULL, 5, 50.0), *cifar(STBP_HALF, 5, 48.0)]
+    (table,) = precision.tables_of(frame_of(tmp_path, *rows), {})
+    assert column(table, "difference")[-1].startswith("+1.00 points (")
+
+
+def test_only_runs_that_name_both_precisions_are_pairs_and_they_leave_other_tables(tmp_path: Path) -> None:
+    lone = [*cifar("ann", 1, 60.0), *cifar(HALF, 1, 61.0)]
+    frame = frame_of(tmp_path, *lone)
+    assert precision.tables_of(frame, {}) == []
+    assert list(trials.without_trials(frame)["method"]) == ["ann", HALF]
+    paired = frame_of(tmp_path, *lone, *cifar(FULL, 1, 61.0), *cifar(STBP_HALF, 5, 50.0))
+    assert list(trials.without_trials(paired)["method"]) == ["ann", STBP_HALF]
 
 
 def test_only_networks_of_eighteen_layers_and_equal_epochs_are_compared_in_width(tmp_path: Path) -> None:
