@@ -77,7 +77,8 @@ def freeze(network: nn.Module) -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("method", METHODS)
-def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method, dtype, precision):
+def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method, dtype, precision, monkeypatch):
+    monkeypatch.setenv("DSR_BFLOAT16", "rounding")  # hardware rounds sums once more: spikes differ
     network, (x, _) = plain(method).to(dtype), batch()
     network, x = rounding(network) if precision == "bfloat16" else network, x.to(dtype)
     network(x)  # running statistics that are not the initial ones
