@@ -1,1 +1,1 @@
-"""MLflow mirrors the run directories: `mirror` writes, `observer` keeps it up to date, `derived` adds energies."""
+"""MLflow mirrors the run directories: `mirror` writes, `background` does so in a process of its own, `observer` asks it."""
