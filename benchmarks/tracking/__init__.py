@@ -1,1 +1,1 @@
-"""MLflow mirrors the run directories: `mirror` writes, `background` does so in a process of its own, `observer` asks it."""
+"""MLflow mirrors the run directories: `mirror` writes, in the process of `background`, which `observer` asks."""
