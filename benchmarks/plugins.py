@@ -2,9 +2,9 @@
 
 `DSR_METHODS` is a file, or a folder of them. `my_lif.py` with `METHOD = Method(...)` adds the method `my-lif`; with
 `METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. Beside it, `_*.py` are modules that it
-imports, and `_*.c` and the like what these compile: they are part of its code. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only;
-a plug-in itself imports what it likes. `benchmarks.catalogue` loads plug-ins when a name is asked for that is not
-built in.
+imports, and `_*.c` and the like what these compile: they are part of its code. A package names its methods as entry
+points of the group `dsr_bench.methods`. Standard library only; a plug-in itself imports what it likes.
+`benchmarks.catalogue` loads plug-ins when a name is asked for that is not built in.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from reports.queries.lookup import Known
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out
 
 IN, DEFAULT, OUT = "in it", "at its default", "never in it"
-DEFAULTS = "A field at its default adds nothing to the key, so a new field leaves old keys as they are; any other value moves it."
+DEFAULTS = "A field at its default adds nothing to a key: a new field leaves old keys as they are. Other values do."
 
 
 def explain(one: Known, results: Path) -> tuple[Table | None, list[str]]:

@@ -1,4 +1,4 @@
-"""`dsr-bench best`, `diff`, `why`, `why-cached` as a user calls them: exit codes, and every mistake one line on stderr."""
+"""`dsr-bench best`, `diff`, `why`, `why-cached` as a user calls them: exit codes, and one line for a mistake."""
 
 from __future__ import annotations
 
