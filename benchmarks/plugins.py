@@ -1,10 +1,10 @@
 """Methods from outside this repository: from files that `DSR_METHODS` names, and from other installed packages.
 
 `DSR_METHODS` is a file, or a folder of them. `my_lif.py` with `METHOD = Method(...)` adds the method `my-lif`; with
-`METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. In a folder, `_*.py` are modules that the
-others import. A package names its methods as entry points of the group `dsr_bench.methods`. Standard library only;
-a plug-in itself imports what it likes. `benchmarks.catalogue` loads plug-ins when a name is asked for that is not
-built in.
+`METHODS = {"my-lif": Method(...), "my-ann": Method(...)}` it adds those. Beside it, `_*.py` are modules that it
+imports, and `_*.c` and the like what these compile: they are part of its code. A package names its methods as entry
+points of the group `dsr_bench.methods`. Standard library only; a plug-in itself imports what it likes.
+`benchmarks.catalogue` loads plug-ins when a name is asked for that is not built in.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _loaded() -> Iterator[PlugIn]:
             raise _unloadable(f"{point.name!r} ({point.value})", error) from error
     for path in _files():
         try:
-            module, code = _module(path), _hash([path, *path.parent.glob("_*.py")])
+            module, code = _module(path), _hash([path, *_beside(path.parent)])
         except Exception as error:
             raise _unloadable(str(path), error) from error
         for name, method in _made(module, path).items():
@@ -111,6 +111,11 @@ def _sources(point: EntryPoint) -> list[Path]:
         return []
     inside = [p for folder in spec.submodule_search_locations or () for p in _code(Path(folder))]
     return inside or ([Path(spec.origin)] if spec.origin else [])
+
+
+def _beside(folder: Path) -> Iterable[Path]:
+    """The source files that plug-ins of a folder share: those whose names begin with `_`."""
+    return [path for path in folder.glob("_*") if path.suffix in CODE and path.is_file()]
 
 
 def _code(folder: Path) -> Iterable[Path]:

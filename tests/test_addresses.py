@@ -59,6 +59,21 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY", "hf_token", "OPENAI_API_KEY"]
+)
+def test_values_of_secret_variables_are_masked_wherever_they_stand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "a/b c+123")
+    assert masked("denied for a/b c+123: x=a%2Fb%20c%2B123.") == "denied for ***: x=***."
+
+
+def test_short_values_and_those_of_other_variables_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "of")
+    monkeypatch.setenv("DSR_RESULTS", "results")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "parallel")
+    assert masked("a list of parallel results") == "a list of parallel results"
+
+
+@pytest.mark.parametrize(
     "name", ["plain", "sp ace", "what?now", "ha#sh", "per%20cent", "100%", "ünï", "br[ac]ket*", "q'uo\"te", "a&b=c@d:e"]
 )
 def test_a_file_of_any_name_has_a_uri_that_means_it(name: str, tmp_path: Path) -> None:

@@ -172,10 +172,11 @@ def test_a_sweep_runs_a_conversion_and_its_parent_from_one_file(tmp_path):
     assert "trained-clip-ann" in (tmp_path / "reports" / "quick-smoke" / "tables.md").read_text()
 
 
-@pytest.mark.parametrize("edited", ["my_lif.py", "_shared.py"])
+@pytest.mark.parametrize("edited", ["my_lif.py", "_shared.py", "_kernel.c"])
 def test_an_edit_makes_it_another_experiment_and_taking_it_back_the_old_one(edited, tmp_path, monkeypatch, bring):
     (tmp_path / "my_lif.py").write_text(f"import _shared\n{lif()}")
     (tmp_path / "_shared.py").write_text("WIDTH = 1.0\n")
+    (tmp_path / "_kernel.c").write_text("// one\n")
     monkeypatch.setenv("DSR_METHODS", str(tmp_path))
     keys = []
     for more in ("", "# something else\n", ""):

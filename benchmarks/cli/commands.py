@@ -30,6 +30,7 @@ from benchmarks.spec import Run
 if TYPE_CHECKING:
     from benchmarks.launching.pool import Limit
     from benchmarks.launching.workers import Workers
+    from benchmarks.tracking.observer import Tracking
 
     Limiting = Callable[[Workers], Limit[Run]]
 
@@ -108,20 +109,25 @@ def _look_at_time(request: Request, work: Plan, console: Console) -> Estimate | 
 
 
 def _carry_out(request: Request, work: Plan, results: Path, console: Console, limit: Limiting) -> int:
-    try:
-        ended = _run(request, work, results, console, limit) if work.missing else {}
-    except KeyboardInterrupt:
-        done = len(work.jobs) - len(plan(request.runs, results).missing)
-        console.print(
-            f" [yellow]interrupted[/]: {done} of {len(work.jobs)} runs are done; the same command resumes the rest",
-            highlight=False,
-        )
-        return INTERRUPTED
-    if None in ended.values():
-        _say_what_is_left(request, work, results, console)
+    from benchmarks.cli.energies import Energies
+    from benchmarks.tracking.observer import Tracking
+
+    with Tracking(console, results, Energies()) as tracking:
+        try:
+            ended = _run(request, work, results, console, limit, tracking) if work.missing else {}
+        except KeyboardInterrupt:
+            tracking.is_interrupted = True
+            done = len(work.jobs) - len(plan(request.runs, results).missing)
+            console.print(
+                f" [yellow]interrupted[/]: {done} of {len(work.jobs)} runs are done; the same command resumes the rest",
+                highlight=False,
+            )
+            return INTERRUPTED
+        if None in ended.values():
+            _say_what_is_left(request, work, results, console)
+        left_out = _export(request, results, console)
+        _tabulate(request, results, console, tracking)
     failed = {job: status for job, status in ended.items() if status not in ("done", None)}
-    left_out = _export(request, results, console)
-    _tabulate(request, results, console)
     for job, status in failed.items():
         text = escape(f"{job}; log: {job.place / store.LOG}")
         console.print(f"[red]{status}[/]: {text}", highlight=False, soft_wrap=True)
@@ -136,19 +142,19 @@ def _say_what_is_left(request: Request, work: Plan, results: Path, console: Cons
     notices.budget(console, request, len(work.missing) - len(now.missing), now)
 
 
-def _run(request: Request, work: Plan, results: Path, console: Console, limit: Limiting) -> dict[Job, Status | None]:
+def _run(
+    request: Request, work: Plan, results: Path, console: Console, limit: Limiting, tracking: Tracking
+) -> dict[Job, Status | None]:
     """Run what is missing under a display; MLflow follows along. Returns how the runs ended; None: they did not."""
     from benchmarks.cli import notices
     from benchmarks.cli.display import Display
-    from benchmarks.cli.energies import Energies
     from benchmarks.launching.launch import local
     from benchmarks.launching.workers import workers
-    from benchmarks.tracking.observer import Mirroring
 
     runs, crew = [job.run for job in work.missing], workers(request.jobs, request.scale)
     notices.jobs(console, crew.count)
     with Display(console, len(runs)) as display:
-        observer = Mirroring(display, results, console, runs, Energies())
+        observer = tracking.follow(display, runs)
         ended = local(runs, results, request.sweep, observer, crew, limit(crew))
     return {job: result.status if result else None for job, result in zip(work.missing, ended, strict=True)}
 
@@ -162,20 +168,19 @@ def _export(request: Request, results: Path, console: Console, replace: bool = F
     return done.dirty + len(done.refused)
 
 
-def _tabulate(request: Request, results: Path, console: Console) -> None:
+def _tabulate(request: Request, results: Path, console: Console, tracking: Tracking) -> None:
     name, smoke = request.sweep, request.scale == "smoke"
     path = rows.path_of(name, request.scale, results)
     if not path.exists():
         return
     import reports
-    from benchmarks.tracking.observer import attach
 
     target = results / "reports" / (f"{name}{SMOKE}" if smoke else name)
     report = reports.read([path])
     page, *_ = reports.write(report, target)
     reports.show(report, console)
     console.print(escape(f" csv    {path}\n page   {page}"), highlight=False, soft_wrap=True)
-    attach(console, target, name, smoke, results)
+    tracking.attach(target, name, smoke)
 
 
 def export(request: ExportRequest, console: Console) -> int:

@@ -118,7 +118,7 @@ def packing(console: Console, what: str) -> Iterator[Callable[[int, int], None]]
 
 
 def _short(run: Run) -> str:
-    return f"{run.method} T={run.timesteps} seed {run.seed}"
+    return escape(f"{run.method} T={run.timesteps} seed {run.seed}")  # a plug-in's name may hold brackets
 
 
 def duration(seconds: float) -> str:

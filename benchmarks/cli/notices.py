@@ -35,8 +35,8 @@ def plan(console: Console, request: Request, work: Plan) -> None:
         parts.insert(2, f"{len(work.committed)} of them from committed rows")
     if work.resumable:
         parts.append(f"{len(work.resumable)} of them partly done")
-    head = f"[bold]dsr-bench {benchmarks.__version__}[/] · {request.sweep} · scale [bold]{request.scale}[/]"
-    console.print(f"{head} · {request.title}")
+    head = f"[bold]dsr-bench {benchmarks.__version__}[/] · {escape(request.sweep)} · scale [bold]{request.scale}[/]"
+    console.print(f"{head} · {escape(request.title)}")
     console.print(" plan   " + " · ".join(parts), highlight=False)
 
 

@@ -1,4 +1,4 @@
-"""`dsr-bench best`, `diff`, `why`: the words of the command line, and what is printed."""
+"""`dsr-bench best`, `diff`, `why`, `why-cached`: the words of the command line, and what is printed."""
 
 from __future__ import annotations
 
@@ -86,6 +86,23 @@ def why(run: RunArgument) -> None:
     if table:
         terminal.show_table(table, console)
     _say(conclusion)
+
+
+@app.command("why-cached")
+def why_cached(run: RunArgument) -> None:
+    """Show what a run's key is made of, and what makes the run count as done. Exit code 1: it does not."""
+    from reports.queries.cached import explain
+    from reports.queries.lookup import find
+    from reports.rendering import terminal
+
+    results = store.results_root()
+    known = find(run, results)
+    _say(f"{known}\n")
+    table, conclusion = explain(known, results)
+    if table:
+        terminal.show_table(table, console)
+    _say("\n".join(conclusion))
+    raise typer.Exit(1 if conclusion[0].startswith("Not cached") else 0)
 
 
 def _say(text: str) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.data.splits import Arrays, Split, both, digest
+from benchmarks.files.addresses import masked
 from benchmarks.spec import BadInput, one_line
 
 
@@ -51,7 +52,7 @@ def read(name: str, classes: int) -> Arrays:
     test_digest, test = _split(folder, "test", classes, manifest)
     if train_digest == test_digest:
         raise BadInput(f"{folder}: the test split is identical to the training split")
-    source = manifest.get("source", "packed arrays without a manifest, not compared")
+    source = masked(str(manifest.get("source", "packed arrays without a manifest, not compared")))
     return Arrays(classes, train, test, both(train_digest, test_digest), source)
 
 

@@ -1,7 +1,8 @@
-"""Addresses of stores: the URI of a SQLite file, the file of a URI, and any address without its secrets."""
+"""Addresses of stores: the URI of a SQLite file, the file of a URI, and any text without its secrets."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -27,11 +28,29 @@ SECRETS = (
 )
 
 
+SECRET_VARIABLES = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$", re.IGNORECASE)
+"""Names of environment variables whose values no text may show."""
+LEAST_CHARACTERS = 6
+"""Of a value that is hidden: a shorter one would be hidden in ordinary words."""
+
+
 def masked(text: str) -> str:
-    """Hide users, passwords and queries of all addresses in a text. A blank ends an address."""
+    """Hide users, passwords and queries of all addresses in a text, and the values of secret environment variables.
+
+    A blank ends an address.
+    """
+    for value in _secret_values():
+        text = text.replace(value, HIDDEN)
     for secret, replacement in SECRETS:
         text = re.sub(secret, replacement, text)
     return text
+
+
+def _secret_values() -> list[str]:
+    """Values of secret environment variables, as they are and as addresses quote them; the longest first."""
+    values = {value for name, value in os.environ.items() if SECRET_VARIABLES.search(name)}
+    long = {value for value in values if len(value) >= LEAST_CHARACTERS}
+    return sorted(long | {quote(value, safe="") for value in long}, key=len, reverse=True)
 
 
 def of_file(path: Path) -> str:

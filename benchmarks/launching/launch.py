@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from benchmarks.distributed import torchrun
 from benchmarks.files import partials
+from benchmarks.files.addresses import masked
 from benchmarks.files.locking import alone, is_taken
 from benchmarks.launching import out_of_memory, pool
 from benchmarks.launching.workers import Workers, take_share
@@ -115,8 +116,12 @@ def _assist(run: Run, results: Path) -> None:
     job = job_of(run, results)
     job.place.mkdir(parents=True, exist_ok=True)
     _redirect(job.place / f"log-{torchrun.rank()}.txt")
-    with joined(job.key) as team:
-        assist(run, results, team)
+    try:
+        with joined(job.key) as team:
+            assist(run, results, team)
+    except Exception:
+        _log_error()
+        sys.exit(1)
 
 
 class _Started(NamedTuple):
@@ -240,8 +245,7 @@ def _work(
     except BadInput as error:
         _fail(run, results, running, "failed", str(error))
     except Exception as error:
-        with suppress(OSError):  # the log may be on a full disk
-            traceback.print_exc()
+        _log_error()
         ran_out = out_of_memory.means(error)
         error.__traceback__ = None  # its frames hold what there is no room for
         said = f"{type(error).__name__}: {_first_line(error)}"
@@ -275,13 +279,19 @@ def _redirect(log: Path) -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # a log is a file, whatever the terminal
 
 
+def _log_error() -> None:
+    """Print the traceback of what is being handled, without secrets. The log may be on a full disk."""
+    with suppress(OSError):
+        print(masked(traceback.format_exc()), file=sys.stderr, flush=True)
+
+
 def _fail(run: Run, results: Path, running: Code, status: Status, reason: str) -> None:
     """Record a failure. Where that cannot be written either, the launcher will find so, and says it."""
     try:
         _failure(job_of(run, results), running, status, reason)
     except BadInput as error:
         with suppress(OSError):
-            print(f"{reason}; {error}", flush=True)
+            print(masked(f"{reason}; {error}"), flush=True)
         os._exit(1)
 
 
@@ -301,7 +311,7 @@ def _failure(job: Job, running: Code, status: Status, reason: str) -> Result:
         parent_key=job.parent_key,
         **vars(job.run),
         status=status,
-        reason=reason,
+        reason=masked(reason),
         provenance=provenance(running=running),
     )
     save(result, job.place / store.RESULT)

@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, fields, replace
+from typing import Any
 
 from benchmarks.recipes import anytime, resolve
 from benchmarks.spec import Recipe, Run
+
+SILENT = ("sources",)
+"""Fields of a recipe that never enter a key."""
+OUTSIDE: Mapping[str, str] = {
+    "sources": "say where the numbers of a recipe come from; no result depends on them",
+    "the data": "their SHA-256 is in the row; a run refuses to resume, or to start from a parent, on other data, and a "
+    "sweep notes cached runs that used other images",
+    "the code of this repository": "its commit is in the row; whoever changes what a recipe does raises its revision",
+    "machine, threads and versions": "they are in the row; they move results by rounding",
+}
+"""What is not in a key, and why."""
 
 
 def parent(run: Run) -> Run | None:
@@ -55,10 +67,15 @@ def _longest_first(runs: list[Run]) -> Iterator[Run]:
 def _changed(recipe: Recipe) -> dict[str, object]:
     """The recipe's fields that differ from their defaults: a new field with a default leaves old keys as they are."""
     stated = asdict(recipe)
-    return {f.name: stated[f.name] for f in fields(recipe) if f.name != "sources" and stated[f.name] != _default(f)}
+    return {f.name: stated[f.name] for f in fields(recipe) if enters(recipe, f)}
 
 
-def _default(field: Field[object]) -> object:
+def enters(recipe: Recipe, field: Field[Any]) -> bool:
+    """Whether a field of a recipe is among what the key is made of: it is not silent, and not at its default."""
+    return field.name not in SILENT and getattr(recipe, field.name) != _default(field)
+
+
+def _default(field: Field[Any]) -> object:
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
 

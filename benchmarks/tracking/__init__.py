@@ -1,1 +1,1 @@
-"""MLflow mirrors the run directories: `mirror` writes, `observer` keeps it up to date, `derived` adds energies."""
+"""MLflow mirrors the run directories: `mirror` writes, in the process of `background`, which `observer` asks."""

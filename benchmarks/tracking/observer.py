@@ -1,4 +1,4 @@
-"""An observer that keeps MLflow up to date while runs go on, and never lets its trouble become theirs.
+"""A sweep's MLflow: kept up to date while runs go on, in the background, and its trouble never becomes theirs.
 
 `DSR_TRACKING=off` leaves MLflow alone; `dsr-bench sync` can still bring the runs in later.
 """
@@ -10,36 +10,117 @@ import time
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks.launching.launch import Observer
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import Result
 from benchmarks.spec import Run
+from benchmarks.tracking.background import Background
+from benchmarks.tracking.connection import Connection
 from benchmarks.tracking.derived import Derived
+from benchmarks.tracking.mirror import is_attached, unsettled
 
 if TYPE_CHECKING:
+    from benchmarks.launching.launch import Observer
     from benchmarks.training.loop import Epoch
 
 SECONDS_BETWEEN = 30.0
+SHARE = 0.02
+"""Of the time that a sweep takes: how long its end may wait for a server."""
+LEAST_SECONDS, MOST_SECONDS = 2.0, 60.0
+"""The same in seconds, at least and at most. A local database is always waited for as long as the latter."""
+SYNC = "`dsr-bench sync` brings them in"
+
+
+class Tracking:
+    """A sweep's MLflow, in a `with`: at its end one line says what was not mirrored, if anything was not."""
+
+    def __init__(self, console: Console, results: Path, derived: Derived | None = None) -> None:
+        self.console, self.results = console, results
+        self.began = time.monotonic()
+        self.is_interrupted = self.has_spoken = False
+        self.ended = dict[Path, None]()
+        self.report: Path | None = None
+        self.background: Background | None = None
+        if os.environ.get("DSR_TRACKING") != "off":
+            self.background = Background(results, derived)
+
+    def __enter__(self) -> Tracking:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.background:
+            self.is_interrupted |= isinstance(error, KeyboardInterrupt)
+            seconds = self._patience()
+            is_done = self.background.finish(seconds)
+            why = self.background.trouble or ("" if is_done else f"no answer after {seconds:.0f} s")
+            self._say_what_is_missing(is_done, "" if self.has_spoken else why)
+
+    def follow(self, inner: Observer, runs: Iterable[Run]) -> Observer:
+        """An observer that passes everything on to `inner`, and has the runs mirrored."""
+        if not self.background:
+            return inner
+        if find_spec("mlflow") is None:
+            note(self.console, f"is not installed: runs are kept on disk, {SYNC}")
+            self.background = None
+            return inner
+        self.background.ask("close_stale", tuple(sorted({key(run) for run in runs})))
+        return Mirroring(inner, self)
+
+    def mirror(self, run: Run, has_ended: bool) -> None:
+        """Have a run mirrored as it is now."""
+        if self.background:
+            directory = store.directory(self.results, run)
+            if has_ended:
+                self.ended[directory] = None
+            self.background.ask("mirror", directory)
+            self.listen()
+
+    def attach(self, folder: Path, sweep: str, smoke: bool) -> None:
+        """Have a sweep's tables and page put on its parent run, unless they are there."""
+        if self.background and find_spec("mlflow") and not is_attached(folder, self.results):
+            self.report = folder
+            self.background.ask("attach", folder, sweep, smoke)
+
+    def listen(self) -> None:
+        """Say what is wrong with MLflow, once; the runs go on without it."""
+        if self.background:
+            self.background.look()
+            if self.background.trouble and not self.has_spoken:
+                self.has_spoken = True
+                note(self.console, f"{self.background.trouble}; the runs go on without it")
+
+    def _patience(self) -> float:
+        """Seconds that the end of the sweep waits for what is not yet mirrored."""
+        if self.is_interrupted:
+            return LEAST_SECONDS
+        if not Connection(self.results).is_server:
+            return MOST_SECONDS
+        return min(max(LEAST_SECONDS, SHARE * (time.monotonic() - self.began)), MOST_SECONDS)
+
+    def _say_what_is_missing(self, is_done: bool, why: str) -> None:
+        """A report is not missing where all was done and the sweep has no parent run in MLflow."""
+        runs = len(unsettled(self.ended, self.results))
+        parts = [f"{runs} of {len(self.ended)} runs"] if runs else []
+        if self.report and not is_done and not is_attached(self.report, self.results):
+            parts.append("the report")
+        if parts:
+            because = f" ({why})" if why else ""
+            note(self.console, f"lacks {' and '.join(parts)}{because}; all are complete on disk, and {SYNC}")
 
 
 class Mirroring:
-    """Passes everything on to `inner`; mirrors a run at its end, and meanwhile at most twice a minute."""
+    """Passes everything on to `inner`; has a run mirrored at its end, and meanwhile at most twice a minute."""
 
-    def __init__(
-        self, inner: Observer, results: Path, console: Console, runs: Iterable[Run], derived: Derived | None = None
-    ) -> None:
-        self.inner, self.results, self.console, self.derived = inner, results, console, derived
+    def __init__(self, inner: Observer, tracking: Tracking) -> None:
+        self.inner, self.tracking = inner, tracking
         self.last = dict[Run, float]()
-        self.works = os.environ.get("DSR_TRACKING") != "off"
-        if self.works:
-            from benchmarks.tracking import mirror
-
-            self._note(mirror.close_stale(results, {key(run) for run in runs}))
 
     def started(self, run: Run) -> None:
         self.last[run] = time.monotonic()
@@ -47,44 +128,24 @@ class Mirroring:
 
     def simulated(self, run: Run, images: int, of: int) -> None:
         self.inner.simulated(run, images, of)
+        self.tracking.listen()
 
     def waiting(self, run: Run) -> None:
         self.inner.waiting(run)
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
         self.inner.epoch(run, epoch)
+        self.tracking.listen()
         if time.monotonic() - self.last.get(run, 0.0) > SECONDS_BETWEEN:
-            self._mirror(run)
+            self.tracking.mirror(run, has_ended=False)
+            self.last[run] = time.monotonic()
 
     def ended(self, run: Run, result: Result) -> None:
         self.inner.ended(run, result)
-        self._mirror(run)
-
-    def _mirror(self, run: Run) -> None:
-        if self.works:
-            from benchmarks.tracking import mirror
-
-            self._note(mirror.mirror([store.directory(self.results, run)], self.results, self.derived))
-        self.last[run] = time.monotonic()
-
-    def _note(self, trouble: str | None) -> None:
-        """Said once; the runs are complete all the same."""
-        if trouble:
-            self.works = False
-            note(self.console, f"{trouble}; runs are kept on disk, `dsr-bench sync` brings them in")
-
-
-def attach(console: Console, folder: Path, sweep: str, smoke: bool, results: Path) -> None:
-    """Put a sweep's tables and page on its parent run, where MLflow is installed and wanted."""
-    if os.environ.get("DSR_TRACKING") == "off" or find_spec("mlflow") is None:
-        return
-    from benchmarks.tracking import mirror
-
-    if trouble := mirror.attach(folder, sweep, smoke, results):
-        note(console, f"{trouble}; tables and page are kept on disk, `dsr-bench sync` brings them in")
+        self.tracking.mirror(run, has_ended=True)
 
 
 def note(console: Console, text: str) -> None:
     """One line on MLflow."""
     console.print(" [yellow]mlflow[/] ", end="")
-    console.print(text, markup=False)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -31,6 +31,7 @@ class Known:
 
     run: Run
     key: str
+    parent_key: str | None
     place: str
     recipe: Recipe | None
     parent_recipe: Recipe | None
@@ -73,14 +74,14 @@ def _known_from_directory(place: Path, results: Path) -> Known:
     parents = _ancestors(about.parent_key, beside, rows)
     origin = beside.get(about.parent_key or "")
     before = _recipe_of(origin) if origin else _resolved(about.parent_key, rows)
-    return Known(about.run, about.key, str(place), about.recipe, before, row, parents)
+    return Known(about.run, about.key, about.parent_key, str(place), about.recipe, before, row, parents)
 
 
 def _known_from_row(key: str, rows: Mapping[str, tuple[Row, str]]) -> Known:
     row, place = rows[key]
     parent_key = row["parent_key"]
     recipe, before = _resolved(key, rows), _resolved(parent_key, rows)
-    return Known(_run(row), key, place, recipe, before, row, _ancestors(parent_key, {}, rows))
+    return Known(_run(row), key, parent_key, place, recipe, before, row, _ancestors(parent_key, {}, rows))
 
 
 def _recipe_of(place: Path) -> Recipe | None:

@@ -1,4 +1,4 @@
-"""`dsr-bench best`, `diff`, `why` as a user calls them: exit codes, and every mistake one line on stderr."""
+"""`dsr-bench best`, `diff`, `why`, `why-cached` as a user calls them: exit codes, and one line for a mistake."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["diff", "zz", "yy"], "'zz' names no run"),
         (["why", "zz"], "'zz' names no run"),
         (["why"], "Missing argument"),
+        (["why-cached", "zz"], "'zz' names no run"),
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(words: list[str], said: str, bench: Bench) -> None:
@@ -119,6 +120,20 @@ def test_why_ends_with_whether_the_row_is_comparable(bench: Bench) -> None:
     ending = bench("why", key(RUN))
     assert (ending.code, ending.err) == (0, "")
     assert ending.out.splitlines()[-1] == "Not comparable with the paper's row: 8 things differ from DSR, Fig. 3a."
+
+
+def test_why_cached_shows_the_key_and_ends_in_0_where_the_run_counts_and_in_1_where_not(
+    bench: Bench, tmp_path: Path
+) -> None:
+    ending = bench("why-cached", key(RUN))
+    assert (ending.code, ending.err) == (0, "")
+    assert any(line.split() == ["timesteps", "5", "in", "it"] for line in ending.out.splitlines())
+    assert f"Cached: {tmp_path / 'cifar10.csv'} has its finished row.\n" in ending.out
+    failed = replace(RUN, seed=2)
+    place = finish(tmp_path, failed, status="failed", top1=None, reason="[bold]a bug")
+    ending = bench("why-cached", str(place))
+    assert (ending.code, ending.err) == (1, "")
+    assert ending.out.endswith(f"Not cached: {place / 'result.json'} says failed: [bold]a bug.\n")
 
 
 def test_the_command_line_starts_without_tables_figures_and_torch() -> None:

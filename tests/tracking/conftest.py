@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tracking import mirror
+from benchmarks.tracking import connection, mirror
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _isolate(patch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", *mirror.ENVIRONMENT):
+    for name in ("MLFLOW_TRACKING_URI", *connection.ENVIRONMENT):
         patch.setenv(name, "noted, so that it is put back")
         patch.delenv(name)
     patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -48,7 +48,8 @@ def ended(directory: Path, status: record.Status = "done", reason: str | None = 
     """The same with a result."""
     about = json.loads((directory / "run.json").read_text())
     identity = {"key": about["key"], "parent_key": about["parent_key"], **about["run"]}
-    result = record.Result(**identity, status=status, reason=reason, **measured, provenance=PROVENANCE)
+    facts = {"provenance": PROVENANCE, **measured}
+    result = record.Result(**identity, status=status, reason=reason, **facts)
     record.save(result, directory / "result.json")
     return directory
 

@@ -24,7 +24,7 @@ from mirrored import (
 )
 
 from benchmarks.runs import record
-from benchmarks.tracking import mirror
+from benchmarks.tracking import mirror, translation
 
 
 def test_a_finished_run_is_found_by_what_it_is_and_by_what_it_reached(store: Path) -> None:
@@ -50,8 +50,8 @@ def test_quantities_without_an_agreed_name_are_mirrored_under_their_own(store: P
 
 
 def test_every_metric_name_belongs_to_a_quantity_that_there_is() -> None:
-    assert set(mirror.FINAL_METRICS) <= set(record.COLUMNS)
-    assert set(mirror.EPOCH_METRICS) <= set(COLUMNS)
+    assert set(translation.FINAL_METRICS) <= set(record.COLUMNS)
+    assert set(translation.EPOCH_METRICS) <= set(COLUMNS)
 
 
 def test_mirroring_twice_changes_nothing(store: Path) -> None:

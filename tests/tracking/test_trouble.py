@@ -27,7 +27,7 @@ from mirrored import (
 )
 
 from benchmarks.files import addresses
-from benchmarks.tracking import mirror
+from benchmarks.tracking import connection, mirror
 
 NAMED = "sqlite:///mlflow.db"
 FEW_SECONDS = 100
@@ -53,7 +53,8 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         began = time.monotonic()
-        assert mirror.mirror([started(tmp_path, str(n)) for n in range(5)], tmp_path)
+        trouble = mirror.mirror([started(tmp_path, str(n)) for n in range(5)], tmp_path) or ""
+        assert trouble.endswith(": no answer within 1 s (MLFLOW_HTTP_REQUEST_TIMEOUT)")
         assert connections(deaf) == 2, "one try and one more, for the first of five runs"
     assert time.monotonic() - began < FEW_SECONDS
 
@@ -98,27 +99,36 @@ def test_ctrl_c_passes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mirror._Mirror, "bring_up_to_date", interrupted)
+    monkeypatch.setattr(mirror, "_bring_up_to_date", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mirror.mirror([started(tmp_path, "a")], tmp_path)
 
 
 @pytest.mark.slow
 @needs_mlflow
-def test_four_processes_make_one_store_and_one_sweep_together(tmp_path: Path) -> None:
+def test_eight_processes_of_two_results_folders_make_one_store_and_one_sweep_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = "import sys, pathlib; from benchmarks.tracking.mirror import mirror; "
     code += "_, results, *directories = map(pathlib.Path, sys.argv); print(mirror(directories, results))"
-    directories = [ended(trained(started(tmp_path, str(n), "cifar10"), 2)) for n in range(4)]
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parent.parent
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    folders = [tmp_path / "one", tmp_path / "other"]
+    places = [ended(trained(started(folders[n % 2], str(n), "cifar10"), 2)) for n in range(8)]
+    root = Path(__file__).parents[2]
     processes = [
-        subprocess.Popen([*command, str(d)], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for d in directories
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folders[n % 2]), str(place)],
+            cwd=root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for n, place in enumerate(places)
     ]
-    assert [process.communicate(timeout=800)[0] for process in processes] == ["None\n"] * 4
-    assert [the_run(tmp_path, str(n)).info.status for n in range(4)] == ["FINISHED"] * 4
+    assert [process.communicate(timeout=800)[0] for process in processes] == ["None\n"] * 8
+    assert [the_run(tmp_path, str(n)).info.status for n in range(8)] == ["FINISHED"] * 8
     assert len(found(tmp_path, "tags.`snn.kind` = 'sweep'")) == 1
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db", "mlflow.lock", "runs"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db", "mlflow.lock", "one", "other"]
 
 
 @needs_mlflow
@@ -162,7 +172,7 @@ def test_a_database_in_memory_is_refused_and_is_no_file(
 @pytest.mark.parametrize("uri", ["http://me:secret@127.0.0.1:9/?token=secret", "http://secret pass@127.0.0.1:9"])
 def test_neither_a_line_nor_a_marker_tells_a_secret(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    there = mirror._Mirror(tmp_path)
+    there = connection.Connection(tmp_path)
     said = there.said(ValueError(f"no route to {uri}"))
     assert "127.0.0.1:9" in said
     assert "secret" not in said

@@ -1,0 +1,122 @@
+"""A process of its own that mirrors, so that an MLflow that hangs, crashes or takes its time never holds up a run.
+
+The launcher asks and goes on; when it looks again it learns whether there was trouble. After trouble nothing more is
+tried: what is missing, the run directories have.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tracking import mirror
+from benchmarks.tracking.connection import one_line
+from benchmarks.tracking.derived import Derived
+
+Task = tuple[Any, ...]
+"""A name in `TASKS`, then its arguments."""
+
+
+def _close_stale(results: Path, derived: Derived | None, live_keys: Sequence[str]) -> str | None:
+    return mirror.close_stale(results, live_keys)
+
+
+def _mirror(results: Path, derived: Derived | None, directory: Path) -> str | None:
+    return mirror.mirror([directory], results, derived)
+
+
+def _attach(results: Path, derived: Derived | None, folder: Path, sweep: str, smoke: bool) -> str | None:
+    return mirror.attach(folder, sweep, smoke, results)
+
+
+TASKS: Mapping[str, Callable[..., str | None]] = {"close_stale": _close_stale, "mirror": _mirror, "attach": _attach}
+
+
+class Background:
+    """Does tasks one after the other in a process that starts with the first. Nothing here raises or waits.
+
+    At most one batch is on its way, so that no pipe ever fills up; what is asked meanwhile is kept, and only once.
+    """
+
+    def __init__(self, results: Path, derived: Derived | None = None) -> None:
+        self.results, self.derived = results, derived
+        self.trouble: str | None = None
+        self.waiting = dict[Task, None]()
+        self.is_busy = False
+        self.process: multiprocessing.process.BaseProcess | None = None
+        self.pipe: Connection | None = None
+
+    def ask(self, *task: Any) -> None:
+        """Have a task done: its name, then its arguments."""
+        self.waiting[task] = None
+        self.look()
+
+    def look(self, seconds: float = 0.0) -> bool:
+        """Learn of what is done, for so long at most, and hand over what waits. Whether something is still to be done.
+
+        `trouble` says what went wrong, if anything has.
+        """
+        try:
+            if self.is_busy and self.pipe and self.pipe.poll(seconds):
+                self.trouble, self.is_busy = self.pipe.recv(), False
+            if self.waiting and not self.is_busy and not self.trouble:
+                self._pipe().send(list(self.waiting))
+                self.waiting.clear()
+                self.is_busy = True
+        except (EOFError, ConnectionError):
+            self.trouble = "the process that mirrors into MLflow was ended"
+        except Exception as error:  # whatever it is, it must not stop the runs
+            self.trouble = f"no process can mirror into MLflow: {one_line(f'{type(error).__name__}: {error}')}"
+        if self.trouble:
+            self.is_busy = False
+            self.waiting.clear()
+        return self.is_busy or bool(self.waiting)
+
+    def finish(self, seconds: float) -> bool:
+        """Wait for what has been asked, for so long at most, and end the process. Whether all is done."""
+        end = time.monotonic() + seconds
+        while self.look(max(0.0, end - time.monotonic())) and time.monotonic() < end:
+            pass
+        is_done = not (self.trouble or self.is_busy or self.waiting)
+        if self.process:
+            self.process.terminate()
+            self.process.join()
+        return is_done
+
+    def _pipe(self) -> Connection:
+        if self.pipe is None:
+            context = multiprocessing.get_context("spawn")  # a fresh one, without torch and without a run's threads
+            self.pipe, theirs = context.Pipe()
+            arguments = (self.results, self.derived, theirs)
+            self.process = context.Process(target=_serve, args=arguments, name="mlflow", daemon=True)
+            self.process.start()
+            theirs.close()
+        return self.pipe
+
+
+def _serve(results: Path, derived: Derived | None, pipe: Connection) -> None:
+    """In the process: do every batch, answer with the first trouble, and end with it or with the launcher."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
+    _be_silent()
+    trouble = None
+    while not trouble:
+        try:
+            batch = pipe.recv()
+        except EOFError:
+            return
+        for name, *arguments in batch:
+            trouble = trouble or TASKS[name](results, derived, *arguments)
+        pipe.send(trouble)
+
+
+def _be_silent() -> None:
+    """The terminal is the launcher's, which shows the sweep there."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)

@@ -1,0 +1,121 @@
+"""Where MLflow is, as one results folder sees it: a server or a SQLite database, its lock, and what its errors mean.
+
+Modules of this folder import mlflow inside functions, and no others import it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from benchmarks.files import addresses, partials
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# fmt: off
+ENVIRONMENT = {  # each unless the user has set it; left alone, mlflow waits four minutes for a dead server
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+# fmt: on
+LOCK_SECONDS = 300
+"""How long another process is waited for, which may be making the store on a busy machine; a dead one holds no lock."""
+MARKER = "mlflow.json"
+"""In a run's directory or a report's folder: what MLflow has of it."""
+
+
+class Connection:
+    """MLflow as one results folder sees it. Connect and write under the lock: a store made twice at once is broken.
+
+    The lock of a database lies beside it, because several results folders may share one.
+    """
+
+    def __init__(self, results: Path) -> None:
+        os.environ.update(ENVIRONMENT | dict(os.environ))  # before the first import of mlflow
+        self.results = results.resolve()
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or addresses.of_file(self.results / "mlflow.db")
+        self.database = addresses.file_of(self.uri)
+        beside = self.database or self.results / "mlflow"
+        self.lock = FileLock(beside.with_suffix(".lock"), timeout=LOCK_SECONDS)
+
+    @property
+    def is_server(self) -> bool:
+        return "://" in self.uri and not self.uri.startswith(("sqlite", "file"))
+
+    @property
+    def masked_uri(self) -> str:
+        """The address as it may be kept in a file."""
+        return one_line(self.uri)
+
+    def exists(self) -> bool:
+        """Whether the store has been made; a server is taken to be there."""
+        return self.database is None or self.database.exists()
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """MLflow's client; a database that is not there is made. Raises whatever mlflow raises."""
+        warnings.filterwarnings("ignore", module="mlflow")  # which uses what sqlalchemy has deprecated
+        from mlflow import MlflowClient
+
+        if addresses.is_in_memory(self.uri):
+            raise RuntimeError("a database in memory ends with this process; name a file, as in sqlite:///mlflow.db")
+        if self.database and not self.database.exists():
+            for marker in self.results.rglob(MARKER):  # of a store that is gone
+                marker.unlink(missing_ok=True)
+            self._make(self.database)
+        if self.database:  # raises within 5 s where mlflow would try for 100 s
+            sqlite3.connect(self.database, timeout=5).execute("BEGIN IMMEDIATE").connection.close()
+        return MlflowClient(self.uri)
+
+    def _make(self, database: Path) -> None:
+        """A new store, made beside its place: a kill half-way would spoil it for good."""
+        from mlflow import MlflowClient
+
+        partial = database.with_name(f"{database.name}.partial")
+        try:
+            partial.write_bytes(b"")  # empties what a kill has left, and fails at once where nothing can be written
+            MlflowClient(addresses.of_file(partial))
+            partial.replace(database)
+        except BaseException:  # the disk may be full
+            for left in (partial, partial.with_name(f"{partial.name}-journal")):
+                partials.remove(left)
+            raise
+
+    def said(self, error: Exception) -> str:
+        """One line about trouble with MLflow: where, what, and how to mend it if that is known."""
+        where = addresses.masked(self.uri.replace(" ", "%20"))  # a blank would end it
+        what = str(error).replace(self.uri, where)
+        return one_line(f"MLflow at {where}: {_of_network(what) or _of_schema(what) or what}")
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, SQL, and what is secret in an address."""
+    return addresses.masked(" ".join(text.partition("[SQL:")[0].split()))[:400]
+
+
+def _of_network(text: str) -> str:
+    """In few words, that a server is silent or not there; empty where the text is of something else."""
+    if "Read timed out" in text:
+        return f"no answer within {os.environ['MLFLOW_HTTP_REQUEST_TIMEOUT']} s (MLFLOW_HTTP_REQUEST_TIMEOUT)"
+    return "connection refused" if "Connection refused" in text else ""
+
+
+def _of_schema(text: str) -> str:
+    """What to do about a database of another version of MLflow; empty where the text is of something else."""
+    found = re.search(r"out-of-date database schema \(found version (\w+)", text)
+    if not found:
+        return ""
+    import mlflow
+
+    here, known = f"MLflow {mlflow.__version__}", Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    if any(known.glob(f"{found[1]}_*.py")):
+        return f"the database is older than {here}: copy it, then `mlflow db upgrade` with this address mends it"
+    return f"the database is of a newer MLflow than {here}: install that one, or name another database"
