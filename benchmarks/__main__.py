@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from benchmarks.cli import arguments, commands, queries
+from benchmarks.cli import arguments, commands, launchers, queries
 from benchmarks.cli.spelling import carry_everything
 from benchmarks.distributed.torchrun import only_assists
 from benchmarks.files import partials
@@ -31,6 +31,7 @@ app = typer.Typer(
 data = typer.Typer(name="data", help="Data sets: list, get, verify.", no_args_is_help=True)
 app.add_typer(data)
 app.add_typer(queries.app)
+app.add_typer(launchers.app)
 console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
@@ -63,12 +64,27 @@ def sweep(
             "same command goes on."
         ),
     ] = None,
+    launcher: launchers.LauncherOption = launchers.LOCAL,
+    workers: launchers.WorkersOption = None,
+    time: launchers.TimeOption = None,
+    gpus: launchers.GpusOption = None,
+    cpus: launchers.CpusOption = None,
+    memory: launchers.MemoryOption = None,
+    partition: launchers.PartitionOption = None,
+    slurm: launchers.SbatchOption = None,
 ) -> None:
     """Carry out the missing runs of a sweep or campaign, then write its CSV file, tables and page.
 
     Of a campaign, --network, --methods, --timesteps and --seeds select runs: nothing takes their place.
+    With --launcher slurm, submit jobs that carry the runs out, and return.
     """
     request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs, budget)
+    given = {
+        "workers": workers, "time": time, "gpus": gpus, "cpus": cpus, "memory": memory, "partition": partition,
+    }  # fmt: skip
+    if launchers.submits(launcher, given, slurm):
+        selection = {"network": network, "methods": methods, "timesteps": timesteps, "seeds": seeds}
+        raise typer.Exit(launchers.submit(request, selection, given, slurm, console))
     raise typer.Exit(commands.sweep(request, console))
 
 

@@ -60,8 +60,8 @@ def sweep(request: Request, console: Console) -> int:
     notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
     estimate = None
     if work.missing:
-        _look_at_data(request, work, console)
-        estimate = _look_at_time(request, work, console)
+        look_at_data(request, work, console)
+        estimate = look_at_time(request, work, console)
     if not request.only_plan:
         return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
     if estimate and request.budget_seconds:
@@ -76,7 +76,7 @@ def _data_of(work: Plan) -> list[tuple[str, str]]:
     return [*done, *((row["dataset"], row["data_sha256"]) for row in work.committed.values())]
 
 
-def _look_at_data(request: Request, work: Plan, console: Console) -> None:
+def look_at_data(request: Request, work: Plan, console: Console) -> None:
     """Find out whether the missing runs can use their data; download and pack first, unless this is only a plan.
 
     Raises BadInput.
@@ -93,7 +93,7 @@ def _look_at_data(request: Request, work: Plan, console: Console) -> None:
         preparation.load_all(work.missing, partial(packing, console))
 
 
-def _look_at_time(request: Request, work: Plan, console: Console) -> Estimate | None:
+def look_at_time(request: Request, work: Plan, console: Console) -> Estimate | None:
     """Say how long the missing runs will take; those of a smoke sweep take seconds, which only a budget asks for."""
     from benchmarks.cli import notices
     from benchmarks.measurement.provenance import code
