@@ -82,7 +82,10 @@ def _submit(
     """Submit the workers that are lacking: those of the same command that wait or run already count."""
     cluster = queue.cluster()
     known = [one for one in submissions(results, request.sweep) if (one.cluster, one.words) == (cluster.name, words)]
-    alive = queue.alive(one.job_name for one in known).total()
+    found = queue.jobs(one.job_name for one in known)
+    alive, held = found.alive.total(), found.held.total()
+    if held:
+        _say(console, f"{_jobs(held)} held by Slurm and not counted: `scontrol release`, or `dsr-bench cancel`")
     if alive >= count:
         _say(console, f"{_jobs(alive)} of this command waiting or running already, {count} wanted: nothing submitted")
     else:
@@ -164,11 +167,11 @@ def cancel(sweep: str, console: Console) -> int:
     queue.require_commands("squeue", "scontrol", "scancel")
     here = queue.cluster().name
     ours = {one.job_name: one for one in known if one.cluster == here}
-    alive = queue.alive(ours)
-    for name, count in alive.items():
+    found = queue.jobs(ours)
+    for name, count in (found.alive + found.held).items():
         queue.cancel(name)
         _say(console, f"{_jobs(count)} cancelled ({_ids(ours[name])})")
-    if not alive:
+    if not (found.alive or found.held):
         _say(console, f"no job of {sweep} waits or runs on {here}")
     for other in sorted({one.cluster for one in known} - {here}):
         _say(console, f"jobs were submitted to {other}, too: call `dsr-bench cancel {sweep}` there")

@@ -41,13 +41,25 @@ def cluster() -> Cluster:
     return Cluster(known.get("ClusterName", "unknown"), max(FEWEST, int(tasks) if tasks.isdigit() else DEFAULT_TASKS))
 
 
-def alive(job_names: Iterable[str]) -> Counter[str]:
-    """How many jobs of each name wait or run, requeued ones among them. Raises BadInput where Slurm does not answer."""
+class Jobs(NamedTuple):
+    """How many jobs of each name wait or run, requeued ones among them, and how many are held and start only by hand.
+
+    Slurm holds a job itself, for instance one that a node could not start.
+    """
+
+    alive: Counter[str]
+    held: Counter[str]
+
+
+def jobs(job_names: Iterable[str]) -> Jobs:
+    """What has become of the jobs of these names. Raises BadInput where Slurm does not answer."""
     names = ",".join(job_names)
     if not names:
-        return Counter()
-    said = _said("squeue", "--noheader", "--array", f"--user={os.getuid()}", f"--name={names}", "--format=%j")
-    return Counter(line.strip() for line in said.splitlines())
+        return Jobs(Counter(), Counter())
+    said = _said("squeue", "--noheader", "--array", f"--user={os.getuid()}", f"--name={names}", "--format=%j %r")
+    lines = [line.partition(" ") for line in said.splitlines() if line.strip()]
+    held = Counter(name for name, _, reason in lines if "held" in reason.lower())
+    return Jobs(Counter(name for name, _, _ in lines) - held, held)
 
 
 def cancel(job_name: str) -> None:

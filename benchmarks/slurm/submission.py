@@ -83,7 +83,7 @@ def submit(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     record = Submission(sweep, tuple(words), name, where.name, now, folder)
     record.write()
-    worker = Worker(record.words, carried(os.environ, results), at_once, chosen.requeues)
+    worker = Worker(record.words, carried(os.environ, results, name), at_once, chosen.requeues)
     while workers:
         count = min(workers, where.largest_array)
         record = replace(record, job_ids=(*record.job_ids, _sent(worker, count, record, chosen)))
@@ -132,14 +132,11 @@ def parameters(job_name: str, count: int, chosen: Settings) -> dict[str, Any]:
     }
 
 
-def carried(environment: Mapping[str, str], results: Path) -> dict[str, str]:
+def carried(environment: Mapping[str, str], results: Path, launch: str) -> dict[str, str]:
     """The variables that a worker gets, folders by their whole paths.
 
-    Without a server, MLflow is left alone: its store is one SQLite file, and workers on many nodes would share it.
+    `launch`: what the workers of one submission have in common; a run that fails for one is not repeated by the others.
     """
     found = {name: value for name, value in environment.items() if name.startswith(CARRIED)}
     found |= {name: str(Path(found[name]).absolute()) for name in FOLDERS if found.get(name)}
-    found["DSR_RESULTS"] = str(results.absolute())
-    if not environment.get("MLFLOW_TRACKING_URI"):
-        found.setdefault("DSR_TRACKING", "off")
-    return found
+    return found | {"DSR_RESULTS": str(results.absolute()), "DSR_LAUNCH": launch}

@@ -53,8 +53,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DSR_RESULTS", "results")
-    for name in ("DSR_TRACKING", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(command_line, "console", Console(width=300))
     monkeypatch.setattr(launchers, "console", Console(width=300))
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own there
@@ -112,7 +110,7 @@ def test_workers_carry_out_the_same_selection_in_the_same_results_folder(bench: 
         worker = pickle.loads((record.folder / f"41_{index}_submitted.pkl").read_bytes()).function
         assert worker == Worker(record.words, worker.environment, 2, 20)
         assert worker.environment["DSR_RESULTS"] == str(tmp_path / "results")
-        assert worker.environment["DSR_TRACKING"] == "off"
+        assert worker.environment["DSR_LAUNCH"] == record.job_name
 
 
 def test_what_was_submitted_is_recorded_and_the_next_commands_are_named(bench: Bench, slurm) -> None:
@@ -149,7 +147,7 @@ def test_where_nothing_is_missing_nothing_is_submitted(bench: Bench, tmp_path: P
 def test_workers_of_the_same_command_that_wait_or_run_already_count(bench: Bench, slurm) -> None:
     bench(f"{QUICK} --workers 2")
     (first,) = submissions(Path("results"), "quick")
-    slurm.says("squeue", f"{first.job_name}\n{first.job_name}\n")
+    slurm.says("squeue", f"{first.job_name} None\n{first.job_name} BeginTime\n")
     assert (
         "2 workers of this command waiting or running already, 2 wanted: nothing" in bench(f"{QUICK} --workers 2").out
     )
@@ -179,6 +177,15 @@ def test_what_slurm_refuses_is_one_line_and_recorded_without_a_job(bench: Bench,
     (line,) = done.err.splitlines()
     assert "invalid partition specified: gpux" in line
     assert [one.job_ids for one in submissions(Path("results"), "quick")] == [()]
+
+
+def test_a_job_that_slurm_holds_is_not_waited_for(bench: Bench, slurm) -> None:
+    bench(f"{QUICK} --workers 2")
+    (first,) = submissions(Path("results"), "quick")
+    slurm.says("squeue", f"{first.job_name} None\n{first.job_name} launch failed requeued held\n")
+    out = bench(f"{QUICK} --workers 2").out
+    assert "1 worker held by Slurm and not counted: `scontrol release`, or `dsr-bench cancel`" in out
+    assert "1 worker submitted to invented (besides 1 that wait or run already)" in out
 
 
 @pytest.mark.parametrize(
@@ -260,7 +267,7 @@ def test_cancel_ends_the_jobs_of_this_sweep_folder_and_cluster_and_no_others(ben
     stated = json.loads((first.folder / "submission.json").read_text())
     named = json.dumps(stated | {"cluster": "other", "job_name": "dsr-bench-quick-elsewhere"})
     (elsewhere / "submission.json").write_text(named)
-    slurm.says("squeue", f"{second.job_name}\n")
+    slurm.says("squeue", f"{second.job_name} launch failed requeued held\n")
     done = bench("cancel quick")
     assert done.code == 0
     (ended,) = slurm.calls("scancel")
@@ -272,10 +279,12 @@ def test_cancel_ends_the_jobs_of_this_sweep_folder_and_cluster_and_no_others(ben
     assert bench("cancel quik").code == 2
 
 
-def test_variables_are_carried_with_whole_paths_and_a_server_of_mlflow_is_used(tmp_path: Path) -> None:
+def test_variables_are_carried_with_whole_paths(tmp_path: Path) -> None:
     given = {"DSR_DATA": "data", "DSR_KERNELS": "off", "PYTHONPATH": "x", "HOME": "/root", "AWS_SECRET": "s"}
-    expected = {"DSR_DATA": str(Path("data").absolute()), "DSR_KERNELS": "off", "PYTHONPATH": "x"}
-    results = {"DSR_RESULTS": str(tmp_path)}
-    assert carried(given, tmp_path) == expected | results | {"DSR_TRACKING": "off"}
-    assert carried(given | {"DSR_TRACKING": "on"}, tmp_path) == expected | results | {"DSR_TRACKING": "on"}
-    assert carried(given | {"MLFLOW_TRACKING_URI": "http://localhost"}, tmp_path) == expected | results
+    assert carried(given, tmp_path, "dsr-bench-quick-1") == {
+        "DSR_DATA": str(Path("data").absolute()),
+        "DSR_KERNELS": "off",
+        "PYTHONPATH": "x",
+        "DSR_RESULTS": str(tmp_path),
+        "DSR_LAUNCH": "dsr-bench-quick-1",
+    }

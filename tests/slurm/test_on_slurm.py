@@ -1,0 +1,178 @@
+"""Workers under a real Slurm (`tox -e slurm`): whatever happens, no run is lost and none is carried out twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from host import Host, lacking, slurm_in
+
+from benchmarks.cli import arguments
+from benchmarks.runs import store
+from benchmarks.runs.plan import plan
+from benchmarks.runs.record import read_csv
+
+WHY_NOT = lacking() or (os.environ.get("PYTEST_XDIST_WORKER", "") and "tests on Slurm want the machine: `tox -e slurm`")
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+
+METHODS, SEEDS = "ann,dsr-if,qcfs", "0"
+RUNS = 6
+"""ann, qcfs's parent, and two methods at two T."""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with slurm_in(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+class Bench:
+    """`dsr-bench sweep quick` with these methods, on a results folder of its own, on Slurm or here."""
+
+    def __init__(self, host: Host, results: Path, methods: str = METHODS, more: str = "") -> None:
+        self.host, self.results = host, results
+        self.selection = f"--scale smoke --methods {methods} --seeds {SEEDS} {more}"
+        request = arguments.sweep_request("quick", "smoke", None, methods, "2" if more else None, SEEDS, False)
+        self.runs = request.runs
+
+    def call(self, words: str) -> str:
+        settings = {"DSR_RESULTS": str(self.results), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "benchmarks", *words.split()]
+        done = subprocess.run(
+            command, env=self.host.environment | settings, capture_output=True, text=True, timeout=600
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+        return done.stdout
+
+    def submit(self, options: str = "--workers 2") -> str:
+        return self.call(f"sweep quick {self.selection} --launcher slurm --cpus 1 {options}")
+
+    def missing(self) -> int:
+        return len(plan(self.runs, self.results).missing)
+
+    def begun(self) -> int:
+        """How many runs have a checkpoint now."""
+        return len(list(self.results.rglob(store.CHECKPOINT)))
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.results.glob("slurm/*/*_log.*")))
+
+    def ended(self) -> Counter[str]:
+        """How often each run has been carried out, by what the workers have printed."""
+        return Counter(re.findall(r"^ [✓✗] +\d+/\d+ +(.*? seed \d+)", self.logs(), re.MULTILINE))
+
+    def finish(self) -> None:
+        """Wait until no job is left; submit again for what is missing then, as a user would."""
+        self.host.wait(lambda: not self.host.jobs())
+        if self.missing():
+            self.submit()
+            self.host.wait(lambda: not self.host.jobs())
+
+    def assert_all_done_once(self, runs: int = RUNS) -> None:
+        assert self.missing() == 0, self.logs()
+        assert len(self.ended()) == runs, self.logs()
+        assert set(self.ended().values()) == {1}, self.logs()
+        assert {result["status"] for result in self.rows()} == {"done"}
+
+    def rows(self) -> list[dict[str, str]]:
+        self.call(f"sweep quick {self.selection}")
+        return read_csv(self.results / "smoke" / "quick.csv")
+
+
+@pytest.fixture
+def bench(host: Host, tmp_path: Path) -> Iterator[Bench]:
+    yield Bench(host, tmp_path)
+    host.said("scancel", "--user=root")
+    host.wait(lambda: not host.jobs(), 90)
+
+
+def test_a_sweep_is_submitted_and_finished_and_submitting_again_does_nothing(bench: Bench) -> None:
+    assert "2 workers submitted to dsr-test, up to 4 h 00 min each, 1 CPU: job" in bench.submit()
+    assert "2 workers of this command waiting or running already, 2 wanted: nothing submitted" in bench.submit()
+    bench.finish()
+    bench.assert_all_done_once()
+    assert "nothing is missing, so nothing is submitted" in bench.submit()
+
+
+def test_a_killed_worker_costs_no_run(bench: Bench) -> None:
+    bench.submit()
+    bench.host.wait(bench.begun)
+    for process in bench.host.processes(bench.host.jobs("RUNNING")[0]):
+        os.kill(process, signal.SIGKILL)
+    bench.finish()
+    bench.assert_all_done_once()
+
+
+def test_a_node_that_goes_down_costs_no_run_and_a_drained_one_gets_none(bench: Bench) -> None:
+    for node in ("n1", "n2"):
+        bench.host.said("scontrol", "update", f"node={node}", "state=drain", "reason=test")
+    bench.submit()
+    assert len(bench.host.jobs("PENDING")) == 2
+    for node in ("n1", "n2"):
+        bench.host.said("scontrol", "update", f"node={node}", "state=resume")
+    bench.host.wait(lambda: bench.begun() and len(bench.host.jobs("RUNNING")) == 2)
+    ended = [one for job in bench.host.jobs("RUNNING") for one in bench.host.processes(job, "n1")]
+    bench.host.said("scontrol", "update", "node=n1", "state=down", "reason=test")
+    bench.host.wait(lambda: not any((Path("/proc") / str(one)).exists() for one in ended))
+    bench.host.said("scontrol", "update", "node=n1", "state=resume")
+    for job in bench.host.jobs("PENDING"):
+        bench.host.release(job)
+    bench.finish()
+    bench.assert_all_done_once()
+
+
+def test_a_controller_that_is_restarted_costs_nothing(bench: Bench) -> None:
+    bench.submit()
+    bench.host.wait(bench.begun)
+    bench.host.restart_controller(meanwhile_seconds=3)
+    bench.finish()
+    bench.assert_all_done_once()
+
+
+def test_workers_are_added_while_others_work(bench: Bench) -> None:
+    bench.submit("--workers 1")
+    bench.host.wait(bench.begun)
+    assert "1 worker submitted to dsr-test (besides 1 that wait or run already)" in bench.submit("--workers 2")
+    bench.finish()
+    bench.assert_all_done_once()
+
+
+def test_cancelled_workers_record_no_failure_and_the_same_command_goes_on(bench: Bench) -> None:
+    bench.submit()
+    bench.host.wait(lambda: bench.begun() and len(bench.host.jobs("RUNNING")) == 2)
+    assert "2 workers cancelled (job " in bench.call("cancel quick")
+    bench.host.wait(lambda: not bench.host.jobs())
+    assert bench.missing()
+    assert "no job of quick waits or runs on dsr-test" in bench.call("cancel quick")
+    results = [store.result(bench.results, run) for run in bench.runs]
+    assert {result.status for result in results if result} <= {"done"}
+    bench.submit()
+    bench.finish()
+    bench.assert_all_done_once()
+
+
+def test_a_run_whose_time_is_up_is_resumed_by_the_requeued_job_to_the_same_weights(host: Host, tmp_path: Path) -> None:
+    method = "dsr-if@epochs=800"
+    timed, alone = (Bench(host, tmp_path / name, method, "--timesteps 2") for name in ("timed", "alone"))
+    (tmp_path / "timed").mkdir()
+    (tmp_path / "dsr-bench.toml").write_text('[slurm]\nwarning = "30s"\n')
+    timed.submit("--workers 1 --time 2m")
+    (job,) = host.jobs()
+    host.wait(lambda: "the job is requeued (1 of at most 20 times)" in timed.logs(), 240)
+    host.wait(lambda: job in host.jobs("PENDING"), 60)
+    assert timed.begun() == timed.missing() == 1
+    host.release(job)
+    timed.host.wait(lambda: not host.jobs() or (host.jobs("PENDING") and host.release(job)))
+    timed.assert_all_done_once(1)
+    alone.call(f"sweep quick {alone.selection}")
+    ours, theirs = (torch.load(store.directory(one.results, one.runs[0]) / store.NETWORK) for one in (timed, alone))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
