@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -69,7 +70,7 @@ class Host:
         (folder / "state").mkdir()
         self.controller = self.started("slurmctld", "-D", "-c")
         self.nodes = {name: self.started("slurmd", "-D", "-N", name) for name in NODES}
-        self.wait(lambda: self.said("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES), 60)
+        self.wait(self.is_idle, 60)
 
     def started(self, *command: str) -> subprocess.Popen[bytes]:
         with (self.folder / "daemons.log").open("ab") as log:
@@ -88,6 +89,10 @@ class Host:
         assert not check or done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
+    def is_idle(self) -> bool:
+        """Whether all nodes can take jobs, and none has one."""
+        return self.said("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES)
+
     def jobs(self, *states: str) -> list[str]:
         """Ids of all jobs that wait or run, or of those in these states."""
         lines = self.said("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
@@ -96,8 +101,8 @@ class Host:
     def processes(self, job: str, *nodes: str) -> list[int]:
         """The Python processes of a job on these nodes, or on all; those of Slurm itself are left out."""
         said = [self.said("scontrol", "listpids", job, node, check=False) for node in nodes or NODES]
-        listed = {int(line.split()[0]) for line in "\n".join(said).splitlines() if line.split()[0].isdigit()}
-        return [one for one in listed if "python" in (Path("/proc") / str(one) / "cmdline").read_text()]
+        listed = map(int, re.findall(r"^(\d+) ", "\n".join(said), re.MULTILINE))
+        return [one for one in listed if is_python(one)]
 
     def release(self, job: str) -> None:
         """Let a requeued job start now: Slurm holds it for two minutes."""
@@ -115,6 +120,14 @@ class Host:
             daemon.terminate()
         for daemon in (*self.nodes.values(), self.controller):
             daemon.wait(60)
+
+
+def is_python(process: int) -> bool:
+    """Whether a process lives and is Python."""
+    try:
+        return "python" in (Path("/proc") / str(process) / "cmdline").read_text()
+    except OSError:
+        return False
 
 
 def free_port() -> int:
