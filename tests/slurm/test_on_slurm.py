@@ -91,6 +91,7 @@ class Bench:
 def bench(host: Host, tmp_path: Path) -> Iterator[Bench]:
     yield Bench(host, tmp_path)
     host.said("scancel", "--user=root")
+    host.said("scontrol", "update", "node=ALL", "state=resume", check=False)
     host.wait(lambda: not host.jobs() and host.is_idle(), 90)
 
 
@@ -126,7 +127,6 @@ def test_a_node_that_goes_down_costs_no_run_and_a_drained_one_gets_none(bench: B
     bench.host.release(*bench.host.jobs("PENDING"))  # it can start on the other node only
     bench.finish()
     bench.assert_all_done_once()
-    bench.host.said("scontrol", "update", "node=n1", "state=resume")
 
 
 def test_a_controller_that_is_restarted_costs_nothing(bench: Bench) -> None:
