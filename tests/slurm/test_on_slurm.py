@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from host import Host, lacking, slurm_in
+from host import Host, free_port, lacking, slurm_in
 
 from benchmarks.cli import arguments
 from benchmarks.runs import store
 from benchmarks.runs.plan import plan
 from benchmarks.runs.record import read_csv
+from benchmarks.spec import Run
 
 WHY_NOT = lacking() or (os.environ.get("PYTEST_XDIST_WORKER", "") and "tests on Slurm want the machine: `tox -e slurm`")
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -174,3 +175,43 @@ def test_a_run_whose_time_is_up_is_resumed_by_the_requeued_job_to_the_same_weigh
     ours, theirs = (torch.load(store.directory(one.results, one.runs[0]) / store.NETWORK) for one in (timed, alone))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "torchrun.sbatch"
+EPOCHS = 3
+
+
+def test_a_run_on_two_nodes_ends_when_a_process_is_killed_and_goes_on_in_the_next_job(
+    host: Host, tmp_path: Path
+) -> None:
+    run = Run("digits", "preact-resnet-tiny", f"dsr-if@epochs={EPOCHS}", 2, 0, "smoke")
+    place = store.directory(tmp_path, run)
+    words = f"run --dataset {run.dataset} --network {run.network} --method {run.method} -T 2 --scale smoke"
+    asked = "--parsable --gpus-per-node=0 --cpus-per-task=1 --time=30 --output=log-%j"
+
+    def submit() -> str:
+        settings = {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "DSR_WORKERS": "0", "OMP_NUM_THREADS": "1"}
+        here = {"PROCESSES_PER_NODE": "1", "RENDEZVOUS": f"127.0.0.1:{free_port()}"}
+        path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        command = ["sbatch", *asked.split(), str(SCRIPT), *words.split()]
+        environment = host.environment | settings | here | path
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
+
+    job = submit()
+    host.wait((place / store.CHECKPOINT).exists)
+    for process in host.processes(job):
+        if b"\0RANK=1\0" in Path(f"/proc/{process}/environ").read_bytes():
+            os.kill(process, signal.SIGKILL)
+    host.wait(lambda: not host.jobs(), 200)  # torchrun on the other node alone would wait for five minutes
+    assert "FAILED" in host.said("scontrol", "show", "job", job)
+    assert (place / store.CHECKPOINT).exists()
+    result = store.result(tmp_path, run)
+    assert result is None or result.status == "failed"
+    job = submit()
+    host.wait(lambda: not host.jobs())
+    result = store.result(tmp_path, run)
+    assert result is not None, (tmp_path / f"log-{job}").read_text()
+    assert (result.status, result.epochs) == ("done", EPOCHS)
+    assert [int(row["epoch"]) for row in read_csv(place / store.CURVES)] == [*range(1, EPOCHS + 1)]
