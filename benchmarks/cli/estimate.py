@@ -21,13 +21,13 @@ from torch.nn import functional as F
 from benchmarks.catalogue.networks import narrow
 from benchmarks.cli.datasets import missing
 from benchmarks.data import Sizes, published, sizes
-from benchmarks.measurement.latencies import passed_through
 from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.runs import pace
 from benchmarks.runs.job import Job
+from benchmarks.runs.order import passing
 from benchmarks.spec import BadInput, Recipe, Run
 
 FEW, MANY = 2, 6
@@ -71,7 +71,8 @@ def seconds(jobs: Iterable[Job], ended: Iterable[Job] = ()) -> Mapping[Job, floa
     """
     jobs, ended = list(jobs), list(ended)
     bodies = {job: _body(job) for job in jobs}
-    found = {job: 0.0 if passed_through(job, jobs) else _duration_or_none(job, bodies, ended) for job in jobs}
+    measured = passing(jobs)
+    found = {job: 0.0 if measured[job] else _duration_or_none(job, bodies, ended) for job in jobs}
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the runs are processes of their own, and want the memory
     return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks.launching.launch import Observer
+from benchmarks.launching.crew import Observer
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import Result
