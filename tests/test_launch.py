@@ -21,6 +21,7 @@ from torch import distributed
 
 from benchmarks.cli.display import Display, packing
 from benchmarks.distributed.processes import release
+from benchmarks.files.claims import Claims
 from benchmarks.launching import launch, out_of_memory, pool, process
 from benchmarks.launching.crew import Processes
 from benchmarks.launching.workers import Workers
@@ -166,7 +167,9 @@ class Log:
     def epoch(self, *_: Any) -> None: ...
 
 
-def share(run: Run, place: Path, results: Path, sweep: str, running: Code, progress: Any, settings: Any) -> None:
+def share(
+    run: Run, place: Path, results: Path, sweep: str, running: Code, progress: Any, settings: Any, *rest: Any
+) -> None:
     """In a run's process: note what it has been given, or die."""
     if run.seed == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -211,7 +214,9 @@ def test_an_interruption_ends_the_processes_of_all_runs(tmp_path: Path, monkeypa
     monkeypatch.setattr(process, "work", asleep)
     runs = [replace(RUN, seed=seed) for seed in range(3)]
     known = {run: job_of(run, tmp_path) for run in runs}
-    crew = Processes(known, tmp_path, "quick", Interrupting(), Workers(3, 1), attempts.launch(tmp_path))
+    crew = Processes(
+        known, tmp_path, "quick", Interrupting(), Workers(3, 1), Claims(tmp_path), attempts.launch(tmp_path)
+    )
     with pytest.raises(KeyboardInterrupt):
         pool.carry_out(runs, 3, {}, crew)
     assert [one.process.exitcode for one in crew.started.values()] == [-signal.SIGTERM] * 2

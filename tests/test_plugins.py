@@ -297,6 +297,7 @@ def test_a_file_that_changes_while_a_sweep_begins_costs_the_run_and_says_why(tmp
     (tmp_path / "mine.py").write_text(lif("changed"))
     bring()
     monkeypatch.setattr(process, "redirect", lambda log: None)
+    monkeypatch.setattr(process.partials, "fences", {})
     monkeypatch.setattr(signal, "signal", lambda *of: None)
     with pytest.raises(SystemExit, match="the file that makes mine has changed since this was planned"):
-        process.work(run, planned, tmp_path, None, None, None, {})
+        process.work(run, planned, tmp_path, None, None, None, {}, tmp_path)

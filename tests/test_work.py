@@ -8,20 +8,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import pytest
 from ended_runs import finish
-from filelock import FileLock
 from rich.console import Console
 
 from benchmarks.cli import preparation
 from benchmarks.cli.arguments import sweep_request
 from benchmarks.cli.work import EARLY, work
 from benchmarks.distributed import torchrun
+from benchmarks.files import claims, partials
+from benchmarks.files.clock import Clock
 from benchmarks.launching import launch, process
 from benchmarks.runs import attempts, store
+from benchmarks.runs.job import job_of
 from benchmarks.spec import BadInput, Run
 
 ANN, QCFS = (Run("digits", "preact-resnet-tiny", name, 1, 0, "smoke") for name in ("ann", "qcfs-ann"))
@@ -48,12 +51,14 @@ def worked(methods: str = "ann,calibration,qcfs-ann", budget: str | None = None)
     return Ending(code, console.file.getvalue().splitlines()[-1])  # type: ignore[attr-defined]
 
 
-def hold(results: Path, run: Run) -> FileLock:
-    """What another worker that has a run holds."""
-    store.directory(results, run).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(store.directory(results, run) / ".lock")
-    lock.acquire()
-    return lock
+def hold(results: Path, run: Run) -> Callable[[], None]:
+    """Let another worker have a run; returns what ends that."""
+    job_of(run, results).describe("quick")
+    other = claims.Claims(results)
+    claim = other.take(store.directory(results, run))
+    assert claim is not None
+    partials.fences.clear()  # the other worker's is not ours
+    return lambda: other.release(claim)
 
 
 def end(run: Run, place: Path, results: Path, *rest: Any) -> None:
@@ -71,13 +76,13 @@ def test_where_nothing_is_free_a_worker_leaves_before_it_looks_at_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish(tmp_path, QCFS)
-    lock = hold(tmp_path, ANN)
+    let_go = hold(tmp_path, ANN)
     monkeypatch.setattr(preparation, "load_all", never)
     assert worked() == Ending(
         0, " work   0 ended here; of 3 runs 1 done, 1 running elsewhere, 1 waiting for those, 0 failed, 0 left; "
         "nothing is free"
     )  # fmt: skip
-    lock.release()
+    let_go()
     finish(tmp_path, ANN)
     finish(tmp_path, CHILD)
     assert worked() == Ending(
@@ -91,12 +96,12 @@ def test_a_worker_takes_what_is_free_and_a_failure_of_its_own_is_its_code(
 ) -> None:
     monkeypatch.setattr(process, "work", end)
     monkeypatch.setenv("DSR_LAUNCH", "one")
-    lock = hold(tmp_path, ANN)
+    let_go = hold(tmp_path, ANN)
     assert worked() == Ending(
         1, " work   1 ended here; of 3 runs 0 done, 1 running elsewhere, 1 waiting for those, 1 failed, 0 left; "
         "nothing is free"
     )  # fmt: skip
-    lock.release()
+    let_go()
     assert worked() == Ending(
         0, " work   2 ended here; of 3 runs 2 done, 0 running elsewhere, 0 waiting for those, 1 failed, 0 left; "
         "nothing is free"
@@ -140,24 +145,60 @@ def test_only_a_server_of_mlflow_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(told) == 1
 
 
+def wait_for(happened: Callable[[], bool], worker: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 120
+    while not happened():
+        assert worker.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+WORK = [sys.executable, "-m", "benchmarks", "work", "quick", "--methods", "dsr-if", "--timesteps", "2"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_sleeps_through_its_lease_finds_its_run_taken_over_and_steps_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("DSR_CLAIMS", "directory"), ("DSR_LEASE", "2"), ("OMP_NUM_THREADS", "1")):
+        monkeypatch.setenv(name, value)
+    first = subprocess.Popen(WORK, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(lambda: bool(list(tmp_path.rglob(store.CHECKPOINT))), first)
+    os.killpg(first.pid, signal.SIGSTOP)
+    (place,) = (path.parent for path in tmp_path.rglob(store.CHECKPOINT))
+    wait_for(lambda: not claims.is_taken(place, Clock(tmp_path)), first)
+    second = subprocess.run(WORK, capture_output=True, text=True, timeout=600)
+    assert " claims by directories, because DSR_CLAIMS says so; runs of a machine that died are free" in second.stdout
+    assert second.stdout.splitlines()[-1].startswith(" work   1 ended here; of 1 runs 1 done, "), second
+    recorded = (place / store.RESULT).read_bytes(), (place / store.RESULT).stat().st_mtime_ns
+    os.killpg(first.pid, signal.SIGCONT)
+    out, err = first.communicate(timeout=120)
+    assert (first.returncode, err) == (0, "")
+    assert " lost   dsr-if T=2 seed 0: another process has taken this run over, because this one gave no sign" in out
+    assert out.splitlines()[-1].startswith(" work   0 ended here; of 1 runs 1 done, ")
+    assert recorded == ((place / store.RESULT).read_bytes(), (place / store.RESULT).stat().st_mtime_ns)
+    assert "stepping back" in (place / store.LOG).read_text()
+    assert not (place / claims.CLAIM).exists()
+
+
 @pytest.mark.slow
 def test_a_warning_to_all_processes_stops_a_worker_early_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "benchmarks", "work", "quick", "--methods", "dsr-if", "--timesteps", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for number in (signal.SIGUSR1, signal.SIGTERM):
         before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob(store.CHECKPOINT)}
-        worker = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        finish_by = time.monotonic() + 120
-        while before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob(store.CHECKPOINT)}:
-            assert worker.poll() is None
-            assert time.monotonic() < finish_by
-            time.sleep(0.02)
+        worker = subprocess.Popen(WORK, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        wait_for(
+            lambda before=before: (
+                before != {path: path.stat().st_mtime_ns for path in tmp_path.rglob(store.CHECKPOINT)}
+            ),
+            worker,
+        )
         os.killpg(worker.pid, number)  # as a batch system does it: to every process of the job's step
         said = worker.communicate(timeout=60)[0]
         assert worker.returncode == EARLY, said
         assert said.splitlines()[-1].endswith(f"0 failed, 1 left; stopped early by {signal.Signals(number).name}")
         assert not list(tmp_path.rglob(store.RESULT))
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=800)
+    done = subprocess.run(WORK, env=environment, capture_output=True, text=True, timeout=800)
     assert (done.returncode, done.stderr) == (0, "")
     assert " 1 of them partly done" in done.stdout
     assert done.stdout.splitlines()[-1].startswith(" work   1 ended here; of 1 runs 1 done, ")

@@ -57,6 +57,8 @@ def sweep(request: Request, console: Console) -> int:
 
         return assist([job.run for job in work.missing], results)
     notices.plan(console, request, work)
+    if not request.only_plan:
+        notices.claims(console, results)
     notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
     estimate = None
     if work.missing:

@@ -22,6 +22,7 @@ from benchmarks.cli import budgets, commands, notices, preparation
 from benchmarks.cli.arguments import Request
 from benchmarks.distributed import torchrun
 from benchmarks.files import claims
+from benchmarks.files.clock import Clock
 from benchmarks.launching import stopping
 from benchmarks.launching.pool import Limit
 from benchmarks.launching.stopping import Stop, Stopped
@@ -60,8 +61,10 @@ def _work(request: Request, console: Console, stop: Stop, began: float) -> int:
     launch = attempts.launch(results, attempts.name_of_launch())
     todo = plan(request.runs, results)
     notices.plan(console, request, todo)
-    if not _can_start(_standings(todo), launch):
-        _say(console, request, 0, _standings(todo), "nothing is free")
+    notices.claims(console, results)
+    found = _standings(todo, results)
+    if not _can_start(found, launch):
+        _say(console, request, 0, found, "nothing is free")
         return 0
     commands.look_at_data(request, todo, console)
     estimate = commands.look_at_time(request, todo, console) if request.budget_seconds else None
@@ -69,19 +72,20 @@ def _work(request: Request, console: Console, stop: Stop, began: float) -> int:
     try:
         ended = _carry_out(request, todo, results, console, limit, stop, launch)
     except KeyboardInterrupt:
-        _say(console, request, 0, _standings(plan(request.runs, results)), "interrupted")
+        _say(console, request, 0, _standings(plan(request.runs, results), results), "interrupted")
         return commands.INTERRUPTED
     failed = {job: status for job, status in ended.items() if status != "done"}
     commands.say_what_failed(console, failed)
-    now = _standings(plan(request.runs, results))
+    now = _standings(plan(request.runs, results), results)
     early = stop.name or ("its budget" if began + (request.budget_seconds or math.inf) <= time.monotonic() else "")
     is_early = bool(early) and _can_start(now, launch)
     _say(console, request, len(ended), now, f"stopped early by {early}" if is_early else "nothing is free")
     return EARLY if is_early else int(bool(failed))
 
 
-def _standings(work: Plan) -> Mapping[Job, Standing]:
-    return standings(work, lambda job: claims.is_taken(job.place))
+def _standings(work: Plan, results: Path) -> Mapping[Job, Standing]:
+    clock = Clock(results)
+    return standings(work, lambda job: claims.is_taken(job.place, clock))
 
 
 def _can_start(found: Mapping[Job, Standing], launch: Launch) -> bool:

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from benchmarks.distributed import torchrun
-from benchmarks.files import claims
-from benchmarks.files.claims import Claim
+from benchmarks.files import partials
+from benchmarks.files.claims import Claim, Claims
 from benchmarks.launching import out_of_memory, pool, process
 from benchmarks.launching.stopping import GRACE_SECONDS, Stop
 from benchmarks.launching.workers import Workers
 from benchmarks.measurement.provenance import Code, code
+from benchmarks.runs import store
 from benchmarks.runs.attempts import Launch
 from benchmarks.runs.job import Job
 from benchmarks.runs.record import Result
-from benchmarks.spec import Run
+from benchmarks.spec import BadInput, Run
 
 if TYPE_CHECKING:
     from benchmarks.training.loop import Epoch
@@ -39,6 +40,7 @@ class Observer(Protocol):
     def waiting(self, run: Run) -> None: ...
     def epoch(self, run: Run, epoch: Epoch) -> None: ...
     def simulated(self, run: Run, images: int, of: int) -> None: ...
+    def lost(self, run: Run) -> None: ...
     def ended(self, run: Run, result: Result) -> None: ...
 
 
@@ -61,12 +63,13 @@ class Processes:
         sweep: str | None,
         observer: Observer,
         workers: Workers,
+        claims: Claims,
         launch: Launch,
         patient: bool = True,
         stop: Stop | None = None,
     ) -> None:
         self.known, self.results_root, self.sweep, self.observer = known, results, sweep, observer
-        self.workers, self.launch, self.patient, self.stopping = workers, launch, patient, stop
+        self.workers, self.claims, self.launch, self.patient, self.stopping = workers, claims, launch, patient, stop
         self.context, self.code = process.server(), code()
         self.started: dict[Connection, _Started] = {}
         self.results: dict[Run, Result] = {}
@@ -81,7 +84,7 @@ class Processes:
         if claim is None:
             return "elsewhere"
         if found := self._result(job):  # another launcher has recorded it meanwhile
-            claim.release()
+            self.claims.release(claim)
             return self._take(run, found)
         self._announce(run)
         if failed := _parent_failed(job, self.code):
@@ -96,7 +99,7 @@ class Processes:
 
     def _claim(self, job: Job) -> Claim | None:
         """Claim a run if it is free; torchrun's processes take the runs in one order, and wait for each."""
-        while not (claim := claims.take(job.place)) and torchrun.size() > 1:
+        while not (claim := self.claims.take(job.place)) and torchrun.size() > 1:
             self.idle([job.run])
             time.sleep(pool.SECONDS_BETWEEN_LOOKS)
         return claim
@@ -115,9 +118,11 @@ class Processes:
             self.observer.started(run)
 
     def _start(self, job: Job, claim: Claim, worker: int) -> None:
+        if not job.is_done():  # an old result would be taken for that of a process that dies
+            partials.withdraw(job.place / store.RESULT)
         receiver, sender = self.context.Pipe(duplex=False)
         settings = self.workers.settings(worker)
-        arguments = (job.run, job.place, self.results_root, self.sweep, self.code, sender, settings)
+        arguments = (job.run, job.place, self.results_root, self.sweep, self.code, sender, settings, claim.fence)
         begun = self.context.Process(target=process.work, args=arguments, name=str(job))  # type: ignore[attr-defined]
         self.started[receiver] = _Started(job, begun, claim, out_of_memory.kills())
         begun.start()
@@ -146,11 +151,6 @@ class Processes:
         for one in processes:
             one.join()
 
-    def release(self) -> None:
-        """Let others have the runs that were stopped."""
-        for one in self.started.values():
-            one.claim.release()
-
     def _listen(self, receiver: Connection) -> dict[Run, pool.State]:
         """Pass on what a run's process says; what has become of the run, if that was the last."""
         job, begun, claim, kills = self.started[receiver]
@@ -161,15 +161,31 @@ class Processes:
             del self.started[receiver]
             receiver.close()
             _let_the_others_go_on(job)
-            left = job.result()
-            if left is None and begun.exitcode in ENDED_BY_SIGTERM and self._is_stopping():
-                claim.release()
-                return {job.run: "elsewhere"}
-            ending = out_of_memory.ending(begun.exitcode, kills)
-            self._end(job, claim, left or process.failure(job, self.code, *ending))
-            return {job.run: "over"}
+            return {job.run: self._left(job, begun.exitcode, claim, kills)}
         _pass_on(message, job.run, self.observer)
         return {}
+
+    def _left(self, job: Job, exit_code: int | None, claim: Claim, kills: int | None) -> pool.State:
+        """What has become of a run whose process has ended."""
+        if not claim.is_held():
+            return self._step_back(job, claim)
+        left = job.result()
+        if left is None and exit_code in ENDED_BY_SIGTERM and self._is_stopping():
+            self.claims.release(claim)
+            return "elsewhere"
+        try:
+            self._end(job, claim, left or process.failure(job, self.code, *out_of_memory.ending(exit_code, kills)))
+        except BadInput:
+            if claim.is_held():
+                raise
+            return self._step_back(job, claim)
+        return "over"
+
+    def _step_back(self, job: Job, claim: Claim) -> pool.State:
+        """Leave a run to the launcher that has taken it over while this one gave no sign of life."""
+        self.claims.release(claim)
+        self.observer.lost(job.run)
+        return "elsewhere"
 
     def _is_stopping(self) -> bool:
         """Whether a signal to a whole group has ended a run's process: it interrupts this one, too, in a moment."""
@@ -181,7 +197,7 @@ class Processes:
     def _end(self, job: Job, claim: Claim, result: Result) -> None:
         if result.status != "done":
             self.launch.mark(job)
-        claim.release()
+        self.claims.release(claim)
         self.results[job.run] = result
         self.observer.ended(job.run, result)
 

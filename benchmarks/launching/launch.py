@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.distributed import torchrun
+from benchmarks.files.claims import Claims
 from benchmarks.launching import pool, process
 from benchmarks.launching.crew import Observer, Processes, orphaned
 from benchmarks.launching.stopping import Stop
@@ -46,11 +47,9 @@ def local(
     """
     known = {job.run: job for job in jobs_of(runs, results)}
     launch = launch or attempts.launch(results)
-    crew = Processes(known, results, sweep, observer, workers, launch, patient, stop)
-    try:
+    with Claims(results) as claims:
+        crew = Processes(known, results, sweep, observer, workers, claims, launch, patient, stop)
         pool.carry_out(runs, workers.count, after(known[run] for run in runs), crew, limit, patient)
-    finally:
-        crew.release()
     return [crew.results.get(run) for run in runs]
 
 

@@ -50,13 +50,16 @@ def work(
     running: Code,
     progress: Connection,
     settings: dict[str, str],
+    fence: Path,
 ) -> None:
     """In the run's process: everything it prints goes to its log, every ending into its record.
 
-    `settings`: environment variables that give the run its share of the machine.
+    `settings`: environment variables that give the run its share of the machine. `fence`: where it writes, as long as
+    the run is its launcher's (`benchmarks.files.claims`).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
     _end_with_the_launcher()
+    partials.fences[place] = fence
     take_share(settings)
     _lock_progress_bars_here()
     redirect(place / store.LOG)
@@ -71,7 +74,6 @@ def work(
         with joined(job.key) as team:
             if job.is_done():
                 return  # by another launcher, which torchrun's first process has waited for
-            (place / store.RESULT).unlink(missing_ok=True)
             execute(run, results, progress.send, sweep, running, lambda *images: progress.send(images), team)
     except BrokenPipeError:
         pass  # the launcher is gone; the checkpoint stays, and the same command goes on from it
@@ -121,11 +123,15 @@ def redirect(log: Path) -> None:
 
 def _fail(run: Run, results: Path, running: Code, status: Status, reason: str) -> None:
     """Record a failure. Where that cannot be written either, the launcher will find so, and says it."""
+    job = job_of(run, results)
+    fence = partials.fences.get(job.place)
+    if fence and not fence.exists():
+        reason = "another launcher has taken this run over, because this one gave no sign of life: stepping back"
     try:
-        failure(job_of(run, results), running, status, reason)
+        failure(job, running, status, reason)
     except BadInput as error:
         with suppress(OSError):
-            print(f"{reason}; {error}", flush=True)
+            print(f"{reason} ({error})", flush=True)
         os._exit(1)
 
 

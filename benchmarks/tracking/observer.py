@@ -51,6 +51,9 @@ class Mirroring:
     def waiting(self, run: Run) -> None:
         self.inner.waiting(run)
 
+    def lost(self, run: Run) -> None:
+        self.inner.lost(run)
+
     def epoch(self, run: Run, epoch: Epoch) -> None:
         self.inner.epoch(run, epoch)
         if time.monotonic() - self.last.get(run, 0.0) > SECONDS_BETWEEN:
