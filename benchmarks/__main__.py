@@ -102,6 +102,23 @@ def work(
 
 
 @app.command()
+def status(
+    name: NameArgument,
+    scale: ScaleOption = None,
+    network: NetworkOption = None,
+    methods: MethodsOption = None,
+    timesteps: TimestepsOption = None,
+    seeds: SeedsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one record per run.")] = False,
+) -> None:
+    """Say how far a sweep is: what is done, who works on what, what failed and why, and how long it still takes."""
+    from benchmarks.cli.status import status
+
+    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, False)
+    raise typer.Exit(status(request, as_json, console))
+
+
+@app.command()
 def run(
     dataset: Annotated[str, typer.Option(help="A data set; `dsr-bench list` shows them.")],
     network: Annotated[str, typer.Option(help="A network, as above.")],
