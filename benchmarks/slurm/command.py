@@ -19,8 +19,10 @@ from benchmarks.cli.display import duration
 from benchmarks.cli.preparation import Estimate
 from benchmarks.distributed import torchrun
 from benchmarks.export import rows
+from benchmarks.launching.forecast import foresee
 from benchmarks.measurement.provenance import code
 from benchmarks.runs import store
+from benchmarks.runs.order import after
 from benchmarks.runs.plan import Plan, plan
 from benchmarks.slurm import queue
 from benchmarks.slurm.settings import Settings
@@ -48,7 +50,7 @@ def sweep(request: Request, selection: Iterable[str], chosen: Settings, console:
     at_once = request.jobs or max(1, chosen.gpus)
     if request.only_plan:
         estimate = commands.look_at_time(request, work, console)
-        _say_plan(console, request, work, estimate, chosen, at_once, results)
+        _say_plan(console, work, estimate, chosen, at_once)
         return 0
     notices.code(console, code())
     words = ("work", request.sweep, "--scale", request.scale, *selection, "--jobs", str(at_once))
@@ -107,34 +109,21 @@ class Expected(NamedTuple):
     of_workers: float
 
 
-def expected(
-    request: Request, work: Plan, estimate: Estimate, workers: int, at_once: int, gpus: int, results: Path
-) -> Expected:
+def expected(work: Plan, estimate: Estimate, workers: int, at_once: int, gpus: int) -> Expected:
     """What the missing runs take on workers as fast as this machine that carry out so many runs at once."""
-    from benchmarks.launching.forecast import foresee
-    from benchmarks.launching.launch import after
-
     crowding = max(1.0, at_once / max(1, gpus))
     needed: dict[Run, float] = {run: (seconds or 0.0) * crowding for run, seconds in estimate.by_run.items()}
     runs = [job.run for job in work.missing]
-    foreseen = foresee(runs, workers * at_once, after(runs, results), math.inf, needed.__getitem__)
+    foreseen = foresee(runs, workers * at_once, after(work.missing), math.inf, needed.__getitem__)
     return Expected(foreseen.now / 3600, sum(needed.values()) / at_once / 3600)
 
 
-def _say_plan(
-    console: Console,
-    request: Request,
-    work: Plan,
-    estimate: Estimate | None,
-    chosen: Settings,
-    at_once: int,
-    results: Path,
-) -> None:
+def _say_plan(console: Console, work: Plan, estimate: Estimate | None, chosen: Settings, at_once: int) -> None:
     count = wanted(chosen, work, at_once)
     _say(console, f"{_jobs(count)}, {_asked(chosen)}")
     if estimate is None:
         return
-    hours = expected(request, work, estimate, count, at_once, chosen.gpus, results)
+    hours = expected(work, estimate, count, at_once, chosen.gpus)
     text = f"about {hours.of_workers:.3g} worker-hours, {duration(hours.elapsed * 3600)} if all start at once"
     cost = ""
     if chosen.price is not None:

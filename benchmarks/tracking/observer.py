@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks.launching.launch import Observer
+from benchmarks.launching.crew import Observer
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import Result
@@ -50,6 +50,9 @@ class Mirroring:
 
     def waiting(self, run: Run) -> None:
         self.inner.waiting(run)
+
+    def lost(self, run: Run) -> None:
+        self.inner.lost(run)
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
         self.inner.epoch(run, epoch)
