@@ -21,6 +21,7 @@ OPTIONAL = {
     "tonic": "no event data",
     "safetensors": "no dsr-bench card",
     "nir": "no dsr-bench card",
+    "submitit": "no sweep --launcher slurm",
     "fvcore": "one cross-check is skipped",
 }
 

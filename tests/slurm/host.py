@@ -104,9 +104,11 @@ class Host:
         listed = map(int, re.findall(r"^(\d+) ", "\n".join(said), re.MULTILINE))
         return [one for one in listed if is_python(one)]
 
-    def release(self, job: str) -> None:
-        """Let a requeued job start now: Slurm holds it for two minutes."""
-        self.said("scontrol", "update", f"JobId={job}", "StartTime=now")
+    def released(self) -> list[str]:
+        """All jobs, of which those that have been requeued can start now: Slurm would hold them for two minutes."""
+        for job in self.jobs("PENDING"):
+            self.said("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)  # it may have started
+        return self.jobs()
 
     def wait(self, until: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
         end = time.monotonic() + seconds
@@ -115,11 +117,20 @@ class Host:
             time.sleep(0.2)
 
     def stop(self) -> None:
+        """End all jobs, then the daemons; a node that has a job left does not end by itself."""
         self.said("scancel", "--user=root", check=False)
-        for daemon in (*self.nodes.values(), self.controller):
+        end = time.monotonic() + 60
+        while self.jobs() and time.monotonic() < end:
+            time.sleep(0.2)
+        daemons = (*self.nodes.values(), self.controller)
+        for daemon in daemons:
             daemon.terminate()
-        for daemon in (*self.nodes.values(), self.controller):
-            daemon.wait(60)
+        for daemon in daemons:
+            try:
+                daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
 
 
 def is_python(process: int) -> bool:
