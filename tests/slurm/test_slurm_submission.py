@@ -153,6 +153,8 @@ def test_workers_of_the_same_command_that_wait_or_run_already_count(bench: Bench
     )
     assert "1 worker submitted to invented (besides 2 that wait or run already)" in bench(f"{QUICK} --workers 9").out
     assert len(slurm.calls("sbatch")) == 2
+    (added,) = (one for one in submissions(Path("results"), "quick") if one != first)
+    assert len(list(added.folder.glob("*_submitted.pkl"))) == 1
     (query, _) = slurm.calls("squeue")
     assert f"--name={first.job_name} " in query
     assert "--array" in query
@@ -270,6 +272,8 @@ def test_cancel_ends_the_jobs_of_this_sweep_folder_and_cluster_and_no_others(ben
     slurm.says("squeue", f"{second.job_name} launch failed requeued held\n")
     done = bench("cancel quick")
     assert done.code == 0
+    (query,) = slurm.calls("squeue")[-1:]
+    assert f"--name={first.job_name},{second.job_name} " in query
     (ended,) = slurm.calls("scancel")
     assert ended.endswith(f"--name={second.job_name}")
     assert f"1 worker cancelled (job 41, submitted {second.submitted})" in done.out
