@@ -1,7 +1,7 @@
 """The command line: `dsr-bench`, also `python -m benchmarks`.
 
-Exit codes: 0 all well, or the budget used up, 1 some runs failed, 2 bad input, 130 interrupted (the same command
-resumes).
+Exit codes: 0 all well, or the budget used up, 1 some runs failed, 2 bad input, 75 `work` was stopped early, 130
+interrupted (the same command resumes).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from benchmarks.cli import arguments, commands, queries
+from benchmarks.cli import arguments, commands, launchers, queries
 from benchmarks.cli.spelling import carry_everything
 from benchmarks.distributed.torchrun import only_assists
 from benchmarks.files import partials
@@ -31,6 +31,7 @@ app = typer.Typer(
 data = typer.Typer(name="data", help="Data sets: list, get, verify.", no_args_is_help=True)
 app.add_typer(data)
 app.add_typer(queries.app)
+app.add_typer(launchers.app)
 console = Console(quiet=only_assists())
 UsageError: Any = typer.BadParameter.__base__
 """What click raises for every mistake in the words themselves; typer carries click under no public name."""
@@ -38,38 +39,99 @@ UsageError: Any = typer.BadParameter.__base__
 ScaleOption = Annotated[
     str | None, typer.Option(help="paper, short, workstation, laptop or smoke; see docs/scales.md.")
 ]
+NameArgument = Annotated[str, typer.Argument(help="Which sweep or campaign; `dsr-bench list` shows them.")]
+NetworkOption = Annotated[str | None, typer.Option(help="One network instead of the sweep's.")]
+MethodsOption = Annotated[str | None, typer.Option(help="Comma-separated methods instead of the sweep's.")]
+TimestepsOption = Annotated[str | None, typer.Option(help="T instead of the sweep's, as in 2,4 or 2-5.")]
+SeedsOption = Annotated[str | None, typer.Option(help="Seeds instead of the sweep's, as in 0,1 or 0-2.")]
+JobsOption = Annotated[
+    str,
+    typer.Option(
+        help="Runs at once: a number, or auto. auto is one per GPU; without a GPU, cores / OMP_NUM_THREADS if that is "
+        "set, else one per core at smoke scale and one run at other scales."
+    ),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Time after which to stop, as in 90m, 3h or 1.5h. Runs that are expected to end in time go first; the "
+        "same command goes on."
+    ),
+]
 
 
 @app.command()
 def sweep(
-    name: Annotated[str, typer.Argument(help="Which sweep or campaign; `dsr-bench list` shows them.")],
+    name: NameArgument,
     scale: ScaleOption = None,
-    network: Annotated[str | None, typer.Option(help="One network instead of the sweep's.")] = None,
-    methods: Annotated[str | None, typer.Option(help="Comma-separated methods instead of the sweep's.")] = None,
-    timesteps: Annotated[str | None, typer.Option(help="T instead of the sweep's, as in 2,4 or 2-5.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the sweep's, as in 0,1 or 0-2.")] = None,
+    network: NetworkOption = None,
+    methods: MethodsOption = None,
+    timesteps: TimestepsOption = None,
+    seeds: SeedsOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run, and how long it would take.")] = False,
-    jobs: Annotated[
-        str,
-        typer.Option(
-            help="Runs at once: a number, or auto. auto is one per GPU; without a GPU, cores / OMP_NUM_THREADS if that "
-            "is set, else one per core at smoke scale and one run at other scales."
-        ),
-    ] = arguments.AUTO,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            help="Time after which to stop, as in 90m, 3h or 1.5h. Runs that are expected to end in time go first; the "
-            "same command goes on."
-        ),
-    ] = None,
+    jobs: JobsOption = arguments.AUTO,
+    budget: BudgetOption = None,
+    launcher: launchers.LauncherOption = launchers.LOCAL,
+    workers: launchers.WorkersOption = None,
+    time: launchers.TimeOption = None,
+    gpus: launchers.GpusOption = None,
+    cpus: launchers.CpusOption = None,
+    memory: launchers.MemoryOption = None,
+    partition: launchers.PartitionOption = None,
+    slurm: launchers.SbatchOption = None,
 ) -> None:
     """Carry out the missing runs of a sweep or campaign, then write its CSV file, tables and page.
 
     Of a campaign, --network, --methods, --timesteps and --seeds select runs: nothing takes their place.
+    With --launcher slurm, submit jobs that carry the runs out, and return.
     """
     request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, plan, jobs, budget)
+    given = {
+        "workers": workers, "time": time, "gpus": gpus, "cpus": cpus, "memory": memory, "partition": partition,
+    }  # fmt: skip
+    if launchers.submits(launcher, given, slurm):
+        selection = {"network": network, "methods": methods, "timesteps": timesteps, "seeds": seeds}
+        raise typer.Exit(launchers.submit(request, selection, given, slurm, console))
     raise typer.Exit(commands.sweep(request, console))
+
+
+@app.command()
+def work(
+    name: NameArgument,
+    scale: ScaleOption = None,
+    network: NetworkOption = None,
+    methods: MethodsOption = None,
+    timesteps: TimestepsOption = None,
+    seeds: SeedsOption = None,
+    jobs: JobsOption = arguments.AUTO,
+    budget: BudgetOption = None,
+) -> None:
+    """Carry out missing runs that nobody else works on, and leave when none is free; for batch systems.
+
+    Start as many of these as you like on one results folder. SIGTERM and SIGUSR1 stop it: nothing but the epochs in
+    progress is lost. Exit codes: 0 nothing is left to start, 1 a run failed here, 75 stopped early, more is left.
+    """
+    from benchmarks.cli.work import work
+
+    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, False, jobs, budget)
+    raise typer.Exit(work(request, console))
+
+
+@app.command()
+def status(
+    name: NameArgument,
+    scale: ScaleOption = None,
+    network: NetworkOption = None,
+    methods: MethodsOption = None,
+    timesteps: TimestepsOption = None,
+    seeds: SeedsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one record per run.")] = False,
+) -> None:
+    """Say how far a sweep is: what is done, who works on what, what failed and why, and how long it still takes."""
+    from benchmarks.cli.status import status
+
+    request = arguments.sweep_request(name, scale, network, methods, timesteps, seeds, False)
+    raise typer.Exit(status(request, as_json, console))
 
 
 @app.command()

@@ -235,7 +235,7 @@ def test_what_is_half_there_is_said_by_every_command_and_how_to_mend_it(official
 def looked_at(run: Run, results: Path, only_plan: bool) -> tuple[int, str]:
     """What a sweep of this run does about its data before anything is trained."""
     request = Request("quick", "", run.scale, (run,), only_plan)
-    return said(lambda console: commands._look_at_data(request, plan(request.runs, results), console))
+    return said(lambda console: commands.look_at_data(request, plan(request.runs, results), console))
 
 
 def test_neither_verify_nor_a_plan_downloads(official, server, tmp_path):

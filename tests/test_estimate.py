@@ -177,7 +177,7 @@ def test_a_half_done_run_goes_on_at_its_own_pace(probes, tmp_path: Path, monkeyp
     evaluated = 1e-9 * MACS["preact-resnet18-narrow"] * 5 * (6 * 12_000 + 20_000)
     assert estimate.seconds([job])[job] == pytest.approx(6 * 45 + evaluated + estimate.START_SECONDS)
     monkeypatch.setattr(estimate, "_device", lambda: torch.device("cuda"))  # where the clock counts: 75 s
-    assert pace.seconds_per_epoch(job, [], None) == 75
+    assert pace.seconds_per_epoch(job, {}, None) == 75
 
 
 def test_another_seed_says_how_long_an_epoch_takes(probes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_another_seed_says_how_long_an_epoch_takes(probes, tmp_path: Path, monke
     assert estimate.seconds([job], ended[1:]) == estimate.seconds([job])
     finish(tmp_path, others[0], epochs=8, train_seconds=800.0, train_cpu_seconds=None)
     assert estimate.seconds([job], ended) == estimate.seconds([job]), "an older row has no core-seconds"
-    assert pace.seconds_per_epoch(job, ended, None) == 100
+    assert pace.seconds_per_epoch(job, pace.alike(ended), None) == 100
 
 
 def test_the_test_split_is_read_once_where_the_recipe_says_so(probes) -> None:

@@ -15,7 +15,7 @@ import torch
 from ended_runs import finish
 
 from benchmarks.export.rows import export
-from benchmarks.launching import launch, out_of_memory
+from benchmarks.launching import launch, out_of_memory, process
 from benchmarks.runs import store
 from benchmarks.runs.record import read_csv
 from benchmarks.spec import Run
@@ -24,7 +24,7 @@ from benchmarks.training.loop import Trainer
 DOOMED = Run("digits", "preact-resnet-tiny", "dsr-if", 2, 0, "smoke")
 FINE = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
 MUCH = 2**50
-work = launch._work
+work = process.work
 
 
 @pytest.mark.parametrize("allocate", [torch.empty, np.empty, bytearray])
@@ -101,13 +101,13 @@ def killed(run: Run, *rest: Any) -> None:
     work(run, *rest)
 
 
-@pytest.mark.parametrize(("process", "words"), [(short_of_memory, "allocate memory"), (killed, "for want of memory")])
+@pytest.mark.parametrize(("body", "words"), [(short_of_memory, "allocate memory"), (killed, "for want of memory")])
 def test_a_run_out_of_memory_is_a_row_and_the_sweep_goes_on(
-    process: Callable[..., None], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    body: Callable[..., None], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter(range(9))
     monkeypatch.setattr(out_of_memory, "kills", lambda: next(counts))
-    monkeypatch.setattr(launch, "_work", process)
+    monkeypatch.setattr(process, "work", body)
     finish(tmp_path, FINE)  # its process finds that nothing is left to do
     ended = launch.local([DOOMED, FINE], tmp_path, "quick", Silent())
     assert [result.status for result in ended] == ["out-of-memory", "done"]

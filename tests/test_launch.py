@@ -21,10 +21,14 @@ from torch import distributed
 
 from benchmarks.cli.display import Display, packing
 from benchmarks.distributed.processes import release
-from benchmarks.launching import launch, out_of_memory, pool
+from benchmarks.files.claims import Claims
+from benchmarks.launching import launch, out_of_memory, pool, process
+from benchmarks.launching.crew import Processes
 from benchmarks.launching.workers import Workers
 from benchmarks.measurement.provenance import Code
-from benchmarks.runs import store
+from benchmarks.runs import attempts, store
+from benchmarks.runs.job import job_of, jobs_of
+from benchmarks.runs.order import after, longer, passing
 from benchmarks.runs.record import read_csv
 from benchmarks.spec import Run
 from benchmarks.training.loop import Epoch
@@ -33,10 +37,13 @@ RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
 
 
 class Seen:
-    """An observer that opens `lock` when it hears of waiting."""
+    """An observer that ends `run` as another launcher would, and opens `lock`, when it hears of waiting."""
 
-    def __init__(self, lock: FileLock) -> None:
-        self.lock, self.heard = lock, list[str]()
+    def __init__(self, results: Path, run: Run) -> None:
+        self.results, self.run, self.heard = results, run, list[str]()
+        (store.directory(results, run)).mkdir(parents=True)
+        self.lock = FileLock(store.directory(results, run) / ".lock")
+        self.lock.acquire()
 
     def started(self, *_: Any) -> None: ...
     def simulated(self, *_: Any) -> None: ...
@@ -44,35 +51,86 @@ class Seen:
         self.heard.append("epoch")
 
     def waiting(self, run: Run) -> None:
+        assert run == self.run
         self.heard.append("waiting")
+        finish(self.results, run, top1=12.5)
         self.lock.release()
 
     def ended(self, run: Run, result: Any) -> None:
-        self.heard.append(result.status)
+        self.heard.append(result.method)
 
 
-def test_a_run_that_another_process_works_on_is_waited_for_and_its_result_kept(tmp_path: Path) -> None:
-    finish(tmp_path, RUN)
-    before = store.result(tmp_path, RUN)
-    lock = FileLock(store.directory(tmp_path, RUN) / ".lock")
-    lock.acquire()
-    seen = Seen(lock)
-    (after,) = launch.local([RUN], tmp_path, "quick", seen)
-    assert seen.heard == ["waiting", "done"]
-    assert after == before == store.result(tmp_path, RUN) == ended(RUN)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SECONDS_BETWEEN_LOOKS", 0.01)
 
 
-def test_what_another_launcher_works_on_comes_last(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_what_another_launcher_works_on_comes_last_is_waited_for_and_its_result_kept(tmp_path: Path) -> None:
     others = [replace(RUN, method="qcfs", timesteps=2), replace(RUN, method="qcfs-ann")]
-    for run in (RUN, *others):
+    for run in others:
         finish(tmp_path, run)
-    lock = FileLock(store.directory(tmp_path, RUN) / ".lock")
-    lock.acquire()
-    seen = Seen(lock)
+    seen = Seen(tmp_path, RUN)
     runs = [RUN, others[1], others[0]]
     results = launch.local(runs, tmp_path, "quick", seen)
     assert [result.method for result in results] == [run.method for run in runs]
-    assert [word for word in seen.heard if word != "epoch"] == ["done", "done", "waiting", "done"]
+    assert seen.heard == ["qcfs-ann", "qcfs", "waiting", "ann"]
+    assert results[0] == store.result(tmp_path, RUN) == ended(RUN, top1=12.5)
+
+
+def test_a_launch_without_patience_leaves_what_is_elsewhere_and_tells_of_nothing_that_others_did(
+    tmp_path: Path,
+) -> None:
+    seen = Seen(tmp_path, RUN)
+    child = replace(RUN, method="calibration", timesteps=2)
+    finish(tmp_path, done := replace(RUN, seed=1))
+    assert launch.local([RUN, done, child], tmp_path, "quick", seen, patient=False) == [None] * 3
+    assert seen.heard == []
+
+
+def failing(run: Run, place: Path, results: Path, sweep: str, running: Code, progress: Any, *rest: Any) -> None:
+    """In a run's process: fail, and count how often."""
+    with (place / "tries").open("a") as tries:
+        tries.write("I")
+    process._fail(run, results, running, "failed", "as always")
+
+
+def test_a_failed_run_is_tried_once_per_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "work", failing)
+    finish(tmp_path, RUN, status="failed", top1=None)
+    tries = store.directory(tmp_path, RUN) / "tries"
+
+    def tried(name: str, began: float | None = None) -> str:
+        now = attempts.launch(tmp_path, name)
+        launch.local([RUN], tmp_path, "quick", Log(), launch=now if began is None else attempts.Launch(began, name))
+        return tries.read_text()
+
+    assert tried("") == "I", "what failed before is tried again"
+    assert tried("", began=0.0) == "I", "another worker has tried it since this one began"
+    assert tried("slurm 7") == "II"
+    assert tried("slurm 7") == "II", "a later worker of the same job"
+    assert tried("slurm 8") == "III"
+    assert tried("") == "IIII"
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({}, ""),
+        ({"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "7"}, "SLURM 7"),
+        ({"SLURM_JOB_ID": "12"}, "SLURM 12"),
+        ({"PBS_JOBID": "1234[5].server"}, "PBS 1234"),
+        ({"LSB_JOBID": "9", "DSR_LAUNCH": "mine"}, "mine"),
+    ],
+)
+def test_workers_of_one_job_know_each_other(
+    variables: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in (*attempts.JOBS, attempts.NAME):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    assert attempts.name_of_launch() == name
 
 
 def test_a_run_waits_for_its_parent_and_for_a_longer_one_that_measures_it(tmp_path: Path) -> None:
@@ -80,13 +138,16 @@ def test_a_run_waits_for_its_parent_and_for_a_longer_one_that_measures_it(tmp_pa
         replace(RUN, method=method, timesteps=steps)
         for method, steps in (("ann", 1), *(("threshold-balancing", steps) for steps in (2, 4, 8)))
     )
-    assert launch.after([origin, long, middle, short], tmp_path) == {
+    jobs = {job.run: job for job in jobs_of([long, middle, short], tmp_path)}
+    assert after(jobs.values()) == {
         origin: set(),
         long: {origin},
         middle: {origin, long},
         short: {origin, long, middle},
     }
-    assert launch.after([short], tmp_path) == {short: set()}
+    assert after([jobs[short]]) == {short: set()}
+    for job in jobs.values():
+        assert passing(jobs.values())[job] == [other for other in longer(job) if other in jobs.values()][::-1]
 
 
 class Log:
@@ -106,18 +167,20 @@ class Log:
     def epoch(self, *_: Any) -> None: ...
 
 
-def share(run: Run, place: Path, results: Path, sweep: str, running: Code, progress: Any, settings: Any) -> None:
+def share(
+    run: Run, place: Path, results: Path, sweep: str, running: Code, progress: Any, settings: Any, *rest: Any
+) -> None:
     """In a run's process: note what it has been given, or die."""
     if run.seed == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     (place / "share").write_text(f"{sorted(settings.items())}")
-    launch._fail(run, results, running, "failed", "nothing was done")
+    process._fail(run, results, running, "failed", "nothing was done")
 
 
 def test_runs_that_go_on_at_once_share_the_machine_and_one_that_dies_costs_itself_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "_work", share)
+    monkeypatch.setattr(process, "work", share)
     monkeypatch.setattr(out_of_memory, "kills", lambda: 0)
     for name in ("OMP_NUM_THREADS", "DSR_WORKERS"):
         monkeypatch.delenv(name, raising=False)
@@ -148,11 +211,14 @@ def test_an_interruption_ends_the_processes_of_all_runs(tmp_path: Path, monkeypa
             if run.seed == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch, "_work", asleep)
-    crew = launch._Processes(tmp_path, "quick", Interrupting(), Workers(3, 1))
+    monkeypatch.setattr(process, "work", asleep)
     runs = [replace(RUN, seed=seed) for seed in range(3)]
+    known = {run: job_of(run, tmp_path) for run in runs}
+    crew = Processes(
+        known, tmp_path, "quick", Interrupting(), Workers(3, 1), Claims(tmp_path), attempts.launch(tmp_path)
+    )
     with pytest.raises(KeyboardInterrupt):
-        pool.carry_out(runs, 3, {}, lambda run: False, crew)
+        pool.carry_out(runs, 3, {}, crew)
     assert [one.process.exitcode for one in crew.started.values()] == [-signal.SIGTERM] * 2
     assert not list(tmp_path.rglob("result.json")), "what was interrupted has no result and goes on the next time"
 
@@ -161,10 +227,9 @@ def test_when_the_time_is_over_what_goes_on_is_stopped_and_has_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter([60.0, 60.0, 60.0, 60.0, 0.05, 0.0])  # what is left, each time that it is asked for
-    monkeypatch.setattr(launch, "_work", asleep)
+    monkeypatch.setattr(process, "work", asleep)
     crews = list[Any]()
-    processes = launch._Processes
-    monkeypatch.setattr(launch, "_Processes", lambda *words: crews.append(processes(*words)) or crews[-1])
+    monkeypatch.setattr(launch, "Processes", lambda *words: crews.append(Processes(*words)) or crews[-1])
     runs, log = [replace(RUN, seed=seed) for seed in range(3)], Log()
     limit = pool.Limit(lambda: next(times, 0.0), lambda run: 99.0)
     assert launch.local(runs, tmp_path, "quick", log, Workers(2, 1), limit) == [None] * 3

@@ -14,7 +14,7 @@ from limited import files_of_at_most
 
 from benchmarks.export import curves, layers
 from benchmarks.files import partials
-from benchmarks.launching import launch
+from benchmarks.launching import launch, process
 from benchmarks.runs import store
 from benchmarks.runs.record import replacing, write_whole
 from benchmarks.spec import BadInput, Run
@@ -22,7 +22,7 @@ from benchmarks.training import checkpoint
 
 RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
 NOBODY = 999_999_999
-work = launch._work
+work = process.work
 
 
 def names(folder: Path) -> list[str]:
@@ -113,7 +113,7 @@ def test_a_run_whose_checkpoint_has_no_room_is_a_row_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("resource")
-    monkeypatch.setattr(launch, "_work", without_room)
+    monkeypatch.setattr(process, "work", without_room)
     (ended,) = launch.local([RUN], tmp_path, "quick", Silent())
     place = store.directory(tmp_path, RUN)
     assert (ended.status, ended.reason) == ("failed", f"{place}/checkpoint.pt cannot be written: File too large")

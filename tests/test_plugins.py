@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import catalogue, contract, plugins
 from benchmarks.cli import doctor
-from benchmarks.launching import launch
+from benchmarks.launching import process
 from benchmarks.recipes import CIFAR, resolve, timeless
 from benchmarks.runs import store
 from benchmarks.runs.identity import key, parent
@@ -297,7 +297,8 @@ def test_a_file_that_changes_while_a_sweep_begins_costs_the_run_and_says_why(tmp
     planned.mkdir(parents=True)
     (tmp_path / "mine.py").write_text(lif("changed"))
     bring()
-    monkeypatch.setattr(launch, "_redirect", lambda log: None)
+    monkeypatch.setattr(process, "redirect", lambda log: None)
+    monkeypatch.setattr(process.partials, "fences", {})
     monkeypatch.setattr(signal, "signal", lambda *of: None)
     with pytest.raises(SystemExit, match="the file that makes mine has changed since this was planned"):
-        launch._work(run, planned, tmp_path, None, None, None, {})
+        process.work(run, planned, tmp_path, None, None, None, {}, tmp_path)

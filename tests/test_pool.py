@@ -4,47 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import permutations
+from math import inf
 
 import pytest
 
 from benchmarks.launching.forecast import foresee
-from benchmarks.launching.pool import Limit, carry_out, following
+from benchmarks.launching.pool import SECONDS_BETWEEN_LOOKS, Limit, State, carry_out, following
 
 
 class Invented:
-    """A crew that ends started items in a given order, one per wait; `log` has every start (+), end (-) and stop."""
+    """A crew that ends started items in a given order, one per wait.
 
-    def __init__(self, ends: Sequence[str] = (), at_once: Collection[str] = ()) -> None:
+    `log` has every start (+), refusal (?), end (-), idle moment (i) and stop. `elsewhere`: items that other pools work
+    on, one mention for each time that they are found so. `lost`: items that another pool takes over once.
+    """
+
+    def __init__(
+        self, ends: Sequence[str] = (), at_once: Collection[str] = (), elsewhere: str = "", lost: str = ""
+    ) -> None:
         self.ends, self.at_once = list(ends), at_once
+        self.elsewhere, self.lost = list(elsewhere), list(lost)
         self.busy: dict[str, int] = {}
         self.log: list[str] = []
+        self.waited: list[float] = []
         self.most = 0
 
-    def start(self, item: str, worker: int) -> bool:
+    def start(self, item: str, worker: int) -> State:
+        if item in self.elsewhere:
+            self.elsewhere.remove(item)
+            self.log.append(f"?{item}")
+            return "elsewhere"
         self.log.append(f"+{item}{worker}")
         if item in self.at_once:
-            return False
+            return "over"
         assert worker not in self.busy.values(), "a worker has one item at a time"
         self.busy[item] = worker
         self.most = max(self.most, len(self.busy))
-        return True
+        return "started"
 
-    def wait(self, seconds: float) -> list[str]:
-        item = next((one for one in self.ends if one in self.busy), next(iter(self.busy)))
+    def wait(self, seconds: float) -> Mapping[str, State]:
+        self.waited.append(seconds)
+        item = next((one for one in self.ends if one in self.busy), next(iter(self.busy), ""))
+        if not item:
+            return {}
         del self.busy[item]
         self.log.append(f"-{item}")
-        return [item]
+        if item not in self.lost:
+            return {item: "over"}
+        self.lost.remove(item)
+        return {item: "elsewhere"}
+
+    def idle(self, items: Collection[str]) -> None:
+        self.log.append("i" + "".join(items))
 
     def stop(self) -> None:
         self.log.append("stop")
 
 
 def carried(
-    items: str, workers: int, after: Mapping[str, str] = {}, taken: Collection[str] = (), **crew: Collection[str]
+    items: str, workers: int, after: Mapping[str, str] = {}, patient: bool = True, **crew: Collection[str]
 ) -> Invented:
     """What becomes of items, one letter each, whose `after` are the letters they wait for."""
     invented = Invented(**crew)  # type: ignore[arg-type]
-    carry_out(items, workers, after, lambda item: item in taken, invented)
+    carry_out(items, workers, after, invented, patient=patient)
     return invented
 
 
@@ -83,40 +105,63 @@ def test_a_parent_that_ends_at_once_as_a_failure_does_lets_its_children_start() 
     assert log == ["+p0", "+c0", "-c", "+x0", "-x"]
 
 
-def test_what_another_pool_works_on_comes_last_and_is_started_all_the_same() -> None:
-    assert carried("abc", 1, taken="a").log == ["+b0", "-b", "+c0", "-c", "+a0", "-a"]
-    assert carried("ab", 2, {"b": "a"}, taken="a").log == ["+a0", "-a", "+b0", "-b"]
+def test_what_another_pool_works_on_comes_last_and_is_waited_for() -> None:
+    assert carried("abc", 1, elsewhere="a").log == ["?a", "+b0", "-b", "+c0", "-c", "+a0", "-a"]
+    crew = carried("abc", 1, elsewhere="aaa")
+    assert crew.log == ["?a", "+b0", "-b", "+c0", "-c", "?a", "ia", "?a", "ia", "+a0", "-a"]
+    assert crew.waited == [inf, inf, SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_LOOKS, inf]
+    assert carried("ab", 2, {"b": "a"}, elsewhere="a").log == ["?a", "ia", "+a0", "-a", "+b0", "-b"]
+
+
+def test_a_free_worker_looks_now_and_then_whether_what_is_elsewhere_has_ended() -> None:
+    crew = carried("abc", 3, {"c": "a"}, elsewhere="aa")
+    assert crew.log == ["?a", "+b0", "-b", "?a", "ia", "+a0", "-a", "+c0", "-c"]
+    assert crew.waited[0] == SECONDS_BETWEEN_LOOKS, "two workers are free meanwhile"
+    assert carried("abc", 3, {"c": "a"}, elsewhere="a", at_once="a").log == ["?a", "+b0", "-b", "+a0", "+c0", "-c"]
+
+
+def test_a_pool_without_patience_leaves_what_others_work_on_and_what_waits_for_it() -> None:
+    assert carried("abc", 1, {"c": "a"}, patient=False, elsewhere="aaaa").log == ["?a", "+b0", "-b", "?a"]
+    assert carried("abc", 2, {"c": "a"}, patient=False, elsewhere="a").log == [
+        *("?a", "+b0", "-b", "+a0", "-a", "+c0", "-c")
+    ], "it looks once more before it leaves"
+    assert carried("ab", 1, patient=False, elsewhere="aabb").log == ["?a", "?b"]
+
+
+def test_what_another_pool_takes_over_is_elsewhere_from_then_on() -> None:
+    assert carried("ab", 1, lost="a").log == ["+a0", "-a", "+b0", "-b", "+a0", "-a"]
+    assert carried("ab", 1, {"b": "a"}, lost="a").log == ["+a0", "-a", "+a0", "-a", "+b0", "-b"], "b still waits"
 
 
 def test_a_parent_that_is_none_of_the_items_is_not_waited_for() -> None:
-    assert following("c", (), {"c": "p"}, lambda item: False) == "c"
-    assert following("c", "p", {"c": "p"}, lambda item: False) is None
+    assert following("c", "c".__contains__, {"c": "p"}) == "c"
+    assert following("c", "cp".__contains__, {"c": "p"}) is None
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError])
 def test_whatever_is_raised_stops_the_crew_and_goes_on_up(raised: type[BaseException]) -> None:
     class Interrupted(Invented):
-        def wait(self, seconds: float) -> list[str]:
+        def wait(self, seconds: float) -> Mapping[str, State]:
             if len(self.log) == 4:
                 raise raised
             return super().wait(seconds)
 
     crew = Interrupted()
     with pytest.raises(raised):
-        carry_out("abcd", 2, {}, lambda item: False, crew)
+        carry_out("abcd", 2, {}, crew)
     assert crew.log == ["+a0", "+b1", "-a", "+c0", "stop"]
 
 
 def test_an_item_that_cannot_be_started_stops_those_that_go_on() -> None:
     class Refusing(Invented):
-        def start(self, item: str, worker: int) -> bool:
+        def start(self, item: str, worker: int) -> State:
             if item == "b":
                 raise OSError("no room")
             return super().start(item, worker)
 
     crew = Refusing()
     with pytest.raises(OSError, match="no room"):
-        carry_out("abc", 3, {}, lambda item: False, crew)
+        carry_out("abc", 3, {}, crew)
     assert crew.log == ["+a0", "stop"]
 
 
@@ -127,11 +172,11 @@ def test_items_that_wait_for_each_other_are_an_error_and_no_endless_wait() -> No
 
 def test_several_items_that_end_together_free_their_workers_together() -> None:
     class Pairs(Invented):
-        def wait(self, seconds: float) -> list[str]:
-            return [*super().wait(seconds), *super().wait(seconds)]
+        def wait(self, seconds: float) -> Mapping[str, State]:
+            return {**super().wait(seconds), **super().wait(seconds)}
 
     crew = Pairs()
-    carry_out("abcd", 2, {}, lambda item: False, crew)
+    carry_out("abcd", 2, {}, crew)
     assert crew.log == ["+a0", "+b1", "-a", "-b", "+c0", "+d1", "-c", "-d"]
 
 
@@ -142,17 +187,17 @@ class Timed(Invented):
         super().__init__()
         self.lasting, self.now, self.until = lasting, 0.0, dict[str, float]()
 
-    def start(self, item: str, worker: int) -> bool:
+    def start(self, item: str, worker: int) -> State:
         self.until[item] = self.now + self.lasting[item]
         return super().start(item, worker)
 
-    def wait(self, seconds: float) -> list[str]:
+    def wait(self, seconds: float) -> Mapping[str, State]:
         self.now = min(self.now + seconds, *(self.until[item] for item in self.busy))
         ended = [item for item in self.busy if self.until[item] <= self.now]
         for item in ended:
             del self.busy[item]
             self.log.append(f"-{item}")
-        return ended
+        return dict.fromkeys(ended, "over")
 
 
 def limited(
@@ -162,7 +207,7 @@ def limited(
     crew = Timed(**lasting)
     expected = lasting | dict(needed)
     limit = Limit(lambda: seconds - crew.now, expected.__getitem__)
-    carry_out([*lasting], workers, after, lambda item: False, crew, limit)
+    carry_out([*lasting], workers, after, crew, limit)
     return crew
 
 
@@ -198,13 +243,19 @@ def test_without_any_time_nothing_starts_and_with_enough_nothing_is_stopped() ->
     assert limited(2, 1, a=1, b=1).log == ["+a0", "-a", "+b0", "-b"]
 
 
-def test_what_another_pool_works_on_comes_after_all_else_whether_it_fits_or_not() -> None:
-    def chosen(taken: str, *fitting: str) -> str | None:
-        return following("abc", (), {}, lambda item: item in taken, lambda item: item in fitting)
+def test_the_first_that_fits_goes_first_and_where_none_fits_the_first() -> None:
+    def chosen(*fitting: str) -> str | None:
+        return following("abc", "abc".__contains__, {"b": "x"}, lambda item: item in fitting)
 
-    assert chosen("a", "a", "c") == "c"
-    assert chosen("a", "a") == "b"
-    assert chosen("abc", "b") == "a"
+    assert chosen("b", "c") == "b"
+    assert chosen() == "a"
+
+
+def test_what_another_pool_works_on_comes_after_all_else_whether_it_fits_or_not() -> None:
+    crew = Timed(a=1, b=99)
+    crew.elsewhere = ["a"]
+    carry_out("ab", 1, {}, crew, Limit(lambda: 100 - crew.now, crew.lasting.__getitem__))
+    assert crew.log == ["?a", "+b0", "-b", "+a0", "-a"]
 
 
 def test_a_forecast_is_what_the_pool_does_when_all_takes_as_long_as_expected() -> None:

@@ -18,6 +18,7 @@ from benchmarks.measurement import latencies
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.job import job_of
+from benchmarks.runs.order import longer, passing
 from benchmarks.runs.record import Result, read_csv
 from benchmarks.spec import Run
 
@@ -97,7 +98,9 @@ def test_a_stop_of_an_older_version_is_taken_with_the_columns_it_has(results):
 
 
 def passed_through(run: Run, *others: Run) -> bool:
-    return latencies.passed_through(job_of(run, Path()), [job_of(other, Path()) for other in others])
+    jobs = [job_of(one, Path()) for one in (run, *others)]
+    assert passing(jobs)[jobs[0]] == [job for job in longer(jobs[0]) if job in jobs]
+    return bool(passing(jobs)[jobs[0]])
 
 
 def test_another_step_count_or_method_is_simulated_on_its_own(results):

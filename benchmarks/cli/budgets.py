@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.arguments import Request
@@ -12,6 +11,7 @@ from benchmarks.cli.preparation import Estimate
 from benchmarks.distributed import torchrun
 from benchmarks.launching.forecast import Forecast, foresee
 from benchmarks.launching.pool import UNLIMITED, Limit
+from benchmarks.runs.order import after
 from benchmarks.runs.plan import Plan
 from benchmarks.spec import BadInput, Run
 
@@ -44,19 +44,17 @@ def foreseen(
     request: Request,
     work: Plan,
     estimate: Estimate,
-    results: Path,
     began: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Forecast[Run]:
     """What of the missing runs is expected to end in what planning has left of the request's budget."""
-    from benchmarks.launching.launch import after
     from benchmarks.launching.workers import workers
 
     assert request.budget_seconds
     runs, crew = [job.run for job in work.missing], workers(request.jobs, request.scale)
     needed = _needed(estimate, crew)
     left = max(0.0, request.budget_seconds - (clock() - began))
-    return foresee(runs, crew.count, after(runs, results), left, needed.__getitem__)
+    return foresee(runs, crew.count, after(work.missing), left, needed.__getitem__)
 
 
 def _needed(estimate: Estimate, crew: Workers) -> Mapping[Run, float]:

@@ -6,7 +6,7 @@ Each takes its request, if it has one, and a console, and returns its exit code;
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -58,15 +58,17 @@ def sweep(request: Request, console: Console) -> int:
 
         return assist([job.run for job in work.missing], results)
     notices.plan(console, request, work)
+    if not request.only_plan:
+        notices.claims(console, results)
     notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
     estimate = None
     if work.missing:
-        _look_at_data(request, work, console)
-        estimate = _look_at_time(request, work, console)
+        look_at_data(request, work, console)
+        estimate = look_at_time(request, work, console)
     if not request.only_plan:
         return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
     if estimate and request.budget_seconds:
-        notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, results, began))
+        notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, began))
     return 0
 
 
@@ -77,7 +79,7 @@ def _data_of(work: Plan) -> list[tuple[str, str]]:
     return [*done, *((row["dataset"], row["data_sha256"]) for row in work.committed.values())]
 
 
-def _look_at_data(request: Request, work: Plan, console: Console) -> None:
+def look_at_data(request: Request, work: Plan, console: Console) -> None:
     """Find out whether the missing runs can use their data; download and pack first, unless this is only a plan.
 
     Raises BadInput.
@@ -94,7 +96,7 @@ def _look_at_data(request: Request, work: Plan, console: Console) -> None:
         preparation.load_all(work.missing, partial(packing, console))
 
 
-def _look_at_time(request: Request, work: Plan, console: Console) -> Estimate | None:
+def look_at_time(request: Request, work: Plan, console: Console) -> Estimate | None:
     """Say how long the missing runs will take; those of a smoke sweep take seconds, which only a budget asks for."""
     from benchmarks.cli import notices
     from benchmarks.measurement.provenance import code
@@ -128,10 +130,15 @@ def _carry_out(request: Request, work: Plan, results: Path, console: Console, li
         left_out = _export(request, results, console)
         _tabulate(request, results, console, tracking)
     failed = {job: status for job, status in ended.items() if status not in ("done", None)}
+    say_what_failed(console, failed)
+    return 1 if failed or left_out else 0
+
+
+def say_what_failed(console: Console, failed: Mapping[Job, Status]) -> None:
+    """A line for each run: how it ended, and where its log is."""
     for job, status in failed.items():
         text = escape(f"{job}; log: {job.place / store.LOG}")
         console.print(f"[red]{status}[/]: {text}", highlight=False, soft_wrap=True)
-    return 1 if failed or left_out else 0
 
 
 def _say_what_is_left(request: Request, work: Plan, results: Path, console: Console) -> None:

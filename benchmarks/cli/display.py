@@ -73,6 +73,11 @@ class Display:
         if not self.console.is_terminal:
             self._say(f"   {_short(run)}: another process works on this run, waiting for it")
 
+    def lost(self, run: Run) -> None:
+        self.progress.remove_task(self.bars.pop(run)[0])
+        text = "another process has taken this run over, because this one gave no sign of life for long: stepping back"
+        self._say(f" [yellow]lost[/]   {_short(run)}: {text}")
+
     def ended(self, run: Run, result: Result) -> None:
         self.done += 1
         self.progress.update(self.sweep, completed=self.done)

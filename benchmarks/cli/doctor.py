@@ -21,6 +21,7 @@ OPTIONAL = {
     "tonic": "no event data",
     "safetensors": "no dsr-bench card",
     "nir": "no dsr-bench card",
+    "submitit": "no sweep --launcher slurm",
     "fvcore": "one cross-check is skipped",
 }
 
@@ -34,7 +35,18 @@ def report(console: Console) -> int:
     """Print every finding; 1 if anything needed is broken."""
     findings = [
         finding
-        for examine in (_versions, _torchvision, _device, _energy, _kernels, _precision, _methods, _code, _places)
+        for examine in (
+            _versions,
+            _torchvision,
+            _device,
+            _energy,
+            _kernels,
+            _precision,
+            _methods,
+            _code,
+            _places,
+            _claims,
+        )
         for finding in examine()
     ]
     for mark, subject, text in findings:
@@ -129,6 +141,22 @@ def _places() -> Iterator[Finding]:
     yield _try("data", lambda: f"{packed.root()} ({named}): {_sets(packed.root())}")
     yield _try("results", lambda: f"{results_root()}, {shutil.disk_usage(results_root()).free / 1e9:.0f} GB free")
     yield "ok", "mlflow", addresses.masked(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite in the results folder")
+
+
+def _claims() -> Iterator[Finding]:
+    from benchmarks.files import claims, filesystems
+    from benchmarks.runs.store import results_root
+
+    try:
+        manner, lease = filesystems.manner(results_root()), claims.lease()
+    except BadInput as error:
+        yield "bad", "claims", str(error)
+        return
+    free = f"runs of a machine that died are free after {lease:g} s"
+    if manner.kind == "flock":
+        yield "ok", "claims", f"by locks (flock) on {manner.filesystem}"
+    else:
+        yield "note", "claims", f"by directories, because {manner.why}; {free}"
 
 
 def _sets(root: Path) -> str:

@@ -21,13 +21,14 @@ from torch.nn import functional as F
 from benchmarks.catalogue.networks import narrow
 from benchmarks.cli.datasets import missing
 from benchmarks.data import Sizes, published, sizes
-from benchmarks.measurement.latencies import passed_through
 from benchmarks.methods import named
 from benchmarks.networks import build
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.runs import pace
 from benchmarks.runs.job import Job
+from benchmarks.runs.order import passing
+from benchmarks.runs.pace import Alike
 from benchmarks.spec import BadInput, Recipe, Run
 
 FEW, MANY = 2, 6
@@ -69,24 +70,25 @@ def seconds(jobs: Iterable[Job], ended: Iterable[Job] = ()) -> Mapping[Job, floa
     seed of it is among those that have `ended` here. None where a step fails: the run will fail too, and the others go
     on.
     """
-    jobs, ended = list(jobs), list(ended)
+    jobs, others = list(jobs), pace.alike(ended)
     bodies = {job: _body(job) for job in jobs}
-    found = {job: 0.0 if passed_through(job, jobs) else _duration_or_none(job, bodies, ended) for job in jobs}
+    measured = passing(jobs)
+    found = {job: 0.0 if measured[job] else _duration_or_none(job, bodies, others) for job in jobs}
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the runs are processes of their own, and want the memory
     return found
 
 
-def _duration_or_none(job: Job, bodies: Mapping[Job, Body], ended: list[Job]) -> float | None:
+def _duration_or_none(job: Job, bodies: Mapping[Job, Body], others: Alike) -> float | None:
     try:
-        return _duration(job, bodies, ended)
+        return _duration(job, bodies, others)
     except BadInput:
         raise
     except Exception:  # whatever a method of another package raises, and torch for want of memory
         return None
 
 
-def _duration(job: Job, bodies: Mapping[Job, Body], ended: list[Job]) -> float:
+def _duration(job: Job, bodies: Mapping[Job, Body], others: Alike) -> float:
     recipe, data, body = job.recipe, _data(job), bodies[job]
     small = _probed(frozenset(other for other in bodies.values() if _alike(body, other)))
     train, test = _per_image(small, job.run.method, job.run.timesteps)
@@ -95,7 +97,7 @@ def _duration(job: Job, bodies: Mapping[Job, Body], ended: list[Job]) -> float:
         train, test = train * large / little, test * larger / less
     epochs = max(0, recipe.epochs - pace.epochs_done(job))
     threads = None if _device().type == "cuda" else torch.get_num_threads()
-    epoch = pace.seconds_per_epoch(job, ended, threads) or data.train * train
+    epoch = pace.seconds_per_epoch(job, others, threads) or data.train * train
     # after training, accuracy and operations are measured one after the other; a conversion counts as it goes
     measured = 2 if recipe.epochs else 1
     tested = measured + (epochs if recipe.test_every_epoch else 0)

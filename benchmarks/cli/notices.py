@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -14,6 +15,8 @@ from benchmarks.cli.arguments import Request
 from benchmarks.cli.display import duration
 from benchmarks.cli.preparation import Estimate
 from benchmarks.export.rows import Exported
+from benchmarks.files import filesystems
+from benchmarks.files.claims import lease as lease_of_claims
 from benchmarks.launching.forecast import Forecast
 from benchmarks.measurement.provenance import Code, trouble
 from benchmarks.runs.plan import Plan
@@ -45,6 +48,15 @@ def jobs(console: Console, count: int) -> None:
     if count > 1:
         text = f"{count} runs at once (--jobs); rows record this, and reports hide their wall times"
         console.print(f" jobs   {text}", highlight=False)
+
+
+def claims(console: Console, results: Path) -> None:
+    """How runs are claimed, where locks do not do it. Raises BadInput for a way that does not work."""
+    manner = filesystems.manner(results)
+    lease = duration(lease_of_claims())
+    if manner.kind == "directory":
+        text = f"by directories, because {manner.why}; runs of a machine that died are free after {lease}"
+        console.print(escape(f" claims {text}"), highlight=False, soft_wrap=True)
 
 
 def other_images(console: Console, others: Mapping[str, int]) -> None:

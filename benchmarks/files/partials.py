@@ -3,6 +3,9 @@
 A file or folder is written as `.NAME.HOST.PID` next to its place and renamed when it is complete. A writer that fails
 removes it. The partial files of dead processes are removed when the same place is written to again. Readers of folders
 ignore all names that begin with a dot (`seen`).
+
+A folder may have a fence: a folder inside it, where partial files are written. Whoever renames the fence makes all
+later writes of its old owner fail: there is no partial file to rename.
 """
 
 from __future__ import annotations
@@ -35,11 +38,24 @@ def seen(folder: Path, pattern: str, deep: bool = False) -> list[Path]:
     return [folder / path for path in sorted(paths) if not any(part.startswith(".") for part in path.parts)]
 
 
+fences: dict[Path, Path] = {}
+"""The fences that this process has to keep, by the folder that each is for."""
+
+
 def beside(path: Path) -> Path:
-    """Return the partial path for `path`, next to it, after removing those of dead processes."""
+    """Return the partial path for `path`, next to it or in the fence, after removing those of dead processes."""
     for leftover in _leftovers(path):
         remove(leftover)
-    return path.with_name(f".{path.name}.{HOST}.{os.getpid()}")
+    return fences.get(path.parent, path.parent) / f".{path.name}.{HOST}.{os.getpid()}"
+
+
+def withdraw(path: Path) -> None:
+    """Remove a file, if it exists. Raises FileNotFoundError where the folder's fence is gone, and leaves the file."""
+    fence = fences.get(path.parent)
+    if fence is None:
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        path.replace(fence / f".{path.name}.old")
 
 
 def remove(path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from benchmarks.launching.pool import Limit, T, carry_out
+from benchmarks.launching.pool import Limit, State, T, carry_out
 
 
 @dataclass
@@ -22,17 +22,20 @@ class Forecast(Generic[T]):
     ended: list[T] = field(default_factory=list)
     begun: dict[T, float] = field(default_factory=dict)
 
-    def start(self, item: T, worker: int) -> bool:
+    def start(self, item: T, worker: int) -> State:
         self.begun[item] = self.now + self.needed(item)
-        return True
+        return "started"
 
-    def wait(self, seconds: float) -> list[T]:
+    def wait(self, seconds: float) -> Mapping[T, State]:
         self.now = min(self.end, *self.begun.values())
         found = [item for item, end in self.begun.items() if end <= self.now]
         for item in found:
             del self.begun[item]
         self.ended += found
-        return found
+        return dict.fromkeys(found, "over")
+
+    def idle(self, items: Collection[T]) -> None:
+        """No other pool is expected."""
 
     def stop(self) -> None:
         """What is at work stays in `begun`."""
@@ -47,5 +50,5 @@ def foresee(
 ) -> Forecast[T]:
     """What `carry_out` does with these items in so many seconds if each takes as long as it is expected to."""
     crew = Forecast(seconds, needed)
-    carry_out(items, workers, after, lambda item: False, crew, Limit(lambda: seconds - crew.now, needed))
+    carry_out(items, workers, after, crew, Limit(lambda: seconds - crew.now, needed))
     return crew

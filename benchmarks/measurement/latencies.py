@@ -8,7 +8,7 @@ been added up is saved after every batch of images, and an interrupted simulatio
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -26,9 +26,10 @@ from benchmarks.operations.counter import Counter, inputs_of
 from benchmarks.operations.ledger import LedgerRow, RateRow
 from benchmarks.operations.structure import INPUT, Structure, structure
 from benchmarks.operations.tally import Tally, of_input
-from benchmarks.recipes import GRID, anytime, resolve
+from benchmarks.recipes import GRID, anytime
 from benchmarks.runs import store
 from benchmarks.runs.job import Job
+from benchmarks.runs.order import longer
 from benchmarks.runs.record import Result, read_csv, save, write_whole
 from benchmarks.spec import Run
 
@@ -201,18 +202,3 @@ def _take_counts(stop: Mapping[str, Any], origin: Path, place: Path) -> None:
     passed = read_csv(origin / store.RATES) if (origin / store.RATES).exists() else []
     rates = (RateRow(row.pop("layer"), **{name: int(value) for name, value in row.items()}) for row in passed)
     store.write_table(place / store.RATES, [rate for rate in rates if rate.step <= stop["timesteps"]])
-
-
-def longer(job: Job) -> Iterator[Job]:
-    """Jobs that pass through this one: larger T, same recipe."""
-    if not anytime(job.run.method):
-        return
-    for steps in (steps for steps in GRID if steps > job.run.timesteps):
-        other = replace(job.run, timesteps=steps)
-        if resolve(other) == job.recipe:
-            yield job.at(other)
-
-
-def passed_through(job: Job, others: Iterable[Job]) -> bool:
-    """Whether one of the others will have measured this run."""
-    return not set(others).isdisjoint(longer(job))

@@ -25,7 +25,7 @@ from benchmarks.tracking.derived import Derived
 from benchmarks.tracking.mirror import is_attached, unsettled
 
 if TYPE_CHECKING:
-    from benchmarks.launching.launch import Observer
+    from benchmarks.launching.crew import Observer
     from benchmarks.training.loop import Epoch
 
 SECONDS_BETWEEN = 30.0
@@ -132,6 +132,9 @@ class Mirroring:
 
     def waiting(self, run: Run) -> None:
         self.inner.waiting(run)
+
+    def lost(self, run: Run) -> None:
+        self.inner.lost(run)
 
     def epoch(self, run: Run, epoch: Epoch) -> None:
         self.inner.epoch(run, epoch)

@@ -1,0 +1,228 @@
+"""The pool's crew for runs: claims each run, starts it in a process of its own, and keeps its result."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Collection, Mapping
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from benchmarks.distributed import torchrun
+from benchmarks.files import partials
+from benchmarks.files.claims import Claim, Claims
+from benchmarks.launching import out_of_memory, pool, process
+from benchmarks.launching.stopping import GRACE_SECONDS, Stop
+from benchmarks.launching.workers import Workers
+from benchmarks.measurement.provenance import Code, code
+from benchmarks.runs import store
+from benchmarks.runs.attempts import Launch
+from benchmarks.runs.job import Job
+from benchmarks.runs.record import Result
+from benchmarks.spec import BadInput, Run
+
+if TYPE_CHECKING:
+    from benchmarks.training.loop import Epoch
+
+
+LONGEST_WAIT_SECONDS = 24 * 3600.0
+"""The operating system takes no time without end."""
+ENDED_BY_SIGTERM = (-signal.SIGTERM, 255)
+"""Exit codes of a process that SIGTERM has ended; 255, if it has ended the process that it was forked from, too."""
+
+
+class Observer(Protocol):
+    """Is told what happens, in the launching process."""
+
+    def started(self, run: Run) -> None: ...
+    def waiting(self, run: Run) -> None: ...
+    def epoch(self, run: Run, epoch: Epoch) -> None: ...
+    def simulated(self, run: Run, images: int, of: int) -> None: ...
+    def lost(self, run: Run) -> None: ...
+    def ended(self, run: Run, result: Result) -> None: ...
+
+
+class _Started(NamedTuple):
+    """A run that goes on; `kills`: how many processes the kernel had ended for want of memory when it started."""
+
+    job: Job
+    process: BaseProcess
+    claim: Claim
+    kills: int | None
+
+
+class Processes:
+    """Carries runs out in processes; the pool says when. `results`: of the runs that have ended."""
+
+    def __init__(
+        self,
+        known: Mapping[Run, Job],
+        results: Path,
+        sweep: str | None,
+        observer: Observer,
+        workers: Workers,
+        claims: Claims,
+        launch: Launch,
+        patient: bool = True,
+        stop: Stop | None = None,
+    ) -> None:
+        self.known, self.results_root, self.sweep, self.observer = known, results, sweep, observer
+        self.workers, self.claims, self.launch, self.patient, self.stopping = workers, claims, launch, patient, stop
+        self.context, self.code = process.server(), code()
+        self.started: dict[Connection, _Started] = {}
+        self.results: dict[Run, Result] = {}
+        self.announced = set[Run]()
+
+    def start(self, run: Run, worker: int) -> pool.State:
+        job = self.known[run]
+        if found := self._result(job):
+            return self._take(run, found)
+        job.describe(self.sweep)
+        claim = self._claim(job)
+        if claim is None:
+            return "elsewhere"
+        if found := self._result(job):  # another launcher has recorded it meanwhile
+            self.claims.release(claim)
+            return self._take(run, found)
+        self._announce(run)
+        if failed := _parent_failed(job, self.code):
+            self._end(job, claim, failed)
+            return "over"
+        self._start(job, claim, worker)
+        return "started"
+
+    def _result(self, job: Job) -> Result | None:
+        """The result that this launch takes as it is. torchrun's processes carry every run out, to stay together."""
+        return self.launch.result(job) if torchrun.size() == 1 else None
+
+    def _claim(self, job: Job) -> Claim | None:
+        """Claim a run if it is free; torchrun's processes take the runs in one order, and wait for each."""
+        while not (claim := self.claims.take(job.place)) and torchrun.size() > 1:
+            self.idle([job.run])
+            time.sleep(pool.SECONDS_BETWEEN_LOOKS)
+        return claim
+
+    def _take(self, run: Run, result: Result) -> pool.State:
+        """Have what another launcher has recorded; a launch that does not wait for others has its own results only."""
+        if self.patient:
+            self._announce(run)
+            self.results[run] = result
+            self.observer.ended(run, result)
+        return "over"
+
+    def _announce(self, run: Run) -> None:
+        if run not in self.announced:
+            self.announced.add(run)
+            self.observer.started(run)
+
+    def _start(self, job: Job, claim: Claim, worker: int) -> None:
+        if not job.is_done():  # an old result would be taken for that of a process that dies
+            partials.withdraw(job.place / store.RESULT)
+        receiver, sender = self.context.Pipe(duplex=False)
+        settings = self.workers.settings(worker)
+        arguments = (job.run, job.place, self.results_root, self.sweep, self.code, sender, settings, claim.fence)
+        begun = self.context.Process(target=process.work, args=arguments, name=str(job))  # type: ignore[attr-defined]
+        self.started[receiver] = _Started(job, begun, claim, out_of_memory.kills())
+        begun.start()
+        sender.close()
+
+    def wait(self, seconds: float) -> dict[Run, pool.State]:
+        ended = dict[Run, pool.State]()
+        sources: list[Connection | int] = [*self.started]
+        if self.stopping:
+            sources.append(self.stopping.reader)
+        for receiver in wait(sources, max(0.0, min(seconds, LONGEST_WAIT_SECONDS))):
+            if isinstance(receiver, Connection):
+                ended |= self._listen(receiver)
+        return ended
+
+    def idle(self, items: Collection[Run]) -> None:
+        for run in items:
+            if run not in self.announced:
+                self._announce(run)
+                self.observer.waiting(run)
+
+    def stop(self) -> None:
+        processes = [one.process for one in self.started.values() if one.process.pid is not None]
+        for one in processes:
+            one.terminate()
+        for one in processes:
+            one.join()
+
+    def _listen(self, receiver: Connection) -> dict[Run, pool.State]:
+        """Pass on what a run's process says; what has become of the run, if that was the last."""
+        job, begun, claim, kills = self.started[receiver]
+        try:
+            message = receiver.recv()
+        except (EOFError, OSError):  # the process has ended, perhaps amid a message
+            begun.join()
+            del self.started[receiver]
+            receiver.close()
+            _let_the_others_go_on(job)
+            return {job.run: self._left(job, begun.exitcode, claim, kills)}
+        _pass_on(message, job.run, self.observer)
+        return {}
+
+    def _left(self, job: Job, exit_code: int | None, claim: Claim, kills: int | None) -> pool.State:
+        """What has become of a run whose process has ended."""
+        if not claim.is_held():
+            return self._step_back(job, claim)
+        left = job.result()
+        if left is None and exit_code in ENDED_BY_SIGTERM and self._is_stopping():
+            self.claims.release(claim)
+            return "elsewhere"
+        try:
+            self._end(job, claim, left or process.failure(job, self.code, *out_of_memory.ending(exit_code, kills)))
+        except BadInput:
+            if claim.is_held():
+                raise
+            return self._step_back(job, claim)
+        return "over"
+
+    def _step_back(self, job: Job, claim: Claim) -> pool.State:
+        """Leave a run to the launcher that has taken it over while this one gave no sign of life."""
+        self.claims.release(claim)
+        self.observer.lost(job.run)
+        return "elsewhere"
+
+    def _is_stopping(self) -> bool:
+        """Whether a signal to a whole group has ended a run's process: it interrupts this one, too, in a moment."""
+        if self.stopping:
+            return self.stopping.comes()
+        time.sleep(GRACE_SECONDS)
+        return False
+
+    def _end(self, job: Job, claim: Claim, result: Result) -> None:
+        if result.status != "done":
+            self.launch.mark(job)
+        self.claims.release(claim)
+        self.results[job.run] = result
+        self.observer.ended(job.run, result)
+
+
+def _let_the_others_go_on(job: Job) -> None:
+    """Among torchrun's processes: a process that was killed cannot say that it has ended."""
+    if torchrun.size() > 1:
+        from benchmarks.distributed.processes import release
+
+        release(job.key)
+
+
+def _pass_on(message: Any, run: Run, observer: Observer) -> None:
+    """What a run says of itself: an epoch, or how many images have been simulated."""
+    if isinstance(message, tuple):
+        observer.simulated(run, *message)
+    else:
+        observer.epoch(run, message)
+
+
+def orphaned(job: Job) -> Job | None:
+    """The parent of a run, if it has left no weights."""
+    return job.parent if job.parent and not job.parent.has_weights() else None
+
+
+def _parent_failed(job: Job, running: Code) -> Result | None:
+    origin = orphaned(job)
+    return process.failure(job, running, "failed", f"its parent did not finish: {origin}") if origin else None

@@ -1,0 +1,57 @@
+"""Signals that end a launch early: SIGTERM, and SIGUSR1, by which batch systems warn of a time limit.
+
+Before the first run they raise `Stopped`. From then on they are only noted, and whoever waits wakes up: the runs' own
+processes are ended in order, and what they have saved stays.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from types import FrameType
+
+SIGNALS = ("SIGTERM", "SIGUSR1")
+GRACE_SECONDS = 2.0
+"""A signal to a whole group reaches a run's process and its launcher at almost the same time."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has asked for an early end."""
+
+
+class Stop:
+    """Which signal has come (`name`; empty: none); `reader` can be read from then on."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self.name = ""
+        self.only_noted = False
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self.name = signal.Signals(number).name
+        os.write(self.writer, b"!")
+        if not self.only_noted:
+            raise Stopped
+
+    def comes(self) -> bool:
+        """Whether a signal has come, or comes within the grace."""
+        return bool(self.name or wait([self.reader], GRACE_SECONDS))
+
+
+@contextmanager
+def heard() -> Iterator[Stop]:
+    """Handle the signals as long as this lasts."""
+    stop = Stop()
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    before = {number: signal.signal(number, stop.hear) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(stop.reader)
+        os.close(stop.writer)

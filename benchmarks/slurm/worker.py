@@ -1,0 +1,82 @@
+"""What a Slurm job does: it starts `dsr-bench work` and, when its time is up and runs are left, has itself requeued.
+
+The batch script becomes this process (`exec`), and Slurm's warning goes to it alone (`--signal=B:USR1@n`). So exactly
+one process gets the warning, and passes it on to the worker, which stops its runs after their last whole epoch. A
+signal to a job's steps would reach the runs' processes, too, and end them before their launcher knows why.
+
+submitit can requeue a job by itself, from the handler of the signal. It is not used: it counts a warning as one of time
+only when 80 % of the time, or all but ten minutes, are over, and any other without end. Here Slurm counts, for as long
+as the job lives, and the decision is made after the worker has said how it ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+
+STOPPED = 75
+"""A worker's exit code when it was stopped early and has more to do."""
+WARNING = signal.SIGUSR1
+THREADS = "OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """`words`: the command, after `dsr-bench`. `environment`: variables that it gets where the job has none.
+
+    `at_once`: runs that share the job's CPUs. `requeues`: how often the job goes on after its time was up.
+    """
+
+    words: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    at_once: int = 1
+    requeues: int = 0
+
+    def __call__(self) -> None:
+        """Work, and end as the worker does. Raises SystemExit with its code, if that is not 0."""
+        warned = False
+        process: subprocess.Popen[bytes] | None = None
+
+        def warn(number: int, frame: FrameType | None) -> None:
+            nonlocal warned
+            warned = True
+            if process:
+                process.send_signal(WARNING)
+
+        signal.signal(WARNING, warn)
+        process = subprocess.Popen([sys.executable, "-m", "benchmarks", *self.words], env=self._environment())
+        if warned:
+            process.send_signal(WARNING)
+        code = process.wait()
+        if warned and code in (STOPPED, -WARNING):  # killed by the warning: it came before the worker could handle it
+            code = STOPPED
+            self._go_on()
+        if code:
+            raise SystemExit(code if code > 0 else 128 - code)
+
+    def _environment(self) -> dict[str, str]:
+        found = {**self.environment, **os.environ}
+        cpus = found.get("SLURM_CPUS_ON_NODE", "")
+        if THREADS not in found and cpus.isdigit():  # many a cluster lets a job see all cores of its node
+            found[THREADS] = str(max(1, int(cpus) // self.at_once))
+        return found
+
+    def _go_on(self) -> None:
+        """Have this job queued again, unless that has happened often enough."""
+        times, job = int(os.environ.get("SLURM_RESTART_COUNT") or 0), os.environ.get("SLURM_JOB_ID", "")
+        if times >= self.requeues:
+            _say(f"time is up, and the job has been requeued {times} times, which is the most: submit the sweep again")
+            return
+        _say(f"time is up: the job is requeued ({times + 1} of at most {self.requeues} times)")
+        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+        if done.returncode:
+            _say(f"the job could not be requeued ({' '.join(done.stderr.split())}): submit the sweep again")
+
+
+def _say(text: str) -> None:
+    print(f"dsr-bench: {text}", flush=True)
