@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.data import packed
-from benchmarks.launching import launch
+from benchmarks.launching import process
 from benchmarks.measurement.provenance import Code
 from benchmarks.runs import store
 from benchmarks.runs.job import job_of
@@ -39,7 +39,7 @@ METHOD = Method("leaky", lambda timesteps: Leaky(), timeless=True)
 def test_the_reason_of_a_failure_tells_no_secret(tmp_path: Path) -> None:
     job = job_of(RUN, tmp_path)
     job.describe(None)
-    launch._failure(job, Code("abc", False), "failed", "OSError: no route to https://me:hunter2secret@host/x")
+    process.failure(job, Code("abc", False), "failed", "OSError: no route to https://me:hunter2secret@host/x")
     text = (job.place / store.RESULT).read_text()
     assert "no route to https://***@host/x" in text
     assert "hunter2secret" not in text

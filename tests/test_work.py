@@ -135,7 +135,7 @@ def test_only_a_server_of_mlflow_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
     told = list[Any]()
     monkeypatch.setattr(process, "work", end)
-    monkeypatch.setattr(observer, "Mirroring", lambda display, *rest: told.append(rest) or display)
+    monkeypatch.setattr(observer.Tracking, "follow", lambda tracking, display, runs: told.append(runs) or display)
     worked("ann")
     assert not told
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

@@ -73,7 +73,7 @@ class Worker:
             _say(f"time is up, and the job has been requeued {times} times, which is the most: submit the sweep again")
             return
         _say(f"time is up: the job is requeued ({times + 1} of at most {self.requeues} times)")
-        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             _say(f"the job could not be requeued ({' '.join(done.stderr.split())}): submit the sweep again")
 
