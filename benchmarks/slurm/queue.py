@@ -70,7 +70,9 @@ def cancel(job_name: str) -> None:
 def _said(*command: str) -> str:
     """What a command prints. Raises BadInput with what it says on its other stream."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE_SECONDS, check=True
+        )
     except subprocess.TimeoutExpired:
         raise BadInput(f"Slurm does not answer: {command[0]} took more than {PATIENCE_SECONDS:.0f} s") from None
     except subprocess.CalledProcessError as error:
