@@ -22,7 +22,7 @@ from torch import distributed
 from benchmarks.cli.display import Display, packing
 from benchmarks.distributed.processes import release
 from benchmarks.files.claims import Claims
-from benchmarks.launching import launch, out_of_memory, pool, process
+from benchmarks.launching import crew, launch, out_of_memory, pool, process, stopping
 from benchmarks.launching.crew import Processes
 from benchmarks.launching.workers import Workers
 from benchmarks.measurement.provenance import Code
@@ -236,6 +236,26 @@ def test_when_the_time_is_over_what_goes_on_is_stopped_and_has_no_result(
     assert log.heard == [("started", run) for run in runs[:2]]
     assert [one.process.exitcode for one in crews[0].started.values()] == [-signal.SIGTERM] * 2
     assert not list(tmp_path.rglob("result.json")), "what was stopped goes on the next time"
+
+
+def ended_from_outside(run: Run, place: Path, results: Path, *rest: Any) -> None:
+    """In a run's process: be ended by a signal to the whole group the first time, ignore another one, and end well."""
+    os.kill(os.getpid(), signal.SIGUSR1)
+    if not (place / "ended").exists():
+        (place / "ended").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+    finish(results, run)
+
+
+def test_a_process_that_a_signal_to_all_ends_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "work", ended_from_outside)
+    monkeypatch.setattr(crew, "GRACE_SECONDS", 0.0)
+    with stopping.heard() as stop:
+        stop.name = "SIGTERM"
+        (result,) = launch.local([RUN], tmp_path, "quick", Log(), patient=False, stop=stop)
+    assert result.status == "done"
+    (failed,) = launch.local([replace(RUN, seed=1)], tmp_path, "quick", Log())
+    assert (failed.status, failed.reason) == ("failed", "the run's process was ended by SIGTERM")
 
 
 @pytest.mark.slow

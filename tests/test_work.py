@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -179,6 +180,22 @@ def test_a_worker_that_sleeps_through_its_lease_finds_its_run_taken_over_and_ste
     assert recorded == ((place / store.RESULT).read_bytes(), (place / store.RESULT).stat().st_mtime_ns)
     assert "stepping back" in (place / store.LOG).read_text()
     assert not (place / claims.CLAIM).exists()
+
+
+@pytest.mark.slow
+def test_a_runs_process_ends_with_its_launcher(tmp_path: Path) -> None:
+    first = subprocess.Popen(WORK, stdout=subprocess.DEVNULL, start_new_session=True)
+    wait_for(lambda: bool(list(tmp_path.rglob(store.CHECKPOINT))), first)
+    first.kill()
+    first.wait()
+    saved = [path.stat().st_mtime_ns for path in tmp_path.rglob(store.CHECKPOINT)]
+    end = time.monotonic() + 20
+    with suppress(ProcessLookupError):
+        while time.monotonic() < end:
+            os.killpg(first.pid, 0)  # raises when nobody of its group is left
+            time.sleep(0.05)
+    assert time.monotonic() < end
+    assert saved == [path.stat().st_mtime_ns for path in tmp_path.rglob(store.CHECKPOINT)], "no epoch more"
 
 
 @pytest.mark.slow

@@ -71,26 +71,26 @@ def seconds(jobs: Iterable[Job], ended: Iterable[Job] = ()) -> Mapping[Job, floa
     on.
     """
     jobs, others = list(jobs), pace.alike(ended)
-    bodies = {job: _body(job) for job in jobs}
+    kinds = frozenset(_body(job) for job in jobs)
     measured = passing(jobs)
-    found = {job: 0.0 if measured[job] else _duration_or_none(job, bodies, others) for job in jobs}
+    found = {job: 0.0 if measured[job] else _duration_or_none(job, kinds, others) for job in jobs}
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the runs are processes of their own, and want the memory
     return found
 
 
-def _duration_or_none(job: Job, bodies: Mapping[Job, Body], others: Alike) -> float | None:
+def _duration_or_none(job: Job, kinds: frozenset[Body], others: Alike) -> float | None:
     try:
-        return _duration(job, bodies, others)
+        return _duration(job, kinds, others)
     except BadInput:
         raise
     except Exception:  # whatever a method of another package raises, and torch for want of memory
         return None
 
 
-def _duration(job: Job, bodies: Mapping[Job, Body], others: Alike) -> float:
-    recipe, data, body = job.recipe, _data(job), bodies[job]
-    small = _probed(frozenset(other for other in bodies.values() if _alike(body, other)))
+def _duration(job: Job, kinds: frozenset[Body], others: Alike) -> float:
+    recipe, data, body = job.recipe, _data(job), _body(job)
+    small = _probed(frozenset(other for other in kinds if _alike(body, other)))
     train, test = _per_image(small, job.run.method, job.run.timesteps)
     if small != body:
         (large, larger), (little, less) = (_per_image(one, "ann", 1) for one in (body, small))

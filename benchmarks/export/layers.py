@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 from benchmarks.files import csv_files
@@ -47,6 +48,7 @@ class LayerRow:
 
 
 COLUMNS = [column.name for column in fields(LayerRow)]
+VALUES = attrgetter(*COLUMNS)
 NUMERIC = COLUMNS[COLUMNS.index("in_channels") :]
 PER_IMAGE = ("operations", "operations_graded_pool", "input_nonzero")
 """Totals in a ledger that become means over its images."""
@@ -107,4 +109,4 @@ def write(
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(astuple(row) for row in rows)
+        writer.writerows(map(VALUES, rows))

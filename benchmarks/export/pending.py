@@ -98,11 +98,14 @@ def judge(fresh: Fresh, committed: Tables, sweep: str, replace: bool) -> None:
     """Decide on every finished result that contradicts a committed row, or descends from one that does."""
     everywhere = [(path, found) for path, rows in committed.items() for found in rows if found["status"] == "done"]
     known = {found["key"]: found for _, found in everywhere}
+    by_key: dict[str, list[tuple[Path, Row]]] = {}
+    for path, found in everywhere:
+        by_key.setdefault(found["key"], []).append((path, found))
     outdated = contents.stale(known)
     for name in fresh.places:
         if name in fresh.refused or _is_orphan(fresh, name, known):
             continue
-        if contradicted := _contradiction(fresh, name, everywhere):
+        if contradicted := _contradiction(fresh, name, by_key.get(name, ())):
             path, said = contradicted
             if replace or name in outdated:
                 fresh.replaced[name] = f"{said}: replaced"
@@ -125,11 +128,11 @@ def _is_orphan(fresh: Fresh, name: str, known: Mapping[str, Row]) -> bool:
     return name in fresh.refused
 
 
-def _contradiction(fresh: Fresh, name: str, everywhere: Iterable[tuple[Path, Row]]) -> tuple[Path, str] | None:
-    """The first committed row that says something else of the same run, and both values in a line."""
+def _contradiction(fresh: Fresh, name: str, committed: Iterable[tuple[Path, Row]]) -> tuple[Path, str] | None:
+    """The first committed row of a run that says something else of it, and both values in a line."""
     found = fresh.rows[name]
-    for path, other in everywhere:
-        if other["key"] == name and (differing := contents.difference(other, found)):
+    for path, other in committed:
+        if differing := contents.difference(other, found):
             column, was, now = differing
             return path, f"{named(found)} ({name}) has {column} {was} in {path} and {now} in {fresh.places[name]}"
     return None

@@ -128,7 +128,7 @@ def _write(path: Path, rows: Sequence[Row], fresh: Fresh, others: Sequence[Path]
 
 def _borrowed(read: Callable[[Path], Mapping[str, Any]], target: Path, others: Iterable[Path], keys: set[str]) -> Lines:
     """What other sweeps' files say of runs that the target knows nothing of."""
-    missing, found = keys - read(target).keys(), Lines()
+    missing, found = keys - read(target).keys() if keys else set[str](), Lines()
     for other in others if missing else ():
         found |= {name: lines for name, lines in read(other).items() if name in missing and name not in found}
     return found

@@ -100,7 +100,7 @@ class Claims:
                 return claim
         except OSError as error:
             raise partials.refusal(place / CLAIM, error) from error
-        self.release(claim)
+        self._forget(claim)
         return None
 
     def release(self, claim: Claim) -> None:
@@ -112,6 +112,9 @@ class Claims:
             claim.fence.rename(aside)  # at once, whatever is in it
             (claim.place / CLAIM).rmdir()
         shutil.rmtree(aside, ignore_errors=True)
+        self._forget(claim)
+
+    def _forget(self, claim: Claim) -> None:
         if self.held.get(claim.place) == claim:
             del self.held[claim.place]
         if claim.lock is not None:

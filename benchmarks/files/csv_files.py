@@ -60,12 +60,14 @@ def by_key(path: Path) -> dict[str, list[dict[str, str]]]:
 def numeric(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
     """Raise BadInput for the first of these columns that holds no finite number; empty cells are fine."""
     for name in names:
+        if not (text := row.get(name)):
+            continue
         try:
-            number = float(row.get(name) or 0)
+            number = float(text)
         except ValueError:
-            raise BadInput(f"{where}: column {name}: {row[name]!r} is not a number") from None
+            raise BadInput(f"{where}: column {name}: {text!r} is not a number") from None
         if not math.isfinite(number):
-            raise BadInput(f"{where}: column {name}: {row[name]!r} is not finite")
+            raise BadInput(f"{where}: column {name}: {text!r} is not finite")
 
 
 def has_columns(path: Path, *names: str) -> bool:

@@ -14,6 +14,7 @@ from benchmarks.distributed import torchrun
 from benchmarks.files import partials
 from benchmarks.files.claims import Claim, Claims
 from benchmarks.launching import out_of_memory, pool, process
+from benchmarks.launching.claiming import claimed
 from benchmarks.launching.stopping import GRACE_SECONDS, Stop
 from benchmarks.launching.workers import Workers
 from benchmarks.measurement.provenance import Code, code
@@ -77,15 +78,11 @@ class Processes:
 
     def start(self, run: Run, worker: int) -> pool.State:
         job = self.known[run]
-        if found := self._result(job):
-            return self._take(run, found)
-        job.describe(self.sweep)
-        claim = self._claim(job)
+        claim = self._claimed(job)
         if claim is None:
             return "elsewhere"
-        if found := self._result(job):  # another launcher has recorded it meanwhile
-            self.claims.release(claim)
-            return self._take(run, found)
+        if isinstance(claim, Result):
+            return self._take(run, claim)
         self._announce(run)
         if failed := _parent_failed(job, self.code):
             self._end(job, claim, failed)
@@ -93,13 +90,12 @@ class Processes:
         self._start(job, claim, worker)
         return "started"
 
-    def _result(self, job: Job) -> Result | None:
-        """The result that this launch takes as it is. torchrun's processes carry every run out, to stay together."""
-        return self.launch.result(job) if torchrun.size() == 1 else None
-
-    def _claim(self, job: Job) -> Claim | None:
-        """Claim a run if it is free; torchrun's processes take the runs in one order, and wait for each."""
-        while not (claim := self.claims.take(job.place)) and torchrun.size() > 1:
+    def _claimed(self, job: Job) -> Claim | Result | None:
+        """As `claimed`. torchrun's processes stay together: they carry every run out, in one order, and wait for it."""
+        if torchrun.size() == 1:
+            return claimed(job, self.sweep, self.claims, self.launch)
+        job.describe(self.sweep)
+        while not (claim := self.claims.take(job.place)):
             self.idle([job.run])
             time.sleep(pool.SECONDS_BETWEEN_LOOKS)
         return claim

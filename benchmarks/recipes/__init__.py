@@ -7,6 +7,7 @@ the paper and its released code's defaults and README; [ours] chosen by us, with
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 from benchmarks import catalogue
 from benchmarks.catalogue import anytime, passes, timeless
@@ -38,16 +39,25 @@ def resolve(run: Run) -> Recipe:
     an unknown method, and for a field of the recipe that cannot have the variant's value.
     """
     base, changes = variant(run.method)
+    if base in catalogue.BUILT_IN:
+        return _of_built_in(replace(run, seed=0))  # no published recipe depends on the seed
     if changes:
         return varied(resolve(replace(run, method=base)), run.method, changes)
-    if base in catalogue.BUILT_IN:
-        about = catalogue.BUILT_IN[base]
-        return scaled(on_data(replace(about.recipe(run, CIFAR), parent=about.parent), run), run)
     outside = catalogue.from_outside().get(base)
     if outside is None:
         raise BadInput(f"no recipe of {base}: no such method, or its plug-in is not loaded")
     stated = _its_own(run, outside)
     return _with_its_batch(scaled(stated, run), stated, run)
+
+
+@cache
+def _of_built_in(run: Run) -> Recipe:
+    """The recipe of a run of a built-in method or of a variant of one; all its seeds share it."""
+    base, changes = variant(run.method)
+    if changes:
+        return varied(_of_built_in(replace(run, method=base)), run.method, changes)
+    about = catalogue.BUILT_IN[base]
+    return scaled(on_data(replace(about.recipe(run, CIFAR), parent=about.parent), run), run)
 
 
 def _its_own(run: Run, outside: PlugIn) -> Recipe:

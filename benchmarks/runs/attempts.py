@@ -34,9 +34,11 @@ class Launch:
     def result(self, job: Job) -> Result | None:
         """The result that this launch takes as it is; None if the run has to be carried out."""
         found = job.result()
-        if found is None or (found.status == "done" and job.is_done()):
-            return found
-        return found if found.status != "done" and self._has_seen(job.place) else None
+        if found is None:
+            return None
+        if found.status == "done":
+            return None if store.is_outdated(found, job.parent.place if job.parent else None) else found
+        return found if self._has_seen(job.place) else None
 
     def _has_seen(self, place: Path) -> bool:
         """Whether a failure belongs to this launch."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, Field, asdict, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
 from benchmarks.recipes import anytime, resolve
@@ -46,7 +46,7 @@ def key(run: Run) -> str:
 
 def key_of(run: Run, recipe: Recipe, parent_key: str | None) -> str:
     """The same for a run whose recipe and whose parent's key are known."""
-    identity = {"run": asdict(run), "recipe": _changed(recipe), "parent": parent_key}
+    identity = {"run": vars(run), "recipe": _changed(recipe), "parent": parent_key}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -58,15 +58,16 @@ def unchanged(run: Run, known: str) -> Recipe | None:
 def _longest_first(runs: list[Run]) -> Iterator[Run]:
     longer: dict[Run, list[Run]] = {}
     for run in runs:
-        longer.setdefault(replace(run, timesteps=1), []).append(run)
+        if anytime(run.method):
+            longer.setdefault(replace(run, timesteps=1), []).append(run)
     for run in runs:
-        same = longer[replace(run, timesteps=1)] if anytime(run.method) else [run]
+        same = longer.pop(replace(run, timesteps=1), []) if anytime(run.method) else [run]
         yield from sorted(same, reverse=True)
 
 
 def _changed(recipe: Recipe) -> dict[str, object]:
     """The recipe's fields that differ from their defaults: a new field with a default leaves old keys as they are."""
-    stated = asdict(recipe)
+    stated = vars(recipe)
     return {f.name: stated[f.name] for f in fields(recipe) if enters(recipe, f)}
 
 
@@ -79,10 +80,10 @@ def _default(field: Field[Any]) -> object:
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
-def in_order(runs: Iterable[Run]) -> list[Run]:
+def in_order(runs: Iterable[Run], parent: Callable[[Run], Run | None] = parent) -> list[Run]:
     """The runs and their parents, without repetition, every parent before its first child.
 
-    Where a run passes through shorter ones, the longest comes first.
+    Where a run passes through shorter ones, the longest comes first. `parent`: looks a run's parent up.
     """
     ordered: dict[Run, None] = {}
     for run in _longest_first(list(runs)):

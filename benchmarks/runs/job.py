@@ -71,7 +71,12 @@ def job_of(run: Run, results: Path) -> Job:
 def jobs_of(runs: Iterable[Run], results: Path) -> list[Job]:
     """The runs and their parents in the order of `identity.in_order`, every parent before its first child."""
     known: dict[Run, Job] = {}
-    return [_made(run, results, known) for run in in_order(runs)]
+
+    def parent(run: Run) -> Run | None:
+        origin = _made(run, results, known).parent
+        return origin.run if origin else None
+
+    return [_made(run, results, known) for run in in_order(runs, parent)]
 
 
 def _made(run: Run, results: Path, known: dict[Run, Job]) -> Job:

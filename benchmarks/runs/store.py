@@ -130,12 +130,12 @@ def result_in(place: Path) -> Result | None:
 def has_ended_well(place: Path, parents_place: Path | None) -> bool:
     """Whether a run has ended well, here, and its parent, if it has one, has not been trained again since."""
     found = result_in(place)
-    return found is not None and found.status == "done" and not _is_outdated(found, parents_place)
+    return found is not None and found.status == "done" and not is_outdated(found, parents_place)
 
 
-def _is_outdated(found: Result, parents_place: Path | None) -> bool:
-    """Whether the run started from other weights than its parent has today, if the parent is here."""
-    trained = result_in(parents_place) if parents_place else None
+def is_outdated(found: Result, parents_place: Path | None) -> bool:
+    """Whether a run started from other weights than its parent has today, if the parent is here."""
+    trained = result_in(parents_place) if parents_place and found.parent_sha256 else None
     return bool(trained and contents.other(vars(found), vars(trained)))
 
 
