@@ -12,6 +12,8 @@
         stops.json      a conversion: accuracy and operations after fewer steps too, and predictions-Tn.npz
         result.json     written last: the run has ended
         log.txt         what the run's process printed
+        .claim, .lock   who works on the run (`benchmarks.files.claims`)
+        .failed-in      the launch in which the run failed last (`benchmarks.runs.attempts`)
 
 `RESULTS` is `DSR_RESULTS`, else `./results`. It also holds one CSV file per sweep; those of `STUDIES` hold no rows of
 runs.
