@@ -68,6 +68,7 @@ def wait(until: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slurm
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the processes under /proc")
 def test_a_killed_process_ends_the_run_on_both_nodes_and_the_same_commands_go_on(tmp_path: Path) -> None:
