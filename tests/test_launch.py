@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from torch import distributed
 
 from benchmarks.cli.display import Display, packing
 from benchmarks.distributed.processes import release
+from benchmarks.files import partials
 from benchmarks.files.claims import Claims
 from benchmarks.launching import crew, launch, out_of_memory, pool, process, stopping
 from benchmarks.launching.crew import Processes
@@ -256,6 +258,30 @@ def test_a_process_that_a_signal_to_all_ends_has_not_failed(tmp_path: Path, monk
     assert result.status == "done"
     (failed,) = launch.local([replace(RUN, seed=1)], tmp_path, "quick", Log())
     assert (failed.status, failed.reason) == ("failed", "the run's process was ended by SIGTERM")
+
+
+def robbed(run: Run, place: Path, results: Path, *rest: Any) -> None:
+    """In a run's process: find that the claim is gone the first time, and end well the second time."""
+    if (place / "robbed").exists():
+        finish(results, run)
+        return
+    (place / "robbed").touch()
+    partials.fences[place] = rest[-1]
+    shutil.rmtree(rest[-1])
+    process._fail(run, results, rest[1], "failed", "the weights could not be written")
+
+
+def test_a_run_that_was_lost_is_no_failure_and_is_taken_again_when_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "work", robbed)
+    console = Console(file=io.StringIO(), width=200)
+    with Display(console, 1) as display:
+        (result,) = launch.local([RUN], tmp_path, "quick", display)
+    assert result.status == "done"
+    lost, ended = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lost.startswith(" lost   ann T=1 seed 0: another process has taken this run over")
+    assert ended.startswith(" ✓ 1/1  ann T=1 seed 0")
 
 
 @pytest.mark.slow

@@ -180,6 +180,7 @@ class Processes:
     def _step_back(self, job: Job, claim: Claim) -> pool.State:
         """Leave a run to the launcher that has taken it over while this one gave no sign of life."""
         self.claims.release(claim)
+        self.announced.discard(job.run)
         self.observer.lost(job.run)
         return "elsewhere"
 
