@@ -23,10 +23,10 @@ from benchmarks.operations.counter import Counter, SynOps, counting
 from benchmarks.recipes import frames, passes
 from benchmarks.runs import store
 from benchmarks.runs.job import Job, job_of
-from benchmarks.runs.record import Result, save
+from benchmarks.runs.record import Epoch, Result, save
 from benchmarks.spec import OF_WHOLE_SETS, BadInput, Run
 from benchmarks.training import checkpoint
-from benchmarks.training.loop import Epoch, Trainer, Training
+from benchmarks.training.loop import Trainer, Training
 from benchmarks.training.thresholds import set_start
 
 OnEpoch = Callable[[Epoch], None]

@@ -10,9 +10,8 @@ import pytest
 from benchmarks.export.rows import export, look
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
-from benchmarks.runs.record import Provenance, Result, read_csv, save, write_csv
+from benchmarks.runs.record import Epoch, Provenance, Result, read_csv, save, write_csv
 from benchmarks.spec import BadInput, Run
-from benchmarks.training.loop import Epoch
 
 ANN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "laptop")
 CLEAN = Provenance("abc", False, "2026-11-01", "bench", "cpu", 2, "3.11", "2.13", "f00", "made up")

@@ -27,9 +27,8 @@ from benchmarks.networks import build
 from benchmarks.recipes import resolve
 from benchmarks.runs import store
 from benchmarks.runs.identity import key, parent
-from benchmarks.runs.record import read_csv
+from benchmarks.runs.record import Epoch, read_csv
 from benchmarks.spec import BadInput, Run
-from benchmarks.training.loop import Epoch
 from benchmarks.training.thresholds import set_start
 
 RUN = Run("digits", "preact-resnet-tiny", "dsr-if", 4, 0, "smoke")

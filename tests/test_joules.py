@@ -13,7 +13,8 @@ import torch
 from benchmarks.measurement import joules
 from benchmarks.measurement.joules import Meter, Unavailable, nvml, rapl
 from benchmarks.measurement.metering import Memory
-from benchmarks.training.loop import Epoch, Training
+from benchmarks.runs.record import Epoch
+from benchmarks.training.loop import Training
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 RANGE = 1_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -31,9 +32,8 @@ from benchmarks.measurement.provenance import Code
 from benchmarks.runs import attempts, store
 from benchmarks.runs.job import job_of, jobs_of
 from benchmarks.runs.order import after, longer, passing
-from benchmarks.runs.record import read_csv
+from benchmarks.runs.record import Epoch, read_csv
 from benchmarks.spec import Run
-from benchmarks.training.loop import Epoch
 
 RUN = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
 
@@ -322,6 +322,13 @@ def test_ctrl_c_prints_nothing_but_how_to_go_on(tmp_path: Path) -> None:
     out, err = sweep.communicate(timeout=60)
     assert (sweep.returncode, err) == (130, "")
     assert "interrupted: 0 of 1 runs are done; the same command resumes the rest" in out
+
+
+def test_a_launcher_hears_of_an_epoch_without_importing_torch() -> None:
+    """An import of seconds amid a run: a Ctrl-C that came meanwhile ended Python by the signal, not with code 130."""
+    told = pickle.dumps(Epoch(1, 0.1, 0.5, 80.0, 0.5, 81.0, None, None, 1.0, None, None))
+    hearing = f"import pickle, sys; pickle.loads({told!r}); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", hearing]).returncode == 0
 
 
 @pytest.mark.slow

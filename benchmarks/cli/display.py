@@ -6,19 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks.recipes import resolve
-from benchmarks.runs.record import Result
+from benchmarks.runs.record import Epoch, Result
 from benchmarks.spec import Run
-
-if TYPE_CHECKING:
-    from benchmarks.training.loop import Epoch
-
 
 DAYS_OF_A_YEAR = 365
 SECONDS_BETWEEN_LINES = 30.0

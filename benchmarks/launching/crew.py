@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from benchmarks.distributed import torchrun
 from benchmarks.files import partials
@@ -21,12 +21,8 @@ from benchmarks.measurement.provenance import Code, code
 from benchmarks.runs import store
 from benchmarks.runs.attempts import Launch
 from benchmarks.runs.job import Job
-from benchmarks.runs.record import Result
+from benchmarks.runs.record import Epoch, Result
 from benchmarks.spec import BadInput, Run
-
-if TYPE_CHECKING:
-    from benchmarks.training.loop import Epoch
-
 
 LONGEST_WAIT_SECONDS = 24 * 3600.0
 """The operating system takes no time without end."""

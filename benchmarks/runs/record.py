@@ -1,4 +1,4 @@
-"""What a run leaves behind: one flat row of raw quantities, and where they came from.
+"""What a run leaves behind: one flat row of raw quantities, where they came from, and what its epochs were like.
 
 The order of the fields is the order of the CSV columns. Units end the names: percentages are 0 to 100, `_bytes`,
 `_seconds`, `_ms`; SynOps are per image. A quantity that was not measured is None (an empty cell), never 0.
@@ -92,6 +92,28 @@ class Result:
     parent_sha256: str | None = None
     predictions_sha256: str | None = None
     provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of `curves.csv`; `train_seconds`, `train_joules` and `train_cpu_seconds` are cumulative.
+
+    `learning_rate` is the highest in the epoch. Losses and accuracies of a split that was not evaluated are None.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_top1: float
+    test_loss: float | None
+    test_top1: float | None
+    validation_loss: float | None
+    validation_top1: float | None
+    train_seconds: float
+    train_step_ms: float | None
+    train_step_ms_iqr: float | None
+    train_joules: float | None = None
+    train_cpu_seconds: float | None = None
 
 
 def row(result: Result) -> dict[str, Any]:

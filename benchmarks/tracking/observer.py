@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
-from benchmarks.runs.record import Result
+from benchmarks.runs.record import Epoch, Result
 from benchmarks.spec import Run
 from benchmarks.tracking.background import Background
 from benchmarks.tracking.connection import Connection
@@ -26,7 +26,6 @@ from benchmarks.tracking.mirror import is_attached, unsettled
 
 if TYPE_CHECKING:
     from benchmarks.launching.crew import Observer
-    from benchmarks.training.loop import Epoch
 
 SECONDS_BETWEEN = 30.0
 SHARE = 0.02

@@ -30,34 +30,13 @@ from benchmarks.measurement.metering import (
     median_and_iqr,
     peak_memory,
 )
+from benchmarks.runs.record import Epoch
 from benchmarks.spec import BadInput, Recipe
 from benchmarks.training.schedule import learning_rate, make_optimizer, set_learning_rate
 
 
 class Diverged(RuntimeError):
     """The training loss is infinite or NaN."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of `curves.csv`; `train_seconds`, `train_joules` and `train_cpu_seconds` are cumulative.
-
-    `learning_rate` is the highest in the epoch. Losses and accuracies of a split that was not evaluated are None.
-    """
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    train_top1: float
-    test_loss: float | None
-    test_top1: float | None
-    validation_loss: float | None
-    validation_top1: float | None
-    train_seconds: float
-    train_step_ms: float | None
-    train_step_ms_iqr: float | None
-    train_joules: float | None = None
-    train_cpu_seconds: float | None = None
 
 
 @dataclass
