@@ -42,9 +42,11 @@ from benchmarks.method import (
 )
 from benchmarks.networks.parts import DirectCoding, Norm, Parts, Projection, Readout
 from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, Recipe, require, spelled, variant
+from benchmarks.training.backward import Backward, lowering
+from benchmarks.training.losses import OF_EVERY_STEP
 
 
-def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
+def _threshold_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
     """tdBN: alpha = 1 / sqrt(n) where n branches are added."""
     return lambda features, branches=1: baselines.stbp.tdbn.ThresholdBatchNorm2d(
         features, alpha=branches**-0.5, **parameters
@@ -221,6 +223,7 @@ def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
     Changes to the recipe are checked where it is made (`benchmarks.recipes.variants`).
     """
     method = named(base)
+    _require_loss(base, method, changes)
     neuron = method.neuron
     changes = {name: value for name, value in changes.items() if name not in OF_RECIPE}
     allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
@@ -240,6 +243,17 @@ def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
         neuron(1, **changes)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{spelled(base, changes)}: {error}") from error
+
+
+def _require_loss(base: str, method: Method, changes: Mapping[str, Parameter]) -> None:
+    """Raise BadInput where a variant names a loss and the method has its own, or no output at every step for it."""
+    if "loss" not in changes:
+        return
+    if method.loss:
+        raise BadInput(f"{base} lowers a loss of its own: it cannot be varied")
+    head = method.readout(partial(method.neuron, 1), 1)(1, 1)
+    if changes["loss"] in OF_EVERY_STEP and not hasattr(head, "every_step"):
+        raise BadInput(f"{spelled(base, changes)}: {base} has no output at every step, which this loss needs")
 
 
 def _unlike(value: Parameter, default: object) -> str:
@@ -263,7 +277,36 @@ def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     chosen = named(method)
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
     at_once = 1 if chosen.streams else catalogue.passes(method, timesteps)
-    return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
+    return Parts(
+        at_once,
+        neuron,
+        chosen.norm(recipe.norm, at_once),
+        _reading(chosen.readout(neuron, at_once), recipe),
+        chosen.pool(neuron),
+        chosen.dropout(at_once),
+        partial(chosen.coding, at_once) if chosen.coding else None,
+    )
+
+
+def _reading(readout: Readout, recipe: Recipe) -> Readout:
+    """A head that gives the output of every step in training, if the recipe's loss needs it. Raises BadInput."""
+    if recipe.loss not in OF_EVERY_STEP:
+        return readout
+
+    def make(features: int, classes: int, reencode: bool = True) -> nn.Module:
+        head = readout(features, classes, reencode)
+        if not hasattr(head, "every_step"):
+            raise BadInput(f"loss {recipe.loss} needs the output of every step, and {type(head).__name__} has only one")
+        head.every_step = True  # type: ignore[assignment]
+        return head
+
+    return make
+
+
+def backward(method: str, recipe: Recipe) -> Backward:
+    """What a method lowers, and how it finds the gradients."""
+    chosen = named(method)
+    return lowering(recipe, chosen.loss, chosen.gradients)
 
 
 class _RoundingProjection(dsr.precision.Conv2d, Projection):

@@ -27,8 +27,11 @@ Start = Literal["constant", "first-gradient"]
 MEASURED_START: Start = "first-gradient"
 """What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
 Precision = Literal["float32", "bfloat16"]
+Loss = Literal["cross-entropy", "squared-error", "tet"]
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+"""What training lowers, by name; `benchmarks.training.losses` has their equations."""
 Parameter = float | bool | str
-OF_RECIPE = ("batch_size", "epochs", "label_smoothing", "learning_rate", "precision")
+OF_RECIPE = ("batch_size", "epochs", "label_smoothing", "learning_rate", "loss", "precision")
 """Fields of a recipe that a variant may change; its other changes are parameters of the method's neuron."""
 
 
@@ -70,8 +73,9 @@ class Recipe:
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
-    training. `neuron` and `norm` are keyword arguments of the method's parts, `conversion` what turns a parent's
-    weights into this network's.
+    training. `loss`: what training lowers; the losses that a row reports of the test and validation splits are
+    cross-entropy for every method. `neuron` and `norm` are keyword arguments of the method's parts, `conversion` what
+    turns a parent's weights into this network's.
     `start`: whether thresholds start from `neuron`'s (or the parent's activations), or where the first batch's gradient
     says (`benchmarks.training.thresholds`).
     `precision` is that of the operands of convolutions and fully connected layers while training: bfloat16 rounds them
@@ -106,6 +110,7 @@ class Recipe:
     warmup_share: float | None = None
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
+    loss: Loss = "cross-entropy"
     sources: str = ""
 
 

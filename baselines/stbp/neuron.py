@@ -178,14 +178,26 @@ class SpikeReadout(nn.Module):
     """Pooled features `(T*B, features)` -> logits `(B, classes)`, the firing rates of output neurons in [0, 1].
 
     The public code that is usually used for STBP-tdBN does this; `baselines.ann.Readout` uses the mean current instead.
+    With `votes`, each class has so many output neurons, and the mean of their rates (Wu et al. 2019; Fang et al. 2021).
+    With `every_step`, a network in training mode gets the outputs of all steps, `(T, B, classes)`.
     """
 
-    def __init__(self, features: int, classes: int, neuron: Callable[[], nn.Module], timesteps: int) -> None:
+    every_step = False
+
+    def __init__(
+        self, features: int, classes: int, neuron: Callable[[], nn.Module], timesteps: int, votes: int = 1
+    ) -> None:
         super().__init__()
-        self.timesteps = timesteps
+        self.timesteps, self.votes = timesteps, votes
         self.linear = nn.Linear(features, classes)
+        if votes > 1:
+            with torch.random.fork_rng(devices=[]):  # what is drawn after the head is the same for every head
+                self.linear = nn.Linear(features, classes * votes)
         self.neuron = neuron()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.neuron(self.linear(x))
-        return x.view(self.timesteps, -1, x.shape[1]).mean(0)
+        classes = x.shape[1] // self.votes
+        x = x if self.votes == 1 else x.view(-1, classes, self.votes).mean(2)
+        steps = x.view(self.timesteps, -1, classes)
+        return steps if self.every_step and self.training else steps.mean(0)

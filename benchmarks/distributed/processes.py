@@ -2,8 +2,7 @@
 
 The result equals that of a single process up to rounding, because sums are taken in another order:
 
-    loss        divided by the size of the whole batch
-    gradients   summed over the processes, those of thresholds included
+    gradients   summed over the processes, each with its share of the batch; those of thresholds included
     norms       statistics over the whole batch (torch's SyncBatchNorm exists only for GPUs)
 
 The released multi-GPU code normalises over each GPU's own share and sums threshold gradients twice, so that they are n
@@ -48,12 +47,15 @@ class Team:
             distributed.all_reduce(values)
         return values
 
-    def add_gradients(self, network: nn.Module) -> None:
-        """Replace every parameter's gradient by the sum over all processes, in one message."""
+    def add_gradients(self, network: nn.Module, share: float) -> None:
+        """Replace every parameter's gradient by that of the whole batch, in one message.
+
+        It is the sum over all processes, each weighted by its `share` of the batch's images.
+        """
         if self.size == 1:
             return
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        summed = self.sum_up(torch.cat([g.flatten() for g in gradients]))
+        summed = self.sum_up(share * torch.cat([g.flatten() for g in gradients]))
         for gradient, total in zip(gradients, summed.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(total.view_as(gradient))
 

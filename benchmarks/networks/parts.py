@@ -15,6 +15,10 @@ LANES = 16
 """float32 numbers in the widest vector of a processor."""
 
 
+MakeLayer = Callable[..., nn.Module]
+"""Makes a pool or a dropout, with the arguments of `nn.AvgPool2d` or `nn.Dropout`."""
+
+
 class Norm(Protocol):
     """Makes a norm for `features` channels whose input is a sum of `branches` branches."""
 
@@ -41,13 +45,23 @@ class SpikingNeuron(Protocol):
 class Parts:
     """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.
 
-    A neuron that is no `SpikingNeuron` (ReLU) emits graded values.
+    A neuron that is no `SpikingNeuron` (ReLU) emits graded values. `pool` and `dropout` take
+    the arguments of torch's average pool and dropout. `coding` makes what turns images into spikes.
     """
 
     timesteps: int
     neuron: Callable[[], nn.Module]
     norm: Norm
     readout: Readout
+    pool: MakeLayer = nn.AvgPool2d
+    dropout: MakeLayer = nn.Dropout
+    coding: Callable[[], nn.Module] | None = None
+
+    def first(self, layer: nn.Module) -> nn.Module:
+        """Make the first layer, which gets the images: as currents, or as the spikes that `coding` makes of them."""
+        if self.coding is None:
+            return DirectCoding(layer, self.timesteps)
+        return nn.Sequential(self.coding(), layer)
 
 
 class DirectCoding(nn.Module):

@@ -15,7 +15,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from benchmarks.networks.parts import LANES, DirectCoding, Parts, Projection, initialise, stack
+from benchmarks.networks.parts import LANES, Parts, Projection, initialise, stack
 
 
 class Block(nn.Module):
@@ -77,10 +77,10 @@ def _projection(parts: Parts, inputs: int, outputs: int, stride: int, biases: bo
 
 
 def _stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
-    return DirectCoding(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), parts.timesteps)
+    return parts.first(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False))
 
 
 def _large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
     """A quarter of the image's height and width is left."""
-    first = DirectCoding(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False), parts.timesteps)
-    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), nn.AvgPool2d(3, 2, padding=1))
+    first = parts.first(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False))
+    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), parts.pool(3, 2, padding=1))

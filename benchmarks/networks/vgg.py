@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from benchmarks.networks.parts import DirectCoding, Parts, hidden_layers, initialise
+from benchmarks.networks.parts import Parts, hidden_layers, initialise
 
 
 class VGG(nn.Module):
@@ -53,10 +53,10 @@ def _layers(parts: Parts, groups: tuple[tuple[int, ...], ...], inputs: int, drop
     for group in groups:
         for outputs in group:
             layer = nn.Conv2d(inputs, outputs, 3, padding=1)
-            yield DirectCoding(layer, parts.timesteps) if first else layer
+            yield parts.first(layer) if first else layer
             yield parts.norm(outputs)
             yield parts.neuron()
             if dropout:
-                yield nn.Dropout(dropout)
+                yield parts.dropout(dropout)
             inputs, first = outputs, False
-        yield nn.AvgPool2d(2)
+        yield parts.pool(2)

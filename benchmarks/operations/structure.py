@@ -22,6 +22,8 @@ from benchmarks.operations.geometry import POOLS, Geometry, pooled
 TRANSPARENT = (nn.Identity, nn.Dropout, nn.Flatten)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
 LINEAR = (nn.Conv2d, nn.Linear, DirectCoding)
+GATES = (nn.MaxPool2d,)
+"""A maximum of spikes is a spike if one of them is: layers behind it accumulate, and it has no membrane to update."""
 
 INPUT = "input"
 """The `origin` of a layer that is fed by the images."""
@@ -58,11 +60,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Structure:
-    """A network's layers, the number of neurons per image and step of each layer of neurons, and those that spike."""
+    """A network's layers, the number of neurons per image and step of each layer of neurons, and those that spike.
+
+    `gates` are the pools that pass spikes on, one for several.
+    """
 
     layers: list[Layer]
     neurons: dict[str, int]
     spiking: frozenset[str]
+    gates: frozenset[str] = frozenset()
 
 
 def structure(network: nn.Module, example: Tensor) -> Structure:
@@ -71,10 +77,13 @@ def structure(network: nn.Module, example: Tensor) -> Structure:
     shapes = _Shapes(graph)
     with torch.no_grad():
         shapes.run(example)
-    nodes = [node for node in graph.graph.nodes if is_neuron(graph, node)]
+    sources = [node for node in graph.graph.nodes if is_neuron(graph, node)]
+    gates = [node for node in sources if isinstance(module_of(graph, node), GATES)]
+    nodes = [node for node in sources if node not in gates]
     neurons = {str(node.target): shapes.by_node[node][1:].numel() for node in nodes}
     spiking = frozenset(str(node.target) for node in nodes if spikes(module_of(graph, node)))
-    return Structure(_booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node))), neurons, spiking)
+    booked = _booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node)))
+    return Structure(booked, neurons, spiking, frozenset(str(node.target) for node in gates))
 
 
 class _Shapes(fx.Interpreter):
@@ -100,7 +109,7 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
         elif is_addition(node):
             for index, operand in enumerate(node.all_input_nodes):
                 origin, _ = origin_of(graph, operand)
-                if origin and spikes(module_of(graph, origin)):  # identity shortcut: one AC per spike
+                if origin and emits_spikes(graph, origin):  # identity shortcut: one AC per spike
                     yield node, _by_channel("add", f"{node.name}.{index}", origin, shapes[origin], [])
         elif is_neuron(graph, node):
             origin, pools = origin_of(graph, before_norms(graph, node.all_input_nodes[0]))
@@ -109,7 +118,7 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
                 pool = _by_channel("pool", f"{node.target}.pooled", origin, shapes[origin], layers)
                 # one AC per window that contains the spike; adding up graded values is not a synaptic operation
                 graded = replace(pool, spiking=False, fanout=torch.zeros_like(pool.fanout), in_pools=pool.fanout)
-                yield node, pool if spikes(module_of(graph, origin)) else graded
+                yield node, pool if emits_spikes(graph, origin) else graded
 
 
 def _by_channel(operation: str, name: str, origin: fx.Node, shape: torch.Size, pools: list[Any]) -> Layer:
@@ -130,7 +139,7 @@ def _linear_map(graph: fx.GraphModule, node: fx.Node, module: nn.Module, shapes:
     linear = Layer(
         f"{node.target}.layer" if first else str(node.target),
         str(origin.target) if origin else fed_by_images,
-        origin is not None and spikes(module_of(graph, origin)),
+        origin is not None and emits_spikes(graph, origin),
         geometry.of_layer(layer, shapes[node][1:]),
         counts.dense,
         counts.padded,
@@ -212,7 +221,10 @@ def before_norms(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
 
 
 def is_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a node is a layer of neurons: not linear, norm, pool or transparent, and not the readout's last step."""
+    """Whether a node is a layer of neurons or a gate: not linear, norm, average pool or transparent.
+
+    The readout's last step is none.
+    """
     module = module_of(graph, node)
     if module is None or isinstance(module, LINEAR + POOLS + TRANSPARENT + NORMS):
         return False
@@ -222,6 +234,14 @@ def is_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
 def spikes(module: nn.Module | None) -> bool:
     """Whether a module is a spiking neuron: it has a `spike_amplitude`."""
     return isinstance(module, SpikingNeuron)
+
+
+def emits_spikes(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is a spiking neuron, or a gate that nothing but such neurons feed."""
+    if not isinstance(module_of(graph, node), GATES):
+        return spikes(module_of(graph, node))
+    origin, pools = origin_of(graph, node.all_input_nodes[0])
+    return origin is not None and not pools and emits_spikes(graph, origin)
 
 
 def is_addition(node: fx.Node) -> bool:

@@ -64,7 +64,7 @@ def tallying(network: nn.Module, structure: Structure, timesteps: int) -> Iterat
         if isinstance(network, CountsItself):
             stack.enter_context(network.observed(tally.add))
         else:
-            counted |= structure.neurons.keys()
+            counted |= structure.neurons.keys() | structure.gates
         for name in counted:
             hook = network.get_submodule(name).register_forward_hook(_count(tally, batch, name))
             stack.callback(hook.remove)

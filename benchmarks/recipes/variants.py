@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, Precision, Recipe
+from benchmarks.spec import LOSSES, MEASURED_START, OF_RECIPE, BadInput, Parameter, Precision, Recipe
 
 COUNTS = ("batch_size", "epochs")
 
@@ -38,6 +38,8 @@ def _check(method: str, recipe: Recipe, name: str, value: Parameter) -> None:
     """Raise BadInput unless the field may have the value."""
     if name == "precision":
         allowed, good = " or ".join(get_args(Precision)), value in get_args(Precision)
+    elif name == "loss":
+        allowed, good = " or ".join(LOSSES), value in LOSSES
     elif name in COUNTS:
         allowed, good = "a whole number of at least 1", _is_number(value) and value == int(value) >= 1
     elif name == "label_smoothing":
