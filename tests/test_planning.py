@@ -66,6 +66,7 @@ def test_defaults_stay_as_they_are_because_keys_leave_them_out() -> None:
             None,
             True,
             0.0,
+            "cross-entropy",
             "",
         )
         == PLAIN
@@ -83,7 +84,14 @@ def test_every_field_of_run_and_recipe_but_the_sources_changes_the_key(monkeypat
     recipes: dict[str, Any] = {
         name: found + 1 for name, found in asdict(PLAIN).items() if isinstance(found, int | float)
     }
-    recipes |= {"train_images": 7, "test_images": 7, "augmentation": "none", "precision": "other", "parent": "ann"}
+    recipes |= {
+        "train_images": 7,
+        "test_images": 7,
+        "augmentation": "none",
+        "loss": "tet",
+        "precision": "other",
+        "parent": "ann",
+    }
     recipes |= {"optimizer": "adam", "classes": 10, "image_size": 64, "code": "0123456789ab"}
     recipes |= {"start": "first-gradient", "warmup_share": 0.1, "test_every_epoch": False}
     recipes |= {"neuron": {"threshold": 1.0}, "norm": {"threshold": 1.0}, "conversion": {"images": 1}}
