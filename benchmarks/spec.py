@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 Scale = Literal["paper", "short", "workstation", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -146,6 +146,11 @@ def _parameter(text: str) -> Parameter:
 
 def _text(value: Parameter) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number; True and False are none, although Python takes them for 1 and 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def require(value: str, allowed: Iterable[str], what: str) -> str:

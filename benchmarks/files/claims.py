@@ -153,11 +153,13 @@ class Claims:
         return True
 
     def _is_dead(self, found: Holder, claim: Claim) -> bool:
-        owner, silent = found.owner, self.clock.now() - found.alive
-        if owner is None:
-            return silent > self.lease
-        locked_alike = claim.lock is not None and (owner.kind, owner.filesystem) == ("flock", self.manner.filesystem)
-        return locked_alike or owner.is_gone() or silent > owner.lease
+        """Whether the owner of a claim no longer works on the run.
+
+        An owner on the same file system that uses locks held the lock that this process holds now, so it has ended.
+        """
+        owner, ours = found.owner, ("flock", self.manner.filesystem)
+        held_our_lock = claim.lock is not None and owner is not None and (owner.kind, owner.filesystem) == ours
+        return held_our_lock or not lives(found, self.clock)
 
     def _sign(self, fence: Path, claim: Claim) -> None:
         """Write into a claim that this process is its owner."""

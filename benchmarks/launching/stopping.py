@@ -14,6 +14,8 @@ from multiprocessing.connection import wait
 from types import FrameType
 
 SIGNALS = ("SIGTERM", "SIGUSR1")
+EARLY = 75
+"""Exit code of a command that stopped early and has runs left: call it again. `sysexits.h` calls it EX_TEMPFAIL."""
 GRACE_SECONDS = 2.0
 """A signal to a whole group reaches a run's process and its launcher at almost the same time."""
 

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from benchmarks.cli import commands, notices, preparation
 from benchmarks.cli.arguments import Request
+from benchmarks.cli.budgets import needed_by
 from benchmarks.cli.display import duration
 from benchmarks.cli.preparation import Estimate
 from benchmarks.distributed import torchrun
@@ -27,7 +28,7 @@ from benchmarks.runs.plan import Plan, plan
 from benchmarks.slurm import queue
 from benchmarks.slurm.settings import Settings
 from benchmarks.slurm.submission import Submission, submissions, submit
-from benchmarks.spec import BadInput, Run
+from benchmarks.spec import BadInput
 
 
 def sweep(request: Request, selection: Iterable[str], chosen: Settings, console: Console) -> int:
@@ -112,7 +113,7 @@ class Expected(NamedTuple):
 def expected(work: Plan, estimate: Estimate, workers: int, at_once: int, gpus: int) -> Expected:
     """What the missing runs take on workers as fast as this machine that carry out so many runs at once."""
     crowding = max(1.0, at_once / max(1, gpus))
-    needed: dict[Run, float] = {run: (seconds or 0.0) * crowding for run, seconds in estimate.by_run.items()}
+    needed = needed_by(estimate, crowding)
     runs = [job.run for job in work.missing]
     foreseen = foresee(runs, workers * at_once, after(work.missing), math.inf, needed.__getitem__)
     return Expected(foreseen.now / 3600, sum(needed.values()) / at_once / 3600)

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.spec import BadInput, require
+from benchmarks.spec import BadInput, is_number, require
 
 PROFILE, TABLE = "dsr-bench.toml", "slurm"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -150,8 +150,7 @@ def _value(name: str, value: Any, what: str) -> Any:
 
 
 def _number(value: Any, least: int, what: str, whole: bool) -> Any:
-    kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value < math.inf:
+    if not is_number(value) or (whole and not isinstance(value, int)) or not least <= value < math.inf:
         raise BadInput(f"{what} must be a {'whole ' if whole else ''}number of at least {least}, not {value!r}")
     return value
 

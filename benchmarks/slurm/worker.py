@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 
-STOPPED = 75
-"""A worker's exit code when it was stopped early and has more to do."""
+from benchmarks.launching.stopping import EARLY
+
 WARNING = signal.SIGUSR1
 THREADS = "OMP_NUM_THREADS"
 
@@ -53,8 +53,8 @@ class Worker:
         if warned:
             process.send_signal(WARNING)
         code = process.wait()
-        if warned and code in (STOPPED, -WARNING):  # killed by the warning: it came before the worker could handle it
-            code = STOPPED
+        if warned and code in (EARLY, -WARNING):  # killed by the warning: it came before the worker could handle it
+            code = EARLY
             self._go_on()
         if code:
             raise SystemExit(code if code > 0 else 128 - code)
