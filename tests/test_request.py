@@ -6,14 +6,15 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
+from called import Bench, Ending, calling
 from ended_runs import finish
 from recorded import write_bin
 from rich.console import Console
@@ -37,35 +38,17 @@ RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --times
 """A good request; an option that follows once more takes the earlier one's place."""
 
 
-class Ending(NamedTuple):
-    code: int | str | None
-    out: str
-    err: str
-
-
-Bench = Callable[[str], Ending]
-
-
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
     """Calls `dsr-bench WORDS` in this process; results go to tmp_path/results, data are looked for in tmp_path/data."""
-
-    def call(words: str) -> Ending:
-        monkeypatch.setattr(sys, "argv", ["dsr-bench", *words.split()])
-        with pytest.raises(SystemExit) as ending:
-            command_line.main()
-        return Ending(ending.value.code, *capsys.readouterr())
-
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("DSR_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DSR_TRACKING", "off")
     monkeypatch.setattr(command_line, "console", Console(width=200))
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own there
     monkeypatch.setattr(launch, "local", _never)
-    handler = signal.getsignal(signal.SIGTERM)
-    yield call
-    signal.signal(signal.SIGTERM, handler)
+    with calling(monkeypatch, capsys) as bench:
+        yield bench
 
 
 def _never(*arguments: object) -> NoReturn:
