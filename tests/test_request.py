@@ -297,6 +297,21 @@ def test_what_a_batch_system_says_of_processes_is_nothing_to_one_alone(
         bench(RUN)
 
 
+def test_the_first_process_lets_the_others_end_however_its_runs_have_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    dismissed = list[bool]()
+    monkeypatch.setattr(launch, "dismiss", lambda: dismissed.append(True))
+    bench("sweep quick --plan")
+    assert dismissed == [], "a plan starts nothing"
+    with pytest.raises(AssertionError, match="nothing may be run"):
+        bench(RUN)
+    assert dismissed == [True]
+
+
 @pytest.mark.parametrize("count", ["4", "two"])
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_several_processes_that_nobody_joins_are_refused(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.distributed import torchrun
@@ -23,6 +24,9 @@ from benchmarks.runs.job import job_of, jobs_of
 from benchmarks.runs.order import after
 from benchmarks.runs.record import Result
 from benchmarks.spec import Run
+
+COMMAND = "command"
+"""What torchrun's processes call their command at the store where they meet; a run is called by its key there."""
 
 
 def local(
@@ -55,10 +59,14 @@ def local(
 
 
 def assist(runs: Iterable[Run], results: Path) -> int:
-    """Train along in these runs: what those of torchrun's processes do that are not the first. Exit code 0."""
-    context = process.server()
+    """Train along in these runs: what those of torchrun's processes do that are not the first.
+
+    Returns the exit code: 1 if any run failed here that is not done, else 0. A run that fails costs no other one.
+    """
+    context, failed = process.server(), False
     for run in runs:
-        if orphaned(job_of(run, results)):
+        job = job_of(run, results)
+        if orphaned(job):
             continue  # the first process records that, and begins nothing
         assistant = context.Process(target=_assist, args=(run, results), name=str(run))  # type: ignore[attr-defined]
         assistant.start()
@@ -68,7 +76,23 @@ def assist(runs: Iterable[Run], results: Path) -> int:
             assistant.terminate()
             assistant.join()
             raise
-    return 0
+        if assistant.exitcode and not job.is_done():  # done: by another launcher, which ends the training here, too
+            failed = True
+            log = job.place / process.log_of(torchrun.rank())
+            print(f"dsr-bench: {job}: process {torchrun.rank()} of torchrun failed; log: {log}", file=sys.stderr)
+    if failed:
+        from benchmarks.distributed.processes import wait_for_release
+
+        wait_for_release(COMMAND)  # torchrun ends all processes as soon as one has failed: the first has rows to write
+    return int(failed)
+
+
+def dismiss() -> None:
+    """Let the processes that `assist` end: the first of torchrun's processes has nothing left to do."""
+    from benchmarks.distributed.processes import release
+
+    with suppress(RuntimeError):  # torchrun is gone, and nobody is left who waits
+        release(COMMAND)
 
 
 def _assist(run: Run, results: Path) -> None:
@@ -79,7 +103,7 @@ def _assist(run: Run, results: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     job = job_of(run, results)
     job.place.mkdir(parents=True, exist_ok=True)
-    process.redirect(job.place / f"log-{torchrun.rank()}.txt")
+    process.redirect(job.place / process.log_of(torchrun.rank()))
     try:
         with joined(job.key) as team:
             assist(run, results, team)

@@ -108,6 +108,11 @@ def _lock_progress_bars_here() -> None:
         set_lock(threading.RLock())
 
 
+def log_of(rank: int) -> str:
+    """The file in a run's directory to which one of torchrun's processes prints; the first is number 0."""
+    return f"log-{rank}.txt" if rank else store.LOG
+
+
 def redirect(log: Path) -> None:
     """Into this file goes what the process prints; nowhere, where it cannot be written: the launcher says so."""
     try:
