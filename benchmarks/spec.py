@@ -79,7 +79,9 @@ class Recipe:
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
     images (None: as the set has it).
     `parent` names the method whose trained weights the run starts from. `code` is the hash of the source of a method
-    from outside this repository. `sources` says where the numbers come from; it alone does not enter the key.
+    from outside this repository. `revision` is raised, in the recipe, by a commit that changes what code of this
+    repository makes of the recipe: results of older code then count as missing. `sources` says where the numbers come
+    from; it alone does not enter the key.
     """
 
     epochs: int

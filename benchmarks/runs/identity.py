@@ -21,7 +21,8 @@ OUTSIDE: Mapping[str, str] = {
     "sources": "say where the numbers of a recipe come from; no result depends on them",
     "the data": "their SHA-256 is in the row; a run refuses to resume, or to start from a parent, on other data, and a "
     "sweep notes cached runs that used other images",
-    "the code of this repository": "its commit is in the row; whoever changes what a recipe does raises its revision",
+    "the code of this repository": "its commit is in the row; a commit that moves a method's results also raises "
+    "`revision` in the method's recipe, which moves the keys",
     "machine, threads and versions": "they are in the row; they move results by rounding",
 }
 """What is not in a key, and why."""
