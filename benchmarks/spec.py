@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 Scale = Literal["paper", "short", "workstation", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -83,7 +83,9 @@ class Recipe:
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
     images (None: as the set has it).
     `parent` names the method whose trained weights the run starts from. `code` is the hash of the source of a method
-    from outside this repository. `sources` says where the numbers come from; it alone does not enter the key.
+    from outside this repository. `revision` is raised, in the recipe, by a commit that changes what code of this
+    repository makes of the recipe: results of older code then count as missing. `sources` says where the numbers come
+    from; it alone does not enter the key.
     """
 
     epochs: int
@@ -151,6 +153,11 @@ def _parameter(text: str) -> Parameter:
 
 def _text(value: Parameter) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number; True and False are none, although Python takes them for 1 and 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def require(value: str, allowed: Iterable[str], what: str) -> str:

@@ -66,10 +66,20 @@ def sweep(request: Request, console: Console) -> int:
         look_at_data(request, work, console)
         estimate = look_at_time(request, work, console)
     if not request.only_plan:
-        return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
+        try:
+            return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
+        finally:
+            if torchrun.size() > 1:
+                _dismiss_assistants()
     if estimate and request.budget_seconds:
         notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, began))
     return 0
+
+
+def _dismiss_assistants() -> None:
+    from benchmarks.launching.launch import dismiss
+
+    dismiss()
 
 
 def _data_of(work: Plan) -> list[tuple[str, str]]:

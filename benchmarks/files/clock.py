@@ -1,4 +1,4 @@
-"""The time as a file system has it, which is the same for all machines that share it, whatever their own clocks say."""
+"""The time by a file system's clock, which is the same for all machines that share it, unlike their own clocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def now(folder: Path) -> float:
 
 
 class Clock:
-    """The same, asked for often: the file system is asked once a minute."""
+    """The same, for frequent use: the file system is asked once a minute at most."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,5 +30,5 @@ class Clock:
         """As `now`."""
         if time.monotonic() - self.asked >= SECONDS_BETWEEN_PROBES:
             self.answer = now(self.folder)
-            self.asked = time.monotonic()  # after it: a process that is stopped meanwhile is behind, never ahead
+            self.asked = time.monotonic()  # after the answer: a process that is suspended here is late, never early
         return self.answer + time.monotonic() - self.asked

@@ -39,7 +39,7 @@ def seen(folder: Path, pattern: str, deep: bool = False) -> list[Path]:
 
 
 fences: dict[Path, Path] = {}
-"""The fences that this process has to keep, by the folder that each is for."""
+"""The fences of this process: for each folder, the folder inside it where partial files are written."""
 
 
 def beside(path: Path) -> Path:

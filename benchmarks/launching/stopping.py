@@ -1,7 +1,7 @@
-"""Signals that end a launch early: SIGTERM, and SIGUSR1, by which batch systems warn of a time limit.
+"""Signals that end a launch early: SIGTERM, and SIGUSR1, with which batch systems warn of a time limit.
 
-Before the first run they raise `Stopped`. From then on they are only noted, and whoever waits wakes up: the runs' own
-processes are ended in order, and what they have saved stays.
+Before the first run starts, a signal raises `Stopped`. After that it is only noted, and ends the launcher's wait. The
+launcher then ends the processes of its runs. Their checkpoints stay.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from multiprocessing.connection import wait
 from types import FrameType
 
 SIGNALS = ("SIGTERM", "SIGUSR1")
+EARLY = 75
+"""Exit code of a command that stopped early and has runs left: call it again. `sysexits.h` calls it EX_TEMPFAIL."""
 GRACE_SECONDS = 2.0
-"""A signal to a whole group reaches a run's process and its launcher at almost the same time."""
+"""A signal to a process group reaches a run's process and its launcher within so many seconds of each other."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal has asked for an early end."""
+    """Raised if a signal asks for an early end."""
 
 
 class Stop:
-    """Which signal has come (`name`; empty: none); `reader` can be read from then on."""
+    """Notes which signal has come: `name`, empty for none. `reader` can be read from then on.
+
+    `only_noted`: a signal does not raise `Stopped`.
+    """
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -38,13 +43,13 @@ class Stop:
             raise Stopped
 
     def comes(self) -> bool:
-        """Whether a signal has come, or comes within the grace."""
+        """Whether a signal has come, or comes within `GRACE_SECONDS`."""
         return bool(self.name or wait([self.reader], GRACE_SECONDS))
 
 
 @contextmanager
 def heard() -> Iterator[Stop]:
-    """Handle the signals as long as this lasts."""
+    """Handle the signals inside a `with` block, and restore the previous handlers after it."""
     stop = Stop()
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     before = {number: signal.signal(number, stop.hear) for number in numbers}
