@@ -1,8 +1,8 @@
 """ANN-to-SNN conversions and the ANNs they convert, with the recipes they are published with.
 
-[QCFS] Bu et al. 2022 and its two released repositories; [RUE] Rueckauer et al. 2017 as snn_toolbox does it; [DENG]
-Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours] chosen by us. A conversion measures 512 images:
-that number is ours. None of the authors' codes has a warm-up.
+[QCFS] Bu et al. 2022 and its two released repositories; [RUE] Rueckauer et al. 2017 as snn_toolbox does it; [RMP]
+Han et al. 2020, who released no code; [DENG] Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours]
+chosen by us. A conversion measures 512 images: that number is ours. None of the authors' codes has a warm-up.
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ def _balanced(run: Run, usual: Recipe, start: float = 0.0) -> Recipe:
     """[RUE] 99.9 over nonzero activations. Starting at theta / 2 is Bu et al.'s (AAAI 2022)."""
     conversion = {"images": IMAGES, "percentile": 99.9}
     return replace(usual, epochs=0, neuron={"start": start}, conversion=conversion, sources="Rueckauer 2017")
+
+
+def _at_maximum(run: Run, usual: Recipe) -> Recipe:
+    """[RMP] Soft reset from 0, and the largest activation: what is public of Han et al. 2020 without their code.
+
+    Their factor on thresholds and their coding of images could not be read: the factor is 1 and images are currents.
+    """
+    return replace(usual, epochs=0, conversion={"images": IMAGES}, sources="Han et al. 2020, as far as public")
 
 
 def _shifted(run: Run, usual: Recipe, sources: str = "Deng & Gu 2021") -> Recipe:
@@ -132,6 +140,15 @@ METHODS: Mapping[str, Facts] = {
         compared=True,
         colour="#999933",
         marker="p",
+    ),
+    "rmp": Facts(
+        "RMP: conversion of ann, largest activation, v0 = 0",
+        family="conversion",
+        recipe=_at_maximum,
+        parent="ann",
+        anytime=True,
+        colour="#661100",
+        marker=(8, 2, 0),
     ),
     "deng-gu-ann": Facts(
         "ANN with a ReLU clipped at 1, parent of deng-gu",

@@ -63,6 +63,7 @@ METHODS: Mapping[str, Substitutes] = {
     "threshold-balancing": _converted(_balance),
     "threshold-balancing-half": _converted(_balance),
     "maximum-shift": _converted(_maximum),
+    "rmp": _converted(_maximum),
     "deng-gu-ann": Substitutes(_clipped, wrap=fused),
     "deng-gu": _converted(_maximum),
     "calibration": _converted(_calibrate),
