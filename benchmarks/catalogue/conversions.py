@@ -40,6 +40,15 @@ def _shifted(run: Run, usual: Recipe, sources: str = "Deng & Gu 2021") -> Recipe
     return replace(usual, epochs=0, neuron={"shift": 0.5}, conversion={"images": IMAGES}, sources=sources)
 
 
+def _shifted_published(run: Run, usual: Recipe) -> Recipe:
+    """[DENG] The shift is that of 32 steps, the released default, whatever T; thresholds over 512 images (ours).
+
+    Its ANN is the suite's, with batch norm and DSR's schedule: the released script stops at iteration 100.
+    """
+    neuron = {"shift": 0.5, "shift_steps": 32}
+    return replace(usual, epochs=0, neuron=neuron, conversion={"images": IMAGES}, sources="Deng & Gu 2021, released")
+
+
 def _clipped_ann(run: Run, usual: Recipe) -> Recipe:
     """[DENG] ReLU clipped at a fixed value: 1, as the author says in their issue 2 (their code's default is no clip).
 
@@ -168,6 +177,15 @@ METHODS: Mapping[str, Facts] = {
         role="representative",
         colour="#8B5A2B",
         marker=(6, 1, 0),
+    ),
+    "deng-gu-published": Facts(
+        "Deng & Gu as released: a neuron on the logits, no shift behind additions, a shift of theta / 64",
+        family="conversion",
+        recipe=_shifted_published,
+        parent="deng-gu-ann",
+        anytime=True,
+        colour="#B8860B",
+        marker=(6, 2, 30),
     ),
     "calibration": Facts(
         "Conversion of ann, least error, shift and bias correction",
