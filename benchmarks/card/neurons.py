@@ -95,7 +95,7 @@ def of(name: str, module: nn.Module) -> Neuron:
         return Neuron(level, threshold / module.dt, module.tau, dt=module.dt, subtract=threshold)
     if isinstance(module, baselines.conversion.IF):
         theta = module.threshold.item()
-        own = module.correction + module.shift * theta / module.timesteps
+        own = module.own
         return Neuron(theta, theta, subtract=theta, start=module.start * theta, own=own)
     if isinstance(module, baselines.stbp.LIF):
         return _stbp(name, module.dynamics)
