@@ -21,7 +21,7 @@ from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.geometry import POOLS
-from benchmarks.operations.structure import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
+from benchmarks.operations.origins import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
 from benchmarks.spec import BadInput
 
 AVERAGES = ("view", "mean")
