@@ -27,7 +27,7 @@ def maps(leading: Sequence[Path], layers: Mapping[str, Layer], names: Mapping[nn
 
 
 def _map(feeding: Sequence[Path], layers: Mapping[str, Layer], flat: bool) -> Map:
-    """Return what these paths make together; `flat`: a linear layer counts its inputs together, whatever their pixel."""
+    """Return what these paths make together; `flat`: its values are counted together, whatever their pixel."""
     parts, size = [], (1, 1)
     for path in feeding:
         first, to, size = windows(path.pools, layers[path.source].shape)

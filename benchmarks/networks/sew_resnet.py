@@ -43,9 +43,7 @@ class Block(nn.Module):
         self.norm2 = parts.norm(outputs)
         self.neuron2 = parts.neuron()
         same = stride == 1 and inputs == outputs
-        self.shortcut = (
-            nn.Identity() if same else _spiking(parts, _projection(inputs, outputs, stride), outputs)
-        )
+        self.shortcut = nn.Identity() if same else _spiking(parts, _projection(inputs, outputs, stride), outputs)
         self.connect = CONNECTIONS[connect]()
 
     def forward(self, x: Tensor) -> Tensor:

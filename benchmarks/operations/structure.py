@@ -231,9 +231,7 @@ def _fed(
     return replace(linear, behind_pools=per_input) if linear.kind == "sum" or len(paths) > 1 else linear
 
 
-def _additions(
-    graph: fx.GraphModule, path: Path, shapes: dict[fx.Node, torch.Size], summed: bool
-) -> Tensor | None:
+def _additions(graph: fx.GraphModule, path: Path, shapes: dict[fx.Node, torch.Size], summed: bool) -> Tensor | None:
     """Return how often a value at the path's beginning is added up on its way, by pixel."""
     return geometry.paths(None, shapes[path.origin][1:], _modules(graph, path)) if path.pools or summed else None
 
@@ -244,7 +242,8 @@ def _modules(graph: fx.GraphModule, path: Path) -> list[nn.Module]:
 
 def _with_copies(graph: fx.GraphModule, paths: Sequence[Path], sizes: Geometry) -> Geometry:
     """Count a layer's weights once for every height of the spikes that it sums, because heights fold into weights."""
-    return replace(sizes, weights=sizes.weights * len(heights(graph, paths))) if len(paths) > 1 and heights(graph, paths) else sizes
+    copies = len(heights(graph, paths)) if len(paths) > 1 else 1
+    return replace(sizes, weights=sizes.weights * max(1, copies))
 
 
 def _booked(
