@@ -86,7 +86,7 @@ def test_a_vggs_fully_connected_weights_start_as_released(network: str) -> None:
     assert not any(layer.bias.any() for layer in layers)
 
 
-@pytest.mark.parametrize("network", ["vgg11-narrow", "vgg16", "resnet20"])
+@pytest.mark.parametrize("network", ["vgg11-narrow", "vgg16", "resnet20", "sew-resnet-tiny", "sew-dvs-narrow"])
 def test_an_ann_multiplies_no_more_than_is_dense(network: str) -> None:
     x = torch.randn(2, 3, 32, 32)
     model = build(network, "ann", 1, 10).eval()
