@@ -144,7 +144,13 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 ),
             ),
             (
-                _block("rows of Table 2: SEW ResNet", ("sew",), (4,), ONE, ("preact-resnet18-narrow", "sew-resnet18-narrow")),
+                _block(
+                    "rows of Table 2: SEW ResNet",
+                    ("sew",),
+                    (4,),
+                    ONE,
+                    ("preact-resnet18-narrow", "sew-resnet18-narrow"),
+                ),
             ),
         ),
     ),

@@ -4,8 +4,9 @@
 
 With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
 l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
-dt = 1, and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's
-metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
+dt = 1, and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to
+v_reset. Where a neuron differs, its node's metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`,
+`integration`.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def of(name: str, module: nn.Module) -> Neuron:
         return _stbp(name, module.dynamics)
     if isinstance(module, baselines.stbp.sew.Neuron):
         return _sew(module)
-    emits = "spikes unlike DSR's, STBP's, SEW's and a conversion's" if isinstance(module, SpikingNeuron) else "no spikes"
+    emits = "spikes unlike DSR's, STBP's, SEW's or a conversion's" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
 
