@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from baselines.events import Passed, Program
-from baselines.events.paths import POOLS, Tracer, Unsupported
+from baselines.events.paths import POOLS, Tracer, Unsupported, fed_by_sums
 
 ADDITIONS = tuple(("call_function", add) for add in (operator.add, operator.iadd, torch.add))
 THROUGH = (nn.modules.batchnorm._BatchNorm, nn.Identity, nn.Dropout)
@@ -140,11 +140,24 @@ class Converted(nn.Module):
         (network,) = self._hidden
         if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
             return None  # hooks expect modules to run
-        graph = fx.GraphModule(network, Tracer((IF, *self.leaves)).trace(network))
         try:
-            return Program(graph, IF, x[:1], self.library)
+            return Program(self._graph(), IF, x[:1], self.library)
         except Unsupported:
             return None
+
+    def _graph(self) -> fx.GraphModule:
+        (network,) = self._hidden
+        return fx.GraphModule(network, Tracer((IF, *self.leaves)).trace(network))
+
+    def _fed_by_sums(self) -> list[str]:
+        """Return the layers whose input is a sum; none in training, and if the network cannot be traced.
+
+        Its operations cannot be counted then, either.
+        """
+        try:
+            return [] if self.training else fed_by_sums(self._graph())
+        except Exception:  # whatever a foreign layer does with a value that is not a tensor
+            return []
 
     def _every_neuron(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
         """Run the network itself, module by module."""
@@ -155,6 +168,8 @@ class Converted(nn.Module):
         hooks = [neuron.register_forward_hook(_count(emitted, name, by_step)) for name, neuron in spiking.items()]
         pools = [(name, module) for name, module in network.named_modules() if isinstance(module, POOLS)]
         hooks += [module.register_forward_hook(_count(pooled, name)) for name, module in pools]
+        for name in self._fed_by_sums():
+            hooks.append(network.get_submodule(name).register_forward_hook(_count(pooled, name, entering=True)))
         for neuron in spiking.values():
             neuron.reset()
         total: Tensor | None = None
@@ -170,11 +185,13 @@ class Converted(nn.Module):
                 hook.remove()
 
 
-def _count(by_pixel: dict[str, Tensor], name: str, by_step: dict[str, list[Tensor]] | None = None) -> Any:
-    """Return a hook that adds up a layer's nonzero values by pixel and lists them by step."""
+def _count(
+    by_pixel: dict[str, Tensor], name: str, by_step: dict[str, list[Tensor]] | None = None, entering: bool = False
+) -> Any:
+    """Return a hook that adds up a layer's nonzero values, or those that enter it, by pixel and lists them by step."""
 
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        count = torch.count_nonzero(output, dim=(0, 1))
+        count = torch.count_nonzero(inputs[0] if entering else output, dim=(0, 1))
         by_pixel[name] = by_pixel[name] + count if name in by_pixel else count
         if by_step is not None:
             by_step.setdefault(name, []).append(count.sum())

@@ -143,6 +143,15 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                     ONE,
                 ),
             ),
+            (
+                _block(
+                    "rows of Table 2: SEW ResNet",
+                    ("sew",),
+                    (4,),
+                    ONE,
+                    ("preact-resnet18-narrow", "sew-resnet18-narrow"),
+                ),
+            ),
         ),
     ),
 }

@@ -25,7 +25,7 @@ def test_no_recipe_as_published_has_a_warm_up_which_no_author_of_a_baseline_has(
     recipes = [recipe_of(method, name, scale) for name, entry in ENTRIES.items() for scale in entry.scales]
     assert {recipe.warmup_iterations for recipe in recipes} == {0}
     assert {recipe.warmup_share for recipe in recipes} <= {None, 0.0}
-    if not timeless(method):
+    if not timeless(method) and recipe_of(method).epochs == 0:
         assert "published" in (BUILT_IN[method].parent or "")
 
 
@@ -70,6 +70,19 @@ def test_deng_and_gus_ann_is_clipped_at_a_fixed_value_and_is_the_parent_of_their
     assert (recipe_of("deng-gu").parent, recipe_of("maximum-shift").parent) == ("deng-gu-ann", "ann")
     ours, theirs = (replace(recipe_of(m), parent=None, sources="") for m in ("maximum-shift", "deng-gu"))
     assert ours == theirs
+
+
+def test_sew_resnets_have_their_authors_recipes_on_imagenet_and_on_cifar10dvs() -> None:
+    neuron = {"threshold": 1.0, "alpha": 2.0}
+    imagenet, dvs = (recipe_of("sew-published", dataset) for dataset in ("imagenet", "cifar10dvs"))
+    assert settings(imagenet) == (320, 256, 0.1, 0.9, 0.0, "resized-crop-flip", neuron)
+    assert settings(dvs) == (64, 16, 0.01, 0.9, 0.0, "none", {**neuron, "tau": 2.0, "train_tau": True})
+    assert settings(recipe_of("sew-published", "cifar10dvs-sim")) == settings(dvs)
+    assert settings(recipe_of("sew-published")) == (200, 128, 0.1, 0.9, 0.0, "crop-flip", neuron)
+    short = recipe_of("sew-published", "imagenet", "laptop")
+    assert (short.epochs, short.learning_rate, short.weight_decay) == (20, 0.1, 0.0)
+    assert replace(recipe_of("sew"), neuron={}, sources="") == replace(recipe_of("ann"), neuron={}, sources="")
+    assert recipe_of("sew").neuron == neuron
 
 
 def test_every_augmentation_that_a_recipe_names_exists() -> None:

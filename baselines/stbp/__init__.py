@@ -5,6 +5,9 @@ dynamics    the constants of a neuron
 compiled    the neuron on a CPU, in C (`stbp.c`)
 triton      the neuron on a GPU
 tdbn        the norm
+stepwise    a norm with the statistics of each step by itself
+arctangent  another surrogate, for neurons that follow Fang et al.
+sew         the neurons of SEW ResNets
 """
 
 from baselines.stbp.dynamics import Dynamics

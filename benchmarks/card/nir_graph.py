@@ -21,7 +21,7 @@ from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.geometry import POOLS
-from benchmarks.operations.structure import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
+from benchmarks.operations.origins import GATES, TRANSPARENT, Tracer, is_addition, is_reshape, module_of
 from benchmarks.spec import BadInput
 
 AVERAGES = ("view", "mean")
@@ -90,7 +90,7 @@ class _Graph:
         if callable(weights := getattr(module, "weights", None)):  # the layer that reads a representation
             self.weights = list(weights())
             return current
-        if module is None or isinstance(module, nn.MaxPool2d):
+        if module is None or isinstance(module, GATES):
             raise BadInput(f"{NOT}: {name} is not a sum, average or linear layer")
         return self.fires(neurons.of(name, module), name, current, node)
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 Widths = tuple[int, ...]
+Connect = Literal["add", "and", "iand"]
+"""How a SEW block joins the spikes of its branches (`benchmarks.networks.sew_resnet`)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,25 @@ class VGG:
     pooled: int = 1
 
 
-Shape = PreAct | Plain | VGG
+@dataclass(frozen=True)
+class SEW:
+    """SEW ResNet: blocks and channels per stage; `large_images`: with the stem for ImageNet."""
+
+    blocks: tuple[int, ...]
+    widths: Widths
+    large_images: bool = False
+    connect: Connect = "add"
+
+
+@dataclass(frozen=True)
+class SEWEvents:
+    """SEW network for event data: channels stage by stage, a block and a pool each."""
+
+    widths: Widths
+    connect: Connect = "add"
+
+
+Shape = PreAct | Plain | VGG | SEW | SEWEvents
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,15 @@ class Network:
 def _of_depth(depth: int) -> Network:
     """[DSR] Three stages of (depth - 2) / 6 blocks. The paper does not state the widths: He et al.'s are assumed."""
     return Network(PreAct(((depth - 2) // 6,) * 3, (16, 32, 64)), costly=depth > 56, depth=depth)
+
+
+def _sew(name: str, blocks: tuple[int, ...]) -> Mapping[str, Network]:
+    """A SEW ResNet and its narrow form, each with the stem for small images and with that for ImageNet."""
+    wide, narrow, found = (64, 128, 256, 512), (16, 32, 64, 128), dict[str, Network]()
+    for full, large in ((name, False), (f"{name}-imagenet", True)):
+        found[full] = Network(SEW(blocks, wide, large), costly=True)
+        found[f"{full}-narrow"] = Network(SEW(blocks, narrow, large), narrow_of=full, costly=True)
+    return found
 
 
 ENTRIES: Mapping[str, Network] = {
@@ -86,6 +116,14 @@ ENTRIES: Mapping[str, Network] = {
         VGG(((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2), dropout=0.1, pooled=7), narrow_of="vgg11"
     ),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
+    # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
+    # are ours.
+    **_sew("sew-resnet18", (2, 2, 2, 2)),
+    **_sew("sew-resnet34", (3, 4, 6, 3)),
+    "sew-resnet-tiny": Network(SEW((2, 1, 1), (8, 16, 32))),
+    "sew-resnet-imagenet-tiny": Network(SEW((1, 1, 1), (8, 16, 32), large_images=True)),
+    "sew-dvs": Network(SEWEvents((64,) * 4 + (128,) * 3), costly=True),
+    "sew-dvs-narrow": Network(SEWEvents((16,) * 4 + (32,) * 3), narrow_of="sew-dvs"),
 }
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}
 """[DSR] The networks of Fig. 3b and their depths."""

@@ -113,6 +113,12 @@ def stack(
     return nn.Sequential(*stages)
 
 
+def large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
+    """Make the stem for ImageNet, behind which a quarter of the image's height and width is left."""
+    first = parts.first(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False))
+    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), parts.pool(3, 2, padding=1))
+
+
 def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Module:
     """Fully connected layers with neurons between the pooled map and the classifier; none: the identity."""
     layers = [m for pair in pairwise((features, *widths)) for m in (nn.Linear(*pair), parts.neuron())]

@@ -9,11 +9,12 @@ from torch import nn
 import baselines.fused
 import baselines.stbp
 import baselines.stbp.normed
+import baselines.stbp.sew
 import baselines.stbp.tdbn
 import dsr.engine
 import dsr.engine.bits
 from benchmarks.method import MakeReadout, Substitutes, mean_current
-from benchmarks.networks.parts import DirectCoding, Norm, Readout
+from benchmarks.networks.parts import DirectCoding, MakeLayer, Norm, Readout
 from benchmarks.spec import Recipe
 
 
@@ -39,8 +40,15 @@ def _stbp(readout: MakeReadout = mean_current) -> Substitutes:
     return Substitutes(baselines.stbp.LIF, _threshold_norm, readout, _compiled)
 
 
+def _maximum(neuron: Callable[[], nn.Module]) -> MakeLayer:
+    """A maximum of spikes, or of sums of them."""
+    return nn.MaxPool2d
+
+
 METHODS: Mapping[str, Substitutes] = {
     "stbp-tdbn": _stbp(),
     "stbp-tdbn-spikes": _stbp(_mean_spikes),
     "stbp-tdbn-tuned": _stbp(),
+    "sew": Substitutes(baselines.stbp.sew.Neuron),
+    "sew-published": Substitutes(baselines.stbp.sew.Neuron, pool=_maximum),
 }
