@@ -17,7 +17,7 @@ from benchmarks.recipes import resolve
 from benchmarks.runs.record import Result
 from benchmarks.spec import Run
 
-PUBLISHED = Run("cifar10", "preact-resnet-tiny", "deng-gu-published", 6, 0, "paper")
+PUBLISHED = Run("cifar10", "preact-resnet-tiny", "deng-gu-released", 6, 0, "paper")
 
 
 def rate(neuron: conversion.IF, current: Tensor) -> Tensor:
@@ -175,13 +175,13 @@ def test_on_digits_accuracy_is_the_anns_at_512_steps(method, trained):
 
 
 def published(steps: int = 6) -> tuple[nn.Module, nn.Module, Tensor]:
-    """`deng-gu-published` from an ANN whose norms have seen images, and images."""
+    """`deng-gu-released` from an ANN whose norms have seen images, and images."""
     torch.manual_seed(0)
     ann = build("preact-resnet-tiny", "deng-gu-ann", 1, 7)
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     ann(images)
-    network = build("preact-resnet-tiny", "deng-gu-published", steps, 7)
-    named("deng-gu-published").hand_over(network, ann.eval(), images, resolve(PUBLISHED))
+    network = build("preact-resnet-tiny", "deng-gu-released", steps, 7)
+    named("deng-gu-released").hand_over(network, ann.eval(), images, resolve(PUBLISHED))
     return network.eval(), ann, images
 
 

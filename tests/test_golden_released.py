@@ -289,7 +289,7 @@ class Block(nn.Module):
 
 
 def test_a_residual_block_converts_as_deng_and_gus_does(close):
-    """Behind the addition their neuron has no shift, as in `deng-gu-published`; the suite's `deng-gu` gives it one."""
+    """Behind the addition their neuron has no shift, as in `deng-gu-released`; the suite's `deng-gu` gives it one."""
     settings, golden = DENG_GU["residual_block"]
     ann = Block(golden, clipped.ClippedReLU(9.0), clipped.ClippedReLU(9.0))
     close(ann(golden["x"]), golden["ann"], "residual_block/ann")
@@ -303,7 +303,7 @@ def test_a_residual_block_converts_as_deng_and_gus_does(close):
 
 
 def test_a_network_converts_as_deng_and_gus_does(close):
-    """Theirs has a neuron on the logits too, whose threshold is the largest of them, as in `deng-gu-published`."""
+    """Theirs has a neuron on the logits too, whose threshold is the largest of them, as in `deng-gu-released`."""
     settings, golden = DENG_GU["net"]
     before, layers = folder(golden, "before"), "conv1 pool conv2 pool fc"
     ann = stack(layers, before, lambda: clipped.ClippedReLU(9.0))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from baselines.stbp import arctangent, sew
-from benchmarks.methods import require_method
+from benchmarks.parameters import require_method
 from benchmarks.spec import BadInput
 
 

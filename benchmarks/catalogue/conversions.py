@@ -178,7 +178,7 @@ METHODS: Mapping[str, Facts] = {
         colour="#8B5A2B",
         marker=(6, 1, 0),
     ),
-    "deng-gu-published": Facts(
+    "deng-gu-released": Facts(
         "Deng & Gu as released: a neuron on the logits, no shift behind additions, a shift of theta / 64",
         family="conversion",
         recipe=_shifted_published,

@@ -81,7 +81,7 @@ METHODS: Mapping[str, Substitutes] = {
     "rmp": _converted(_maximum),
     "deng-gu-ann": Substitutes(_clipped, wrap=fused),
     "deng-gu": _converted(_maximum),
-    "deng-gu-published": Substitutes(
+    "deng-gu-released": Substitutes(
         baselines.conversion.IF,
         readout=_spiking_logits,
         wrap=_unshifted_additions,
