@@ -144,8 +144,8 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         (baselines.stbp.LIF(6, threshold=0.5, decay=0.5), [0, 1, 0, 1, 0, 1]),  # .5 is not above .5
         (baselines.stbp.LIF(6, threshold=1.2, decay=1.0), [0, 0, 1, 0, 0, 1]),
         (baselines.stbp.sew.Neuron(6), [0, 1, 0, 1, 0, 1]),  # .5, 1 fires at the level and is 0
-        # .25, .375 fires and is 0
-        (baselines.stbp.sew.Neuron(6, threshold=0.375, tau=2.0), [0, 1, 0, 1, 0, 1]),
+        # a quarter of the way to .5: .125, .21875 fires and is 0
+        (baselines.stbp.sew.Neuron(6, threshold=0.21875, tau=4.0), [0, 1, 0, 1, 0, 1]),
     ],
 )
 def test_a_neuron_fires_as_worked_out_by_hand(neuron, expected):
