@@ -244,6 +244,14 @@ def test_what_a_dead_process_left_of_frames_is_removed(nmnist):
     assert [path.name for path in made.parent.iterdir()] == [made.name]
 
 
+def test_outdated_frames_that_a_killed_process_had_put_aside_are_removed_though_nothing_is_packed(nmnist):
+    load("nmnist", RECIPE, frames=2)
+    (made,) = frames.places(nmnist.parent)
+    shutil.copytree(made, made.with_name(f".{made.name}-old.{partials.HOST}.999999999"))
+    load("nmnist", RECIPE, frames=2)
+    assert [path.name for path in made.parent.iterdir()] == [made.name]
+
+
 def test_recordings_that_cannot_be_counted_are_named(nmnist):
     empty = nmnist / "Train" / "4" / "10.bin"
     empty.write_bytes(bytes([0, 240, 0, 0, 0]))  # a marker of the camera's clock, and no event

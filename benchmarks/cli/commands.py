@@ -60,6 +60,7 @@ def sweep(request: Request, console: Console) -> int:
     notices.plan(console, request, work)
     if not request.only_plan:
         notices.claims(console, results)
+        tidy(work, results)
     notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
     estimate = None
     if work.missing:
@@ -70,6 +71,14 @@ def sweep(request: Request, console: Console) -> int:
     if estimate and request.budget_seconds:
         notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, began))
     return 0
+
+
+def tidy(work: Plan, results: Path) -> None:
+    """Remove what killed processes have left of the runs that are done here."""
+    from benchmarks.launching import tidying
+
+    missing = {*work.missing}
+    tidying.tidy((job for job in work.jobs if job not in missing and job.key not in work.committed), results)
 
 
 def _data_of(work: Plan) -> list[tuple[str, str]]:

@@ -63,6 +63,7 @@ def _work(request: Request, console: Console, stop: Stop, began: float) -> int:
     todo = plan(request.runs, results)
     notices.plan(console, request, todo)
     notices.claims(console, results)
+    commands.tidy(todo, results)
     found = _standings(todo, results)
     if not _can_start(found, launch):
         _say(console, request, 0, found, "nothing is free")

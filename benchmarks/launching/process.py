@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks.files import partials
 from benchmarks.files.addresses import masked
 from benchmarks.launching import out_of_memory
+from benchmarks.launching.stopping import deaf
 from benchmarks.launching.workers import take_share
 from benchmarks.measurement.provenance import Code, provenance
 from benchmarks.runs import store
@@ -33,13 +34,11 @@ def server() -> multiprocessing.context.BaseContext:
     # torch's optimisers import the compiler's front end, 3 seconds, in the first step of every process
     context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets", "torch._dynamo"])
     if sys.platform != "win32":
-        from multiprocessing import forkserver
+        from multiprocessing import forkserver, resource_tracker
 
-        handler = signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a warning to a whole group is for the launcher
-        try:
+        resource_tracker.ensure_running()  # it would let signals through again
+        with deaf():
             forkserver.ensure_running()
-        finally:
-            signal.signal(signal.SIGUSR1, handler)
     return context
 
 
@@ -58,7 +57,7 @@ def work(
     `settings`: environment variables that give the run its share of the machine. `fence`: where it writes, as long as
     the run is its launcher's (`benchmarks.files.claims`).
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no masks of signals (`stopping.deaf`)
     _end_with_the_launcher()
     partials.fences[place] = fence
     take_share(settings)

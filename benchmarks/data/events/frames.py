@@ -64,6 +64,8 @@ def packed(
 ) -> Arrays:
     """Return both splits, images `(N, T, 2, H, W)`; pack them first if necessary. Raises BadInput if that fails."""
     place = place_of(recordings, timesteps)
+    for written in (place, _aside(place)):
+        partials.tidy(written)
     if not (is_packed(recordings, timesteps) or _has_same_contents(place, recordings)):
         _pack(recordings, timesteps, place, on_recording)
     sha256 = _sha256(place)
@@ -168,12 +170,17 @@ def _put(work: Path, place: Path, recordings: Recordings) -> None:
     if place.exists():
         if (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp:
             return
-        older = partials.beside(place.with_name(f"{place.name}-old"))
+        older = partials.beside(_aside(place))
         place.rename(older)  # a process that has mapped it into memory can go on
         work.rename(place)
         partials.remove(older)
     else:
         work.rename(place)
+
+
+def _aside(place: Path) -> Path:
+    """Where outdated frames are put while others take their place."""
+    return place.with_name(f"{place.name}-old")
 
 
 def _count(
