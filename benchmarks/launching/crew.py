@@ -122,7 +122,7 @@ class Processes:
         try:
             with deaf():  # the server that it is forked from is started anew if it was killed before
                 begun.start()
-        except (EOFError, OSError):  # it was killed at this moment; what it may have forked cannot write without a claim
+        except (EOFError, OSError):  # killed at this moment; what it may have forked cannot write without a claim
             del self.started[receiver]
             receiver.close()
             return self._left(job, out_of_memory.WITHOUT_SERVER, claim, kills)

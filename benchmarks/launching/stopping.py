@@ -85,7 +85,7 @@ def deaf() -> Iterator[None]:
 
 
 def end_all(processes: Collection[BaseProcess]) -> None:
-    """End processes, at the latest when the grace is over: one that SIGSTOP has stopped hears of nothing but SIGKILL."""
+    """End processes, at the latest when the grace is over: one that SIGSTOP has stopped hears nothing but SIGKILL."""
     for one in processes:
         one.terminate()
     over = time.monotonic() + GRACE_SECONDS

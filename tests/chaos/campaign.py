@@ -147,7 +147,8 @@ class Campaign:
 
     def _aim(self, open_to: list[Phase]) -> Phase:
         """The phase that is furthest behind its share, among those that this call comes to."""
-        return max(open_to, key=lambda phase: (SHARES[phase] * self.kills - self.score.count(phase), self.dice.random()))
+        behind = {phase: SHARES[phase] * self.kills - self.score.count(phase) for phase in open_to}
+        return max(open_to, key=lambda phase: (behind[phase], self.dice.random()))
 
     def _wait_for(self, aim: Phase | None, call: Call, watch: Watch) -> bool:
         """Whether the moment has come before the call has ended."""
@@ -224,9 +225,8 @@ def table(score: Score) -> list[str]:
     for (_, _, name), times in score.hits.items():
         by_signal[name] += times
     lines.append(" ".join(f"{name} {times}" for name, times in sorted(by_signal.items())))
-    lines.append(
-        f"{score.calls} calls, {score.sweeps} sweeps finished, {score.runs} runs verified, {len(score.faults)} mismatches"
-    )
+    counts = f"{score.calls} calls, {score.sweeps} sweeps finished, {score.runs} runs verified"
+    lines.append(f"{counts}, {len(score.faults)} mismatches")
     return lines
 
 
@@ -287,7 +287,8 @@ def figures(
     hits = [{"phase": p, "victim": v, "signal": s, "times": n} for (p, v, s), n in sorted(score.hits.items())]
     counts = {"calls": score.calls, "sweeps": score.sweeps, "runs": score.runs, "mismatches": len(score.faults)}
     others = {found.name: {"verdict": found.verdict, "says": found.text} for found in outcomes}
-    return {"seed": asked.seed, "kills": score.total, "seconds": round(seconds), **counts, "hits": hits, "other": others}
+    asked_for = {"seed": asked.seed, "kills": score.total, "seconds": round(seconds)}
+    return {**asked_for, **counts, "hits": hits, "other": others}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""Processes of one group, and what each of them is for: from /proc, without asking them."""
+"""Processes of one session, and what each of them is for: from /proc, without asking them.
+
+A command is a session and a group of its own. What leaves the group, so that signals to it do not arrive, stays in the
+session.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,8 +30,8 @@ class _Status(NamedTuple):
 
 
 def members(group: int) -> list[Member]:
-    """All processes of a group that have not ended."""
-    found = {one.pid: one for one in map(_status, _numbers()) if one and os_group(one.pid) == group}
+    """All processes of the session that a group began in and that have not ended."""
+    found = {one.pid: one for one in map(_status, _numbers()) if one and _session(one.pid) == group}
     return [Member(one.pid, _role(one, found, group), one.state) for one in found.values() if one.state not in "ZX"]
 
 
@@ -41,9 +44,9 @@ def _numbers() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def os_group(pid: int) -> int:
+def _session(pid: int) -> int:
     try:
-        return os.getpgid(pid)
+        return os.getsid(pid)
     except ProcessLookupError:
         return 0
 
@@ -85,7 +88,7 @@ def signal_group(group: int, number: int) -> None:
 
 
 def wait_until_empty(group: int, seconds: float) -> list[Member]:
-    """Those of a group that are still there after so many seconds at most."""
+    """Those of a session that are still there after so many seconds at most."""
     end = time.monotonic() + seconds
     while (left := members(group)) and time.monotonic() < end:
         time.sleep(0.1)

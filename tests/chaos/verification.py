@@ -26,7 +26,9 @@ OF_THE_MOMENT = frozenset(
     )
 )
 """Columns that hold times, memory, load, and when and from which commit a run was made."""
-TIMES = re.compile(r"^(epoch/train_|time/|mem/|throughput/|result/(train_step_ms_iqr|other_load_cores|.*bytes|.*joules))")
+TIMES = re.compile(
+    r"^(epoch/train_|time/|mem/|throughput/|result/(train_step_ms_iqr|other_load_cores|.*bytes|.*joules))"
+)
 """MLflow's names of the same."""
 BIT_EQUAL = re.compile(
     r"^(runs/.*/(network\.pt|predictions\.npz|ledger\.csv|rates\.csv|stops\.json|neurobench\.json|run\.json)"
@@ -73,8 +75,8 @@ def differences(found: Fingerprint, expected: Fingerprint) -> list[str]:
 
 def traces(place: Place) -> list[str]:
     """Logs of runs that hold a traceback."""
-    logs = place.results.glob("runs/*/*/log*.txt")
-    return [f"a traceback in {log}" for log in logs if any(trace in log.read_text(errors="replace") for trace in TRACES)]
+    logs = {log: log.read_text(errors="replace") for log in place.results.glob("runs/*/*/log*.txt")}
+    return [f"a traceback in {log}\n{text}" for log, text in logs.items() if any(trace in text for trace in TRACES)]
 
 
 def _unequal(what: str, found: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:

@@ -123,7 +123,8 @@ class Call:
     def fault(self) -> str:
         """What is wrong with how it ended: a traceback, or an exit code that its hits do not explain; else empty."""
         said, code = self.said(), self.process.returncode
-        what = f"{self.name}, hit by {', '.join(f'{number.name} to {victim}' for victim, number in self.hits) or 'nothing'}"
+        hits = ", ".join(f"{number.name} to {victim}" for victim, number in self.hits)
+        what = f"{self.name}, hit by {hits or 'nothing'}"
         if any(trace in said for trace in TRACES):
             return f"{what}: exit code {code} and a traceback\n{said}"
         return "" if code in allowed(self.hits) else f"{what}: exit code {code}\n{said}"
@@ -133,7 +134,9 @@ def allowed(hits: list[tuple[str, signal.Signals]]) -> set[int]:
     """Exit codes of a command that was hit like this. One that was not hit ends with 0."""
     codes = {0}
     for victim, number in hits:
-        if victim not in ("launcher", "group"):
+        if victim == "reader":
+            codes.add(2)
+        elif victim not in ("launcher", "group"):
             codes.add(1)
         elif number == signal.SIGKILL:
             codes.add(-number)

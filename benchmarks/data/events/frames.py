@@ -33,10 +33,10 @@ from torch.utils.data import Dataset
 
 from benchmarks.data.events.recordings import Events, Recordings
 from benchmarks.data.splits import Arrays, Split, both, digest
-from benchmarks.data.workers import load_in_workers
+from benchmarks.data.workers import killed, load_in_workers
 from benchmarks.files import partials
 from benchmarks.runs.record import write_whole
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 RULE = 1
 """Version of the rule above. Raise it when the same recordings give different frames."""
@@ -148,6 +148,13 @@ def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnR
         _put(work, place, recordings)
     except OSError as error:
         raise BadInput(f"frames of {recordings.title}: {partials.refusal(place.parent, error, needed)}") from error
+    except RuntimeError as error:
+        if not killed(error):
+            raise
+        raise BadInput(
+            f"frames of {recordings.title}: a process that reads recordings was ended ({one_line(error)}); "
+            "call the same command again, with DSR_WORKERS=1 if memory ran out"
+        ) from error
     finally:
         partials.remove(work)
 
