@@ -151,3 +151,40 @@ def test_the_launcher_hears_of_a_signal_when_it_has_started_something() -> None:
         assert sleeper.wait() == 0
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+AMID_AN_IMPORT = """
+import runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+sys.argv[1:] = ["list"]
+runpy.run_module("benchmarks", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "benchmarks.cli.arguments", "benchmarks.cli.listing"])
+def test_ctrl_c_amid_an_import_prints_nothing(module: str) -> None:
+    done = subprocess.run([sys.executable, "-c", AMID_AN_IMPORT.format(module=module)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+AT_THE_END = """
+import atexit, os, signal, sys
+from benchmarks.__main__ import main
+
+atexit.register(lambda: os.kill(os.getpid(), {number}))
+sys.argv[1:] = ["--help"]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_amid_the_end_of_a_command_prints_nothing(number: int) -> None:
+    words = [sys.executable, "-c", AT_THE_END.format(number=int(number))]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-number, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -195,7 +196,8 @@ class Processes:
 
     def _end(self, job: Job, claim: Claim, result: Result) -> None:
         if result.status == "done":
-            partials.withdraw(job.place / store.CHECKPOINT)  # the process may have been killed before it could
+            with suppress(FileNotFoundError):  # the claim is lost; whoever has the run tidies up
+                partials.withdraw(job.place / store.CHECKPOINT)  # the process may have been killed before it could
         else:
             self.launch.mark(job)
         self.claims.release(claim)

@@ -21,16 +21,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import clocks
 import disasters
+import disks
 import processes
+import sleepers
 import verification
 from phases import PHASES, Phase, Watch, possible
 from processes import Role
 from verification import Fingerprint
-from workload import COMMANDS, RUNS, Broken, Call, Place, finish
+from workload import COMMANDS, EVENTS, RUNS, SYNC, Broken, Call, Place, finish
 
 SHARES: dict[Phase, float] = {
     "packing": 0.1, "checkpoint": 0.14, "recording": 0.12, "mirroring": 0.16,
@@ -55,6 +59,12 @@ SECONDS: dict[Phase, float] = {
     "packing": 0.6, "mirroring": 2.0, "reporting": 1.0, "training": 3.0, "starting": 2.5, "recording": 0.1,
 }  # fmt: skip
 """How long after a phase has been seen it is disturbed, at most."""
+SCENARIOS = {
+    "full disk": disks.full,
+    "read-only": disks.read_only,
+    "clock": clocks.jumping,
+    "asleep": sleepers.asleep,
+}
 MOST_HITS = 18
 """In one sweep; the rest of it is left alone."""
 MOST_SECONDS_OF_ORPHANS = 60.0
@@ -79,10 +89,12 @@ class Score:
 
 
 class Campaign:
-    """Kills until there have been enough. `expected`: what an undisturbed sweep leaves."""
+    """Kills until there have been enough. `names`: of the commands; `expected`: what they leave undisturbed."""
 
-    def __init__(self, place: Place, expected: Fingerprint, kills: int, seed: int, logs: Path) -> None:
-        self.place, self.expected, self.kills, self.logs = place, expected, kills, logs
+    def __init__(
+        self, place: Place, names: Sequence[str], expected: Fingerprint, kills: int, seed: int, logs: Path
+    ) -> None:
+        self.place, self.names, self.expected, self.kills, self.logs = place, names, expected, kills, logs
         self.dice = random.Random(seed)
         self.score = Score()
 
@@ -92,14 +104,14 @@ class Campaign:
             self.place.begin_anew()
             groups = list[int]()
             try:
-                for name in COMMANDS:
+                for name in self.names:
                     self._until_done(name, groups)
                 self._look_for_orphans(groups)
                 self._verify()
             except Broken as error:
                 self._fault(str(error))
                 for group in groups:
-                    processes.signal_group(group, signal.SIGKILL)
+                    processes.kill_session(group)
                     processes.wait_until_empty(group, 10.0)
 
     def _until_done(self, name: str, groups: list[int]) -> None:
@@ -136,6 +148,8 @@ class Campaign:
             phase = aim or watch.phase()
             victim = self.dice.choice(VICTIMS[phase])
             number = self.dice.choice(SIGNALS)
+            if number == signal.SIGINT and not call.said():
+                number = signal.SIGTERM  # Python itself prints a traceback if it is interrupted while it starts
             if self._strike(call, victim, number):
                 self._note(call, phase, victim)
         finally:
@@ -230,54 +244,65 @@ def table(score: Score) -> list[str]:
     return lines
 
 
-def reference(place: Place, logs: Path) -> Fingerprint:
-    """What an undisturbed sweep leaves. Raises Broken if it does not end well."""
+def reference(place: Place, names: Sequence[str], logs: Path) -> Fingerprint:
+    """What these commands leave undisturbed. Raises Broken if they do not end well."""
     place.begin_anew()
-    finish(place, logs / "0000-undisturbed.log")
+    finish(place, logs / "0000-undisturbed.log", names)
     found = verification.fingerprint(place)
-    if found.runs != sum(RUNS.values()) or verification.traces(place):
+    if found.runs != sum(RUNS[name] for name in names) or verification.traces(place):
         raise Broken(f"the undisturbed sweep has {found.runs} runs, {verification.traces(place)}")
     return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=200, help="0: only other disasters")
+    parser.add_argument("--small", action="store_true", help="one run on recordings, nothing on digits")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=[*disasters.SCENARIOS], action="append", help="only these other disasters")
+    parser.add_argument("--only", choices=[*SCENARIOS], action="append", help="only these other disasters")
     parser.add_argument("--without-disasters", action="store_true")
     parser.add_argument("--folder", type=Path, help="where everything goes, and stays; default: one that is removed")
     parser.add_argument("--to", type=Path, help="a JSON file for the figures")
     asked = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would ours
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
         return run(asked, folder.resolve())
     finally:
+        Call.end_all()
         if not asked.folder:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(asked: argparse.Namespace, folder: Path) -> int:
-    began = time.monotonic()
     (logs := folder / "logs").mkdir(parents=True, exist_ok=True)
     place = Place(folder / "results", folder / "data")
-    expected = reference(place, logs)
-    undisturbed = time.monotonic() - began
-    print(f" undisturbed: {expected.runs} runs in {undisturbed:.0f} s", flush=True)
-    campaign = Campaign(place, expected, asked.kills, asked.seed, logs)
-    campaign.go_on()
-    killed = time.monotonic() - began - undisturbed
-    names = [] if asked.without_disasters else asked.only or [*disasters.SCENARIOS]
-    outcomes = [disasters.outcome(name, folder, expected) for name in names]
-    print("\n".join(["", *table(campaign.score), f"{killed:.0f} s", ""]))
-    for line in campaign.score.faults:
-        print(f"FAULT {line}")
+    names = (EVENTS, SYNC) if asked.small else (*COMMANDS,)
+    score, seconds = kill(place, names, asked.kills, asked.seed, logs) if asked.kills else (Score(), 0.0)
+    scene = disasters.Scene(folder, place.data)
+    chosen = [] if asked.without_disasters else asked.only or [*SCENARIOS]
+    outcomes = [disasters.outcome(name, SCENARIOS[name], scene) for name in chosen]
+    if asked.kills:
+        print("\n".join(["", *table(score), f"{seconds:.0f} s", ""]))
+    for line in score.faults:
+        print(f"FAULT {line.splitlines()[0]}")
     for found in outcomes:
         print(found)
     if asked.to:
-        asked.to.write_text(json.dumps(figures(campaign.score, outcomes, killed, asked), indent=1) + "\n")
-    return int(bool(campaign.score.faults) or any(found.is_broken for found in outcomes))
+        asked.to.write_text(json.dumps(figures(score, outcomes, seconds, asked), indent=1) + "\n")
+    return int(bool(score.faults) or any(found.is_broken for found in outcomes))
+
+
+def kill(place: Place, names: Sequence[str], kills: int, seed: int, logs: Path) -> tuple[Score, float]:
+    """So many kills; their score, and the seconds that they took after the undisturbed sweep."""
+    began = time.monotonic()
+    expected = reference(place, names, logs)
+    undisturbed = time.monotonic()
+    print(f" undisturbed: {expected.runs} runs in {undisturbed - began:.0f} s", flush=True)
+    campaign = Campaign(place, names, expected, kills, seed, logs)
+    campaign.go_on()
+    return campaign.score, time.monotonic() - undisturbed
 
 
 def figures(

@@ -7,6 +7,7 @@ session.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -85,6 +86,12 @@ def send(pid: int, number: int) -> bool:
 def signal_group(group: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, number)
+
+
+def kill_session(group: int) -> None:
+    """Kill all that a command has started, stopped or not."""
+    for member in members(group):
+        send(member.pid, signal.SIGKILL)
 
 
 def wait_until_empty(group: int, seconds: float) -> list[Member]:

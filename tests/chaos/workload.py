@@ -13,9 +13,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import processes
 
@@ -88,6 +89,8 @@ def _spot(digit: int, dice: random.Random) -> tuple[int, int]:
 class Call:
     """A command that goes on in a process group of its own. `hits`: signals that it has been sent, by victim."""
 
+    begun: ClassVar[list[Call]] = []
+
     def __init__(self, place: Place, name: str, log: Path) -> None:
         self.place, self.name, self.log = place, name, log
         self.hits = list[tuple[str, signal.Signals]]()
@@ -98,6 +101,15 @@ class Call:
                 words, cwd=ROOT, env=place.environment(), stdout=said, stderr=said, start_new_session=True
             )
 
+        self.begun.append(self)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Leave no process behind, however this one ends."""
+        for call in cls.begun:
+            if call.process.poll() is None:
+                processes.kill_session(call.group)
+
     @property
     def group(self) -> int:
         return self.process.pid
@@ -107,7 +119,7 @@ class Call:
             return False
         if time.time() - self.began > LONGEST_SECONDS:
             stuck = "\n".join(map(str, processes.members(self.group)))
-            processes.signal_group(self.group, signal.SIGKILL)
+            processes.kill_session(self.group)
             raise Broken(f"{self.name} hangs: {stuck}\n{self.said()}")
         return True
 
@@ -145,7 +157,7 @@ def allowed(hits: list[tuple[str, signal.Signals]]) -> set[int]:
     return codes
 
 
-def finish(place: Place, log: Path, names: tuple[str, ...] = (*COMMANDS,)) -> None:
+def finish(place: Place, log: Path, names: Sequence[str]) -> None:
     """Call these commands, undisturbed, each until it has ended well. Raises Broken."""
     for name in names:
         call = Call(place, name, log)
