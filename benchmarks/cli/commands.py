@@ -60,6 +60,7 @@ def sweep(request: Request, console: Console) -> int:
     notices.plan(console, request, work)
     if not request.only_plan:
         notices.claims(console, results)
+        tidy(work, results)
     notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
     estimate = None
     if work.missing:
@@ -80,6 +81,14 @@ def _dismiss_assistants() -> None:
     from benchmarks.launching.launch import dismiss
 
     dismiss()
+
+
+def tidy(work: Plan, results: Path) -> None:
+    """Remove what killed processes have left of the runs that are done here."""
+    from benchmarks.launching import tidying
+
+    missing = {*work.missing}
+    tidying.tidy((job for job in work.jobs if job not in missing and job.key not in work.committed), results)
 
 
 def _data_of(work: Plan) -> list[tuple[str, str]]:

@@ -59,6 +59,7 @@ def _work(request: Request, console: Console, stop: Stop, began: float) -> int:
     todo = plan(request.runs, results)
     notices.plan(console, request, todo)
     notices.claims(console, results)
+    commands.tidy(todo, results)
     clock = Clock(results)
     found = standings(todo, clock)
     if not _can_start(found, launch):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.files import partials
 from benchmarks.spec import BadInput
 
 Kind = Literal["flock", "directory"]
@@ -96,7 +96,7 @@ def fault_of_locks(folder: Path) -> str:
         import fcntl
     except ImportError:
         return "this system has no flock"
-    probe = folder / f".locks.{secrets.token_hex(8)}"
+    probe = partials.beside(folder / "locks")
     try:
         with probe.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

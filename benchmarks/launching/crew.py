@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks.files import partials
 from benchmarks.files.claims import Claim, Claims
 from benchmarks.launching import out_of_memory, pool, process
 from benchmarks.launching.claiming import claimed
-from benchmarks.launching.stopping import GRACE_SECONDS, Stop
+from benchmarks.launching.stopping import GRACE_SECONDS, Stop, deaf, end_all
 from benchmarks.launching.workers import Workers
 from benchmarks.measurement.provenance import Code, code
 from benchmarks.runs import store
@@ -26,8 +27,8 @@ from benchmarks.spec import BadInput, Run
 
 LONGEST_WAIT_SECONDS = 24 * 3600.0
 """The longest single wait: the operating system accepts no infinite time."""
-ENDED_BY_SIGTERM = (-signal.SIGTERM, 255)
-"""Exit codes of a run's process that SIGTERM ended. It is 255 if SIGTERM ended the fork server, too."""
+ENDED_BY_SIGTERM = (-signal.SIGTERM, out_of_memory.WITHOUT_SERVER)
+"""Exit codes of a run's process that SIGTERM ended, with or without the fork server."""
 
 
 class Observer(Protocol):
@@ -83,8 +84,7 @@ class Processes:
         if failed := _parent_failed(job, self.code):
             self._end(job, claim, failed)
             return "over"
-        self._start(job, claim, worker)
-        return "started"
+        return self._start(job, claim, worker)
 
     def _claimed(self, job: Job) -> Claim | Result | None:
         """As `claimed`, but under torchrun it waits for a claim: all processes carry out all runs in the same order."""
@@ -109,16 +109,27 @@ class Processes:
             self.announced.add(run)
             self.observer.started(run)
 
-    def _start(self, job: Job, claim: Claim, worker: int) -> None:
-        if not job.is_done():  # else, if the process dies, an old result would be taken for its result
-            partials.withdraw(job.place / store.RESULT)
+    def _start(self, job: Job, claim: Claim, worker: int) -> pool.State:
+        try:
+            if not job.is_done():  # else, if the process dies, an old result would be taken for its result
+                partials.withdraw(job.place / store.RESULT)
+        except FileNotFoundError:
+            return self._step_back(job, claim)
         receiver, sender = self.context.Pipe(duplex=False)
         settings = self.workers.settings(worker)
         arguments = (job.run, job.place, self.results_root, self.sweep, self.code, sender, settings, claim.fence)
         begun = self.context.Process(target=process.work, args=arguments, name=str(job))  # type: ignore[attr-defined]
-        self.started[receiver] = _Started(job, begun, claim, out_of_memory.kills())
-        begun.start()
-        sender.close()
+        self.started[receiver] = _Started(job, begun, claim, kills := out_of_memory.kills())
+        try:
+            with deaf():  # the server that it is forked from is started anew if it was killed before
+                begun.start()
+        except (EOFError, OSError):  # killed at this moment; what it may have forked cannot write without a claim
+            del self.started[receiver]
+            receiver.close()
+            return self._left(job, out_of_memory.WITHOUT_SERVER, claim, kills)
+        finally:
+            sender.close()
+        return "started"
 
     def wait(self, seconds: float) -> dict[Run, pool.State]:
         ended = dict[Run, pool.State]()
@@ -137,11 +148,7 @@ class Processes:
                 self.observer.waiting(run)
 
     def stop(self) -> None:
-        processes = [one.process for one in self.started.values() if one.process.pid is not None]
-        for one in processes:
-            one.terminate()
-        for one in processes:
-            one.join()
+        end_all([one.process for one in self.started.values() if one.process.pid is not None])
 
     def _listen(self, receiver: Connection) -> dict[Run, pool.State]:
         """Pass on a message from a run's process. If the process has ended, return what has become of the run."""
@@ -188,7 +195,10 @@ class Processes:
         return False
 
     def _end(self, job: Job, claim: Claim, result: Result) -> None:
-        if result.status != "done":
+        if result.status == "done":
+            with suppress(FileNotFoundError):  # the claim is lost; whoever has the run tidies up
+                partials.withdraw(job.place / store.CHECKPOINT)  # the process may have been killed before it could
+        else:
             self.launch.mark(job)
         self.claims.release(claim)
         self.results[job.run] = result

@@ -21,6 +21,8 @@ WORDS = (
     "bad_alloc",
     "is killed by signal: killed",  # a process that decodes images for the run
 )
+WITHOUT_SERVER = 255
+"""What multiprocessing makes of the exit code of a process if the one that it was forked from has ended before it."""
 COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 
 
@@ -48,6 +50,8 @@ def _count(path: Path) -> int | None:
 
 def ending(exit_code: int | None, kills_before: int | None) -> tuple[Status, str]:
     """Status and reason of a run whose process has ended without a result."""
+    if exit_code == WITHOUT_SERVER:
+        return "failed", "the process that runs are forked from was ended"
     if exit_code is None or exit_code >= 0:
         return "failed", f"the run's process exited with {exit_code} and left no result"
     name = signal.Signals(-exit_code).name

@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks.files import partials
 from benchmarks.files.addresses import masked
 from benchmarks.launching import out_of_memory
+from benchmarks.launching.stopping import deaf
 from benchmarks.launching.workers import take_share
 from benchmarks.measurement.provenance import Code, provenance
 from benchmarks.runs import store
@@ -33,13 +34,11 @@ def server() -> multiprocessing.context.BaseContext:
     # torch's optimisers import torch._dynamo in their first step, which takes 3 s: the server does it once for all runs
     context.set_forkserver_preload(["benchmarks.execution", "sklearn.datasets", "torch._dynamo"])
     if sys.platform != "win32":
-        from multiprocessing import forkserver
+        from multiprocessing import forkserver, resource_tracker
 
-        handler = signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # only the launcher acts on a batch system's warning
-        try:
+        resource_tracker.ensure_running()  # it would let signals through again
+        with deaf():
             forkserver.ensure_running()
-        finally:
-            signal.signal(signal.SIGUSR1, handler)
     return context
 
 
@@ -58,7 +57,7 @@ def work(
     `settings`: environment variables that give the run its share of the machine. `fence`: the folder of its partial
     files, which is gone once another launcher has taken the run over (`benchmarks.files.claims`).
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the launcher ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no masks of signals (`stopping.deaf`)
     _end_with_the_launcher()
     partials.fences[place] = fence
     take_share(settings)

@@ -48,9 +48,9 @@ BESIDE = (LAYERS, "-curves.csv")
 def results_root() -> Path:
     """The results folder, made if need be. Raises BadInput if nothing can be written there."""
     path = Path(os.environ.get("DSR_RESULTS") or "results")
-    probe = path / f".probe.{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
+        probe = partials.beside(path / "probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.launching.stopping import deaf, end_all
 from benchmarks.tracking import mirror
 from benchmarks.tracking.connection import one_line
 from benchmarks.tracking.derived import Derived
@@ -86,8 +87,7 @@ class Background:
             pass
         is_done = not (self.trouble or self.is_busy or self.waiting)
         if self.process:
-            self.process.terminate()
-            self.process.join()
+            end_all([self.process])
         return is_done
 
     def _pipe(self) -> Connection:
@@ -96,14 +96,15 @@ class Background:
             self.pipe, theirs = context.Pipe()
             arguments = (self.results, self.derived, theirs)
             self.process = context.Process(target=_serve, args=arguments, name="mlflow", daemon=True)
-            self.process.start()
+            with deaf():
+                self.process.start()
             theirs.close()
         return self.pipe
 
 
 def _serve(results: Path, derived: Derived | None, pipe: Connection) -> None:
     """What the process does: all tasks of a batch, then an answer. It ends after an error, or with the launcher."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the launcher ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no masks of signals (`stopping.deaf`)
     _be_silent()
     trouble = None
     while not trouble:

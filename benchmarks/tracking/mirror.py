@@ -152,7 +152,8 @@ def _bring_up_to_date(directory: Path, there: Connection, derived: Derived | Non
         _log(there, run, about, tags, new)
         there.client.update_run(run.info.run_id, "RUNNING")
         return
-    shown = dict(derived.metrics(directory, result)) if derived else {}
+    # a run that was killed may have left counts, but no result to derive anything of
+    shown = dict(derived.metrics(directory, result)) if derived and result.status == "done" else {}
     final = translation.final(result, shown, ended)
     _log(there, run, about, tags, [*new, *(m for m in final if run.data.metrics.get(m.key) != m.value)])
     model = lineage.link(there, run, directory, about, result, final)
