@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from baselines import stbp
-from benchmarks import catalogue, methods, networks
+from benchmarks import catalogue, methods, networks, substitutes
 from benchmarks.catalogue import datasets
 from benchmarks.catalogue import networks as network_entries
 from benchmarks.catalogue.facts import Facts
@@ -85,7 +85,7 @@ def test_two_entries_make_a_method_known_to_every_table(added: str) -> None:
 
 
 def test_every_method_has_its_facts_and_its_modules_under_one_name() -> None:
-    assert methods.SUBSTITUTES.keys() == catalogue.BUILT_IN.keys() == methods.BUILT_IN.keys()
+    assert substitutes.METHODS.keys() == catalogue.BUILT_IN.keys() == methods.BUILT_IN.keys()
     for name, facts in catalogue.BUILT_IN.items():
         assert facts.family, name
         assert facts.parent is None or catalogue.BUILT_IN[facts.parent].timeless, name

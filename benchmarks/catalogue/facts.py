@@ -35,6 +35,7 @@ class Facts:
     `recipe` turns a run and DSR's recipe on CIFAR into the recipe the method would be published with, whatever the
     run's scale; the suite cuts it down. `shortened` adapts that recipe to schedules too short to carry a threshold from
     its published start to where it works. `tuned` adapts it to scale workstation: what the sweep `tuning` chose there.
+    `fits_data`: the recipe is published for each kind of data, and DSR's changes for event data are not made to it.
     `parent` names the method whose trained weights a run starts from.
 
     Time:
@@ -56,6 +57,7 @@ class Facts:
     recipe: MakeRecipe = field(default=dsrs_recipe, kw_only=True)
     shortened: Adjust = field(default=unchanged, kw_only=True)
     tuned: Adjust = field(default=unchanged, kw_only=True)
+    fits_data: bool = field(default=False, kw_only=True)
     parent: str | None = field(default=None, kw_only=True)
     timeless: bool = field(default=False, kw_only=True)
     levels: bool = field(default=False, kw_only=True)

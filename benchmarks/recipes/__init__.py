@@ -57,7 +57,8 @@ def _of_built_in(run: Run) -> Recipe:
     if changes:
         return varied(_of_built_in(replace(run, method=base)), run.method, changes)
     about = catalogue.BUILT_IN[base]
-    return scaled(on_data(replace(about.recipe(run, CIFAR), parent=about.parent), run), run)
+    stated = replace(about.recipe(run, CIFAR), parent=about.parent)
+    return scaled(stated if about.fits_data else on_data(stated, run), run)
 
 
 def _its_own(run: Run, outside: PlugIn) -> Recipe:
