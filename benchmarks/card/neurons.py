@@ -3,9 +3,10 @@
     IF:   dv/dt = R I                         LIF:  tau dv/dt = (v_leak - v) + R I
 
 With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
-l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, and STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
-dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's
-metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
+l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
+dt = 1, and PLIF's with tau = -1 / ln(1 - k), R = 1 and dt = 1. NIR's nodes emit ones, fire above v_threshold and are
+then reset to v_reset. Where a neuron differs, its node's metadata say so: `reset`, `reset_by`, `fires`, `v_initial`,
+`dt`, `integration`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 import baselines.conversion
 import baselines.stbp
+import baselines.stbp.plif
 import dsr
 from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.spec import BadInput
@@ -99,7 +101,11 @@ def of(name: str, module: nn.Module) -> Neuron:
         return Neuron(theta, theta, subtract=theta, start=module.start * theta, own=own)
     if isinstance(module, baselines.stbp.LIF):
         return _stbp(name, module.dynamics)
-    emits = "spikes unlike DSR's, STBP's and a conversion's" if isinstance(module, SpikingNeuron) else "no spikes"
+    if isinstance(module, baselines.stbp.plif.PLIF):
+        return _plif(module)
+    emits = (
+        "spikes unlike DSR's, STBP's, PLIF's and a conversion's" if isinstance(module, SpikingNeuron) else "no spikes"
+    )
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
 
@@ -112,6 +118,11 @@ def _stbp(name: str, dynamics: baselines.stbp.Dynamics) -> Neuron:
         raise BadInput(f"{NOT}: the membrane of {name} has decay 0, and NIR's LIF needs tau > 0")
     tau, resistance = -1.0 / math.log(decay), 1.0 / (1.0 - decay)
     return Neuron(threshold, 1.0, tau, resistance, subtract=subtract, at_level=False)
+
+
+def _plif(module: baselines.stbp.plif.PLIF) -> Neuron:
+    threshold, kept = module.dynamics.threshold, 1.0 - module.w.double().sigmoid().item()
+    return Neuron(threshold, 1.0, -1.0 / math.log(kept), subtract=threshold if module.dynamics.soft else None)
 
 
 def unsaid(nodes: list[Any]) -> list[str]:
