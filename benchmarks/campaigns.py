@@ -143,6 +143,10 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                     ONE,
                 ),
             ),
+            (
+                _block("rows of Table 2: PLIF", ("plif", "plif-stepwise"), (8,), ONE),
+                _block("rows of Table 2: STBP without tdBN", ("stbp", "stbp-neunorm"), (12,), ONE),
+            ),
         ),
     ),
 }

@@ -33,6 +33,8 @@ LONG = (512, 1024, 2048)
 WARM_UP = "warmup_iterations"
 SCHEDULE = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", WARM_UP, "augmentation", "optimizer")
 EPOCH_UNKNOWN = "not stated; its code prints the best"
+BEST_ON_TEST = "the best on the test split"
+READOUT = ("readout", "votes of ten spiking neurons a class", "mean output current")
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,10 @@ def _own(run: Run) -> Protocol | None:
     match run.method:
         case "stbp-tdbn" | "stbp-tdbn-spikes" | "stbp-tdbn-tuned":
             return _stbp(run)
+        case "stbp" | "stbp-published" | "stbp-neunorm":
+            return _without_tdbn(run)
+        case "plif" | "plif-stepwise" | "plif-published":
+            return _plif(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
         case "calibration" | "calibration-published" | "ann-published":
@@ -177,6 +183,32 @@ def _stbp(run: Run) -> Protocol | None:
     unstated = (("threshold", "0.5; only width / V matters"), ("optimiser, epochs, augmentation", "DSR's"))
     at = replace(run, dataset=dataset, method=method)
     return Protocol("Zheng et al. 2021 (STBP-tdBN)", at, (network,), timesteps, unstated=unstated, borrowed=SCHEDULE)
+
+
+def _without_tdbn(run: Run) -> Protocol | None:
+    """STBP as released, and NeuNorm, of which nothing is."""
+    if run.dataset != "cifar10":
+        return None
+    if run.method == "stbp-neunorm":
+        unstated = (("code", "SpikingJelly's layer"), ("threshold", "0.25"), ("optimiser, epochs, augmentation", "DSR's"))
+        return Protocol("Wu et al. 2019 (NeuNorm)", run, ("cifarnet",), (12,), unstated=unstated, borrowed=SCHEDULE)
+    released = replace(run, method="stbp-published")
+    beyond = (("threshold", "0.75, from which users see a loss that does not move", "0.25"),)
+    beyond += (READOUT,) if run.method == "stbp" else ()
+    return Protocol("Wu et al. 2018 (STBP)", released, ("cifarnet",), (5,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _plif(run: Run) -> Protocol | None:
+    known = {"cifar10": ("plif-cifar10", 8), "cifar10dvs": ("plif-dvs", 20)}
+    dataset = STANDS_FOR.get(run.dataset, run.dataset)
+    if dataset not in known:
+        return None
+    network, steps = known[dataset]
+    at = replace(run, dataset=dataset, method="plif-published")
+    beyond = (("frames", "128 x 128 pixels", "48 x 48"),) if dataset == "cifar10dvs" else ()
+    beyond += (READOUT,) if run.method != "plif-published" else ()
+    beyond += (("statistics of the norms", "of each step by itself", "over all steps"),) if run.method == "plif" else ()
+    return Protocol("Fang et al. 2021 (PLIF)", at, (network,), (steps,), epoch=BEST_ON_TEST, beyond=beyond)
 
 
 def parent_of(found: Protocol) -> Run | None:
