@@ -35,6 +35,8 @@ OF_SUMS = "sew-resnet-tiny"
 """Its blocks add outputs of neurons."""
 LARGE = tuple(name for name, network in networks.ENTRIES.items() if network.costly)
 CLASSES = 7
+STEPS = 40, 120
+"""Training steps that a method has for learning: neurons that start almost silent, as PLIF's do, need most of them."""
 
 Clause = Callable[[str], None]
 
@@ -148,7 +150,7 @@ def has_gradients(method: str) -> None:
 
 
 def learns(method: str) -> None:
-    """Forty training steps on 64 digits lower its loss and change all its convolutions."""
+    """Forty training steps (if it is slow, 120) on 64 digits lower its loss and change all its convolutions."""
     if not _trains(method):
         return
     split = digits.read().train
@@ -162,13 +164,15 @@ def learns(method: str) -> None:
     optimizer = make_optimizer(network, replace(recipe, weight_decay=0.0))  # decay moves what no gradient reaches
     step = backward(method, recipe)
     before = {name: value.clone() for name, value in network.state_dict().items() if name.endswith("conv1.weight")}
-    losses = []
-    for _ in range(40):
+    losses: list[float] = []
+    while len(losses) < STEPS[0] or (losses[-1] >= 0.9 * losses[0] and len(losses) < STEPS[1]):
         optimizer.zero_grad()
         _, loss = step(network, x, y)
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.9 * losses[0], f"the loss goes from {losses[0]:.3f} to {losses[-1]:.3f}"
+    assert losses[-1] < 0.9 * losses[0], (
+        f"in {len(losses)} steps the loss goes from {losses[0]:.3f} to {losses[-1]:.3f}"
+    )
     still = [
         name for name, value in network.state_dict().items() if name in before and torch.equal(value, before[name])
     ]

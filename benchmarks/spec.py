@@ -70,6 +70,9 @@ class Recipe:
     `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine, epoch by epoch, after a linear
     warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
     that share of all iterations, then falls to zero over the rest.
+    `half_period`: epochs in which the cosine falls to zero, to rise again in as many, and so on (None: all epochs).
+    `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine. `linear_rate`:
+    what the rate of fully connected layers is multiplied by.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
@@ -113,7 +116,14 @@ class Recipe:
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
     loss: Loss = "cross-entropy"
+    half_period: int | None = None
+    drops: tuple[float, ...] = ()
+    drop: float = 0.1
+    linear_rate: float = 1.0
     sources: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drops", tuple(self.drops))  # a list where the recipe was read from JSON
 
 
 def variant(method: str) -> tuple[str, dict[str, Parameter]]:

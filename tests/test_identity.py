@@ -35,6 +35,8 @@ FULL = Recipe(
     image_size=32,
     code="0123456789ab",
     warmup_share=0.1,
+    half_period=4,
+    drops=(0.25,),
 )
 
 
@@ -53,6 +55,8 @@ def others(recipe: Recipe, field: Field[Any]) -> list[Any]:
         case Mapping():
             changed = [{**value, name: number + 1} for name, number in value.items()]
             return [*changed, {**value, "another": 1.0}]
+        case tuple():
+            return [(*value, 0.5)]
         case None:
             return [1] if field.name != "parent" else ["ann"]
     raise AssertionError(f"{field.name}: how can {value!r} be moved?")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from benchmarks.catalogue import networks
+from benchmarks.methods import parts
 from benchmarks.networks import build
+from benchmarks.networks.vgg import VGG
 from benchmarks.operations.structure import structure
+from benchmarks.recipes import resolve
+from benchmarks.spec import Run
 
 
 def test_the_papers_network_has_its_published_size():
@@ -70,6 +76,29 @@ def test_sew_networks_have_the_sizes_of_resnets_and_of_their_stages(
     found = structure(network, torch.zeros(1, channels, edge, edge))
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=5e-4)
     assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=5e-4)
+    assert len(found.neurons) == neurons
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "parameters", "macs", "first", "neurons"),
+    [
+        # worked out for the released networks, ten output neurons a class
+        ("cifarnet", "stbp-published", 45.0e6, 1.25e9, 0.0, 8),
+        ("plif-cifar10", "plif-published", 36.7e6, 1.69e9, 7e6, 8),  # the first layer once, the others at every step
+        ("plif-dvs", "plif-published", 17.4e6, 848e6, 0.0, 6),
+    ],
+)
+def test_stbps_and_plifs_networks_have_their_published_sizes(name, method, parameters, macs, first, neurons):
+    shape, channels, edge = networks.ENTRIES[name].shape, 3, 32
+    if name == "plif-dvs":  # theirs sees 128 x 128 pixels
+        shape, channels, edge = replace(shape, pooled=8), 2, 128
+    made = parts(method, 1, resolve(Run("cifar10", name, method, 1, 0, "paper")))
+    network = VGG(made, shape, 10, channels).eval()
+    found = structure(network, torch.zeros(1, channels, edge, edge))
+    macs += first
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=2e-3)
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=5e-3)
+    assert found.layers[0].padded_macs == pytest.approx(first or found.layers[0].padded_macs, rel=0.02)
     assert len(found.neurons) == neurons
 
 

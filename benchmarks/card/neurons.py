@@ -4,9 +4,9 @@
 
 With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
 l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
-dt = 1, and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to
-v_reset. Where a neuron differs, its node's metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`,
-`integration`.
+dt = 1, PLIF's with tau = -1 / ln(1 - k) and R = dt = 1, and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones,
+fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's metadata say so: `reset`,
+`reset_by`, `fires`, `v_initial`, `dt`, `integration`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 import baselines.conversion
 import baselines.stbp
+import baselines.stbp.plif
 import baselines.stbp.sew
 import dsr
 from benchmarks.networks.parts import SpikingNeuron
@@ -104,7 +105,10 @@ def of(name: str, module: nn.Module) -> Neuron:
         return _stbp(name, module.dynamics)
     if isinstance(module, baselines.stbp.sew.Neuron):
         return _sew(module)
-    emits = "spikes unlike DSR's, STBP's, SEW's or a conversion's" if isinstance(module, SpikingNeuron) else "no spikes"
+    if isinstance(module, baselines.stbp.plif.PLIF):
+        return _plif(module)
+    known = "DSR's, STBP's, PLIF's, SEW's or a conversion's"
+    emits = f"spikes unlike {known}" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
 
@@ -125,6 +129,11 @@ def _sew(neuron: baselines.stbp.sew.Neuron) -> Neuron:
     if gain is None:
         return Neuron(neuron.threshold, 1.0)
     return Neuron(neuron.threshold, 1.0, tau=-1.0 / math.log1p(-gain.item()))
+
+
+def _plif(module: baselines.stbp.plif.PLIF) -> Neuron:
+    threshold, kept = module.dynamics.threshold, 1.0 - module.w.double().sigmoid().item()
+    return Neuron(threshold, 1.0, -1.0 / math.log(kept), subtract=threshold if module.dynamics.soft else None)
 
 
 def unsaid(nodes: list[Any]) -> list[str]:

@@ -36,7 +36,8 @@ class Facts:
     run's scale; the suite cuts it down. `shortened` adapts that recipe to schedules too short to carry a threshold from
     its published start to where it works. `tuned` adapts it to scale workstation: what the sweep `tuning` chose there.
     `published_on`: by data set, what turns the recipe that the suite has there into the one that the authors have
-    there; a scale cuts it down. `parent` names the method whose trained weights a run starts from.
+    there; a scale cuts it down. `fits_data`: the recipe is published for each kind of data, and DSR's changes for event
+    data are not made to it. `parent` names the method whose trained weights a run starts from.
 
     Time:
     `timeless`: the method has no time axis and exists at T = 1 only. `levels`: it has none either, but T is its number
@@ -58,6 +59,7 @@ class Facts:
     shortened: Adjust = field(default=unchanged, kw_only=True)
     tuned: Adjust = field(default=unchanged, kw_only=True)
     published_on: Mapping[str, Adjust] = field(default_factory=dict, kw_only=True)
+    fits_data: bool = field(default=False, kw_only=True)
     parent: str | None = field(default=None, kw_only=True)
     timeless: bool = field(default=False, kw_only=True)
     levels: bool = field(default=False, kw_only=True)

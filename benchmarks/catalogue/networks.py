@@ -35,12 +35,22 @@ class Plain:
 
 @dataclass(frozen=True)
 class VGG:
-    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map."""
+    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map.
+
+    `last_pool`: whether one is behind the last group, too. `dropout` is that of convolutions' outputs, in front of a
+    pool, or behind it where `dropped_behind_pools`; `hidden_dropout` acts in front of each fully connected layer, the
+    classifier included. `biases`: of convolutions and hidden layers. `plain_start`: torch's default initial weights.
+    """
 
     groups: tuple[Widths, ...]
     hidden: Widths = ()
     dropout: float = 0.0
     pooled: int = 1
+    last_pool: bool = True
+    dropped_behind_pools: bool = False
+    hidden_dropout: tuple[float, ...] = ()
+    biases: bool = True
+    plain_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,32 @@ def _sew(name: str, blocks: tuple[int, ...]) -> Mapping[str, Network]:
     return found
 
 
+def _cifarnet(groups: tuple[Widths, ...], hidden: Widths) -> VGG:
+    """Wu et al. (STBP), as released: average pools, dropout on the inputs of all layers but the first and the last.
+
+    Theirs has no norm between convolution and neuron; here that is the method's. Biases and torch's start.
+    """
+    return VGG(
+        groups,
+        hidden,
+        dropout=0.5,
+        pooled=8,
+        last_pool=False,
+        dropped_behind_pools=True,
+        hidden_dropout=(0.0, 0.5, 0.0),
+        plain_start=True,
+    )
+
+
+def _plif(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: tuple[float, ...]) -> VGG:
+    """Fang et al. 2021 (PLIF), as released, without biases; theirs has maxima, which here are the method's pool.
+
+    [ours] How their weights start is not in our sources: as torch's do. Their network for CIFAR10-DVS sees 128 x 128
+    pixels, and its last map is 8 x 8; that of this suite's frames of 48 x 48 is 3 x 3.
+    """
+    return VGG(groups, (hidden,), pooled=pooled, hidden_dropout=dropout, biases=False, plain_start=True)
+
+
 ENTRIES: Mapping[str, Network] = {
     "preact-resnet18": Network(PreAct((2, 2, 2, 2), (64, 128, 256, 512)), costly=True),
     "preact-resnet18-narrow": Network(PreAct((2, 2, 2, 2), (16, 32, 64, 128)), narrow_of="preact-resnet18"),
@@ -115,6 +151,12 @@ ENTRIES: Mapping[str, Network] = {
     "vgg11-narrow": Network(
         VGG(((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2), dropout=0.1, pooled=7), narrow_of="vgg11"
     ),
+    "cifarnet": Network(_cifarnet(((128, 256), (512,), (1024, 512)), (1024, 512)), costly=True),
+    "cifarnet-narrow": Network(_cifarnet(((16, 32), (64,), (128, 64)), (128, 64)), narrow_of="cifarnet"),
+    "plif-cifar10": Network(_plif(((256,) * 3,) * 2, 2048, 8, (0.5, 0.0)), costly=True),
+    "plif-cifar10-narrow": Network(_plif(((32,) * 3,) * 2, 256, 8, (0.5, 0.0)), narrow_of="plif-cifar10"),
+    "plif-dvs": Network(_plif(((128,),) * 4, 2048, 3, (0.5, 0.5)), costly=True),
+    "plif-dvs-narrow": Network(_plif(((32,),) * 4, 256, 3, (0.5, 0.5)), narrow_of="plif-dvs"),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
     # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
     # are ours.

@@ -50,7 +50,8 @@ def resolve(run: Run) -> Recipe:
 def _of_built_in(run: Run) -> Recipe:
     """The recipe of a run of a built-in method; all its seeds share it."""
     about = catalogue.BUILT_IN[run.method]
-    return scaled(on_data(replace(about.recipe(run, CIFAR), parent=about.parent), run), run)
+    stated = replace(about.recipe(run, CIFAR), parent=about.parent)
+    return scaled(stated if about.fits_data else on_data(stated, run), run)
 
 
 def _from_outside(run: Run) -> Recipe:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import baselines.conversion
 import baselines.stbp
+import baselines.stbp.plif
 import baselines.stbp.sew
 import dsr
 from benchmarks import catalogue, networks
@@ -26,7 +27,7 @@ nir = pytest.importorskip("nir", reason="nir is not installed (extra: export)")
 STEPS, IMAGES = 4, 6
 SPIKING = (
     *("dsr-if", "dsr-lif", "dsr-if-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned", "sew"),
-    *("threshold-balancing", "deng-gu", "calibration", "qcfs"),
+    *("plif", "stbp", "threshold-balancing", "deng-gu", "calibration", "qcfs"),
 )
 
 
@@ -115,6 +116,24 @@ def test_the_network_for_event_data_where_its_pools_fit(tmp_path, method):
         nir_graph.graph_of(network, images(2, 48)[:1], STEPS, {})
 
 
+@pytest.mark.parametrize("method", ["stbp-published", "plif-published"])
+def test_votes_of_output_neurons_are_a_layer_behind_them(tmp_path, method):
+    x = images(size=8)
+    network = busy("preact-resnet-tiny", method, x)
+    nn.init.normal_(network.readout.linear.weight, std=3.0)
+    graph = through_a_file(nir_graph.graph_of(network, x[:1], STEPS, {}), tmp_path)
+    with torch.no_grad():
+        logits = network(x)
+    assert logits.std() > 1e-3
+    assert torch.allclose(nir_simulation.logits(graph, x), logits, rtol=0, atol=1e-9)
+
+
+def test_a_norm_behind_a_neuron_is_refused_with_its_reason():
+    network = busy("preact-resnet-tiny", "stbp-neunorm", images(size=32))
+    with pytest.raises(BadInput, match=r"not expressible in NIR: .*NeuNorm. emits no spikes"):
+        nir_graph.graph_of(network, images(size=32)[:1], STEPS, {})
+
+
 @pytest.mark.parametrize("hidden", [(), (20,)])
 def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
     shape = networks._builder(catalogue.networks.VGG(((8,), (8, 12)), hidden=hidden, dropout=0.1, pooled=3))
@@ -146,6 +165,10 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         (baselines.stbp.sew.Neuron(6), [0, 1, 0, 1, 0, 1]),  # .5, 1 fires at the level and is 0
         # a quarter of the way to .5: .125, .21875 fires and is 0
         (baselines.stbp.sew.Neuron(6, threshold=0.21875, tau=4.0), [0, 1, 0, 1, 0, 1]),
+        # k = .25, from 0: .125, .21875, .2890625, .341796875 fires and is 0, .125, .21875
+        (baselines.stbp.plif.PLIF(6, threshold=0.3, tau=4.0), [0, 0, 0, 1, 0, 0]),
+        # k = .5: .25 fires at the level and is 0, .25 fires, ...
+        (baselines.stbp.plif.PLIF(6, threshold=0.25, tau=2.0), [1, 1, 1, 1, 1, 1]),
     ],
 )
 def test_a_neuron_fires_as_worked_out_by_hand(neuron, expected):
