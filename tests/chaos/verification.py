@@ -36,8 +36,8 @@ BIT_EQUAL = re.compile(
 )
 TABLES = re.compile(r"^(runs/.*/curves\.csv|smoke/[^/]*\.csv)$")
 RESULTS = re.compile(r"^runs/.*/result\.json$")
-FREE_NAMES = re.compile(r"^mlartifacts/.")
-"""MLflow names these folders at random."""
+FREE = re.compile(r"^mlartifacts/.|/\.lock$")
+"""MLflow names its folders at random, and whether runs have locks is up to how they are claimed."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Fingerprint:
 def fingerprint(place: Place) -> Fingerprint:
     """Read everything. Raises sqlite3.Error for a database that is damaged."""
     below = [path.relative_to(place.results).as_posix() for path in place.results.rglob("*")]
-    paths = frozenset(path for path in below if not FREE_NAMES.match(path))
-    files = Counter(path.rpartition("/")[2] for path in below if FREE_NAMES.match(path) and "/artifacts/" in path)
+    paths = frozenset(path for path in below if not FREE.search(path))
+    files = Counter(path.rpartition("/")[2] for path in below if "/artifacts/" in path)
     contents = {path: found for path in sorted(paths) if (found := _content(place.results / path, path)) is not None}
     return Fingerprint(paths, contents, dict(_frames(place)), _mirrored(place.results / "mlflow.db"), files)
 
