@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workload import TRACES, Place
+from workload import TRACES, Broken, Place
 
 OF_THE_MOMENT = frozenset(
     (
@@ -56,12 +56,16 @@ class Fingerprint:
 
 
 def fingerprint(place: Place) -> Fingerprint:
-    """Read everything. Raises sqlite3.Error for a database that is damaged."""
+    """Read everything. Raises Broken for a database that is damaged."""
+    try:  # first: whoever reads a database ends what a kill has cut short
+        mirrored = _mirrored(place.results / "mlflow.db")
+    except sqlite3.Error as error:
+        raise Broken(f"MLflow's database: {error}") from error
     below = [path.relative_to(place.results).as_posix() for path in place.results.rglob("*")]
     paths = frozenset(path for path in below if not FREE.search(path))
     files = Counter(path.rpartition("/")[2] for path in below if "/artifacts/" in path)
     contents = {path: found for path in sorted(paths) if (found := _content(place.results / path, path)) is not None}
-    return Fingerprint(paths, contents, dict(_frames(place)), _mirrored(place.results / "mlflow.db"), files)
+    return Fingerprint(paths, contents, dict(_frames(place)), mirrored, files)
 
 
 def differences(found: Fingerprint, expected: Fingerprint) -> list[str]:
