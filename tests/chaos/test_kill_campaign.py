@@ -91,7 +91,10 @@ PLANTED: dict[str, tuple[Callable[[Place], Any], str]] = {
     "frames": (lambda place: flip(next(place.frames.glob("T2-*/test-images.npy"))), "test-images.npy"),
     "a run twice in MLflow": (
         lambda place: execute(
-            place, "update tags set value = (select value from tags where key = 'snn.run_key') where key = 'snn.sweep'"
+            place,
+            "insert into tags (key, value, run_uuid) "
+            "select 'snn.run_key', (select value from tags where key = 'snn.run_key'), run_uuid from runs "
+            "where run_uuid not in (select run_uuid from tags where key = 'snn.run_key')",
         ),
         "mirrored: ",
     ),
