@@ -115,7 +115,7 @@ METHODS: Mapping[str, Facts] = {
         recipe=_plain,
         compared=True,
         colour="#1B9E77",
-        marker="v",
+        marker=(3, 2, 0),
     ),
     "stbp-published": Facts(
         "STBP, no norm, votes, recipe of its authors' code",
@@ -133,7 +133,7 @@ METHODS: Mapping[str, Facts] = {
         recipe=_plif,
         compared=True,
         colour="#A6761D",
-        marker="^",
+        marker=(4, 2, 45),
     ),
     "plif-stepwise": Facts(
         "PLIF, norm of each step by itself",
