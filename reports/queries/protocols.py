@@ -190,7 +190,8 @@ def _without_tdbn(run: Run) -> Protocol | None:
     if run.dataset != "cifar10":
         return None
     if run.method == "stbp-neunorm":
-        unstated = (("code", "SpikingJelly's layer"), ("threshold", "0.25"), ("optimiser, epochs, augmentation", "DSR's"))
+        unstated = (("code", "SpikingJelly's layer"), ("threshold", "0.25"))
+        unstated += (("optimiser, epochs, augmentation", "DSR's"),)
         return Protocol("Wu et al. 2019 (NeuNorm)", run, ("cifarnet",), (12,), unstated=unstated, borrowed=SCHEDULE)
     released = replace(run, method="stbp-published")
     beyond = (("threshold", "0.75, from which users see a loss that does not move", "0.25"),)
