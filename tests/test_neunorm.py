@@ -68,6 +68,7 @@ def test_a_weight_is_made_for_the_maps_of_the_images_and_no_others_pass() -> Non
     assert fit(network.train(), torch.zeros(1, 3, 10, 6)) is network
     assert network.training
     assert {name: tuple(p.shape) for name, p in network.named_parameters() if p.dim() == 3} == {"1.weight": (1, 5, 3)}
+    assert network[5].weight is None, "fully connected layers have none"
     network(torch.zeros(2, 3, 10, 6))
     with pytest.raises(ValueError, match=r"NeuNorm has a weight for maps of \(5, 3\), and the maps are \(5, 5\)"):
         network(torch.zeros(2, 3, 10, 10))

@@ -122,8 +122,9 @@ def test_the_membrane_follows_a_trace_worked_out_by_hand():
     # k = 1/4, V = .5: .3, .525 fires; soft leaves .025: .31875, .5390625 fires; hard: .3, .525 fires
     soft = PLIF(4, threshold=0.5, tau=4.0, reset="soft")(over_time(*[1.2] * 4))
     assert soft.flatten().tolist() == [0, 1, 0, 1]
-    # at the level it fires: 2 x .5 = 1
+    # at the level it fires: 2 x .5 = 1 at once, or .5 and then .75
     assert PLIF(1)(over_time(2.0)).item() == 1
+    assert PLIF(2, threshold=0.75)(over_time(1.0, 1.0)).flatten().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("tau", [1.01, 2.0, 16.0])
@@ -189,6 +190,9 @@ def test_it_works_in_the_memory_format_of_its_currents(mixed):
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert other.grad.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(neuron(x.transpose(2, 3)), expected.transpose(2, 3)), "any other layout"
+    assert torch.equal(neuron(x[:, :, ::2]), expected[:, :, ::2]), "a part of a tensor"
+    repeated = x[:3].repeat(4, 1, 1, 1)
+    assert torch.equal(neuron(x[:3].expand(4, 3, 5, 6, 7).flatten(0, 1)), neuron(repeated)), "repeated values"
 
 
 def test_tau_is_trained_and_starts_where_it_is_said_to():

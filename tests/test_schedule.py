@@ -137,6 +137,7 @@ def test_a_training_cut_short_falls_once_and_at_scale_workstation_as_all_do(meth
         rates = [learning_rate(recipe(scale), epoch * 10, 10) for epoch in range(recipe(scale).epochs)]
         assert all(now >= later for now, later in pairwise(rates)), scale
         assert rates[-1] < 0.1 * rates[0], scale
+    assert (recipe("workstation").drops, recipe("workstation").half_period) == ((), None), "it states what it does"
     steps = [learning_rate(recipe("workstation"), i, 5) for i in range(100)]
     start = recipe("workstation").learning_rate
     assert steps == pytest.approx([start * (1 + math.cos(math.pi * i / 100)) / 2 for i in range(100)])

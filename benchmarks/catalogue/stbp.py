@@ -161,7 +161,7 @@ METHODS: Mapping[str, Facts] = {
         watched=True,
         recipe=_plain,
         colour="#1B9E77",
-        marker="v",
+        marker=(3, 2, 0),
     ),
     "stbp-published": Facts(
         "STBP, no norm, votes, recipe of its authors' code",
@@ -181,7 +181,7 @@ METHODS: Mapping[str, Facts] = {
         watched=True,
         recipe=_plif,
         colour="#A6761D",
-        marker="^",
+        marker=(4, 2, 45),
     ),
     "plif-stepwise": Facts(
         "PLIF, norm of each step by itself",
