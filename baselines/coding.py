@@ -38,23 +38,47 @@ class Bernoulli(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         repeated = at_every_step(x, self.timesteps) / self.scale
-        uniform = torch.rand_like(repeated) if self.training else hashed(repeated, self.timesteps)
+        uniform = torch.rand_like(repeated) if self.training else self.drawn(repeated)
         return repeated.sign() * (uniform <= repeated.abs())
+
+    def drawn(self, x: Tensor) -> Tensor:
+        """Return an evaluation's numbers in [0, 1), one per value of `(T*B, C, H, W)`."""
+        return hashed(x, self.timesteps)
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, scale={self.scale}"
 
 
-def hashed(x: Tensor, timesteps: int) -> Tensor:
+class BernoulliStep(Bernoulli):
+    """The same, one step a call, for networks that are simulated step by step; `reset()` begins a new run.
+
+    `(B, C, H, W)` -> spikes `(B, C, H, W)`.
+    """
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__(1, scale)
+        self.step = 0
+
+    def reset(self) -> None:
+        """Start a new run."""
+        self.step = 0
+
+    def drawn(self, x: Tensor) -> Tensor:
+        """Return the numbers of the next step."""
+        self.step += 1
+        return hashed(x, 1, self.step - 1)
+
+
+def hashed(x: Tensor, timesteps: int, first: int = 0) -> Tensor:
     """Numbers in [0, 1) that follow from each image's own values, its pixels' places and the steps alone.
 
-    `(T*B, C, H, W)` -> same shape. The values' bits are added with odd weights to one 64-bit number an image, and that
+    `(T*B, C, H, W)` -> same shape; `first` is the number of the first step. The values' bits are added with odd weights to one 64-bit number an image, and that
     is mixed with the place and the step (splitmix64, Steele et al. 2014); integers wrap around, so sums are exact.
     """
     rows = x.float().contiguous().view(torch.int32).long().view(timesteps, -1, x[0].numel())
     place = torch.arange(rows.shape[2], device=x.device)
     image = _mixed((rows * (2 * place + 1)).sum((0, 2)))
-    step = torch.arange(timesteps, device=x.device)
+    step = torch.arange(first, first + timesteps, device=x.device)
     seed = _mixed(image + _mixed(step)[:, None])[:, :, None] + place
     return ((_mixed(seed) >> 40) & 0xFFFFFF).to(x.dtype).div_(2**24).view(x.shape)
 

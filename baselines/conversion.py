@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from baselines.coding import BernoulliStep
 from baselines.events import Passed, Program
 from baselines.events.paths import POOLS, Tracer, Unsupported, fed_by_sums
 
@@ -29,11 +30,12 @@ THROUGH = (nn.modules.batchnorm._BatchNorm, nn.Identity, nn.Dropout)
 
 
 class IF(nn.Module):
-    """Integrate-and-fire neuron with soft reset, for inference only; every call is one time step.
+    """Integrate-and-fire neuron, for inference only; every call is one time step.
 
     `timesteps` T >= 1 is the length of a run; `threshold` theta; `start` and `shift` are in units of theta;
-    `shift_steps` S >= 1 is the number of steps that a shift is spread over (None: T). The membrane persists between
-    calls until `reset()`. `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for T or S < 1.
+    `shift_steps` S >= 1 is the number of steps that a shift is spread over (None: T). A spike takes theta off the
+    membrane, or, with a `hard_reset`, all of it. The membrane persists between calls until `reset()`.
+    `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for T or S < 1.
     """
 
     threshold: Tensor
@@ -46,12 +48,13 @@ class IF(nn.Module):
         start: float = 0.0,
         shift: float = 0.0,
         shift_steps: int | None = None,
+        hard_reset: bool = False,
     ) -> None:
         super().__init__()
         if min(timesteps, timesteps if shift_steps is None else shift_steps) < 1:
             raise ValueError(f"timesteps and shift_steps must be at least 1, not {timesteps} and {shift_steps}")
         self.timesteps, self.start, self.shift = timesteps, start, shift
-        self.shift_steps = shift_steps or timesteps
+        self.shift_steps, self.hard_reset = shift_steps or timesteps, hard_reset
         self.register_buffer("threshold", torch.tensor(float(threshold)))
         self.register_buffer("correction", torch.zeros(1))
         self.membrane: Tensor | None = None
@@ -79,8 +82,9 @@ class IF(nn.Module):
         theta = self.threshold
         membrane = torch.full_like(x, self.start) * theta if self.membrane is None else self.membrane
         membrane = membrane.add_(self.driven(x))
-        emitted = (membrane >= theta).to(x.dtype).mul_(theta)
-        self.membrane = membrane.sub_(emitted)
+        fires = membrane >= theta
+        emitted = fires.to(x.dtype).mul_(theta)
+        self.membrane = membrane.masked_fill_(fires, 0.0) if self.hard_reset else membrane.sub_(emitted)
         return emitted
 
     def extra_repr(self) -> str:
@@ -100,7 +104,8 @@ class Converted(nn.Module):
     `network` maps one step, `(B, C, H, W)`, to that step's logits `(B, classes)`. Memory does not grow with T.
     Parameters, buffers and their names are the network's. In evaluation mode float32 images on a CPU are simulated by
     events if `library`, the compiled `events.SOURCE`, is given; `leaves` are analog modules that are not traced
-    further. In training mode, for frames, on GPUs and with forward hooks the network itself runs.
+    further. In training mode, for frames, on GPUs, with forward hooks, with hard resets and with random spikes the
+    network itself runs.
     """
 
     steps_at_once = 1
@@ -132,6 +137,16 @@ class Converted(nn.Module):
         program = self.program(x)
         return program.run(x, stops) if program else self._every_neuron(x, stops)
 
+    def reset(self) -> None:
+        """Start a new run of the network itself."""
+        for one in _spiking(self._hidden[0]).values():
+            one.reset()
+
+    def step(self, x: Tensor) -> Tensor:
+        """Run the network itself for one step: `(B, C, H, W)` -> that step's logits `(B, classes)`."""
+        logits: Tensor = self._hidden[0](x)
+        return logits
+
     def program(self, x: Tensor) -> Program | None:
         """Prepare the network for simulation by events; None if the network itself has to run."""
         plain = x.dim() == 4 and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
@@ -140,6 +155,8 @@ class Converted(nn.Module):
         (network,) = self._hidden
         if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
             return None  # hooks expect modules to run
+        if any(isinstance(one, BernoulliStep) or one.hard_reset for one in _spiking(network).values()):
+            return None  # events know soft resets and constant currents
         try:
             return Program(self._graph(), IF, x[:1], self.library)
         except Unsupported:
@@ -164,18 +181,17 @@ class Converted(nn.Module):
         (network,) = self._hidden
         emitted, pooled = dict[str, Tensor](), dict[str, Tensor]()
         by_step: dict[str, list[Tensor]] = {}
-        spiking = neurons(network)
+        spiking = _spiking(network)
         hooks = [neuron.register_forward_hook(_count(emitted, name, by_step)) for name, neuron in spiking.items()]
         pools = [(name, module) for name, module in network.named_modules() if isinstance(module, POOLS)]
         hooks += [module.register_forward_hook(_count(pooled, name)) for name, module in pools]
         for name in self._fed_by_sums():
             hooks.append(network.get_submodule(name).register_forward_hook(_count(pooled, name, entering=True)))
-        for neuron in spiking.values():
-            neuron.reset()
+        self.reset()
         total: Tensor | None = None
         try:
             for step in range(1, stops[-1] + 1):
-                logits = network(x[step - 1] if x.dim() == 5 else x)
+                logits = self.step(x[step - 1] if x.dim() == 5 else x)
                 total = logits if total is None else total + logits
                 if step in stops:
                     steps = {name: torch.stack(counts) for name, counts in by_step.items()}
@@ -235,3 +251,8 @@ def leave_additions_unshifted(network: nn.Module, leaves: tuple[type[nn.Module],
 def neurons(network: nn.Module) -> dict[str, IF]:
     """Return the spiking neurons by name."""
     return {name: module for name, module in network.named_modules() if isinstance(module, IF)}
+
+
+def _spiking(network: nn.Module) -> dict[str, IF | BernoulliStep]:
+    """Return by name what emits spikes and has a state: the neurons, and what makes random spikes of images."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, IF | BernoulliStep)}

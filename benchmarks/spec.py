@@ -27,6 +27,7 @@ Start = Literal["constant", "first-gradient"]
 MEASURED_START: Start = "first-gradient"
 """What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
 Precision = Literal["float32", "bfloat16"]
+PixelValues = Literal["normalised", "raw"]
 Loss = Literal["cross-entropy", "squared-error", "tet"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 """What training lowers, by name; `benchmarks.training.losses` has their equations."""
@@ -83,6 +84,7 @@ class Recipe:
     says (`benchmarks.training.thresholds`).
     `precision` is that of the operands of convolutions and fully connected layers while training: bfloat16 rounds them
     (`dsr.precision`). All else, and every reported accuracy, is float32.
+    `pixels`: whether they are normalised by the data set's mean and deviation, or as they are, in [0, 1].
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
     images (None: as the set has it).
     `parent` names the method whose trained weights the run starts from. `code` is the hash of the source of a method
@@ -120,6 +122,7 @@ class Recipe:
     drops: tuple[float, ...] = ()
     drop: float = 0.1
     linear_rate: float = 1.0
+    pixels: PixelValues = "normalised"
     sources: str = ""
 
     def __post_init__(self) -> None:

@@ -96,7 +96,7 @@ def test_a_coded_first_layer_accumulates_and_nothing_multiplies() -> None:
     with counting(network, x[:1], T) as counter, torch.no_grad():
         network(x)
     spikes = coding.Bernoulli(T).eval()(x)
-    first = network.stem[1]
+    first = network.stem.layer
     reached = nn.functional.conv2d((spikes != 0).double(), torch.ones_like(first.weight).double(), padding=1).sum()
     assert counter.ledger()[0].operations == int(reached)
     assert counter.per_image().analog_macs == 0

@@ -40,6 +40,7 @@ class VGG:
     `last_pool`: whether one is behind the last group, too. `dropout` is that of convolutions' outputs, in front of a
     pool, or behind it where `dropped_behind_pools`; `hidden_dropout` acts in front of each fully connected layer, the
     classifier included. `biases`: of convolutions and hidden layers. `plain_start`: torch's default initial weights.
+    `unpadded_last`: the last convolution has no padding.
     """
 
     groups: tuple[Widths, ...]
@@ -51,6 +52,7 @@ class VGG:
     hidden_dropout: tuple[float, ...] = ()
     biases: bool = True
     plain_start: bool = False
+    unpadded_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,16 @@ def _plif(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: tuple[f
     return VGG(groups, (hidden,), pooled=pooled, hidden_dropout=dropout, biases=False, plain_start=True)
 
 
+def _cq(widths: Widths) -> VGG:
+    """Yan et al. 2021 (CQ training), their VGG-*: its last convolution turns 4 x 4 pixels into 2 x 2.
+
+    [ours] Where its dropout stands and how its weights start is not in our sources: behind neurons, and as torch's do.
+    """
+    first, second, third, last = widths
+    groups = ((first,) * 2, (second,) * 2, (third,) * 2, (last,))
+    return VGG(groups, dropout=0.15, plain_start=True, unpadded_last=True)
+
+
 ENTRIES: Mapping[str, Network] = {
     "preact-resnet18": Network(PreAct((2, 2, 2, 2), (64, 128, 256, 512)), costly=True),
     "preact-resnet18-narrow": Network(PreAct((2, 2, 2, 2), (16, 32, 64, 128)), narrow_of="preact-resnet18"),
@@ -157,6 +169,8 @@ ENTRIES: Mapping[str, Network] = {
     "plif-cifar10-narrow": Network(_plif(((32,) * 3,) * 2, 256, 8, (0.5, 0.0)), narrow_of="plif-cifar10"),
     "plif-dvs": Network(_plif(((128,),) * 4, 2048, 3, (0.5, 0.5)), costly=True),
     "plif-dvs-narrow": Network(_plif(((32,),) * 4, 256, 3, (0.5, 0.5)), narrow_of="plif-dvs"),
+    "cq-vgg": Network(_cq((128, 256, 512, 1024)), costly=True),
+    "cq-vgg-narrow": Network(_cq((16, 32, 64, 128)), narrow_of="cq-vgg"),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
     # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
     # are ours.

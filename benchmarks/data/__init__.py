@@ -80,7 +80,7 @@ class Images(_Source):
     def arrays(self, recipe: Recipe, frames: int, on_recording: OnRecording, check: Check) -> tuple[Arrays, Pixels]:
         arrays = self.read()
         check(len(arrays.train.labels), len(arrays.test.labels))
-        return arrays, self.inputs
+        return arrays, self.inputs.asked(recipe)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class ImageFiles(_Source):
         edge = recipe.image_size or self.entry.edge
         arrays = self.read(packed.root() / self.folder, recipe.classes, edge)
         check(len(arrays.train.labels), len(arrays.test.labels))
-        return arrays, self.inputs
+        return arrays, self.inputs.asked(recipe)
 
 
 def _packed(name: str, inputs: Pixels) -> Images:

@@ -1,4 +1,4 @@
-"""Turns stored values into network inputs: pixels are normalised, event counts are resized.
+"""Turns stored values into network inputs: pixels are normalised, if the recipe says so, event counts are resized.
 
 `sized` runs before augmentation and `scaled` after it, so that crops pad images with black and frames with no events.
 Network inputs are channels-last, like everything between a network's layers.
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.spec import Recipe
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -19,6 +21,12 @@ class Pixels:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def asked(self, recipe: Recipe) -> Pixels:
+        """Return what a recipe asks for: these, or pixels as they are, in [0, 1]."""
+        if recipe.pixels == "normalised":
+            return self
+        return Pixels((0.0,) * len(self.mean), (1.0,) * len(self.std))
 
     def sized(self, images: Tensor) -> Tensor:
         return images

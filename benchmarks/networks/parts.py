@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
@@ -61,7 +62,7 @@ class Parts:
         """Make the first layer, which gets the images: as currents, or as the spikes that `coding` makes of them."""
         if self.coding is None:
             return DirectCoding(layer, self.timesteps)
-        return nn.Sequential(self.coding(), layer)
+        return nn.Sequential(OrderedDict(coding=self.coding(), layer=layer))  # named as in DirectCoding
 
 
 class DirectCoding(nn.Module):

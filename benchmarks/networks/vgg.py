@@ -5,7 +5,8 @@
 Average pools stand where VGG has maxima, so that all between two neurons is linear, unless the method brings another
 pool. After five pools the map is one pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more);
 `hidden` fully connected layers, each with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it;
-VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP and PLIF.
+VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP, PLIF and
+CQ training.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def _layers(parts: Parts, shape: networks.VGG, inputs: int) -> Iterator[nn.Modul
     for number, group in enumerate(shape.groups, 1):
         pooled = shape.last_pool or number < len(shape.groups)
         for place, outputs in enumerate(group, 1):
-            layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=shape.biases)
+            last = number == len(shape.groups) and place == len(group)
+            padding = 0 if last and shape.unpadded_last else 1
+            layer = nn.Conv2d(inputs, outputs, 3, padding=padding, bias=shape.biases)
             yield parts.first(layer) if first else layer
             yield parts.norm(outputs)
             yield parts.neuron()

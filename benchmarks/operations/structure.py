@@ -58,7 +58,9 @@ class Source:
 class Layer:
     """A layer that performs operations: a convolution, a linear layer, an addition of spikes, or a pool before neurons.
 
-    `sources`: what feeds it, several if its input is a sum; none if it is fed by a current. `pool`: the average pool
+    Pixels in front of neurons are one, too, without any operation but those of the neurons.
+
+    `sources`: what feeds it, several if its input is a sum; none if it is fed by a current, or by pixels as currents. `pool`: the average pool
     directly in front of it, the last of those folded into the layer; `behind_pools`: operations per nonzero value of
     its input, where that is a pooled map or a sum. `neuron`: name of the neurons assigned to the layer; `biases`:
     constants it adds, norms folded.
@@ -158,6 +160,9 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
                 yield from ((node, layer) for layer in _shortcuts(graph, node, shapes))
         elif is_neuron(graph, node):
             for index, operand in enumerate(node.all_input_nodes):
+                if operand.op == "placeholder":
+                    shape = shapes[node][1:]
+                    yield node, Layer(f"{node.target}.pixels", (), "mac", geometry.of_channels("add", (), shape))
                 paths = paths_to(graph, before_norms(graph, operand))
                 if any(path.pools for path in paths) and all(path.pools for path in paths):
                     name = f"{node.target}.pooled" + (f".{index}" if index else "")

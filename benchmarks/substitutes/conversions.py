@@ -29,7 +29,7 @@ def _clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
     return baselines.clipped.ClippedReLU(clip)
 
 
-def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+def step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.events.SOURCE)
     return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,))
 
@@ -52,7 +52,7 @@ def _spiking_logits(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
 
 def _unshifted_additions(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     baselines.conversion.leave_additions_unshifted(network, (DirectCoding,))
-    return _step_by_step(network, timesteps, recipe)
+    return step_by_step(network, timesteps, recipe)
 
 
 def _maximum(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
@@ -71,7 +71,7 @@ def _calibrate(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Re
 
 
 def _converted(hand_over: HandOver) -> Substitutes:
-    return Substitutes(baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
+    return Substitutes(baselines.conversion.IF, wrap=step_by_step, hand_over=hand_over, streams=True)
 
 
 METHODS: Mapping[str, Substitutes] = {
