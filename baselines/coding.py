@@ -72,8 +72,9 @@ class BernoulliStep(Bernoulli):
 def hashed(x: Tensor, timesteps: int, first: int = 0) -> Tensor:
     """Numbers in [0, 1) that follow from each image's own values, its pixels' places and the steps alone.
 
-    `(T*B, C, H, W)` -> same shape; `first` is the number of the first step. The values' bits are added with odd weights to one 64-bit number an image, and that
-    is mixed with the place and the step (splitmix64, Steele et al. 2014); integers wrap around, so sums are exact.
+    `(T*B, C, H, W)` -> same shape; `first` is the number of the first step. The values' bits are added with odd weights
+    to one 64-bit number an image, and that is mixed with the place and the step (splitmix64, Steele et al. 2014);
+    integers wrap around, so sums are exact.
     """
     rows = x.float().contiguous().view(torch.int32).long().view(timesteps, -1, x[0].numel())
     place = torch.arange(rows.shape[2], device=x.device)

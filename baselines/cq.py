@@ -1,9 +1,9 @@
 """CQ training (Yan et al., AAAI 2021): an ANN activation with the values of an IF neuron's rate, and no shift.
 
-    h(x) = floor( L clamp(x, 0, theta) ) / L         dh/dx = 1 for 0 <= x <= theta, and the gradient is clipped to [-1, 1]
+    h(x) = floor( L clamp(x, 0, theta) ) / L       dh/dx = 1 for 0 <= x <= theta; the gradient is clipped to [-1, 1]
 
-theta is fixed at 1. An IF neuron with soft reset, threshold 1 and an empty membrane emits h(x) on average under constant
-current after T = L steps (`baselines.conversion.IF`), so conversion changes no weight. In the converted network such
+theta is fixed at 1. An IF neuron with soft reset, threshold 1 and an empty membrane emits h(x) on average after T = L
+steps of constant current (`baselines.conversion.IF`), so conversion changes no weight. In the converted network such
 neurons also stand behind each pixel, whose value in [0, 1] is their current, and behind each average pool.
 """
 

@@ -54,7 +54,9 @@ def _largest_currents(run: Run, usual: Recipe) -> Recipe:
     """
     recipe = replace(usual, epochs=0, pixels="raw", neuron={"hard_reset": True})
     conversion = {"images": 128, "steps": 64}
-    return replace(recipe, conversion=conversion, sources="Sengupta et al. 2019, as far as public; 128 images, 64 steps")
+    return replace(
+        recipe, conversion=conversion, sources="Sengupta et al. 2019, as far as public; 128 images, 64 steps"
+    )
 
 
 METHODS: Mapping[str, Facts] = {
