@@ -152,6 +152,13 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                     ("preact-resnet18-narrow", "sew-resnet18-narrow"),
                 ),
                 _block("rows of Table 2: PLIF", ("plif", "plif-stepwise"), (8,), ONE),
+                _block(
+                    "rows of Table 2: ANNs to convert",
+                    ("deng-gu-ann", "ann-pixels", "cq-clamp-ann", "cq-ann"),
+                    (1,),
+                    ONE,
+                ),
+                _block("rows of Table 2: conversions", ("rmp", "deng-gu-released", "cq", "spike-norm"), CHEAP, ONE),
                 _block("rows of Table 2: STBP without tdBN", ("stbp", "stbp-neunorm"), (12,), ONE),
             ),
         ),

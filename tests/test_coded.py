@@ -1,4 +1,4 @@
-"""Conversions whose images become spikes: CQ training against its released code, Spike-Norm against hand-worked runs."""
+"""Conversions whose images become spikes: CQ training as released, and Spike-Norm against hand-worked runs."""
 
 from __future__ import annotations
 

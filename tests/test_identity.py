@@ -36,6 +36,7 @@ FULL = Recipe(
     code="0123456789ab",
     warmup_share=0.1,
     half_period=4,
+    pixels="raw",
     drops=(0.25,),
 )
 

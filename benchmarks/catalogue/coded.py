@@ -35,6 +35,10 @@ def _of_neurons(run: Run, usual: Recipe) -> Recipe:
     return replace(usual, epochs=0, pixels="raw", sources="CQ training (Yan et al. 2021), conversion")
 
 
+def _of_neurons_published(run: Run, usual: Recipe) -> Recipe:
+    return _of_neurons(run, replace(usual, warmup_iterations=0))
+
+
 def _clamped_published(run: Run, usual: Recipe) -> Recipe:
     """[CQ] The clamp from scratch, as the scripts train it; stage 3 is an edit by hand there.
 
@@ -104,7 +108,7 @@ METHODS: Mapping[str, Facts] = {
     "cq-published": Facts(
         "CQ training: converted from cq-published-ann",
         family="conversion",
-        recipe=_of_neurons,
+        recipe=_of_neurons_published,
         parent="cq-published-ann",
         anytime=True,
     ),

@@ -58,12 +58,12 @@ class Source:
 class Layer:
     """A layer that performs operations: a convolution, a linear layer, an addition of spikes, or a pool before neurons.
 
-    Pixels in front of neurons are one, too, without any operation but those of the neurons.
+    Pixels in front of neurons are one, too, without any operation but the neurons' updates.
 
-    `sources`: what feeds it, several if its input is a sum; none if it is fed by a current, or by pixels as currents. `pool`: the average pool
-    directly in front of it, the last of those folded into the layer; `behind_pools`: operations per nonzero value of
-    its input, where that is a pooled map or a sum. `neuron`: name of the neurons assigned to the layer; `biases`:
-    constants it adds, norms folded.
+    `sources`: what feeds it, several if its input is a sum; none if it is fed by a current, or by pixels that are one.
+    `pool`: the average pool directly in front of it, the last of those folded into the layer; `behind_pools`:
+    operations per nonzero value of its input, where that is a pooled map or a sum. `neuron`: name of the neurons
+    assigned to the layer; `biases`: constants it adds, norms folded.
     """
 
     name: str

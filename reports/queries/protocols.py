@@ -140,6 +140,10 @@ def _own(run: Run) -> Protocol | None:
             return _sew(run)
         case "rmp":
             own = _rmp(run)
+        case "spike-norm" if run.dataset in ("cifar10", "imagenet"):
+            return _spike_norm(run)
+        case "cq" | "cq-published" | "cq-ann" | "cq-clamp-ann" | "cq-published-ann":
+            own = _cq(run)
         case "deng-gu" | "deng-gu-ann" | "deng-gu-released" | "maximum-shift":
             own = _deng_gu(run)
         case "threshold-balancing" | "threshold-balancing-half":
@@ -165,6 +169,35 @@ def _rmp(run: Run) -> Protocol:
     unstated = (("factor on thresholds", "1"), ("coding of images", "as currents"), (MEASURED_ON, "512"))
     steps = (2048,) if run.dataset == "cifar10" else (768,)
     return Protocol("Han et al. 2020 (RMP)", run, ("vgg16",), steps, unstated=unstated, borrowed=SCHEDULE)
+
+
+def _spike_norm(run: Run) -> Protocol:
+    """Published on ImageNet and on networks without norms and biases; its authors' code is not public.
+
+    The DSR paper has its row of ImageNet alone; what its authors publish on CIFAR-10 is not known here.
+    """
+    unstated = (
+        ("neurons", "a hard reset"),
+        ("images that thresholds are measured on, and steps", "128 and 64"),
+        ("how random spikes are scaled", "a pixel of 1 spikes at every step"),
+    )
+    beyond = (("norms and biases", "none", "batch norm, folded"),)
+    networks, steps = (("ResNet-34",), (2000,)) if run.dataset == "imagenet" else ((), ())
+    where = "Sengupta et al. 2019 (Spike-Norm)"
+    return Protocol(where, run, networks, steps, unstated=unstated, beyond=beyond, borrowed=SCHEDULE)
+
+
+def _cq(run: Run) -> Protocol:
+    """What the scripts do, which train the clamp alone; the quantised stage is an edit by hand there."""
+    ann = "ann" in run.method
+    at = replace(run, method="cq-published-ann" if ann else "cq-published")
+    steps = (400, 600) if run.dataset == "cifar10" else (150, 300)
+    beyond: Beyond = (
+        ("augmentation", "rotations of 15 degrees, crops by 6, flips, noise of 0.01", "crops by 4 and flips"),
+    )
+    stages = (("stages of training", "the clamp alone in its scripts, three in the paper", "three"),)
+    beyond += stages if "published" not in run.method else ()
+    return Protocol("Yan et al. 2021 (CQ training)", at, ("cq-vgg",), steps, epoch="the last", beyond=beyond)
 
 
 def _deng_gu(run: Run) -> Protocol:

@@ -153,6 +153,29 @@ def test_maximum_shift_lacks_the_clip_of_deng_and_gus_ann(tmp_path: Path) -> Non
     assert theirs["neuron on the logits"][:2] == found["neuron on the logits"][:2] == ("yes", "no")
 
 
+def test_cq_training_is_held_against_its_scripts(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="cq", timesteps=400))[0])
+    assert found["network"][:2] == ("cq-vgg", "preact-resnet18")
+    assert found["stages of training"][:2] == ("the clamp alone in its scripts, three in the paper", "three")
+    assert found["parent's optimiser"][:2] == ("adam", "sgd")
+    assert "pixels" not in found
+    theirs = lines(asked(tmp_path, replace(PAPER, method="cq-published", network="cq-vgg", timesteps=400))[0])
+    assert theirs.keys() == {"augmentation", "seeds"}
+
+
+def test_spike_norm_is_published_on_networks_without_norms(tmp_path: Path) -> None:
+    run = Run("imagenet", "preact-resnet18-imagenet", "spike-norm", 2000, 0, "paper")
+    table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source="ImageNet, whole"))
+    assert "Sengupta et al. 2019 (Spike-Norm)" in said
+    found = lines(table)
+    assert found["norms and biases"][:2] == ("none", "batch norm, folded")
+    assert found["network"][0] == "ResNet-34"
+    cifar = lines(asked(tmp_path, replace(PAPER, method="spike-norm"))[0])
+    assert "network" not in cifar
+    assert "T" not in cifar
+    assert cifar["norms and biases"] == found["norms and biases"]
+
+
 def test_membranes_that_start_half_full_are_not_the_first_authors(tmp_path: Path) -> None:
     found = lines(asked(tmp_path, replace(PAPER, method="threshold-balancing-half", timesteps=8))[0])
     assert found["membrane at the start, in V"] == ("0", "0.5", "up")
@@ -234,7 +257,8 @@ def test_what_does_not_spike_differs_from_dsr_in_what_only_spikes_have(tmp_path:
 
 def test_every_run_of_every_sweep_has_an_answer() -> None:
     runs = [run for sweep in NAMED.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
-    assert {run.dataset for run in runs if protocol_of(run) is None} <= {
+    of_ours = ("ann-pixels",)
+    assert {run.dataset for run in runs if protocol_of(run) is None and run.method not in of_ours} <= {
         "digits",
         "nmnist",
         *DVS,
