@@ -40,7 +40,7 @@ def render(facts: Facts) -> str:
     parts = [
         ["# Results so far", _origin(facts.names), "\n".join(_scales(frame)), _data(frame)],
         ["## Findings", *_findings(facts), "\n".join(sentences.verdicts(facts.ledger))],
-        ["## What was reached", "\n".join(sentences.levels(frame))],
+        ["## What was reached", "\n".join([*sentences.levels(frame), f"- {paper.coverage(frame, published.read())}"])],
         ["## Accuracy", *_tables(tables.accuracies(groups))],
         ["## Depth", *_tables(tables.depths(groups))],
         ["## Ablation and variants of a neuron", *_tables([*_ablation(frame), *tables.variants(groups)])],

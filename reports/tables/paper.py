@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -28,10 +29,32 @@ WHAT = {
 def tables_of(frame: pd.DataFrame, published: pd.DataFrame) -> list[Table]:
     """A table per table of the paper and data set, from rows of runs and from what `reports.inputs.published` reads."""
     of_paper = published[published["table"].isin(WHAT)]
-    return [
+    tables = [
         _table(f"{WHAT[str(name)]} {NAMES.get(str(dataset), dataset)}", lines, _ours(frame, str(dataset)))
         for (name, dataset), lines in of_paper.groupby(["table", "dataset"], sort=False)
     ]
+    if (of_paper["table"] == "Tab. 2").any():
+        tables[0] = replace(tables[0], notes=(*tables[0].notes, coverage(frame, published)))
+    return tables
+
+
+def coverage(frame: pd.DataFrame, published: pd.DataFrame) -> str:
+    """How many of the lines of work that Tab. 2 compares DSR with can be run here, and how many have been, by scale."""
+    rivals = published[(published["table"] == "Tab. 2") & ~published["label"].isin(("DSR", "ANN"))]
+    methods = {label: {_matched(name) for name in lines["method"]} - {""} for label, lines in rivals.groupby("label")}
+    done = frame[frame["status"] == "done"]
+    can = sum(map(bool, methods.values()))
+    said = f"{can} of the {len(methods)} lines of work that Tab. 2 compares DSR with can be run"
+    for scale in EVIDENCE:
+        ran = {_matched(name) for name in done.loc[done["scale"] == scale, "method"]}
+        if lines := sum(bool(names & ran) for names in methods.values()):
+            said += f"; {lines} {'has' if lines == 1 else 'have'} rows at scale {scale}"
+    return f"{said}."
+
+
+def _matched(method: str) -> str:
+    """The method whose recipe as published, or variant, this is."""
+    return variant(method)[0].removesuffix("-published") if method else ""
 
 
 def _ours(frame: pd.DataFrame, dataset: str) -> dict[str, pd.DataFrame]:

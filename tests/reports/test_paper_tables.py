@@ -182,3 +182,26 @@ def test_a_remark_on_a_printed_number_is_a_note_of_its_table_and_leaves_the_numb
     (images,) = [table for table in tables if table.heading.endswith("accuracy on CIFAR-10")]
     assert any(note.startswith("STBP, 90.53 %: probably of Wu et al. 2019") for note in images.notes)
     assert not any("75.03" in note for note in events.notes), "no remark, no note"
+
+
+def test_coverage_counts_lines_of_work_whose_methods_have_rows_whatever_the_network(tmp_path: Path) -> None:
+    lines = pd.DataFrame(
+        [
+            {"table": "Tab. 2", "label": label, "method": method}
+            for label, method in (
+                *(("ANN", "ann"), ("DSR", "dsr-if"), ("PLIF", "plif-published"), ("PLIF", "")),
+                *(("IDE", ""), ("RMP", "rmp"), ("Yan et al.", "cq-published")),
+            )
+        ]
+    )
+    rows = frame(
+        tmp_path,
+        cifar(method="plif@tau=3", scale="laptop", network="preact-resnet18-narrow"),
+        cifar(method="rmp", scale="laptop"),
+        cifar(method="rmp", scale="paper"),
+        cifar(method="cq", scale="laptop", status="failed"),
+    )
+    assert paper.coverage(rows, lines) == (
+        "3 of the 4 lines of work that Tab. 2 compares DSR with can be run; 1 has rows at scale paper; "
+        "2 have rows at scale laptop."
+    )
