@@ -22,14 +22,14 @@ class Bernoulli(nn.Module):
 
     A value is divided by `scale` first; beyond 1 it spikes at every step. Training draws from torch's generator. In
     evaluation mode the draw is a function of image, pixel and step, so that an image's logits do not depend on what
-    else is evaluated, or in which order.
+    else is evaluated, or in which order. Who calls it once a step sets `first`, the number of that step (from 0).
     """
 
     def __init__(self, timesteps: int, scale: float = 1.0) -> None:
         super().__init__()
         if timesteps < 1 or scale <= 0:
             raise ValueError(f"timesteps must be at least 1 and scale positive, not {timesteps} and {scale}")
-        self.timesteps, self.scale = timesteps, scale
+        self.timesteps, self.scale, self.first = timesteps, scale, 0
 
     def spike_amplitude(self) -> float:
         """Return the height of a spike, whose sign is the pixel's."""
@@ -38,23 +38,25 @@ class Bernoulli(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         repeated = at_every_step(x, self.timesteps) / self.scale
-        uniform = torch.rand_like(repeated) if self.training else hashed(repeated, self.timesteps)
+        uniform = torch.rand_like(repeated) if self.training else hashed(repeated, self.timesteps, self.first)
         return repeated.sign() * (uniform <= repeated.abs())
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, scale={self.scale}"
 
 
-def hashed(x: Tensor, timesteps: int) -> Tensor:
+def hashed(x: Tensor, timesteps: int, first: int = 0) -> Tensor:
     """Numbers in [0, 1) that follow from each image's own values, its pixels' places and the steps alone.
 
-    `(T*B, C, H, W)` -> same shape. The values' bits are added with odd weights to one 64-bit number an image, and that
-    is mixed with the place and the step (splitmix64, Steele et al. 2014); integers wrap around, so sums are exact.
+    `(T*B, C, H, W)` -> same shape; steps are numbered from `first`. The values' bits are added with odd weights to one
+    64-bit number an image, and that is mixed with the place and the step (splitmix64, Steele et al. 2014); integers
+    wrap around, so sums are exact.
     """
-    rows = x.float().contiguous().view(torch.int32).long().view(timesteps, -1, x[0].numel())
-    place = torch.arange(rows.shape[2], device=x.device)
+    pixels = x.shape[1:].numel()
+    rows = x.float().contiguous().view(torch.int32).long().view(timesteps, len(x) // timesteps, pixels)
+    place = torch.arange(pixels, device=x.device)
     image = _mixed((rows * (2 * place + 1)).sum((0, 2)))
-    step = torch.arange(timesteps, device=x.device)
+    step = torch.arange(first, first + timesteps, device=x.device)
     seed = _mixed(image + _mixed(step)[:, None])[:, :, None] + place
     return ((_mixed(seed) >> 40) & 0xFFFFFF).to(x.dtype).div_(2**24).view(x.shape)
 

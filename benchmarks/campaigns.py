@@ -143,6 +143,10 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                     ONE,
                 ),
             ),
+            (
+                _block("rows of Table 2: Tandem learning", ("tandem",), (8,), ONE),
+                _block("rows of Table 2: ASF-BP", ("asf-bp",), (5,), ONE, ("vgg7-narrow",)),
+            ),
         ),
     ),
 }

@@ -70,6 +70,7 @@ class Recipe:
     `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine, epoch by epoch, after a linear
     warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
     that share of all iterations, then falls to zero over the rest.
+    `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
@@ -111,7 +112,12 @@ class Recipe:
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
     loss: Loss = "cross-entropy"
+    drops: tuple[float, ...] = ()
+    drop: float = 0.1
     sources: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drops", tuple(self.drops))  # a list where the recipe was read from JSON
 
 
 def variant(method: str) -> tuple[str, dict[str, Parameter]]:

@@ -32,12 +32,19 @@ class Plain:
 
 @dataclass(frozen=True)
 class VGG:
-    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map."""
+    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map.
+
+    `hidden_dropout` acts in front of each fully connected layer, the classifier included. `strided`: there are no
+    pools; every group but the first begins with a stride of 2. `normed`: hidden layers have norms.
+    """
 
     groups: tuple[Widths, ...]
     hidden: Widths = ()
     dropout: float = 0.0
     pooled: int = 1
+    hidden_dropout: tuple[float, ...] = ()
+    strided: bool = False
+    normed: bool = False
 
 
 Shape = PreAct | Plain | VGG
@@ -60,6 +67,14 @@ class Network:
 def _of_depth(depth: int) -> Network:
     """[DSR] Three stages of (depth - 2) / 6 blocks. The paper does not state the widths: He et al.'s are assumed."""
     return Network(PreAct(((depth - 2) // 6,) * 3, (16, 32, 64)), costly=depth > 56, depth=depth)
+
+
+def _tandem(groups: tuple[Widths, ...], hidden: int) -> VGG:
+    """Wu et al. 2021 (Tandem learning), as released: their "CIFARNet", which is another network in nearly every paper.
+
+    Two of five convolutions have a stride of 2; norms everywhere but on the logits. The narrow one is ours.
+    """
+    return VGG(groups, (hidden,), pooled=8, hidden_dropout=(0.0, 0.2), strided=True, normed=True)
 
 
 ENTRIES: Mapping[str, Network] = {
@@ -85,6 +100,11 @@ ENTRIES: Mapping[str, Network] = {
     "vgg11-narrow": Network(
         VGG(((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2), dropout=0.1, pooled=7), narrow_of="vgg11"
     ),
+    "cifarnet-tandem": Network(_tandem(((128,), (256,), (512, 1024, 512)), 1024), costly=True),
+    "cifarnet-tandem-narrow": Network(_tandem(((32,), (64,), (128, 256, 128)), 256), narrow_of="cifarnet-tandem"),
+    # Wu et al. 2021 (ASF-BP); theirs has no biases: here that is the method's. The narrow one is ours.
+    "vgg7": Network(VGG(((64,) * 2, (128,) * 3), hidden=(1024,), pooled=8), costly=True),
+    "vgg7-narrow": Network(VGG(((16,) * 2, (32,) * 3), hidden=(256,), pooled=8), narrow_of="vgg7"),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
 }
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}

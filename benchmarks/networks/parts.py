@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -113,9 +113,15 @@ def stack(
     return nn.Sequential(*stages)
 
 
-def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Module:
-    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity."""
-    layers = [m for pair in pairwise((features, *widths)) for m in (nn.Linear(*pair), parts.neuron())]
+def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...], dropout: tuple[float, ...] = ()) -> nn.Module:
+    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity.
+
+    `dropout`: the share of its input that is dropped in front of each of them, and in front of the classifier.
+    """
+    layers: list[nn.Module] = []
+    for share, pair in zip_longest(dropout, pairwise((features, *widths))):
+        layers += [parts.dropout(share)] if share else []
+        layers += [nn.Linear(*pair), parts.neuron()] if pair else []
     return nn.Sequential(*layers) if layers else nn.Identity()
 
 

@@ -39,10 +39,10 @@ def _published(recipe: Recipe, data: DataSet) -> Recipe:
     augmentation = data.augmentation or recipe.augmentation
     recipe = warmed_up(replace(recipe, augmentation=augmentation, classes=data.classes), 5_000)
     recipe = recipe if recipe.epochs == 0 else replace(recipe, epochs=90)
-    if recipe.optimizer == "adam":
+    if "quantile" in recipe.conversion:  # DSR's hybrid training
         return replace(recipe, batch_size=144, neuron={**recipe.neuron, "threshold_gain": 0.001})
     sources = f"{recipe.sources}; schedule of DSR's ImageNet ANN"
-    return replace(recipe, batch_size=256, weight_decay=1e-4, sources=sources)
+    return replace(recipe, batch_size=256, weight_decay=min(recipe.weight_decay, 1e-4), sources=sources)
 
 
 def _cut(

@@ -89,7 +89,7 @@ def _workstation(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
         recipe = replace(recipe, warmup_share=0.0)
     if data.kind == "images" and run.timesteps > LONG:
         recipe = replace(recipe, test_images=1_000)
-    return replace(recipe, test_every_epoch=False)
+    return replace(recipe, test_every_epoch=False, drops=())
 
 
 def _laptop(recipe: Recipe, run: Run, data: DataSet) -> Recipe:

@@ -33,6 +33,7 @@ LONG = (512, 1024, 2048)
 WARM_UP = "warmup_iterations"
 SCHEDULE = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", WARM_UP, "augmentation", "optimizer")
 EPOCH_UNKNOWN = "not stated; its code prints the best"
+BEST_ON_TEST = "the best on the test split"
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _own(run: Run) -> Protocol | None:
             return _stbp(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
+        case "tandem" | "tandem-published" | "asf-bp" | "asf-bp-published":
+            return _counts(run)
         case "calibration" | "calibration-published" | "ann-published":
             method = run.method if run.method == "ann-published" else "calibration-published"
             at = replace(run, method=method)
@@ -177,6 +180,24 @@ def _stbp(run: Run) -> Protocol | None:
     unstated = (("threshold", "0.5; only width / V matters"), ("optimiser, epochs, augmentation", "DSR's"))
     at = replace(run, dataset=dataset, method=method)
     return Protocol("Zheng et al. 2021 (STBP-tdBN)", at, (network,), timesteps, unstated=unstated, borrowed=SCHEDULE)
+
+
+def _counts(run: Run) -> Protocol | None:
+    """Tandem learning and ASF-BP: what is released is for CIFAR-10."""
+    if run.dataset != "cifar10":
+        return None
+    released = replace(run, method=f"{run.method.removesuffix('-published')}-published")
+    if run.method.startswith("tandem"):
+        beyond = [("dropout", "in tests, too", "in training only")]
+        if run.method == "tandem":
+            beyond.append(("eps where trains are normalised", "0", "that of the norm"))
+        where, network, steps = "Wu et al. 2021 (Tandem learning)", "cifarnet-tandem", 8
+        unstated = (("T of the released code, whose default is 1", "that of the paper"),)
+    else:
+        beyond = [("input spikes in tests", "drawn anew each time", "follow from the image")]
+        where, network, steps = "Wu et al. 2021 (ASF-BP)", "vgg7", 400
+        unstated = (("constants at T = 400", "those of the released code, whose default is T = 100"),)
+    return Protocol(where, released, (network,), (steps,), epoch=BEST_ON_TEST, unstated=unstated, beyond=tuple(beyond))
 
 
 def parent_of(found: Protocol) -> Run | None:

@@ -31,6 +31,8 @@ LABELS = {
     "batch_size": "batch",
     "warmup_iterations": "warm-up iterations",
     "warmup_share": "warm-up, share of the iterations",
+    "drops": "drops of the learning rate, shares of the epochs",
+    "drop": "factor of a drop",
     "train_images": "training images",
     "validation_images": "held-out training images",
     "optimizer": "optimiser",
