@@ -113,7 +113,15 @@ def stack(
     return nn.Sequential(*stages)
 
 
-def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...], dropout: tuple[float, ...] = ()) -> nn.Module:
+def large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
+    """Make the stem for ImageNet, behind which a quarter of the image's height and width is left."""
+    first = parts.first(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False))
+    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), parts.pool(3, 2, padding=1))
+
+
+def hidden_layers(
+    parts: Parts, features: int, widths: tuple[int, ...], biases: bool = True, dropout: tuple[float, ...] = ()
+) -> nn.Module:
     """Fully connected layers with neurons between the pooled map and the classifier; none: the identity.
 
     `dropout`: the share of its input that is dropped in front of each of them, and in front of the classifier.
@@ -121,7 +129,7 @@ def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...], dropout:
     layers: list[nn.Module] = []
     for share, pair in zip_longest(dropout, pairwise((features, *widths))):
         layers += [parts.dropout(share)] if share else []
-        layers += [nn.Linear(*pair), parts.neuron()] if pair else []
+        layers += [nn.Linear(pair[0], pair[1], biases), parts.neuron()] if pair else []
     return nn.Sequential(*layers) if layers else nn.Identity()
 
 
@@ -134,6 +142,7 @@ def initialise(network: nn.Module, linear: float | None = None) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
             if linear is not None:
                 nn.init.normal_(module.weight, std=linear)

@@ -1,12 +1,12 @@
-"""VGG with batch norm for 32 x 32 images: groups of 3 x 3 convolutions, each group followed by an average pool.
+"""VGG with batch norm for 32 x 32 images: groups of 3 x 3 convolutions, each group followed by a pool.
 
-    [conv - norm - neuron - dropout] x n, average pool 2 x 2     per group; the pool feeds the next convolution
+    [conv - norm - neuron - dropout] x n, pool 2 x 2         per group; the pool feeds the next convolution
 
-Average pools stand where VGG has maxima, so that all between two neurons is linear. After five pools the map is one
-pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more); `hidden` fully connected layers, each
-with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it; VGG-11 as the released DSR code has it,
-dropout 0.1 and 7 x 7 copies included. Tandem learning's network has strides in place of pools (`strided`), and a norm
-in its hidden layer (`normed`).
+Average pools stand where VGG has maxima, so that all between two neurons is linear, unless the method brings another
+pool. After five pools the map is one pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more);
+`hidden` fully connected layers, each with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it;
+VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP and PLIF. Tandem
+learning's network has strides in place of pools, and norms in its hidden layer.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ class VGG(nn.Module):
         features = shape.groups[-1][-1] * shape.pooled**2
         self.features = nn.Sequential(*_layers(parts, shape, in_channels))
         self.pool = nn.AdaptiveAvgPool2d(shape.pooled)
-        self.flat = not shape.normed
+        self.flat = not shape.hidden_norms
         if self.flat:
-            self.hidden = hidden_layers(parts, features, shape.hidden, shape.hidden_dropout)
+            self.hidden = hidden_layers(parts, features, shape.hidden, shape.biases, shape.hidden_dropout)
         else:
             self.hidden = nn.Sequential(*_normed(parts, shape))
         self.readout = parts.readout((features, *shape.hidden)[-1], classes, reencode=False)
-        initialise(self, linear=0.01)
+        if not shape.plain_start:
+            initialise(self, linear=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.pool(self.features(x))
@@ -47,18 +48,23 @@ class VGG(nn.Module):
 
 def _layers(parts: Parts, shape: networks.VGG, inputs: int) -> Iterator[nn.Module]:
     first = True
-    for number, group in enumerate(shape.groups):
-        for place, outputs in enumerate(group):
-            stride = 2 if shape.strided and number and not place else 1
-            layer = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+    for number, group in enumerate(shape.groups, 1):
+        pooled = not shape.strided and (shape.last_pool or number < len(shape.groups))
+        for place, outputs in enumerate(group, 1):
+            stride = 2 if shape.strided and number > 1 and place == 1 else 1
+            layer = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=shape.biases)
             yield parts.first(layer) if first else layer
             yield parts.norm(outputs)
             yield parts.neuron()
-            if shape.dropout:
-                yield parts.dropout(shape.dropout)
+            yield from _behind_neuron(parts, shape, pooled and place == len(group))
             inputs, first = outputs, False
-        if not shape.strided:
-            yield parts.pool(2)
+
+
+def _behind_neuron(parts: Parts, shape: networks.VGG, pooled: bool) -> list[nn.Module]:
+    """The dropout and the pool, if they are there, in the network's order."""
+    dropped = [parts.dropout(shape.dropout)] if shape.dropout else []
+    pool = [parts.pool(2)] if pooled else []
+    return pool + dropped if shape.dropped_behind_pools else dropped + pool
 
 
 def _normed(parts: Parts, shape: networks.VGG) -> Iterator[nn.Module]:
@@ -67,6 +73,7 @@ def _normed(parts: Parts, shape: networks.VGG) -> Iterator[nn.Module]:
     for share, pair in zip_longest(shape.hidden_dropout, widths):
         yield from [parts.dropout(share)] if share else []
         if pair:
-            yield from (nn.Conv2d(pair[0], pair[1], edge), parts.norm(pair[1]), parts.neuron())
+            layer = nn.Conv2d(pair[0], pair[1], edge, bias=shape.biases)
+            yield from (layer, parts.norm(pair[1]), parts.neuron())
             edge = 1
     yield nn.Flatten()
