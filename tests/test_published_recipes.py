@@ -109,7 +109,8 @@ def test_asf_bps_recipe_is_its_authors_and_its_threshold_ours_at_few_steps() -> 
 
 def test_what_is_matched_of_them_differs_from_dsrs_recipe_where_it_says_so() -> None:
     usual = replace(recipe_of("ann"), sources="")
-    assert replace(recipe_of("tandem"), neuron={}, sources="") == usual
+    assert replace(recipe_of("tandem"), neuron={}, norm={}, sources="") == usual
+    assert recipe_of("tandem").norm == {"folded_eps": 1e-4}, "the eps of the norm itself"
     assert replace(recipe_of("asf-bp"), neuron={}, sources="") == replace(usual, optimizer="adam", learning_rate=5e-4)
 
 

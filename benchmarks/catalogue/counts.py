@@ -15,8 +15,9 @@ from benchmarks.spec import Recipe, Run
 
 
 def _tandem(run: Run, usual: Recipe) -> Recipe:
-    """[TANDEM] V = 1, no leak; norms of counts. [ours] Trains are normalised with the norm's eps, too."""
-    return replace(usual, neuron={"threshold": 1.0}, sources="Tandem learning matched to DSR's recipe")
+    """[TANDEM] V = 1, no leak; norms of counts. [ours] Spikes are normalised with the eps of the norm, too."""
+    norm = {"folded_eps": 1e-4}
+    return replace(usual, neuron={"threshold": 1.0}, norm=norm, sources="Tandem learning matched to DSR's recipe")
 
 
 def _tandem_published(run: Run, usual: Recipe) -> Recipe:
@@ -83,21 +84,25 @@ METHODS: Mapping[str, Facts] = {
     "tandem": Facts(
         "Tandem learning: gradient through spike counts, slope 1 above 0",
         family="spike counts",
+        watched=True,
         recipe=_tandem,
     ),
     "tandem-published": Facts(
         "Tandem learning, recipe of its authors' code",
         family="spike counts",
+        watched=True,
         recipe=_tandem_published,
     ),
     "asf-bp": Facts(
         "ASF-BP: gradient through accumulated spikes, a measured slope per layer, no norm",
         family="spike counts",
+        watched=True,
         recipe=_asf_bp,
     ),
     "asf-bp-published": Facts(
         "ASF-BP, recipe of its authors' code",
         family="spike counts",
+        watched=True,
         recipe=_asf_bp_published,
     ),
 }

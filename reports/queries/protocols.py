@@ -248,18 +248,16 @@ def _counts(run: Run) -> Protocol | None:
     """Tandem learning and ASF-BP: what is released is for CIFAR-10."""
     if run.dataset != "cifar10":
         return None
-    released = replace(run, method=f"{run.method.removesuffix('-published')}-published")
     if run.method.startswith("tandem"):
-        beyond = [("dropout", "in tests, too", "in training only")]
-        if run.method == "tandem":
-            beyond.append(("eps where trains are normalised", "0", "that of the norm"))
-        where, network, steps = "Wu et al. 2021 (Tandem learning)", "cifarnet-tandem", 8
-        unstated = (("T of the released code, whose default is 1", "that of the paper"),)
-    else:
-        beyond = [("input spikes in tests", "drawn anew each time", "follow from the image")]
-        where, network, steps = "Wu et al. 2021 (ASF-BP)", "vgg7", 400
-        unstated = (("constants at T = 400", "those of the released code, whose default is T = 100"),)
-    return Protocol(where, released, (network,), (steps,), epoch=BEST_ON_TEST, unstated=unstated, beyond=tuple(beyond))
+        at, beyond = replace(run, method="tandem-published"), (("dropout", "in tests, too", "in training only"),)
+        where, networks = "Wu et al. 2021 (Tandem learning)", ("cifarnet-tandem",)
+        return Protocol(where, at, networks, (8,), epoch=BEST_ON_TEST, beyond=beyond)
+    # its recipe depends on T, and that of few steps is ours
+    at = replace(run, method="asf-bp-published", timesteps=400)
+    beyond = (("input spikes in tests", "drawn anew each time", "follow from the image"),)
+    unstated = (("constants at T = 400", "those of the released code, whose T is 100"),)
+    where = "Wu et al. 2021 (ASF-BP)"
+    return Protocol(where, at, ("vgg7",), (400,), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond)
 
 
 def parent_of(found: Protocol) -> Run | None:
