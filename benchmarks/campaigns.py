@@ -154,7 +154,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 _block("rows of Table 2: PLIF", ("plif", "plif-stepwise"), (8,), ONE),
                 _block("rows of Table 2: STBP without tdBN", ("stbp", "stbp-neunorm"), (12,), ONE),
                 _block("rows of Table 2: Tandem learning", ("tandem",), (8,), ONE),
-                _block("rows of Table 2: ASF-BP", ("asf-bp",), (5,), ONE, ("vgg7-narrow",)),
+                _block("rows of Table 2: ASF-BP", ("asf-bp",), (5, 20), ONE, ("vgg7-narrow",)),
             ),
         ),
     ),

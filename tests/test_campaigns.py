@@ -118,8 +118,9 @@ def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
         (NARROW, 4),
         ("sew-resnet18-narrow", 4),
     }
-    counts = [(run.method, run.network, run.timesteps) for run in runs if run.method in ("tandem", "asf-bp")]
-    assert counts == [("tandem", NARROW, 8), ("asf-bp", "vgg7-narrow", 5)], "T = 400 would take weeks"
+    counts = {(run.method, run.network, run.timesteps) for run in runs if run.method in ("tandem", "asf-bp")}
+    few = {("asf-bp", "vgg7-narrow", steps) for steps in (5, 20)}  # it is published for 400, which would take days
+    assert counts == {("tandem", NARROW, 8), *few}
 
 
 def test_a_run_of_a_campaign_is_the_same_experiment_in_a_sweep() -> None:
