@@ -22,14 +22,14 @@ class Bernoulli(nn.Module):
 
     A value is divided by `scale` first; beyond 1 it spikes at every step. Training draws from torch's generator. In
     evaluation mode the draw is a function of image, pixel and step, so that an image's logits do not depend on what
-    else is evaluated, or in which order.
+    else is evaluated, or in which order. Who calls it once a step sets `first`, the number of that step (from 0).
     """
 
     def __init__(self, timesteps: int, scale: float = 1.0) -> None:
         super().__init__()
         if timesteps < 1 or scale <= 0:
             raise ValueError(f"timesteps must be at least 1 and scale positive, not {timesteps} and {scale}")
-        self.timesteps, self.scale = timesteps, scale
+        self.timesteps, self.scale, self.first = timesteps, scale, 0
 
     def spike_amplitude(self) -> float:
         """Return the height of a spike, whose sign is the pixel's."""
@@ -38,12 +38,8 @@ class Bernoulli(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         repeated = at_every_step(x, self.timesteps) / self.scale
-        uniform = torch.rand_like(repeated) if self.training else self.drawn(repeated)
+        uniform = torch.rand_like(repeated) if self.training else hashed(repeated, self.timesteps, self.first)
         return repeated.sign() * (uniform <= repeated.abs())
-
-    def drawn(self, x: Tensor) -> Tensor:
-        """Return an evaluation's numbers in [0, 1), one per value of `(T*B, C, H, W)`."""
-        return hashed(x, self.timesteps)
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, scale={self.scale}"
@@ -57,27 +53,27 @@ class BernoulliStep(Bernoulli):
 
     def __init__(self, scale: float = 1.0) -> None:
         super().__init__(1, scale)
-        self.step = 0
 
     def reset(self) -> None:
         """Start a new run."""
-        self.step = 0
+        self.first = 0
 
-    def drawn(self, x: Tensor) -> Tensor:
-        """Return the numbers of the next step."""
-        self.step += 1
-        return hashed(x, 1, self.step - 1)
+    def forward(self, x: Tensor) -> Tensor:
+        spikes: Tensor = super().forward(x)
+        self.first += 1
+        return spikes
 
 
 def hashed(x: Tensor, timesteps: int, first: int = 0) -> Tensor:
     """Numbers in [0, 1) that follow from each image's own values, its pixels' places and the steps alone.
 
-    `(T*B, C, H, W)` -> same shape; `first` is the number of the first step. The values' bits are added with odd weights
-    to one 64-bit number an image, and that is mixed with the place and the step (splitmix64, Steele et al. 2014);
-    integers wrap around, so sums are exact.
+    `(T*B, C, H, W)` -> same shape; steps are numbered from `first`. The values' bits are added with odd weights to one
+    64-bit number an image, and that is mixed with the place and the step (splitmix64, Steele et al. 2014); integers
+    wrap around, so sums are exact.
     """
-    rows = x.float().contiguous().view(torch.int32).long().view(timesteps, -1, x[0].numel())
-    place = torch.arange(rows.shape[2], device=x.device)
+    pixels = x.shape[1:].numel()
+    rows = x.float().contiguous().view(torch.int32).long().view(timesteps, len(x) // timesteps, pixels)
+    place = torch.arange(pixels, device=x.device)
     image = _mixed((rows * (2 * place + 1)).sum((0, 2)))
     step = torch.arange(first, first + timesteps, device=x.device)
     seed = _mixed(image + _mixed(step)[:, None])[:, :, None] + place

@@ -160,6 +160,8 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 ),
                 _block("rows of Table 2: conversions", ("rmp", "deng-gu-released", "cq", "spike-norm"), CHEAP, ONE),
                 _block("rows of Table 2: STBP without tdBN", ("stbp", "stbp-neunorm"), (12,), ONE),
+                _block("rows of Table 2: Tandem learning", ("tandem",), (8,), ONE),
+                _block("rows of Table 2: ASF-BP", ("asf-bp",), (5, 20), ONE, ("vgg7-narrow",)),
             ),
         ),
     ),

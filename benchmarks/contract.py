@@ -126,11 +126,12 @@ def is_deterministic(method: str) -> None:
 
 
 def starts_as_others_do(method: str) -> None:
-    """From one seed, it starts with the same convolution weights as the ANN."""
+    """From one seed, it starts with the same convolution weights as the ANN, up to a factor per layer."""
     ours, theirs = (dict(_fresh(name).named_parameters()) for name in (method, "ann"))
     for name in (name for name in theirs if name.endswith("conv1.weight")):
         assert name in ours, f"{name} not found"
-        assert torch.equal(ours[name], theirs[name]), f"{name} starts from other values"
+        factor = ours[name].norm() / theirs[name].norm()  # methods without a norm choose how large currents are
+        assert torch.allclose(ours[name], factor * theirs[name]), f"{name} starts from other values"
 
 
 def has_gradients(method: str) -> None:

@@ -105,6 +105,7 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
         ("dsr-if-rep@epochs=40", 5, 0),
     ]
     rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
+    rows_of_table_2 += [("tandem", 8, 0), ("asf-bp", 5, 0)]
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 
@@ -117,6 +118,9 @@ def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
         (NARROW, 4),
         ("sew-resnet18-narrow", 4),
     }
+    counts = {(run.method, run.network, run.timesteps) for run in runs if run.method in ("tandem", "asf-bp")}
+    few = {("asf-bp", "vgg7-narrow", steps) for steps in (5, 20)}  # it is published for 400, which would take days
+    assert counts == {("tandem", NARROW, 8), *few}
 
 
 def test_a_run_of_a_campaign_is_the_same_experiment_in_a_sweep() -> None:

@@ -108,6 +108,20 @@ def test_what_is_wrong_is_said(neuron, clause, said, monkeypatch):
     assert contract.broken(clause, "stbp-tdbn") == ""
 
 
+@pytest.mark.parametrize(("change", "kept"), [(lambda w: 3 * w, True), (lambda w: -w, False), (lambda w: w**3, False)])
+def test_a_method_may_scale_the_weights_that_all_start_with(change, kept, monkeypatch):
+    def changed(network, timesteps, recipe):
+        for name, weight in network.named_parameters():
+            weight.data = change(weight.data) if name.endswith("conv1.weight") else weight.data
+        return network
+
+    monkeypatch.setitem(
+        catalogue.from_outside(), "scaled", PlugIn("scaled", "a test", Method("", stbp.LIF, wrap=changed), "0")
+    )
+    said = contract.broken(contract.starts_as_others_do, "scaled")
+    assert said == ("" if kept else "stages.0.0.conv1.weight starts from other values")
+
+
 def test_a_neuron_need_not_spike(monkeypatch):
     bring(monkeypatch, "smooth", Smooth)
     assert contract.broken(contract.books_its_operations, "smooth") == ""
@@ -128,6 +142,7 @@ def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsy
     assert commands.check("wrong", Console(width=200)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5: logits")
-    assert lines[1] == " ✓ From one seed, it starts with the same convolution weights as the ANN"
+    same = "From one seed, it starts with the same convolution weights as the ANN, up to a factor per layer"
+    assert lines[1] == f" ✓ {same}"
     assert lines[2] == " wrong keeps 1 of 2 clauses"
     assert commands.check("ann", Console(width=200)) == 0

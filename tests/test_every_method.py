@@ -86,8 +86,10 @@ def test_a_vggs_fully_connected_weights_start_as_released(network: str) -> None:
     assert not any(layer.bias.any() for layer in layers)
 
 
-@pytest.mark.parametrize("network", ["cifarnet-narrow", "plif-cifar10-narrow", "plif-dvs-narrow"])
-def test_stbps_and_plifs_networks_start_as_torch_does(network: str) -> None:
+@pytest.mark.parametrize(
+    "network", ["cifarnet-narrow", "plif-cifar10-narrow", "plif-dvs-narrow", "cifarnet-tandem-narrow"]
+)
+def test_networks_of_which_no_other_start_is_known_start_as_torch_does(network: str) -> None:
     """Uniform within 1 / sqrt(inputs)."""
     torch.manual_seed(0)
     for module in build(network, "stbp", 1, 10).modules():

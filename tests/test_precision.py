@@ -166,6 +166,7 @@ def pair(method: str, dataset: str = "cifar10", channels: int = 3) -> dict[str, 
 
 def gradients(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
     network.zero_grad()
+    torch.manual_seed(0)  # of spikes that are drawn
     F.cross_entropy(network(images), labels).backward()
     return {name: p.grad for name, p in network.named_parameters() if p.dim() > 1}
 

@@ -12,6 +12,7 @@ from benchmarks.data import DATASETS
 from benchmarks.methods import BUILT_IN
 from benchmarks.recipes import resolve, timeless
 from benchmarks.spec import Augmentation, Recipe, Run
+from benchmarks.training.schedule import learning_rate
 
 PUBLISHED = [method for method in BUILT_IN if "published" in method]
 
@@ -83,6 +84,34 @@ def test_sew_resnets_have_their_authors_recipes_on_imagenet_and_on_cifar10dvs() 
     assert (short.epochs, short.learning_rate, short.weight_decay) == (20, 0.1, 0.0)
     assert replace(recipe_of("sew"), neuron={}, sources="") == replace(recipe_of("ann"), neuron={}, sources="")
     assert recipe_of("sew").neuron == neuron
+
+
+def test_tandem_learnings_recipe_is_its_authors() -> None:
+    recipe = recipe_of("tandem-published")
+    assert settings(recipe) == (150, 256, 1e-3, 0.9, 0.0, "crop-flip", {"threshold": 1.0})
+    assert (recipe.optimizer, recipe.train_images, recipe.validation_images) == ("adam", 45_000, 5_000)
+    rates = [learning_rate(recipe, epoch * 176, 176) for epoch in (0, 49, 50, 99, 100, 149)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
+    assert dict(recipe.norm) == {"folded_eps": 0.0}
+    assert recipe_of("tandem-published", "cifar100").train_images is None
+
+
+def test_asf_bps_recipe_is_its_authors_and_its_threshold_ours_at_few_steps() -> None:
+    many = resolve(Run("cifar10", "vgg7", "asf-bp-published", 400, 0, "paper"))
+    neuron = {"threshold": 2.0, "measured": 500, "period": 2500}
+    assert settings(many) == (100, 100, 5e-4, 0.9, 5e-4, "crop-flip", neuron)
+    assert many.optimizer == "adam"
+    rates = [learning_rate(many, epoch * 500, 500) for epoch in (0, 49, 50, 74, 75, 99)]
+    assert rates == pytest.approx([5e-4, 5e-4, 1e-4, 1e-4, 2e-5, 2e-5])
+    assert many.neuron["measured"] == 50_000 / many.batch_size, "an epoch"
+    assert recipe_of("asf-bp-published").neuron["threshold"] == 0.5
+
+
+def test_what_is_matched_of_them_differs_from_dsrs_recipe_where_it_says_so() -> None:
+    usual = replace(recipe_of("ann"), sources="")
+    assert replace(recipe_of("tandem"), neuron={}, norm={}, sources="") == usual
+    assert recipe_of("tandem").norm == {"folded_eps": 1e-4}, "the eps of the norm itself"
+    assert replace(recipe_of("asf-bp"), neuron={}, sources="") == replace(usual, optimizer="adam", learning_rate=5e-4)
 
 
 def test_every_augmentation_that_a_recipe_names_exists() -> None:

@@ -82,13 +82,15 @@ def test_sew_networks_have_the_sizes_of_resnets_and_of_their_stages(
 @pytest.mark.parametrize(
     ("name", "method", "parameters", "macs", "first", "neurons"),
     [
-        # worked out for the released networks, ten output neurons a class
+        # worked out for the released networks; STBP's and PLIF's have ten output neurons a class
         ("cifarnet", "stbp-published", 45.0e6, 1.25e9, 0.0, 8),
         ("plif-cifar10", "plif-published", 36.7e6, 1.69e9, 7e6, 8),  # the first layer once, the others at every step
         ("plif-dvs", "plif-published", 17.4e6, 848e6, 0.0, 6),
+        ("cifarnet-tandem", "tandem-published", 44.5e6, 792e6, 0.0, 6),
+        ("vgg7", "asf-bp-published", 8.8e6, 142e6, 0.0, 8),  # with the coding of images, and one behind a pool
     ],
 )
-def test_stbps_and_plifs_networks_have_their_published_sizes(name, method, parameters, macs, first, neurons):
+def test_networks_of_baselines_have_their_published_sizes(name, method, parameters, macs, first, neurons):
     shape, channels, edge = networks.ENTRIES[name].shape, 3, 32
     if name == "plif-dvs":  # theirs sees 128 x 128 pixels
         shape, channels, edge = replace(shape, pooled=8), 2, 128
@@ -96,7 +98,7 @@ def test_stbps_and_plifs_networks_have_their_published_sizes(name, method, param
     network = VGG(made, shape, 10, channels).eval()
     found = structure(network, torch.zeros(1, channels, edge, edge))
     macs += first
-    assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=2e-3)
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=5e-3)
     assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=5e-3)
     assert found.layers[0].padded_macs == pytest.approx(first or found.layers[0].padded_macs, rel=0.02)
     assert len(found.neurons) == neurons
@@ -117,7 +119,7 @@ def test_dsrs_network_for_event_data_has_its_published_size():
     "name",
     [
         *("preact-resnet18-narrow", "preact-resnet20", "preact-resnet-tiny", "resnet19", "resnet20", "vgg16"),
-        *("sew-resnet18-narrow", "sew-resnet34-imagenet-narrow", "sew-dvs-narrow"),
+        *("sew-resnet18-narrow", "sew-resnet34-imagenet-narrow", "sew-dvs-narrow", "cifarnet-tandem-narrow"),
     ],
 )
 def test_padded_macs_equal_fvcores(name):

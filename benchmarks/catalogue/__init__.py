@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from benchmarks import plugins
-from benchmarks.catalogue import coded, conversions, dsr, stbp
+from benchmarks.catalogue import coded, conversions, counts, dsr, stbp
 from benchmarks.catalogue.facts import Facts
 from benchmarks.plugins import PlugIn
 from benchmarks.spec import BadInput, variant
@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, Facts] = {
     **stbp.METHODS,
     **conversions.METHODS,
     **coded.METHODS,
+    **counts.METHODS,
 }
 
 

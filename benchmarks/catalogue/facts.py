@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from benchmarks.spec import Recipe, Run
 
-Family = Literal["ANN", "DSR", "surrogate gradient", "conversion"]
+Family = Literal["ANN", "DSR", "surrogate gradient", "conversion", "spike counts"]
 Role = Literal["representative", "twin", "hybrid", "control"]
 MakeRecipe = Callable[[Run, Recipe], Recipe]
 Adjust = Callable[[Recipe], Recipe]

@@ -37,10 +37,11 @@ class Plain:
 class VGG:
     """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map.
 
-    `last_pool`: whether one is behind the last group, too. `dropout` is that of convolutions' outputs, in front of a
-    pool, or behind it where `dropped_behind_pools`; `hidden_dropout` acts in front of each fully connected layer, the
-    classifier included. `biases`: of convolutions and hidden layers. `plain_start`: torch's default initial weights.
-    `unpadded_last`: the last convolution has no padding.
+    `last_pool`: whether one is behind the last group, too. `strided`: there are no pools; every group but the first
+    begins with a stride of 2. `dropout` is that of convolutions' outputs, in front of a pool, or behind it where
+    `dropped_behind_pools`; `hidden_dropout` acts in front of each fully connected layer, the classifier included.
+    `hidden_norms`: hidden layers have norms, as convolutions have. `biases`: of convolutions and hidden layers.
+    `plain_start`: torch's default initial weights. `unpadded_last`: the last convolution has no padding.
     """
 
     groups: tuple[Widths, ...]
@@ -48,8 +49,10 @@ class VGG:
     dropout: float = 0.0
     pooled: int = 1
     last_pool: bool = True
+    strided: bool = False
     dropped_behind_pools: bool = False
     hidden_dropout: tuple[float, ...] = ()
+    hidden_norms: bool = False
     biases: bool = True
     plain_start: bool = False
     unpadded_last: bool = False
@@ -140,6 +143,16 @@ def _cq(widths: Widths) -> VGG:
     return VGG(groups, dropout=0.15, plain_start=True, unpadded_last=True)
 
 
+def _tandem(groups: tuple[Widths, ...], hidden: int) -> VGG:
+    """Wu et al. 2021 (Tandem learning), as released: their "CIFARNet", which is another network in nearly every paper.
+
+    Two of five convolutions have a stride of 2; norms everywhere but on the logits; torch's start.
+    """
+    return VGG(
+        groups, (hidden,), pooled=8, strided=True, hidden_dropout=(0.0, 0.2), hidden_norms=True, plain_start=True
+    )
+
+
 ENTRIES: Mapping[str, Network] = {
     "preact-resnet18": Network(PreAct((2, 2, 2, 2), (64, 128, 256, 512)), costly=True),
     "preact-resnet18-narrow": Network(PreAct((2, 2, 2, 2), (16, 32, 64, 128)), narrow_of="preact-resnet18"),
@@ -171,6 +184,11 @@ ENTRIES: Mapping[str, Network] = {
     "plif-dvs-narrow": Network(_plif(((32,),) * 4, 256, 3, (0.5, 0.5)), narrow_of="plif-dvs"),
     "cq-vgg": Network(_cq((128, 256, 512, 1024)), costly=True),
     "cq-vgg-narrow": Network(_cq((16, 32, 64, 128)), narrow_of="cq-vgg"),
+    "cifarnet-tandem": Network(_tandem(((128,), (256,), (512, 1024, 512)), 1024), costly=True),
+    "cifarnet-tandem-narrow": Network(_tandem(((32,), (64,), (128, 256, 128)), 256), narrow_of="cifarnet-tandem"),
+    # Wu et al. 2021 (ASF-BP), as released; its pools are the method's
+    "vgg7": Network(VGG(((64,) * 2, (128,) * 3), hidden=(1024,), pooled=8, biases=False), costly=True),
+    "vgg7-narrow": Network(VGG(((16,) * 2, (32,) * 3), hidden=(256,), pooled=8, biases=False), narrow_of="vgg7"),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
     # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
     # are ours.

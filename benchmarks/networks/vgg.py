@@ -5,13 +5,15 @@
 Average pools stand where VGG has maxima, so that all between two neurons is linear, unless the method brings another
 pool. After five pools the map is one pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more);
 `hidden` fully connected layers, each with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it;
-VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP, PLIF and
-CQ training.
+VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP, PLIF and CQ
+training. Tandem
+learning's network has strides in place of pools, and norms in its hidden layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise, zip_longest
 
 from torch import Tensor, nn
 
@@ -30,24 +32,30 @@ class VGG(nn.Module):
         features = shape.groups[-1][-1] * shape.pooled**2
         self.features = nn.Sequential(*_layers(parts, shape, in_channels))
         self.pool = nn.AdaptiveAvgPool2d(shape.pooled)
-        self.hidden = hidden_layers(parts, features, shape.hidden, shape.biases, shape.hidden_dropout)
+        self.flat = not shape.hidden_norms
+        if self.flat:
+            self.hidden = hidden_layers(parts, features, shape.hidden, shape.biases, shape.hidden_dropout)
+        else:
+            self.hidden = nn.Sequential(*_normed(parts, shape))
         self.readout = parts.readout((features, *shape.hidden)[-1], classes, reencode=False)
         if not shape.plain_start:
             initialise(self, linear=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.readout(self.hidden(self.pool(self.features(x)).flatten(1)))
+        x = self.pool(self.features(x))
+        logits: Tensor = self.readout(self.hidden(x.flatten(1) if self.flat else x))
         return logits
 
 
 def _layers(parts: Parts, shape: networks.VGG, inputs: int) -> Iterator[nn.Module]:
     first = True
     for number, group in enumerate(shape.groups, 1):
-        pooled = shape.last_pool or number < len(shape.groups)
+        pooled = not shape.strided and (shape.last_pool or number < len(shape.groups))
         for place, outputs in enumerate(group, 1):
             last = number == len(shape.groups) and place == len(group)
             padding = 0 if last and shape.unpadded_last else 1
-            layer = nn.Conv2d(inputs, outputs, 3, padding=padding, bias=shape.biases)
+            stride = 2 if shape.strided and number > 1 and place == 1 else 1
+            layer = nn.Conv2d(inputs, outputs, 3, stride, padding, bias=shape.biases)
             yield parts.first(layer) if first else layer
             yield parts.norm(outputs)
             yield parts.neuron()
@@ -60,3 +68,15 @@ def _behind_neuron(parts: Parts, shape: networks.VGG, pooled: bool) -> list[nn.M
     dropped = [parts.dropout(shape.dropout)] if shape.dropout else []
     pool = [parts.pool(2)] if pooled else []
     return pool + dropped if shape.dropped_behind_pools else dropped + pool
+
+
+def _normed(parts: Parts, shape: networks.VGG) -> Iterator[nn.Module]:
+    """Hidden layers with norms, as convolutions: the first of the whole map, the others of its one pixel."""
+    edge, widths = shape.pooled, pairwise((shape.groups[-1][-1], *shape.hidden))
+    for share, pair in zip_longest(shape.hidden_dropout, widths):
+        yield from [parts.dropout(share)] if share else []
+        if pair:
+            layer = nn.Conv2d(pair[0], pair[1], edge, bias=shape.biases)
+            yield from (layer, parts.norm(pair[1]), parts.neuron())
+            edge = 1
+    yield nn.Flatten()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, coded, conversions, dsr, stbp
+from benchmarks.substitutes import ann, coded, conversions, counts, dsr, stbp
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,
@@ -17,4 +17,5 @@ METHODS: Mapping[str, Substitutes] = {
     **stbp.METHODS,
     **conversions.METHODS,
     **coded.METHODS,
+    **counts.METHODS,
 }

@@ -130,6 +130,8 @@ def _own(run: Run) -> Protocol | None:
             return _plif(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
+        case "tandem" | "tandem-published" | "asf-bp" | "asf-bp-published":
+            return _counts(run)
         case "calibration" | "calibration-published" | "ann-published":
             method = run.method if run.method == "ann-published" else "calibration-published"
             at = replace(run, method=method)
@@ -273,6 +275,22 @@ def _plif(run: Run) -> Protocol | None:
     beyond += (READOUT,) if run.method != "plif-published" else ()
     beyond += (("statistics of the norms", "of each step by itself", "over all steps"),) if run.method == "plif" else ()
     return Protocol("Fang et al. 2021 (PLIF)", at, (network,), (steps,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _counts(run: Run) -> Protocol | None:
+    """Tandem learning and ASF-BP: what is released is for CIFAR-10."""
+    if run.dataset != "cifar10":
+        return None
+    if run.method.startswith("tandem"):
+        at, beyond = replace(run, method="tandem-published"), (("dropout", "in tests, too", "in training only"),)
+        where, networks = "Wu et al. 2021 (Tandem learning)", ("cifarnet-tandem",)
+        return Protocol(where, at, networks, (8,), epoch=BEST_ON_TEST, beyond=beyond)
+    # its recipe depends on T, and that of few steps is ours
+    at = replace(run, method="asf-bp-published", timesteps=400)
+    beyond = (("input spikes in tests", "drawn anew each time", "follow from the image"),)
+    unstated = (("constants at T = 400", "those of the released code, whose T is 100"),)
+    where = "Wu et al. 2021 (ASF-BP)"
+    return Protocol(where, at, ("vgg7",), (400,), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond)
 
 
 def parent_of(found: Protocol) -> Run | None:

@@ -46,6 +46,7 @@ LABELS = {
     "neuron.start": "membrane at the start, in V",
     "neuron.shift": "shift, in V / T",
     "neuron.clip": "clip of the ReLU",
+    "norm.folded_eps": "eps where spikes are normalised",
     "conversion.images": MEASURED_ON,
     SEEN: "thresholds see test images",
 }

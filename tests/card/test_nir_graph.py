@@ -134,6 +134,13 @@ def test_a_norm_behind_a_neuron_is_refused_with_its_reason():
         nir_graph.graph_of(network, images(size=32)[:1], STEPS, {})
 
 
+@pytest.mark.parametrize("method", ["tandem", "asf-bp"])
+def test_methods_that_count_spikes_are_refused_before_their_norms_are_folded(method):
+    network = busy("preact-resnet-tiny", method, images(size=32))
+    with pytest.raises(BadInput, match=r"not expressible in NIR: .* emits spikes unlike DSR's"):
+        nir_graph.graph_of(network, images(size=32)[:1], STEPS, {})
+
+
 @pytest.mark.parametrize("hidden", [(), (20,)])
 def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
     shape = networks._builder(catalogue.networks.VGG(((8,), (8, 12)), hidden=hidden, dropout=0.1, pooled=3))

@@ -212,6 +212,35 @@ def test_stbp_differs_from_what_is_released_in_its_threshold_even_as_published(t
     assert said.endswith("1 thing differs from Wu et al. 2018 (STBP).")
 
 
+def test_tandem_learning_as_published_differs_in_its_tests_alone(tmp_path: Path) -> None:
+    run = replace(PAPER, method="tandem-published", network="cifarnet-tandem", timesteps=8)
+    table, said = asked(tmp_path, run)
+    assert lines(table)["dropout"][:2] == ("in tests, too", "in training only")
+    assert lines(table)["reported epoch"][0] == "the best on the test split"
+    assert said.endswith("1 thing differs from Wu et al. 2021 (Tandem learning).")
+
+
+def test_tandem_matched_differs_in_dsrs_recipe_and_in_an_eps(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="tandem", timesteps=8))[0])
+    assert found["network"][:2] == ("cifarnet-tandem", "preact-resnet18")
+    assert found["drops of the learning rate, shares of the epochs"][:2] == ("0.333333, 0.666667", DASH)
+    assert found["eps where spikes are normalised"][:2] == ("0", "0.0001")
+    assert (found["optimiser"][0], found["batch"][0]) == ("adam", "256")
+    events = Run("cifar10dvs", "vgg11", "tandem", 20, 0, "paper")
+    assert asked(tmp_path, events)[0] is None, "nothing of it is released for event data"
+
+
+def test_asf_bp_at_few_steps_differs_from_its_authors_in_its_threshold_too(tmp_path: Path) -> None:
+    run = replace(PAPER, method="asf-bp-published", network="vgg7", timesteps=400)
+    table, said = asked(tmp_path, run)
+    assert lines(table)["input spikes in tests"][:2] == ("drawn anew each time", "follow from the image")
+    assert lines(table)["constants at T = 400"][0] == "not known"
+    assert said.endswith("1 thing differs from Wu et al. 2021 (ASF-BP).")
+    few = lines(asked(tmp_path, replace(run, timesteps=5))[0])
+    assert few["T"][:2] == ("400", "5")
+    assert few["V at the start"][:2] == ("2", "0.5")
+
+
 def test_thresholds_measured_on_training_images_are_a_difference_on_imagenet(tmp_path: Path) -> None:
     run = Run("imagenet", "preact-resnet18-imagenet", "dsr-if-hybrid", 50, 0, "paper")
     table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source="ImageNet, whole"))

@@ -44,7 +44,7 @@ def test_published_numbers_have_sources_and_name_methods_and_networks_that_exist
     assert {variant(method)[0] for method in named["method"]} <= set(METHODS)
     assert set(named["our_network"]) - {""} <= set(NETWORKS)
     elsewhere = set(named.loc[named["our_network"] == "", "method"])
-    assert elsewhere == {"deng-gu", "rmp", "spike-norm", "stbp"}, "their network is none of ours"
+    assert elsewhere == {"deng-gu", "rmp", "spike-norm", "stbp", "tandem", "asf-bp"}, "their network is none of ours"
     assert set(named.loc[named["label"] == "Deng & Gu", "method"]) == {"deng-gu"}
     assert "maximum-shift" not in set(named["method"])
     assert not rows.duplicated(["table", "dataset", "label", "network", "neuron", "timesteps"]).any()
@@ -181,6 +181,8 @@ def test_a_remark_on_a_printed_number_is_a_note_of_its_table_and_leaves_the_numb
     assert "last epoch of the same run: 72.20" in note
     (images,) = [table for table in tables if table.heading.endswith("accuracy on CIFAR-10")]
     assert any(note.startswith("STBP, 90.53 %: probably of Wu et al. 2019") for note in images.notes)
+    assert any(note.startswith("ASF-BP, 91.35 %: the released code has T = 100 by default") for note in images.notes)
+    assert any(note.startswith("Tandem Learning, 65.59 %: neither network nor input") for note in events.notes)
     assert not any("75.03" in note for note in events.notes), "no remark, no note"
 
 
