@@ -6,8 +6,7 @@ Average pools stand where VGG has maxima, so that all between two neurons is lin
 pool. After five pools the map is one pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more);
 `hidden` fully connected layers, each with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it;
 VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP, PLIF and CQ
-training. Tandem
-learning's network has strides in place of pools, and norms in its hidden layer.
+training. Tandem learning's network has strides in place of pools, and norms in its hidden layer.
 """
 
 from __future__ import annotations
