@@ -22,7 +22,7 @@ Augmentation = Literal["none", "crop", "crop-flip", "crop-flip-cutout", "autoaug
 MAX_SEED = 2**32 - 1
 """torch takes 64 bits, and seeds of epochs and processes are made of a run's by multiplication."""
 
-Optimizer = Literal["sgd", "adam"]
+Optimizer = Literal["sgd", "adam", "amsgrad"]
 Start = Literal["constant", "first-gradient"]
 MEASURED_START: Start = "first-gradient"
 """What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
@@ -67,9 +67,11 @@ class Run:
 class Recipe:
     """Every number that shapes a run's result; part of the run's key.
 
-    `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine, epoch by epoch, after a linear
+    `optimizer`: SGD with `momentum`, Adam, or Adam with AMSGrad's bound. `learning_rate` follows half a cosine, epoch by epoch, after a linear
     warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
     that share of all iterations, then falls to zero over the rest.
+    `half_period`: epochs in which the cosine falls to zero, to rise again in as many, and so on (None: all epochs).
+    `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
@@ -111,7 +113,13 @@ class Recipe:
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
     loss: Loss = "cross-entropy"
+    half_period: int | None = None
+    drops: tuple[float, ...] = ()
+    drop: float = 0.1
     sources: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drops", tuple(self.drops))  # a list where the recipe was read from JSON
 
 
 def variant(method: str) -> tuple[str, dict[str, Parameter]]:

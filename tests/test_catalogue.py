@@ -85,7 +85,7 @@ def test_two_entries_make_a_method_known_to_every_table(added: str) -> None:
 
 
 def test_every_method_has_its_facts_and_its_modules_under_one_name() -> None:
-    assert methods.SUBSTITUTES.keys() == catalogue.BUILT_IN.keys() == methods.BUILT_IN.keys()
+    assert methods.substitutes.METHODS.keys() == catalogue.BUILT_IN.keys() == methods.BUILT_IN.keys()
     for name, facts in catalogue.BUILT_IN.items():
         assert facts.family, name
         assert facts.parent is None or catalogue.BUILT_IN[facts.parent].timeless, name

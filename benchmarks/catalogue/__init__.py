@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from benchmarks import plugins
-from benchmarks.catalogue import conversions, dsr, stbp
+from benchmarks.catalogue import conversions, dsr, fine_tuned, stbp
 from benchmarks.catalogue.facts import Facts
 from benchmarks.plugins import PlugIn
 from benchmarks.spec import BadInput, variant
@@ -21,6 +21,7 @@ BUILT_IN: Mapping[str, Facts] = {
     **dsr.METHODS,
     **stbp.METHODS,
     **conversions.METHODS,
+    **fine_tuned.METHODS,
 }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmarks.spec import require
+
 Widths = tuple[int, ...]
 
 
@@ -32,12 +34,22 @@ class Plain:
 
 @dataclass(frozen=True)
 class VGG:
-    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map."""
+    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map.
+
+    `last_pool`: whether one is behind the last group, too. `dropout` is that of convolutions' outputs, in front of a
+    pool, too, unless `pools_undropped`; `hidden_dropout` acts in front of each fully connected layer, the classifier
+    included. `biases`: of convolutions and hidden layers. `norms`: whether there are any.
+    """
 
     groups: tuple[Widths, ...]
     hidden: Widths = ()
     dropout: float = 0.0
     pooled: int = 1
+    last_pool: bool = True
+    pools_undropped: bool = False
+    hidden_dropout: tuple[float, ...] = ()
+    biases: bool = True
+    norms: bool = True
 
 
 Shape = PreAct | Plain | VGG
@@ -60,6 +72,24 @@ class Network:
 def _of_depth(depth: int) -> Network:
     """[DSR] Three stages of (depth - 2) / 6 blocks. The paper does not state the widths: He et al.'s are assumed."""
     return Network(PreAct(((depth - 2) // 6,) * 3, (16, 32, 64)), costly=depth > 56, depth=depth)
+
+
+def _normless(groups: tuple[Widths, ...], hidden: int, dropout: float, pooled: int) -> VGG:
+    """Rathi et al., as released with DIET-SNN (VGG-16) and hybrid training (VGG-11 for CIFAR-100): no norms, no biases.
+
+    Dropout is their ANNs'.
+    """
+    return VGG(
+        groups,
+        (hidden, hidden),
+        dropout,
+        pooled,
+        last_pool=False,
+        pools_undropped=True,
+        hidden_dropout=(0.0, 0.5, 0.5),
+        biases=False,
+        norms=False,
+    )
 
 
 ENTRIES: Mapping[str, Network] = {
@@ -86,6 +116,10 @@ ENTRIES: Mapping[str, Network] = {
         VGG(((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2), dropout=0.1, pooled=7), narrow_of="vgg11"
     ),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
+    "vgg16-normless": Network(
+        _normless(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), 4096, 0.2, 2), costly=True
+    ),
+    "vgg11-normless": Network(_normless(((64,), (128, 256, 256), (512,) * 3, (512,) * 2), 1024, 0.3, 4), costly=True),
 }
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}
 """[DSR] The networks of Fig. 3b and their depths."""
@@ -101,3 +135,18 @@ def full(network: str) -> str:
 def narrow(network: str) -> str | None:
     """The narrow form of a network; None if it has none."""
     return next((name for name, entry in ENTRIES.items() if entry.narrow_of == network), None)
+
+
+def neurons_in_series(network: str) -> tuple[int, int]:
+    """How many layers of neurons are on the shortest and on the longest way from image to logits.
+
+    Not counted are neurons of a method's head. Raises BadInput for an unknown network.
+    """
+    match ENTRIES[require(network, ENTRIES, "network")].shape:
+        case PreAct(blocks, _, large):
+            always, blocks_in_all = 1 + large, sum(blocks)
+        case Plain(_, blocks, _, hidden):
+            always, blocks_in_all = 1 + len(hidden), sum(blocks)
+        case VGG(groups, hidden):
+            always, blocks_in_all = sum(map(len, groups)) + len(hidden), 0
+    return always + blocks_in_all, always + 2 * blocks_in_all

@@ -31,8 +31,8 @@ def _builder(shape: networks.Shape) -> Builder:
                 return PreActResNet(parts, blocks, widths, classes, in_channels, large)
             case networks.Plain(stem, blocks, widths, hidden):
                 return ResNet(parts, stem, blocks, widths, classes, in_channels, hidden)
-            case networks.VGG(groups, hidden, dropout, pooled):
-                return VGG(parts, groups, classes, in_channels, hidden, dropout, pooled)
+            case networks.VGG():
+                return VGG(parts, shape, classes, in_channels)
 
     return build
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -61,7 +62,7 @@ class Parts:
         """Make the first layer, which gets the images: as currents, or as the spikes that `coding` makes of them."""
         if self.coding is None:
             return DirectCoding(layer, self.timesteps)
-        return nn.Sequential(self.coding(), layer)
+        return nn.Sequential(OrderedDict(coding=self.coding(), layer=layer))  # named as in DirectCoding
 
 
 class DirectCoding(nn.Module):
@@ -113,9 +114,17 @@ def stack(
     return nn.Sequential(*stages)
 
 
-def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Module:
-    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity."""
-    layers = [m for pair in pairwise((features, *widths)) for m in (nn.Linear(*pair), parts.neuron())]
+def hidden_layers(
+    parts: Parts, features: int, widths: tuple[int, ...], biases: bool = True, dropout: tuple[float, ...] = ()
+) -> nn.Module:
+    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity.
+
+    `dropout`: the share of its input that is dropped in front of each of them, and in front of the classifier.
+    """
+    layers: list[nn.Module] = []
+    for share, pair in zip_longest(dropout, pairwise((features, *widths))):
+        layers += [parts.dropout(share)] if share else []
+        layers += [nn.Linear(*pair, bias=biases), parts.neuron()] if pair else []
     return nn.Sequential(*layers) if layers else nn.Identity()
 
 
@@ -128,6 +137,7 @@ def initialise(network: nn.Module, linear: float | None = None) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
             if linear is not None:
                 nn.init.normal_(module.weight, std=linear)

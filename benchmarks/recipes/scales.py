@@ -66,7 +66,8 @@ def _ours(recipe: Recipe, scale: str) -> Recipe:
 
 
 def _epochs(recipe: Recipe, epochs: int) -> Recipe:
-    return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs)
+    """[ours] A cosine that falls and rises for hundreds of epochs falls once where there are few."""
+    return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs, half_period=None)
 
 
 WARMUP_SHARE = 0.12
@@ -89,7 +90,7 @@ def _workstation(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
         recipe = replace(recipe, warmup_share=0.0)
     if data.kind == "images" and run.timesteps > LONG:
         recipe = replace(recipe, test_images=1_000)
-    return replace(recipe, test_every_epoch=False)
+    return replace(recipe, test_every_epoch=False, drops=())
 
 
 def _laptop(recipe: Recipe, run: Run, data: DataSet) -> Recipe:

@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, conversions, dsr, stbp
+from benchmarks.substitutes import ann, conversions, dsr, fine_tuned, stbp
 
-METHODS: Mapping[str, Substitutes] = {**ann.METHODS, **dsr.METHODS, **stbp.METHODS, **conversions.METHODS}
+METHODS: Mapping[str, Substitutes] = {
+    **ann.METHODS,
+    **dsr.METHODS,
+    **stbp.METHODS,
+    **conversions.METHODS,
+    **fine_tuned.METHODS,
+}

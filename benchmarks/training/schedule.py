@@ -1,6 +1,8 @@
-"""The optimiser and its learning rate: SGD or Adam, linear warm-up, cosine decay to zero.
+"""The optimiser and its learning rate: SGD or Adam, linear warm-up, then a cosine or drops.
 
-by epoch, e of E:            lr (1 + cos(pi e / E)) / 2,  times (i + 1) / W in the first W iterations i
+by epoch, e of E:            lr (1 + cos(pi e / P)) / 2,  times (i + 1) / W in the first W iterations i
+                             P = E: it ends at zero; P < E (`half_period`): it falls and rises in turn
+by drops, after s_n E:       lr d^n  from the n-th share s_n on, with the same warm-up
 by iteration, i of N >= W:   lr (i + 1) / W in the first W iterations, then lr (1 + cos(pi (i - W) / (N - W))) / 2
 """
 
@@ -16,8 +18,9 @@ from benchmarks.spec import Recipe
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Make SGD with momentum, or Adam with torch's betas 0.9 and 0.999; weight decay applies to all parameters."""
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    if recipe.optimizer != "sgd":
+        decay, bound = recipe.weight_decay, recipe.optimizer == "amsgrad"
+        return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=decay, amsgrad=bound)
     return torch.optim.SGD(
         network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
     )
@@ -27,12 +30,19 @@ def learning_rate(recipe: Recipe, iteration: int, per_epoch: int) -> float:
     """Return the rate of an iteration (from 0); `per_epoch` iterations are one epoch."""
     if recipe.warmup_share is None:
         rising = min(1.0, (iteration + 1) / max(1, recipe.warmup_iterations))
-        return rising * _cosine(recipe.learning_rate, iteration // per_epoch, recipe.epochs)
+        return rising * _by_epoch(recipe, iteration // per_epoch)
     total = recipe.epochs * per_epoch
     warmup = round(recipe.warmup_share * total)
     if iteration < warmup:
         return recipe.learning_rate * (iteration + 1) / warmup
     return _cosine(recipe.learning_rate, iteration - warmup, total - warmup)
+
+
+def _by_epoch(recipe: Recipe, epoch: int) -> float:
+    if recipe.drops:
+        dropped = sum(epoch >= round(share * recipe.epochs) for share in recipe.drops)
+        return recipe.learning_rate * recipe.drop**dropped
+    return _cosine(recipe.learning_rate, epoch, recipe.half_period or recipe.epochs)
 
 
 def _cosine(start: float, now: int, end: int) -> float:
