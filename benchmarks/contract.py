@@ -32,8 +32,12 @@ from benchmarks.training.schedule import make_optimizer
 from benchmarks.training.thresholds import start_by
 
 NETWORK = "preact-resnet-tiny"
+OF_SUMS = "sew-resnet-tiny"
+"""Its blocks add outputs of neurons."""
 LARGE = tuple(name for name, network in networks.ENTRIES.items() if network.costly)
 CLASSES = 7
+STEPS = 40, 120
+"""Training steps that a method has for learning: neurons that start almost silent, as PLIF's do, need most of them."""
 
 Clause = Callable[[str], None]
 
@@ -150,7 +154,7 @@ def has_gradients(method: str) -> None:
 
 
 def learns(method: str) -> None:
-    """Forty training steps on 64 digits lower its loss and change all its convolutions."""
+    """Forty training steps (if it is slow, 120) on 64 digits lower its loss and change all its convolutions."""
     if not _trains(method):
         return
     split = digits.read().train
@@ -166,13 +170,15 @@ def learns(method: str) -> None:
     optimizer = make_optimizer(network, replace(recipe, weight_decay=0.0))  # decay moves what no gradient reaches
     step = backward(method, recipe)
     before = {name: value.clone() for name, value in network.state_dict().items() if name.endswith("conv1.weight")}
-    losses = []
-    for _ in range(40):
+    losses: list[float] = []
+    while len(losses) < STEPS[0] or (losses[-1] >= 0.9 * losses[0] and len(losses) < STEPS[1]):
         optimizer.zero_grad()
         _, loss = step(network, x, y)
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.9 * losses[0], f"the loss goes from {losses[0]:.3f} to {losses[-1]:.3f}"
+    assert losses[-1] < 0.9 * losses[0], (
+        f"in {len(losses)} steps the loss goes from {losses[0]:.3f} to {losses[-1]:.3f}"
+    )
     still = [
         name for name, value in network.state_dict().items() if name in before and torch.equal(value, before[name])
     ]
@@ -189,12 +195,17 @@ def is_saved_and_loaded(method: str) -> None:
 
 def books_its_operations(method: str) -> None:
     """Its operations are counted as what they are: accumulates behind spiking neurons, multiplications elsewhere."""
-    network, x, steps = _seen(method), _noise(4), passes(method, steps_of(method))
+    for network in (NETWORK, OF_SUMS):
+        _books(method, network)
+
+
+def _books(method: str, name: str) -> None:
+    network, x, steps = _seen(method, name), _noise(4), passes(method, steps_of(method))
     with counting(network, x[:1], steps) as counter, torch.no_grad():
         network(x)
     counted = counter.per_image()
-    layer, neuron = structure(network, x[:1]).layers[0], parts(method, steps, resolve(_run(method))).neuron()
-    first = layer.dense_macs if layer.origin == INPUT else 0  # else what codes the images makes spikes of them
+    layers, neuron = structure(network, x[:1]).layers, parts(method, steps, resolve(_run(method))).neuron()
+    first = layers[0].dense_macs if layers[0].origin == INPUT else 0  # else what codes the images makes spikes of them
     if not isinstance(neuron, SpikingNeuron):
         assert counted.acs == 0, "it has no spiking neuron, and accumulates"
         most = steps * counted.dense_macs_per_step
@@ -204,7 +215,8 @@ def books_its_operations(method: str) -> None:
     assert counted.analog_macs == first, "something behind what sees the images multiplies"
     assert counted.firing_rate is not None
     assert 0 <= counted.firing_rate <= 1, f"its firing rate is {counted.firing_rate}"
-    assert counted.acs <= steps * (counted.dense_macs_per_step + counted.neuron_updates * 10)
+    most = max(len(layer.sources) for layer in layers)  # spikes in a value
+    assert counted.acs <= steps * (most * counted.dense_macs_per_step + counted.neuron_updates * 10)
 
 
 def _spikes_are_of_one_height(neuron: SpikingNeuron, steps: int) -> None:
@@ -252,9 +264,9 @@ def _fresh(method: str, steps: int | None = None, network: str = NETWORK, seed: 
     return build(network, method, steps or steps_of(method), CLASSES)
 
 
-def _seen(method: str) -> nn.Module:
+def _seen(method: str, name: str = NETWORK) -> nn.Module:
     """A network in evaluation mode whose norms have seen a batch."""
-    network = _fresh(method)
+    network = _fresh(method, network=name)
     network(_noise(4))
     return network.eval()
 

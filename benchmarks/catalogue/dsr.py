@@ -71,8 +71,6 @@ def from_an_ann(usual: Recipe) -> Recipe:
 def _hybrid(run: Run, usual: Recipe) -> Recipe:
     """[DSR] From an ANN's weights; thresholds are 0.999 quantiles of its activations. Adam, no weight decay.
 
-    On ImageNet thresholds' gradients are multiplied by 0.001, which Adam undoes.
-
     [ours] 720 training images. Off ImageNet the schedule is ours.
 
     The paper's text has an L2 term on thresholds; the released hybrid code has none (weight decay 0), nor has this. The

@@ -114,6 +114,12 @@ def stack(
     return nn.Sequential(*stages)
 
 
+def large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
+    """Make the stem for ImageNet, behind which a quarter of the image's height and width is left."""
+    first = parts.first(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False))
+    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), parts.pool(3, 2, padding=1))
+
+
 def hidden_layers(
     parts: Parts, features: int, widths: tuple[int, ...], biases: bool = True, dropout: tuple[float, ...] = ()
 ) -> nn.Module:
@@ -124,7 +130,7 @@ def hidden_layers(
     layers: list[nn.Module] = []
     for share, pair in zip_longest(dropout, pairwise((features, *widths))):
         layers += [parts.dropout(share)] if share else []
-        layers += [nn.Linear(*pair, bias=biases), parts.neuron()] if pair else []
+        layers += [nn.Linear(pair[0], pair[1], biases), parts.neuron()] if pair else []
     return nn.Sequential(*layers) if layers else nn.Identity()
 
 

@@ -1,11 +1,12 @@
-"""VGG with batch norm, or without, for 32 x 32 images: groups of 3 x 3 convolutions, each group followed by an average pool.
+"""VGG with batch norm for 32 x 32 images: groups of 3 x 3 convolutions, each group followed by a pool.
 
-    [conv - norm - neuron - dropout] x n, average pool 2 x 2     per group; the pool feeds the next convolution
+    [conv - norm - neuron - dropout] x n, pool 2 x 2         per group; the pool feeds the next convolution
 
-Average pools stand where VGG has maxima, so that all between two neurons is linear. After five pools the map is one
-pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more); `hidden` fully connected layers, each
-with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it; VGG-11 as the released DSR code has it,
-dropout 0.1 and 7 x 7 copies included; the networks of Rathi et al., without norms.
+Average pools stand where VGG has maxima, so that all between two neurons is linear, unless the method brings another
+pool. After five pools the map is one pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more);
+`hidden` fully connected layers, each with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it;
+VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP, PLIF, DIET-SNN and
+hybrid training.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class VGG(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(shape.pooled)
         self.hidden = hidden_layers(parts, features, shape.hidden, shape.biases, shape.hidden_dropout)
         self.readout = parts.readout((features, *shape.hidden)[-1], classes, reencode=False)
-        initialise(self, linear=0.01)
+        if not shape.plain_start:
+            initialise(self, linear=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.readout(self.hidden(self.pool(self.features(x)).flatten(1)))
@@ -45,14 +47,14 @@ def _layers(parts: Parts, shape: networks.VGG, inputs: int) -> Iterator[nn.Modul
         for place, outputs in enumerate(group, 1):
             layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=shape.biases)
             yield parts.first(layer) if first else layer
-            if shape.norms:
-                yield parts.norm(outputs)
+            yield parts.norm(outputs)
             yield parts.neuron()
             yield from _behind_neuron(parts, shape, pooled and place == len(group))
             inputs, first = outputs, False
 
 
 def _behind_neuron(parts: Parts, shape: networks.VGG, pooled: bool) -> list[nn.Module]:
-    """The dropout and the pool, if they are there."""
-    dropped = shape.dropout and not (pooled and shape.pools_undropped)
-    return [*([parts.dropout(shape.dropout)] if dropped else []), *([parts.pool(2)] if pooled else [])]
+    """The dropout and the pool, if they are there, in the network's order."""
+    dropped = [parts.dropout(shape.dropout)] if shape.dropout and not (pooled and shape.pools_undropped) else []
+    pool = [parts.pool(2)] if pooled else []
+    return pool + dropped if shape.dropped_behind_pools else dropped + pool

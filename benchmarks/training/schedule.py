@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate: SGD or Adam, linear warm-up, then a cosine or drops.
+"""The optimiser and its learning rate: SGD, Adam or AMSGrad, linear warm-up, then a cosine or drops.
 
 by epoch, e of E:            lr (1 + cos(pi e / P)) / 2,  times (i + 1) / W in the first W iterations i
                              P = E: it ends at zero; P < E (`half_period`): it falls and rises in turn
@@ -9,6 +9,7 @@ by iteration, i of N >= W:   lr (i + 1) / W in the first W iterations, then lr (
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,13 +18,27 @@ from benchmarks.spec import Recipe
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make SGD with momentum, or Adam with torch's betas 0.9 and 0.999; weight decay applies to all parameters."""
+    """Make SGD with momentum, or Adam with torch's betas 0.9 and 0.999 and, if asked for, AMSGrad's bound.
+
+    Weight decay applies to all parameters.
+    """
+    groups = _groups(network, recipe)
     if recipe.optimizer != "sgd":
         decay, bound = recipe.weight_decay, recipe.optimizer == "amsgrad"
-        return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=decay, amsgrad=bound)
-    return torch.optim.SGD(
-        network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
-    )
+        return torch.optim.Adam(groups, recipe.learning_rate, weight_decay=decay, amsgrad=bound)
+    return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay)
+
+
+def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """All parameters; with a rate of their own, those of fully connected layers apart, whose `factor` it is."""
+    parameters = list(network.parameters())
+    if recipe.linear_rate == 1.0:
+        return [{"params": parameters}]
+    linear = [p for module in network.modules() if isinstance(module, nn.Linear) for p in module.parameters()]
+    apart = {id(p) for p in linear}
+    others = [p for p in parameters if id(p) not in apart]
+    rate = recipe.learning_rate * recipe.linear_rate
+    return [{"params": others}, {"params": linear, "lr": rate, "factor": recipe.linear_rate}]
 
 
 def learning_rate(recipe: Recipe, iteration: int, per_epoch: int) -> float:
@@ -51,4 +66,4 @@ def _cosine(start: float, now: int, end: int) -> float:
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("factor", 1.0)

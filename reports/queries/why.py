@@ -34,6 +34,7 @@ LABELS = {
     "half_period": "epochs in which the cosine falls, before it rises",
     "drops": "drops of the learning rate, shares of the epochs",
     "drop": "factor of a drop",
+    "linear_rate": "factor on the rate of fully connected layers",
     "train_images": "training images",
     "validation_images": "held-out training images",
     "optimizer": "optimiser",
