@@ -176,6 +176,10 @@ class LIF(nn.Module):
         """Return the height of an emitted spike."""
         return 1.0
 
+    def leaks(self) -> int:
+        """Return how many numbers a step multiplies of every neuron: its membrane, unless the leak is fixed at 1."""
+        return int(isinstance(self.leak, nn.Parameter) or self.leak.item() != 1.0)
+
     def project_leak(self) -> None:
         """l <- min(l, 1), in place."""
         with torch.no_grad():

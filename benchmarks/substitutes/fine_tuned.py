@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
 import baselines.fine_tuned
 from baselines.coding import Bernoulli
 from baselines.dropout import DropoutOverTime
-from benchmarks.method import MakeCoding, MakeDropout, MakeReadout, Substitutes, parents_weights
+from benchmarks.method import MakeCoding, MakeDropout, Substitutes, no_norm, parents_weights
 from benchmarks.networks.parts import MakeLayer, Readout
 from benchmarks.spec import Recipe
 from benchmarks.substitutes.ann import relu
-from benchmarks.substitutes.fused import fused
 
 DEVIATION = 0.4
 """[ours] Theirs divides pixels by a deviation of 0.5, the suite by a data set's own: 0.2 for CIFAR, which is 0.4 of 0.5."""
@@ -48,17 +47,24 @@ def _measured(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Rec
     )
 
 
-def _trained(
-    readout: MakeReadout = _sum, dropout: MakeDropout = _kept, coding: MakeCoding | None = None
-) -> Substitutes:
-    return Substitutes(baselines.fine_tuned.LIF, readout=readout, hand_over=_measured, dropout=dropout, coding=coding)
+def _matched(coding: MakeCoding | None = None) -> Substitutes:
+    return Substitutes(baselines.fine_tuned.LIF, readout=_sum, hand_over=_measured, dropout=_kept, coding=coding)
 
 
-METHODS: dict[str, Substitutes] = {
-    "diet-snn": _trained(),
-    "hybrid-training": _trained(coding=_signed_spikes),
-    "diet-snn-published-ann": Substitutes(relu, readout=_sum_without_bias, wrap=fused),
-    "diet-snn-published": _trained(_sum_without_bias, _kept_at(0.2)),
-    "hybrid-training-published-ann": Substitutes(relu, readout=_sum_without_bias, wrap=fused),
-    "hybrid-training-published": _trained(_sum_without_bias, _kept_at(0.3), _signed_spikes),
+def _published(dropout: MakeDropout, coding: MakeCoding | None = None) -> Substitutes:
+    readout = _sum_without_bias
+    return Substitutes(
+        baselines.fine_tuned.LIF, no_norm, readout, hand_over=_measured, dropout=dropout, coding=coding
+    )
+
+
+ANN = Substitutes(relu, no_norm, _sum_without_bias)
+
+METHODS: Mapping[str, Substitutes] = {
+    "diet-snn": _matched(),
+    "hybrid-training": _matched(_signed_spikes),
+    "diet-snn-published-ann": ANN,
+    "diet-snn-published": _published(_kept_at(0.2)),
+    "hybrid-training-published-ann": ANN,
+    "hybrid-training-published": _published(_kept_at(0.3), _signed_spikes),
 }

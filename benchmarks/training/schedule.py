@@ -9,12 +9,21 @@ by iteration, i of N >= W:   lr (i + 1) / W in the first W iterations, then lr (
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.spec import Recipe
+from benchmarks.spec import Optimizer, Recipe
+
+
+ADAPTIVE: Mapping[Optimizer, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "amsgrad": partial(torch.optim.Adam, amsgrad=True),
+}
+"""Those that divide a gradient by its own size."""
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -23,9 +32,8 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     Weight decay applies to all parameters.
     """
     groups = _groups(network, recipe)
-    if recipe.optimizer != "sgd":
-        decay, bound = recipe.weight_decay, recipe.optimizer == "amsgrad"
-        return torch.optim.Adam(groups, recipe.learning_rate, weight_decay=decay, amsgrad=bound)
+    if adaptive := ADAPTIVE.get(recipe.optimizer):
+        return adaptive(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay)
 
 
