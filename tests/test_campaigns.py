@@ -105,6 +105,7 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
         ("dsr-if-rep@epochs=40", 5, 0),
     ]
     rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
+    rows_of_table_2 += [("diet-snn", 5, 0), ("dsr-if-hybrid", 5, 0), ("hybrid-training", 20, 0)]
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 

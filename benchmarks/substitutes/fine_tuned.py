@@ -53,9 +53,7 @@ def _matched(coding: MakeCoding | None = None) -> Substitutes:
 
 def _published(dropout: MakeDropout, coding: MakeCoding | None = None) -> Substitutes:
     readout = _sum_without_bias
-    return Substitutes(
-        baselines.fine_tuned.LIF, no_norm, readout, hand_over=_measured, dropout=dropout, coding=coding
-    )
+    return Substitutes(baselines.fine_tuned.LIF, no_norm, readout, hand_over=_measured, dropout=dropout, coding=coding)
 
 
 ANN = Substitutes(relu, no_norm, _sum_without_bias)

@@ -46,6 +46,8 @@ LABELS = {
     "neuron.shift": "shift, in V / T",
     "neuron.clip": "clip of the ReLU",
     "conversion.images": MEASURED_ON,
+    "conversion.factor": "factor on thresholds at the start",
+    "conversion.steps": "steps in which thresholds are measured",
     SEEN: "thresholds see test images",
 }
 
