@@ -93,12 +93,12 @@ def traced(steps: int, currents: list[float], **neuron: object) -> list[float]:
 
 
 def test_a_neuron_charges_fires_and_is_reset_by_its_threshold_in_one_step() -> None:
-    """V 1, l 0.5. u: 0.8, 0.4 + 0.8 = 1.2 (fires, 0.2 left), 0.1 + 0.8, 0.45 + 0.8 = 1.25 (0.25 left), 0.925, 1.2625."""
+    """V 1, l 0.5: 0.8, 0.4 + 0.8 = 1.2 (fires, keeps 0.2), 0.1 + 0.8, 0.45 + 0.8 = 1.25 (keeps 0.25), 0.925, 1.2625."""
     assert traced(6, [0.8] * 6, leak=0.5) == [0, 1, 0, 1, 0, 1]
 
 
 def test_a_late_neuron_fires_a_step_later_and_its_reset_does_not_leak() -> None:
-    """u: 0.8, 1.2, 0.6 - 1 + 0.8 = 0.4, 0.2 + 0.8 = 1.0 (at V: silent), 0.5 + 0.8 = 1.3, and each answer is a step late."""
+    """u: 0.8, 1.2, 0.6 - 1 + 0.8 = 0.4, 0.2 + 0.8 = 1.0 (at V: silent), 0.5 + 0.8 = 1.3; each answer is a step late."""
     assert traced(6, [0.8] * 6, leak=0.5, delayed=True) == [0, 0, 1, 0, 0, 1]
 
 

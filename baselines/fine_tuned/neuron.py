@@ -12,7 +12,7 @@ nothing rescales the weights behind them. Backpropagation through time is exact 
     df/dz = height exp(-decay n)                            spike-time: n steps after the neuron's last spike,
                                                             0 if it has not fired yet, whatever its membrane
 
-In the reset the spike is a constant and V is not, so the gradient of V has a part from the slope and one from the reset:
+In the reset the spike is a constant and V is not, so V has a gradient from the slope and one from the reset:
 
     dL/du_t = a_t + e_t (df/dz) / V,     a_t = l dL/du_{t+1}
     dL/dV   = - sum_t  e_t (df/dz) u_t / V^2  +  f_t b_t,       b_t = a_t (late: dL/du_{t+1})
@@ -161,7 +161,7 @@ class LIF(nn.Module):
             )
         if surrogate not in ("triangle", "spike-time") or surrogate_height <= 0 or surrogate_decay < 0:
             raise ValueError(
-                f"surrogate must be triangle or spike-time, surrogate_height positive and surrogate_decay not negative, "
+                "surrogate must be triangle or spike-time, surrogate_height positive and surrogate_decay not negative, "
                 f"not {surrogate}, {surrogate_height} and {surrogate_decay}"
             )
         self.timesteps, self.delayed = timesteps, bool(delayed)

@@ -32,8 +32,8 @@ ROWS = 1_600
 def set_thresholds(network: nn.Module, images: Tensor, share: float, timesteps: int, factor: float = 1.0) -> None:
     """Set the threshold of every neuron from images `(B, C, H, W)` that are shown for `timesteps` steps.
 
-    Frames `(T, B, C, H, W)` are shown over and over. A layer without positive currents keeps its threshold. Leaks, modes
-    and lengths of runs are afterwards as before. Images that are too many to run at once run again for every layer.
+    Frames `(T, B, C, H, W)` are shown over and over. A layer without positive currents keeps its threshold. Afterwards
+    leaks, modes and lengths of runs are as before. Images that are too many to run at once run again for every layer.
     Raises ValueError for a share outside (0, 1], and RuntimeError for neurons that images do not reach.
     """
     if not 0 < share <= 1:
@@ -61,7 +61,7 @@ def _shown(images: Tensor, timesteps: int) -> Tensor:
     return images if images.dim() == 4 else images[torch.arange(timesteps, device=images.device) % len(images)]
 
 
-class _Enough(Exception):  # noqa: N818 (no error, it ends a forward pass where enough is known)
+class _Enough(Exception):
     pass
 
 
@@ -105,7 +105,7 @@ class _Search:
 
 @contextmanager
 def _measuring(network: nn.Module, timesteps: int) -> Iterator[None]:
-    """Let the network run for so many steps, without leaks, with norms that use the batch's statistics and keep none."""
+    """Let the network run for so many steps, without leaks; norms use the batch's statistics and keep none."""
     modules = list(network.modules())
     kept: list[tuple[Any, str, Any]] = [(module, "training", module.training) for module in modules]
     kept += [(module, "timesteps", module.timesteps) for module in modules if hasattr(module, "timesteps")]

@@ -134,7 +134,7 @@ def _plif(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: tuple[f
 
 
 def _rathi(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: float) -> VGG:
-    """Rathi et al., as released with DIET-SNN and with hybrid training: average pools, no biases; dropout is their ANNs'.
+    """Rathi et al., as released with DIET-SNN and with hybrid training: average pools, no biases, their ANNs' dropout.
 
     Theirs have no norm between convolution and neuron; here that is the method's.
     """

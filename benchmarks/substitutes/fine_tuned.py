@@ -15,7 +15,7 @@ from benchmarks.spec import Recipe
 from benchmarks.substitutes.ann import relu
 
 DEVIATION = 0.4
-"""[ours] Theirs divides pixels by a deviation of 0.5, the suite by a data set's own: 0.2 for CIFAR, which is 0.4 of 0.5."""
+"""[ours] Their code divides pixels by a deviation of 0.5, the suite by a data set's own: 0.2 for CIFAR, 0.4 of that."""
 
 
 def _sum(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:

@@ -18,7 +18,6 @@ from torch import nn
 
 from benchmarks.spec import Optimizer, Recipe
 
-
 ADAPTIVE: Mapping[Optimizer, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "amsgrad": partial(torch.optim.Adam, amsgrad=True),
