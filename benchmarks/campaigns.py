@@ -162,6 +162,11 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 _block("rows of Table 2: STBP without tdBN", ("stbp", "stbp-neunorm"), (12,), ONE),
                 _block("rows of Table 2: Tandem learning", ("tandem",), (8,), ONE),
                 _block("rows of Table 2: ASF-BP", ("asf-bp",), (5, 20), ONE, ("vgg7-narrow",)),
+                _block(
+                    "rows of Table 2: DIET-SNN, and DSR from an ANN as well", ("diet-snn", "dsr-if-hybrid"), (5,), ONE
+                ),
+                # published for T = 125 (50 in its code), which takes days; from 18 on all its late layers are heard
+                _block("rows of Table 2: hybrid training", ("hybrid-training",), (20,), ONE),
             ),
         ),
     ),

@@ -23,6 +23,7 @@ from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.operations.counter import counting
 from benchmarks.operations.structure import INPUT, structure
 from benchmarks.recipes import passes, resolve, timeless
+from benchmarks.recipes.delays import heard_from
 from benchmarks.runs.identity import key
 from benchmarks.spec import Run
 from benchmarks.training.backward import Backward
@@ -64,8 +65,11 @@ def broken(clause: Clause, method: str) -> str:
 
 
 def steps_of(method: str) -> int:
-    """Number of steps that clauses use."""
-    return 1 if timeless(method) else 3
+    """Number of steps that clauses use: enough for the output to hear of all layers."""
+    if timeless(method):
+        return 1
+    run = Run("cifar10", NETWORK, method, 3, 0, "paper")
+    return max(run.timesteps, heard_from(run, resolve(run))[1])
 
 
 def has_a_recipe(method: str) -> None:
@@ -159,6 +163,8 @@ def learns(method: str) -> None:
     torch.manual_seed(0)
     steps = steps_of(method)
     recipe = resolve(Run("digits", NETWORK, method, steps, 0, "smoke"))
+    if recipe.parent:  # its rate may be one for a network that is trained already; here it starts from nothing
+        recipe = replace(recipe, learning_rate=max(recipe.learning_rate, 0.001))
     network = build(NETWORK, method, steps, 10, 1, recipe).train()
     if recipe.start != "constant":
         start_by(method, network, x, y)

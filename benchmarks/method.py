@@ -33,6 +33,11 @@ def batch_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
     return lambda features, branches=1: nn.BatchNorm2d(features)
 
 
+def no_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
+    """Currents as they are."""
+    return lambda features, branches=1: nn.Identity()
+
+
 def average_pool(neuron: Callable[[], nn.Module]) -> MakeLayer:
     """An average pool, which leaves all between two layers of neurons linear."""
     return nn.AvgPool2d

@@ -106,6 +106,7 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
     ]
     rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
     rows_of_table_2 += [("tandem", 8, 0), ("asf-bp", 5, 0)]
+    rows_of_table_2 += [("diet-snn", 5, 0), ("dsr-if-hybrid", 5, 0), ("hybrid-training", 20, 0)]
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 

@@ -142,6 +142,43 @@ def test_stbps_recipe_is_its_authors_but_for_the_threshold() -> None:
     assert "0.75" in recipe.sources
 
 
+def test_rathis_recipes_are_their_authors_released_commands() -> None:
+    neuron = {"leak": 1.0, "surrogate_height": 0.3}
+    ann, diet = (recipe_of(name, "cifar100") for name in ("diet-snn-published-ann", "diet-snn-published"))
+    assert settings(ann) == (299, 128, 1e-3, 0.9, 5e-4, "crop-flip", {})
+    assert settings(diet) == (299, 64, 1e-4, 0.9, 0.0, "crop-flip", neuron)
+    assert (ann.optimizer, ann.half_period, diet.optimizer, diet.half_period) == ("amsgrad", 64, "amsgrad", 128)
+    assert diet.conversion == {"images": 512, "steps": 100, "percentile": 99.7, "factor": 0.2}
+    assert diet.parent == "diet-snn-published-ann"
+
+    ann, hybrid = (
+        recipe_of(name, "cifar100") for name in ("hybrid-training-published-ann", "hybrid-training-published")
+    )
+    fixed = {**neuron, "delayed": True, "train_threshold": False, "train_leak": False}
+    assert settings(ann) == (300, 64, 0.01, 0.9, 5e-4, "crop-flip", {})
+    assert settings(hybrid) == (50, 64, 1e-4, 0.9, 5e-4, "crop-flip", fixed)
+    assert (ann.optimizer, ann.drop, hybrid.optimizer, hybrid.drop) == ("sgd", 0.1, "amsgrad", 0.2)
+    assert [round(50 * share) for share in hybrid.drops] == [30, 40, 45]
+    assert ann.drops == hybrid.drops
+    assert hybrid.conversion == {"images": 512, "steps": 1000, "percentile": 100, "factor": 0.7}
+    assert hybrid.parent == "hybrid-training-published-ann"
+    short = recipe_of("hybrid-training-published", "cifar100", "laptop")
+    assert (short.conversion["images"], short.conversion["steps"], short.conversion["factor"]) == (16, 100, 0.7)
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "cifar10dvs", "imagenet", "digits"])
+@pytest.mark.parametrize("method", ["diet-snn", "hybrid-training"])
+def test_what_is_matched_to_dsrs_hybrid_training_differs_in_neuron_start_and_parent_only(method, dataset) -> None:
+    for scale in ENTRIES[dataset].scales:
+        ours, dsrs = (
+            replace(recipe_of(name, dataset, scale), neuron={}, conversion={}, parent=None, sources="")
+            for name in (method, "dsr-if-hybrid")
+        )
+        assert ours == dsrs, scale
+    assert recipe_of(method, dataset).parent == "ann"
+    assert recipe_of(method, dataset).optimizer == "adam"
+
+
 @pytest.mark.parametrize("method", ["plif", "plif-stepwise", "stbp", "stbp-neunorm"])
 def test_what_is_matched_has_dsrs_recipe_but_for_its_neuron(method: str) -> None:
     usual = recipe_of("ann")

@@ -13,7 +13,7 @@ from benchmarks.data import load
 from benchmarks.measurement.metering import Memory
 from benchmarks.networks import build
 from benchmarks.recipes import resolve
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import Optimizer, Recipe, Run
 from benchmarks.training import loop
 from benchmarks.training.loop import Trainer, Training
 from benchmarks.training.schedule import learning_rate, make_optimizer, set_learning_rate
@@ -115,6 +115,24 @@ def test_a_rate_drops_after_shares_of_the_epochs() -> None:
     assert [learning_rate(short, epoch, 1) for epoch in range(8)] == [0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1]
 
 
+def test_amsgrad_never_forgets_its_largest_gradient() -> None:
+    """Gradients 10, 200 times 0, and 1: Adam's mean square has decayed by then, AMSGrad's bound is the first step's."""
+    moved, steps = {}, 202
+    names: tuple[Optimizer, ...] = ("adam", "amsgrad")
+    for name in names:
+        layer = torch.nn.Linear(1, 1, bias=False)
+        optimizer = make_optimizer(layer, replace(RECIPE, optimizer=name, learning_rate=0.1, weight_decay=0.0))
+        for gradient in (10.0, *[0.0] * 200, 1.0):
+            before = layer.weight.item()
+            layer.weight.grad = torch.tensor([[gradient]])
+            optimizer.step()
+        moved[name] = before - layer.weight.item()
+    decayed = 0.001 * 100 * 0.999**201 + 0.001 * 1.0
+    mean = (0.1 * 10 * 0.9**201 + 0.1) / (1 - 0.9**steps)
+    for name, square in zip(names, (decayed, 0.1), strict=True):
+        assert moved[name] == pytest.approx(0.1 * mean / (square / (1 - 0.999**steps)) ** 0.5, rel=1e-3), name
+
+
 def test_fully_connected_layers_may_have_a_rate_of_their_own() -> None:
     network = build("vgg11-narrow", "stbp", 2, 10)
     plain, apart = (make_optimizer(network, replace(RECIPE, linear_rate=factor)) for factor in (1.0, 0.1))
@@ -128,7 +146,13 @@ def test_fully_connected_layers_may_have_a_rate_of_their_own() -> None:
     assert [group["lr"] for group in fresh.param_groups] == pytest.approx([0.8, 0.08])
 
 
-@pytest.mark.parametrize("method", ["plif-published", "stbp-published"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("plif-published", "stbp-published", "diet-snn-published-ann", "diet-snn-published"),
+        *("hybrid-training-published-ann", "hybrid-training-published"),
+    ],
+)
 def test_a_training_cut_short_falls_once_and_at_scale_workstation_as_all_do(method: str) -> None:
     def recipe(scale: str) -> Recipe:
         return resolve(Run("cifar10", "preact-resnet18-narrow", method, 5, 0, scale))  # type: ignore[arg-type]

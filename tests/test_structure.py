@@ -104,6 +104,25 @@ def test_networks_of_baselines_have_their_published_sizes(name, method, paramete
     assert len(found.neurons) == neurons
 
 
+@pytest.mark.parametrize(
+    ("name", "method", "parameters", "macs", "neurons"),
+    [  # worked out for the released networks, 100 classes
+        ("diet-vgg16", "diet-snn-published", 40.3e6, 339e6, 15),
+        ("hybrid-vgg11", "hybrid-training-published", 21.1e6, 710e6, 10),
+    ],
+)
+def test_rathis_networks_have_their_published_sizes_and_neither_norms_nor_biases(
+    name, method, parameters, macs, neurons
+):
+    network = build(name, method, 1, 100).eval()
+    found = structure(network, torch.zeros(1, 3, 32, 32))
+    weights = {key: p for key, p in network.named_parameters() if not key.endswith(("threshold", "leak"))}
+    assert sum(p.numel() for p in weights.values()) == pytest.approx(parameters, rel=2e-3)
+    assert all(p.dim() in (2, 4) for p in weights.values()), "a norm or a bias"
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=5e-3)
+    assert len(found.neurons) == neurons
+
+
 def test_dsrs_network_for_event_data_has_its_published_size():
     network = build("vgg11", "dsr-lif", 2, 10, in_channels=2).eval()
     found = structure(network, torch.zeros(1, 2, 48, 48))

@@ -4,7 +4,8 @@
 
 With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
 l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
-dt = 1, PLIF's with tau = -1 / ln(1 - k) and R = dt = 1, and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones,
+dt = 1 (DIET-SNN's alike, decay being its leak), PLIF's with tau = -1 / ln(1 - k) and R = dt = 1, and that of SEW
+ResNets with R = dt = 1. NIR's nodes emit ones,
 fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's metadata say so: `reset`,
 `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
 """
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import baselines.conversion
+import baselines.fine_tuned
 import baselines.stbp
 import baselines.stbp.plif
 import baselines.stbp.sew
@@ -103,22 +105,37 @@ def of(name: str, module: nn.Module) -> Neuron:
         return Neuron(theta, theta, subtract=theta, start=module.start * theta, own=own)
     if isinstance(module, baselines.stbp.LIF):
         return _stbp(name, module.dynamics)
+    if isinstance(module, baselines.fine_tuned.LIF):
+        return _fine_tuned(name, module)
     if isinstance(module, baselines.stbp.sew.Neuron):
         return _sew(module)
     if isinstance(module, baselines.stbp.plif.PLIF):
         return _plif(module)
-    known = "DSR's, STBP's, PLIF's, SEW's or a conversion's"
+    known = "DSR's, STBP's, PLIF's, SEW's, DIET-SNN's or a conversion's"
     emits = f"spikes unlike {known}" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
 
 def _stbp(name: str, dynamics: baselines.stbp.Dynamics) -> Neuron:
-    threshold, decay = dynamics.threshold, dynamics.decay
-    subtract = threshold if dynamics.soft else None
+    threshold = dynamics.threshold
+    return _decaying(name, threshold, dynamics.decay, threshold if dynamics.soft else None)
+
+
+def _fine_tuned(name: str, module: baselines.fine_tuned.LIF) -> Neuron:
+    threshold = module.threshold.item()
+    if module.delayed:
+        raise BadInput(f"{NOT}: {name} spikes a step late")
+    if threshold <= 0:
+        raise BadInput(f"{NOT}: {name} has learnt the threshold {threshold:g}, and fires below it")
+    return _decaying(name, threshold, min(module.leak.item(), 1.0), threshold)
+
+
+def _decaying(name: str, threshold: float, decay: float, subtract: float | None) -> Neuron:
+    """A membrane that keeps a share `decay` of what a reset has left of it."""
     if decay == 1.0:
         return Neuron(threshold, 1.0, subtract=subtract, at_level=False)
-    if decay == 0.0:
-        raise BadInput(f"{NOT}: the membrane of {name} has decay 0, and NIR's LIF needs tau > 0")
+    if decay <= 0.0:
+        raise BadInput(f"{NOT}: the membrane of {name} has decay {decay:g}, and NIR's LIF needs tau > 0")
     tau, resistance = -1.0 / math.log(decay), 1.0 / (1.0 - decay)
     return Neuron(threshold, 1.0, tau, resistance, subtract=subtract, at_level=False)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from benchmarks import plugins
-from benchmarks.catalogue import coded, conversions, counts, dsr, stbp
+from benchmarks.catalogue import coded, conversions, counts, dsr, fine_tuned, stbp
 from benchmarks.catalogue.facts import Facts
 from benchmarks.plugins import PlugIn
 from benchmarks.spec import BadInput, variant
@@ -23,6 +23,7 @@ BUILT_IN: Mapping[str, Facts] = {
     **conversions.METHODS,
     **coded.METHODS,
     **counts.METHODS,
+    **fine_tuned.METHODS,
 }
 
 

@@ -63,6 +63,11 @@ def _sources(run: Run, usual: Recipe) -> str:
     return f"{usual.sources}; those of T = {nearest}, at T = {run.timesteps} by us"
 
 
+def from_an_ann(usual: Recipe) -> Recipe:
+    """[DSR] The optimiser of hybrid training: Adam from 0.001, no weight decay."""
+    return replace(usual, optimizer="adam", learning_rate=0.001, weight_decay=0.0)
+
+
 def _hybrid(run: Run, usual: Recipe) -> Recipe:
     """[DSR] From an ANN's weights; thresholds are 0.999 quantiles of its activations. Adam, no weight decay.
 
@@ -74,8 +79,9 @@ def _hybrid(run: Run, usual: Recipe) -> Recipe:
     batch, and a threshold's gradient a sum over it. Under Adam, which divides a gradient by its own size, the constant
     does nothing: with 1 and with 0.001 thresholds are the same but for 4e-6 (`tests/test_hybrid.py`).
     """
-    neuron = {"alpha": 0.5, "threshold_floor": 0.01}
-    recipe = replace(usual, optimizer="adam", learning_rate=0.001, weight_decay=0.0, neuron=neuron)
+    gain = {"threshold_gain": 0.001} if run.dataset == "imagenet" else {}
+    neuron = {"alpha": 0.5, "threshold_floor": 0.01, **gain}
+    recipe = replace(from_an_ann(usual), neuron=neuron)
     return replace(recipe, conversion={"images": 720, "quantile": 0.999}, sources="DSR released code, hybrid training")
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
+
+from benchmarks.spec import require
 
 Widths = tuple[int, ...]
 Connect = Literal["add", "and", "iand"]
@@ -39,9 +42,10 @@ class VGG:
 
     `last_pool`: whether one is behind the last group, too. `strided`: there are no pools; every group but the first
     begins with a stride of 2. `dropout` is that of convolutions' outputs, in front of a pool, or behind it where
-    `dropped_behind_pools`; `hidden_dropout` acts in front of each fully connected layer, the classifier included.
-    `hidden_norms`: hidden layers have norms, as convolutions have. `biases`: of convolutions and hidden layers.
-    `plain_start`: torch's default initial weights. `unpadded_last`: the last convolution has no padding.
+    `dropped_behind_pools`, or not at a pool where `pools_undropped`; `hidden_dropout` acts in front of each fully
+    connected layer, the classifier included. `hidden_norms`: hidden layers have norms, as convolutions have. `biases`:
+    of convolutions and hidden layers. `plain_start`: torch's default initial weights. `unpadded_last`: the last
+    convolution has no padding.
     """
 
     groups: tuple[Widths, ...]
@@ -50,6 +54,7 @@ class VGG:
     pooled: int = 1
     last_pool: bool = True
     strided: bool = False
+    pools_undropped: bool = False
     dropped_behind_pools: bool = False
     hidden_dropout: tuple[float, ...] = ()
     hidden_norms: bool = False
@@ -153,6 +158,23 @@ def _tandem(groups: tuple[Widths, ...], hidden: int) -> VGG:
     )
 
 
+def _rathi(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: float) -> VGG:
+    """Rathi et al., as released with DIET-SNN and with hybrid training: average pools, no biases, their ANNs' dropout.
+
+    Theirs have no norm between convolution and neuron; here that is the method's.
+    """
+    return VGG(
+        groups,
+        (hidden, hidden),
+        dropout,
+        pooled,
+        last_pool=False,
+        pools_undropped=True,
+        hidden_dropout=(0.0, 0.5, 0.5),
+        biases=False,
+    )
+
+
 ENTRIES: Mapping[str, Network] = {
     "preact-resnet18": Network(PreAct((2, 2, 2, 2), (64, 128, 256, 512)), costly=True),
     "preact-resnet18-narrow": Network(PreAct((2, 2, 2, 2), (16, 32, 64, 128)), narrow_of="preact-resnet18"),
@@ -190,6 +212,16 @@ ENTRIES: Mapping[str, Network] = {
     "vgg7": Network(VGG(((64,) * 2, (128,) * 3), hidden=(1024,), pooled=8, biases=False), costly=True),
     "vgg7-narrow": Network(VGG(((16,) * 2, (32,) * 3), hidden=(256,), pooled=8, biases=False), narrow_of="vgg7"),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
+    "diet-vgg16": Network(
+        _rathi(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), 4096, 2, 0.2), costly=True
+    ),
+    "diet-vgg16-narrow": Network(
+        _rathi(((16, 16), (32, 32), (64,) * 3, (128,) * 3, (128,) * 3), 512, 2, 0.2), narrow_of="diet-vgg16"
+    ),
+    "hybrid-vgg11": Network(_rathi(((64,), (128, 256, 256), (512,) * 3, (512,) * 2), 1024, 4, 0.3), costly=True),
+    "hybrid-vgg11-narrow": Network(
+        _rathi(((16,), (32, 64, 64), (128,) * 3, (128,) * 2), 128, 4, 0.3), narrow_of="hybrid-vgg11"
+    ),
     # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
     # are ours.
     **_sew("sew-resnet18", (2, 2, 2, 2)),
@@ -213,3 +245,22 @@ def full(network: str) -> str:
 def narrow(network: str) -> str | None:
     """The narrow form of a network; None if it has none."""
     return next((name for name, entry in ENTRIES.items() if entry.narrow_of == network), None)
+
+
+def neurons_in_series(network: str) -> tuple[int, int]:
+    """How many layers of neurons are on the shortest and on the longest way from image to logits.
+
+    Not counted are neurons of a method's head. Raises BadInput for an unknown network.
+    """
+    match ENTRIES[require(network, ENTRIES, "network")].shape:
+        case PreAct(blocks, _, large):
+            always, shortcuts, residual = 1 + large, sum(blocks), sum(blocks)
+        case Plain(_, blocks, _, hidden):
+            always, shortcuts, residual = 1 + len(hidden), sum(blocks), sum(blocks)
+        case VGG(groups, hidden):
+            always, shortcuts, residual = sum(map(len, groups)) + len(hidden), 0, 0
+        case SEW(blocks, _):  # neurons on shortcuts that change the map, and only there
+            always, shortcuts, residual = 1, len(blocks) - 1, sum(blocks)
+        case SEWEvents(widths):
+            always, shortcuts, residual = len(list(groupby(widths))), 0, len(widths)
+    return always + shortcuts, always + 2 * residual

@@ -5,8 +5,9 @@
 Average pools stand where VGG has maxima, so that all between two neurons is linear, unless the method brings another
 pool. After five pools the map is one pixel, which is pooled to `pooled` x `pooled` (so copied, where that is more);
 `hidden` fully connected layers, each with a neuron, and a classifier follow. VGG-16 as Bu et al. 2022 convert it;
-VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP, PLIF and CQ
-training. Tandem learning's network has strides in place of pools, and norms in its hidden layer.
+VGG-11 as the released DSR code has it, dropout 0.1 and 7 x 7 copies included; the networks of STBP, PLIF, CQ
+training, DIET-SNN and hybrid training. Tandem learning's network has strides in place of pools, and norms in its
+hidden layer.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _layers(parts: Parts, shape: networks.VGG, inputs: int) -> Iterator[nn.Modul
 
 def _behind_neuron(parts: Parts, shape: networks.VGG, pooled: bool) -> list[nn.Module]:
     """The dropout and the pool, if they are there, in the network's order."""
-    dropped = [parts.dropout(shape.dropout)] if shape.dropout else []
+    dropped = [parts.dropout(shape.dropout)] if shape.dropout and not (pooled and shape.pools_undropped) else []
     pool = [parts.pool(2)] if pooled else []
     return pool + dropped if shape.dropped_behind_pools else dropped + pool
 

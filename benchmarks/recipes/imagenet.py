@@ -35,16 +35,16 @@ def warmed_up(recipe: Recipe, iterations: int) -> Recipe:
 
 
 def _published(recipe: Recipe, data: DataSet) -> Recipe:
-    """[DSR] 90 epochs, warm-up of 5000 iterations. ANN: batch 256, weight decay 1e-4; hybrid: batch 144, c = 0.001
-    (which Adam undoes).
+    """[DSR] 90 epochs, warm-up of 5000 iterations. ANN: batch 256, weight decay 1e-4; training that starts from an ANN:
+    batch 144.
 
     [ours] Methods that the authors have not run there take the ANN's.
     """
     augmentation = data.augmentation or recipe.augmentation
     recipe = warmed_up(replace(recipe, augmentation=augmentation, classes=data.classes), 5_000)
     recipe = recipe if recipe.epochs == 0 else replace(recipe, epochs=90, half_period=None)
-    if "quantile" in recipe.conversion:  # DSR's hybrid training
-        return replace(recipe, batch_size=144, neuron={**recipe.neuron, "threshold_gain": 0.001})
+    if recipe.parent and recipe.epochs:
+        return replace(recipe, batch_size=144)
     sources = f"{recipe.sources}; schedule of DSR's ImageNet ANN"
     return replace(recipe, batch_size=256, weight_decay=min(recipe.weight_decay, 1e-4), sources=sources)
 

@@ -73,7 +73,7 @@ def _ours(recipe: Recipe, scale: str) -> Recipe:
 
 
 def _epochs(recipe: Recipe, epochs: int) -> Recipe:
-    """[ours] A cosine that falls and rises for a thousand epochs falls once where there are few."""
+    """[ours] A cosine that falls and rises for hundreds of epochs falls once where there are few."""
     return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs, half_period=None)
 
 

@@ -33,6 +33,7 @@ from benchmarks.measurement.provenance import provenance
 from benchmarks.methods import backward, named
 from benchmarks.networks import build
 from benchmarks.recipes import resolve, timeless
+from benchmarks.recipes.delays import heard_from
 from benchmarks.regression.finding import Finding, verdict
 from benchmarks.regression.points import Point, Setting
 from benchmarks.runs.identity import key, parent
@@ -72,8 +73,13 @@ class Reference:
 
 def runs(dataset: str, methods: Iterable[str], seeds: Iterable[int]) -> list[Run]:
     """List the brief runs of a data set, method by method."""
-    steps = {method: 1 if timeless(method) else TIMESTEPS for method in methods}
-    return [Run(dataset, NETWORK, m, t, seed, SCALE) for m, t in steps.items() for seed in seeds]
+    return [_run(dataset, method, seed) for method in methods for seed in seeds]
+
+
+def _run(dataset: str, method: str, seed: int) -> Run:
+    """A brief run, of so many steps that the output hears of all layers."""
+    run = Run(dataset, NETWORK, method, 1 if timeless(method) else TIMESTEPS, seed, SCALE)
+    return replace(run, timesteps=max(run.timesteps, heard_from(run, resolve(run))[1]))
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.recipes import resolve
+from benchmarks.recipes.delays import require_steps
 from benchmarks.runs import store
 from benchmarks.runs.identity import in_order, key_of, parent_of
 from benchmarks.runs.record import Result
@@ -64,7 +65,10 @@ class Job:
 
 
 def job_of(run: Run, results: Path) -> Job:
-    """The job of a run, with the jobs that it descends from. Raises BadInput for an unknown method."""
+    """The job of a run, with the jobs that it descends from.
+
+    Raises BadInput for an unknown method, and for a T at which nothing arrives at the output.
+    """
     return _made(run, results, {})
 
 
@@ -83,6 +87,7 @@ def _made(run: Run, results: Path, known: dict[Run, Job]) -> Job:
     """`known`: what has been worked out so far. Runs of one parent share its job."""
     if run not in known:
         recipe = resolve(run)
+        require_steps(run, recipe)
         origin = parent_of(run, recipe)
         parent = _made(origin, results, known) if origin else None
         name = key_of(run, recipe, parent.key if parent else None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, coded, conversions, counts, dsr, stbp
+from benchmarks.substitutes import ann, coded, conversions, counts, dsr, fine_tuned, stbp
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,
@@ -18,4 +18,5 @@ METHODS: Mapping[str, Substitutes] = {
     **conversions.METHODS,
     **coded.METHODS,
     **counts.METHODS,
+    **fine_tuned.METHODS,
 }

@@ -20,7 +20,7 @@ import baselines.stbp.tdbn
 import dsr.engine
 import dsr.engine.bits
 from baselines.dropout import DropoutOverTime
-from benchmarks.method import MakeReadout, Substitutes, mean_current
+from benchmarks.method import MakeReadout, Substitutes, mean_current, no_norm
 from benchmarks.networks.parts import DirectCoding, MakeLayer, Norm, Readout
 from benchmarks.spec import Recipe
 
@@ -37,10 +37,6 @@ def _threshold_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
 
 def _norm_of_each_step(parameters: Mapping[str, float], timesteps: int) -> Norm:
     return lambda features, branches=1: baselines.stbp.stepwise.StepwiseBatchNorm2d(features, timesteps)
-
-
-def _no_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
-    return lambda features, branches=1: nn.Identity()
 
 
 def _mean_spikes(neuron: Callable[[], nn.Module], timesteps: int, votes: int = 1, bias: bool = True) -> Readout:
@@ -99,11 +95,11 @@ METHODS: Mapping[str, Substitutes] = {
     "stbp-tdbn-tuned": _stbp(),
     "sew": Substitutes(baselines.stbp.sew.Neuron),
     "sew-published": Substitutes(baselines.stbp.sew.Neuron, pool=_maximum),
-    "stbp": Substitutes(baselines.stbp.LIF, _no_norm, wrap=_compiled_neurons),
+    "stbp": Substitutes(baselines.stbp.LIF, no_norm, wrap=_compiled_neurons),
     "stbp-published": Substitutes(
-        baselines.stbp.LIF, _no_norm, partial(_mean_spikes, votes=VOTES), wrap=_compiled_neurons
+        baselines.stbp.LIF, no_norm, partial(_mean_spikes, votes=VOTES), wrap=_compiled_neurons
     ),
-    "stbp-neunorm": Substitutes(_neuron_and_neunorm, _no_norm, wrap=_fitted),
+    "stbp-neunorm": Substitutes(_neuron_and_neunorm, no_norm, wrap=_fitted),
     "plif": Substitutes(baselines.stbp.plif.PLIF),
     "plif-stepwise": Substitutes(baselines.stbp.plif.PLIF, _norm_of_each_step),
     "plif-published": Substitutes(

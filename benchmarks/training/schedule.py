@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate: SGD or Adam, linear warm-up, then a cosine or drops.
+"""The optimiser and its learning rate: SGD, Adam or AMSGrad, linear warm-up, then a cosine or drops.
 
 by epoch, e of E:            lr (1 + cos(pi e / P)) / 2,  times (i + 1) / W in the first W iterations i
                              P = E: it ends at zero; P < E (`half_period`): it falls and rises in turn
@@ -9,19 +9,30 @@ by iteration, i of N >= W:   lr (i + 1) / W in the first W iterations, then lr (
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.spec import Recipe
+from benchmarks.spec import Optimizer, Recipe
+
+ADAPTIVE: Mapping[Optimizer, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "amsgrad": partial(torch.optim.Adam, amsgrad=True),
+}
+"""Those that divide a gradient by its own size."""
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make SGD with momentum, or Adam with torch's betas 0.9 and 0.999; weight decay applies to all parameters."""
+    """Make SGD with momentum, or Adam with torch's betas 0.9 and 0.999 and, if asked for, AMSGrad's bound.
+
+    Weight decay applies to all parameters.
+    """
     groups = _groups(network, recipe)
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
+    if adaptive := ADAPTIVE.get(recipe.optimizer):
+        return adaptive(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay)
 
 

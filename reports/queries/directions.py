@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.catalogue import facts
 from benchmarks.catalogue.datasets import EVENTS
 from benchmarks.spec import Run, variant
 from reports.rendering.table import DASH
@@ -29,7 +30,7 @@ def direction(run: Run, what: str, published: str, here: str) -> tuple[str, str]
             return "up", "docs/scales.md: a short training from V = 6 learns little"
         case "alpha" if base == "dsr-if" and here == "1":
             return "down", "paper, Tab. 3"
-        case "train threshold" if here == "no":
+        case "train threshold" if base.startswith("dsr") and here == "no":
             return "down", "paper, Tab. 3"
         case "thresholds see test images" if here == "no":
             return "down", "the paper's thresholds have seen test images"
@@ -60,4 +61,5 @@ def _steps(run: Run, base: str, published: str) -> tuple[str, str]:
         return SILENT
     if base.startswith("dsr") and run.dataset == "cifar10":
         return "down", "paper, Fig. 3a"
-    return ("down", f"{RESULTS}: conversions") if not base.startswith(("dsr", "stbp")) else SILENT
+    about = facts(base)
+    return ("down", f"{RESULTS}: conversions") if about and about.family == "conversion" else SILENT

@@ -128,6 +128,10 @@ def _own(run: Run) -> Protocol | None:
             return _without_tdbn(run)
         case "plif" | "plif-stepwise" | "plif-published":
             return _plif(run)
+        case method if method.startswith("diet-snn"):
+            own = _diet(run)
+        case method if method.startswith("hybrid-training"):
+            return _hybrid_training(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
         case "tandem" | "tandem-published" | "asf-bp" | "asf-bp-published":
@@ -291,6 +295,45 @@ def _counts(run: Run) -> Protocol | None:
     unstated = (("constants at T = 400", "those of the released code, whose T is 100"),)
     where = "Wu et al. 2021 (ASF-BP)"
     return Protocol(where, at, ("vgg7",), (400,), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond)
+
+
+def _diet(run: Run) -> Protocol:
+    """The README has one command, for CIFAR-10. The number of DSR's table is of CIFAR-100, and has none."""
+    where = "Rathi & Roy 2020 (DIET-SNN)"
+    at = run if run.method.endswith("-ann") else replace(run, method="diet-snn-published")
+    found = Protocol(where, at, ("VGG-9",), (5,), epoch=BEST_ON_TEST, beyond=_of_handover(run))
+    if run.dataset == "cifar10":
+        return found
+    unstated = (("recipe on CIFAR-100", "that of README's command for CIFAR-10"),)
+    return replace(found, networks=("diet-vgg16",), unstated=unstated)
+
+
+def _hybrid_training(run: Run) -> Protocol | None:
+    """One released command is known here, for CIFAR-100; of others, that there are numbers."""
+    at = run if run.method.endswith("-ann") else replace(run, method="hybrid-training-published")
+    beyond: Beyond = (
+        ("normalisation of images", "the ANN's by the data's deviation, the SNN's by 0.5", "one for both"),
+        ("network of the ANN", "in its released code another VGG-11", "the SNN's"),
+    )
+    found = Protocol("Rathi et al. 2020 (hybrid training)", at, (), (), epoch=BEST_ON_TEST, beyond=_of_handover(run))
+    match run.dataset:
+        case "cifar100":
+            found = replace(found, networks=("hybrid-vgg11",), timesteps=(50, 125), beyond=(*beyond, *found.beyond))
+        case "cifar10":
+            found = replace(found, unstated=(("networks, T and recipe on this data set", "those of CIFAR-100"),))
+        case "imagenet":
+            unstated = (("recipe on this data set", "that of CIFAR-100, DSR's schedule"),)
+            found = replace(found, networks=("ResNet-34",), timesteps=(250,), unstated=unstated)
+        case _:
+            return None
+    return replace(found, timesteps=()) if timeless(at.method) else found
+
+
+def _of_handover(run: Run) -> Beyond:
+    """What Rathi et al. do otherwise than all recipes of ours that start from an ANN, and than matched ones."""
+    norm = ("norm", "none", "batch norm")
+    seen = ("augmentation of images thresholds are measured on", "that of training", "none")
+    return (*(() if "published" in run.method else (norm,)), *(() if run.method.endswith("-ann") else (seen,)))
 
 
 def parent_of(found: Protocol) -> Run | None:

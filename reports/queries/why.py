@@ -48,6 +48,8 @@ LABELS = {
     "neuron.clip": "clip of the ReLU",
     "norm.folded_eps": "eps where spikes are normalised",
     "conversion.images": MEASURED_ON,
+    "conversion.factor": "factor on thresholds at the start",
+    "conversion.steps": "steps in which thresholds are measured",
     SEEN: "thresholds see test images",
 }
 

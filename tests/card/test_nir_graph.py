@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import baselines.conversion
+import baselines.fine_tuned
 import baselines.stbp
 import baselines.stbp.plif
 import baselines.stbp.sew
@@ -27,7 +28,7 @@ nir = pytest.importorskip("nir", reason="nir is not installed (extra: export)")
 STEPS, IMAGES = 4, 6
 SPIKING = (
     *("dsr-if", "dsr-lif", "dsr-if-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned", "sew"),
-    *("plif", "stbp", "threshold-balancing", "deng-gu", "calibration", "qcfs"),
+    *("plif", "stbp", "diet-snn", "threshold-balancing", "deng-gu", "calibration", "qcfs"),
 )
 
 
@@ -49,6 +50,9 @@ def busy(name: str, method: str, x: Tensor) -> nn.Module:
             nn.init.uniform_(module.bias, -0.2, 0.4)
         if isinstance(module, dsr.IF | dsr.LIF | baselines.conversion.IF):
             module.threshold.data.fill_(0.4 + 0.01 * i if not isinstance(module, dsr.LIF) else 0.03 + 0.001 * i)
+        if isinstance(module, baselines.fine_tuned.LIF):
+            module.threshold.data.fill_(0.4 + 0.01 * i)
+            module.leak.data.fill_(0.8)
         if isinstance(module, baselines.conversion.IF) and method == "calibration":
             module.correction.fill_(0.03 * i)
     if method.endswith("spikes"):
@@ -172,6 +176,9 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         (baselines.stbp.sew.Neuron(6), [0, 1, 0, 1, 0, 1]),  # .5, 1 fires at the level and is 0
         # a quarter of the way to .5: .125, .21875 fires and is 0
         (baselines.stbp.sew.Neuron(6, threshold=0.21875, tau=4.0), [0, 1, 0, 1, 0, 1]),
+        # .5, .75 fires and keeps .2, .6 fires and keeps .05, .525, .7625 fires and keeps .2125, .60625 fires
+        (baselines.fine_tuned.LIF(6, threshold=0.55, leak=0.5), [0, 1, 1, 0, 1, 1]),
+        (baselines.fine_tuned.LIF(6, threshold=0.5), [0, 1, 1, 1, 1, 1]),  # .5 is not above .5; 1 is, and keeps .5
         # k = .25, from 0: .125, .21875, .2890625, .341796875 fires and is 0, .125, .21875
         (baselines.stbp.plif.PLIF(6, threshold=0.3, tau=4.0), [0, 0, 0, 1, 0, 0]),
         # k = .5: .25 fires at the level and is 0, .25 fires, ...
@@ -222,6 +229,8 @@ def test_what_nir_has_no_words_for_is_said():
         ([nn.ReLU()], "1 .ReLU. emits no spikes"),
         ([dsr.IF(1), nn.MaxPool2d(2)], "2 is not a sum, average or linear layer"),
         ([baselines.stbp.LIF(1, decay=0.0)], "the membrane of 1 has decay 0"),
+        ([baselines.fine_tuned.LIF(1, leak=0.0)], "the membrane of 1 has decay 0"),
+        ([baselines.fine_tuned.LIF(1, delayed=True)], "1 spikes a step late"),
         ([dsr.IF(1), nn.Conv2d(4, 4, 3, groups=2)], "2 is a convolution with groups"),
         ([dsr.IF(1), nn.AvgPool2d(3, 2, ceil_mode=True)], "2 is an average pool with ceil_mode"),
     ],

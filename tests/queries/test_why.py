@@ -202,6 +202,38 @@ def test_plif_matched_differs_from_its_authors_in_what_is_dsrs(tmp_path: Path) -
     assert lines(asked(tmp_path, events)[0])["frames"][:2] == ("128 x 128 pixels", "48 x 48")
 
 
+def test_diet_snn_matched_has_a_norm_and_another_factor_and_as_published_differs_in_augmentation(
+    tmp_path: Path,
+) -> None:
+    matched = replace(PAPER, dataset="cifar100", method="diet-snn", timesteps=5)
+    found = lines(asked(tmp_path, matched)[0])
+    assert found["norm"][:2] == ("none", "batch norm")
+    assert found["factor on thresholds at the start"][:2] == ("0.2", "0.3")
+    assert (found["optimiser"][:2], found["network"][0]) == (("amsgrad", "adam"), "diet-vgg16")
+    assert found["parent's learning rate"][:2] == ("0.001", "0.1")
+    assert found["recipe on CIFAR-100"][0] == "not known"
+    run = replace(matched, method="diet-snn-published", network="diet-vgg16")
+    table, said = asked(tmp_path, run)
+    assert said.endswith("1 thing differs from Rathi & Roy 2020 (DIET-SNN).")
+    assert lines(table)["augmentation of images thresholds are measured on"][:2] == ("that of training", "none")
+    assert "recipe on CIFAR-100" not in lines(asked(tmp_path, replace(run, dataset="cifar10"))[0])
+    early = lines(asked(tmp_path, replace(run, timesteps=2))[0])
+    assert early["T"] == ("5", "2", DASH), "what fewer steps cost a conversion is not what they cost a trained network"
+
+
+def test_hybrid_trainings_steps_and_what_its_code_does_twice_are_said(tmp_path: Path) -> None:
+    run = Run("cifar100", "hybrid-vgg11", "hybrid-training-published", 125, 0, "paper")
+    table, said = asked(tmp_path, run)
+    assert said.endswith("3 things differ from Rathi et al. 2020 (hybrid training).")
+    assert "T" not in lines(table)
+    assert lines(asked(tmp_path, replace(run, timesteps=20))[0])["T"][:2] == ("50, 125", "20")
+    matched = lines(asked(tmp_path, replace(run, dataset="cifar10", method="hybrid-training"))[0])
+    assert matched["surrogate"][:2] == ("default", "spike-time")
+    assert matched["networks, T and recipe on this data set"][:2] == ("not known", "those of CIFAR-100")
+    images = Run("imagenet", "preact-resnet18-imagenet", "hybrid-training", 250, 0, "paper")
+    assert lines(asked(tmp_path, images)[0])["network"][0] == "ResNet-34"
+
+
 def test_stbp_differs_from_what_is_released_in_its_threshold_even_as_published(tmp_path: Path) -> None:
     matched = lines(asked(tmp_path, replace(PAPER, method="stbp", network="cifarnet", timesteps=5))[0])
     assert matched["drops of the learning rate, shares of the epochs"][:2] == ("0.291667, 0.583333, 0.875", DASH)

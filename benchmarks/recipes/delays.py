@@ -1,0 +1,31 @@
+"""How many steps a run needs if its neurons are late: if the recipe says `delayed`, each answers a step late.
+
+With n layers of neurons in series nothing arrives at the output in the first n steps. Networks with shortcuts have a
+shortest and a longest way: in between, the output hears of a part of the layers.
+"""
+
+from __future__ import annotations
+
+from benchmarks.catalogue.networks import neurons_in_series
+from benchmarks.spec import BadInput, Recipe, Run
+
+DELAYED = "delayed"
+"""The parameter of a neuron that says so."""
+
+
+def heard_from(run: Run, recipe: Recipe) -> tuple[int, int]:
+    """The first steps at which the output hears of an image at all, and by all layers; 1 and 1 without delay."""
+    if not recipe.neuron.get(DELAYED):
+        return 1, 1
+    shortest, longest = neurons_in_series(run.network)
+    return shortest + 1, longest + 1
+
+
+def require_steps(run: Run, recipe: Recipe) -> None:
+    """Raise BadInput for a run of so few steps that nothing arrives at the output."""
+    first, whole = heard_from(run, recipe)
+    if run.timesteps < first:
+        raise BadInput(
+            f"{run}: each layer of neurons answers a step late, and {first - 1} or more of them are in series, so "
+            f"nothing arrives at the output; T must be at least {first} ({whole} for all layers to be heard)"
+        )
