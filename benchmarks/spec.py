@@ -22,7 +22,7 @@ Augmentation = Literal["none", "crop", "crop-flip", "crop-flip-cutout", "autoaug
 MAX_SEED = 2**32 - 1
 """torch takes 64 bits, and seeds of epochs and processes are made of a run's by multiplication."""
 
-Optimizer = Literal["sgd", "adam"]
+Optimizer = Literal["sgd", "adam", "adamw"]
 Start = Literal["constant", "first-gradient"]
 MEASURED_START: Start = "first-gradient"
 """What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
@@ -67,9 +67,11 @@ class Run:
 class Recipe:
     """Every number that shapes a run's result; part of the run's key.
 
-    `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine, epoch by epoch, after a linear
-    warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
-    that share of all iterations, then falls to zero over the rest.
+    `optimizer`: SGD with `momentum`, Adam, or AdamW, whose weight decay is not part of the gradient. `learning_rate`
+    follows half a cosine, epoch by epoch, after a linear warm-up of `warmup_iterations`. With a `warmup_share` it
+    changes every iteration instead: it rises linearly over that share of all iterations, then falls to zero over the
+    rest. With `drops` it does not follow a cosine: it is multiplied by `drop_factor` at each of these shares of the
+    epochs (of the iterations behind a warm-up share), and without any, (), it stays as it is.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
@@ -111,7 +113,14 @@ class Recipe:
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
     loss: Loss = "cross-entropy"
+    drops: tuple[float, ...] | None = None
+    drop_factor: float = 0.1
     sources: str = ""
+
+    def __post_init__(self) -> None:
+        """What JSON has made a list is a tuple again, so that a recipe that was written equals the one that is read."""
+        if isinstance(self.drops, list):
+            object.__setattr__(self, "drops", tuple(self.drops))
 
 
 def variant(method: str) -> tuple[str, dict[str, Parameter]]:

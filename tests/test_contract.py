@@ -128,6 +128,8 @@ def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsy
     assert commands.check("wrong", Console(width=200)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5: logits")
-    assert lines[1] == " ✓ From one seed, it starts with the same convolution weights as the ANN"
+    assert (
+        lines[1] == " ✓ From one seed, it starts with the same convolution weights as the ANN (with feedback: as ide)"
+    )
     assert lines[2] == " wrong keeps 1 of 2 clauses"
     assert commands.check("ann", Console(width=200)) == 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,7 @@ from benchmarks.networks import build
 from benchmarks.spec import Recipe
 from benchmarks.training import loop
 from benchmarks.training.loop import Trainer, Training
-from benchmarks.training.schedule import learning_rate
+from benchmarks.training.schedule import learning_rate, make_optimizer
 
 RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.8, warmup_iterations=0, augmentation="none", train_images=128)
 
@@ -44,6 +45,35 @@ def test_without_a_share_the_rate_stays_the_same_throughout_an_epoch_after_its_w
     assert rates[2:5] == [0.8] * 3
     assert rates[5:10] == pytest.approx([0.4 * (1 + math.sqrt(0.5))] * 5)
     assert rates[10:15] == pytest.approx([0.4] * 5)
+
+
+def test_with_drops_the_rate_falls_at_shares_of_the_epochs_and_without_any_it_stays() -> None:
+    """Of 8 epochs, half and three quarters are over when the fifth and the seventh begin."""
+    recipe = replace(RECIPE, epochs=8, drops=(0.5, 0.75), drop_factor=0.1, warmup_iterations=2)
+    rates = [learning_rate(recipe, i, 3) for i in range(24)]
+    assert rates == pytest.approx([0.4, *[0.8] * 11, *[0.08] * 6, *[0.008] * 6])
+    constant = replace(recipe, drops=(), warmup_iterations=0)
+    assert {learning_rate(constant, i, 3) for i in range(24)} == {0.8}
+    shared = replace(recipe, warmup_share=0.25)
+    rates = [learning_rate(shared, i, 3) for i in range(24)]
+    assert rates[:7] == pytest.approx([0.8 * (i + 1) / 6 for i in range(6)] + [0.8])
+    assert rates[14:16] == pytest.approx([0.8, 0.08]), "18 iterations behind the warm-up: a half is the ninth"
+
+
+def test_drops_that_json_has_made_a_list_are_the_same_recipe() -> None:
+    recipe = replace(RECIPE, drops=(0.5,))
+    assert Recipe(**json.loads(json.dumps(asdict(recipe)))) == recipe
+
+
+def test_adamws_decay_is_not_part_of_the_gradient() -> None:
+    """Without a gradient Adam's own step would be of the size of the rate: AdamW multiplies by 1 - rate x decay."""
+    layer = torch.nn.Linear(2, 1, bias=False)
+    optimizer = make_optimizer(layer, replace(RECIPE, optimizer="adamw", learning_rate=0.1, weight_decay=0.5))
+    before = layer.weight.detach().clone()
+    layer.weight.grad = torch.zeros_like(layer.weight)
+    optimizer.step()
+    assert torch.allclose(layer.weight, before * (1 - 0.1 * 0.5))
+    assert optimizer.defaults["betas"] == (0.9, 0.999)
 
 
 def trained(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> tuple[Training, list[object]]:

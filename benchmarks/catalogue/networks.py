@@ -40,7 +40,29 @@ class VGG:
     pooled: int = 1
 
 
-Shape = PreAct | Plain | VGG
+@dataclass(frozen=True)
+class Biasless:
+    """Channels layer by layer, a pool between groups; hidden units, dropout behind every layer; no biases.
+
+    Convolutions start `gain` times as large as torch's.
+    """
+
+    groups: tuple[Widths, ...]
+    hidden: Widths
+    dropout: float = 0.0
+    gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Channels and strides layer by layer; the last layer feeds back into the first. Dropout of currents."""
+
+    widths: Widths
+    strides: tuple[int, ...]
+    dropout: float = 0.0
+
+
+Shape = PreAct | Plain | VGG | Biasless | Feedback
 
 
 @dataclass(frozen=True)
@@ -55,6 +77,11 @@ class Network:
     narrow_of: str | None = None
     costly: bool = False
     depth: int | None = None
+
+    @property
+    def feedback(self) -> bool:
+        """Whether the last layer feeds back into the first, so that only methods that say so run on it."""
+        return isinstance(self.shape, Feedback)
 
 
 def _of_depth(depth: int) -> Network:
@@ -86,10 +113,26 @@ ENTRIES: Mapping[str, Network] = {
         VGG(((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2), dropout=0.1, pooled=7), narrow_of="vgg11"
     ),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
+    # Zhang & Li 2020: layers as their README has them. No file of this network is released: biases, start and dropout
+    # are those of their smaller one.
+    "cifarnet-tssl": Network(
+        Biasless(((128, 256), (512,), (1024, 512)), hidden=(1024, 512), dropout=0.2, gain=5.0), costly=True
+    ),
+    "cifarnet-tssl-narrow": Network(
+        Biasless(((16, 32), (64,), (128, 64)), hidden=(128, 64), dropout=0.2, gain=5.0), narrow_of="cifarnet-tssl"
+    ),
+    "cifarnet-tssl-tiny": Network(Biasless(((16,), (16,)), hidden=(64,), gain=5.0)),
+    # Xiao et al. 2021, as released (cifar_cifarnetf.py); the narrow ones are ours.
+    "cifarnet-f": Network(Feedback((128, 256, 512, 1024, 512), (2, 1, 2, 1, 1), dropout=0.2), costly=True),
+    "cifarnet-f-narrow": Network(Feedback((16, 32, 64, 128, 64), (2, 1, 2, 1, 1), dropout=0.2), narrow_of="cifarnet-f"),
+    "cifarnet-f-tiny": Network(Feedback((8, 16, 16), (2, 2, 1), dropout=0.2)),
 }
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}
 """[DSR] The networks of Fig. 3b and their depths."""
 DEEP = tuple(LAYERS)
+
+
+WITH_FEEDBACK = tuple(name for name, network in ENTRIES.items() if network.feedback)
 
 
 def full(network: str) -> str:

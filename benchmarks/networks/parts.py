@@ -41,6 +41,13 @@ class SpikingNeuron(Protocol):
     def spike_amplitude(self) -> Tensor | float: ...
 
 
+@runtime_checkable
+class Stateful(Protocol):
+    """Neurons of which a step updates more than a membrane: `states` numbers each, the membrane included."""
+
+    def states(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.
@@ -81,6 +88,13 @@ class DirectCoding(nn.Module):
             return self.layer(x.flatten(0, 1))
         current: Tensor = self.layer(x)
         return torch.cat([current] * self.timesteps) if self.timesteps > 1 else current
+
+
+class FedBack(nn.Module):
+    """Passes spikes on to the next time step. After the last step it is not called, and counts nothing."""
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        return spikes
 
 
 class Projection(nn.Conv2d):
@@ -128,6 +142,7 @@ def initialise(network: nn.Module, linear: float | None = None) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
             if linear is not None:
                 nn.init.normal_(module.weight, std=linear)

@@ -142,7 +142,7 @@ def _behind_pools(layer: Layer, tally: Tally) -> int | None:
 def _of_neuron(layer: Layer, structure: Structure, tally: Tally) -> dict[str, Any]:
     if not layer.neuron:
         return {}
-    neurons = structure.neurons[layer.neuron]
-    updates = neurons * tally.timesteps * tally.images if layer.neuron in structure.spiking else None
+    neurons, spiking = structure.neurons[layer.neuron], layer.neuron in structure.spiking
+    updates = structure.updates(layer.neuron) * tally.timesteps * tally.images if spiking else None
     counted = {"output_nonzero": tally.total(layer.neuron), "neuron_updates": updates}
     return {"neuron": layer.neuron, "output_neurons": neurons, **counted}

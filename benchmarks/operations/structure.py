@@ -8,22 +8,25 @@ constant of its current, into which biases and norms fold.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.networks.parts import DirectCoding, SpikingNeuron
+from benchmarks.networks.parts import DirectCoding, FedBack, SpikingNeuron, Stateful
 from benchmarks.operations import geometry
 from benchmarks.operations.geometry import POOLS, Geometry, pooled
 
 TRANSPARENT = (nn.Identity, nn.Dropout, nn.Flatten)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
-LINEAR = (nn.Conv2d, nn.Linear, DirectCoding)
-GATES = (nn.MaxPool2d,)
-"""A maximum of spikes is a spike if one of them is: layers behind it accumulate, and it has no membrane to update."""
+LINEAR = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, DirectCoding)
+GATES = (nn.MaxPool2d, FedBack)
+"""What passes them is spikes if spikes come: layers behind accumulate. They have no membrane to update.
+
+A maximum of spikes is a spike if one of them is. Spikes that are fed back pass at all steps but the last.
+"""
 
 INPUT = "input"
 """The `origin` of a layer that is fed by the images."""
@@ -62,13 +65,19 @@ class Layer:
 class Structure:
     """A network's layers, the number of neurons per image and step of each layer of neurons, and those that spike.
 
-    `gates` are the pools that pass spikes on, one for several.
+    `gates` pass spikes on: maxima, one for several, and what is fed back. `states`: how many numbers a step updates of
+    a neuron, where that is not its membrane alone.
     """
 
     layers: list[Layer]
     neurons: dict[str, int]
     spiking: frozenset[str]
     gates: frozenset[str] = frozenset()
+    states: Mapping[str, int] = field(default_factory=dict)
+
+    def updates(self, neurons: str) -> int:
+        """Return the updates per image and step of a layer of neurons."""
+        return self.neurons[neurons] * self.states.get(neurons, 1)
 
 
 def structure(network: nn.Module, example: Tensor) -> Structure:
@@ -83,7 +92,9 @@ def structure(network: nn.Module, example: Tensor) -> Structure:
     neurons = {str(node.target): shapes.by_node[node][1:].numel() for node in nodes}
     spiking = frozenset(str(node.target) for node in nodes if spikes(module_of(graph, node)))
     booked = _booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node)))
-    return Structure(booked, neurons, spiking, frozenset(str(node.target) for node in gates))
+    modules: dict[str, object] = {str(node.target): module_of(graph, node) for node in nodes}
+    states = {name: module.states() for name, module in modules.items() if isinstance(module, Stateful)}
+    return Structure(booked, neurons, spiking, frozenset(str(node.target) for node in gates), states)
 
 
 class _Shapes(fx.Interpreter):
@@ -131,7 +142,8 @@ def _linear_map(graph: fx.GraphModule, node: fx.Node, module: nn.Module, shapes:
     origin, nodes = origin_of(graph, source)
     first = isinstance(module, DirectCoding)
     layer = module.layer if isinstance(module, DirectCoding) else module
-    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    assert isinstance(layer, geometry.Weighted)
+    nodes = [pool for pool in nodes if not is_idle(graph, pool, shapes)]
     pools = [graph.get_submodule(str(pool.target)) for pool in nodes]
     shape = shapes[origin or source][-3 if first else 1 :]
     counts = geometry.operations(layer, shape, shapes[node][1:], pools)
@@ -183,7 +195,7 @@ class Tracer(fx.Tracer):
     """Traces down to modules without children (norms, convolutions), spiking neurons and the first layer."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return isinstance(module, DirectCoding) or spikes(module) or not any(module.children())
+        return isinstance(module, LINEAR) or spikes(module) or not any(module.children())
 
 
 def current_of(graph: fx.GraphModule, neuron: fx.Node) -> set[fx.Node]:
@@ -211,6 +223,12 @@ def origin_of(graph: fx.GraphModule, node: fx.Node) -> tuple[fx.Node | None, lis
             return None, []
         node = node.all_input_nodes[0]
     return node, pools
+
+
+def is_idle(graph: fx.GraphModule, pool: fx.Node, shapes: dict[fx.Node, torch.Size]) -> bool:
+    """Whether a pool leaves a map as it is, which has the size already that the pool would bring it to."""
+    same = shapes[pool] == shapes[pool.all_input_nodes[0]]
+    return same and isinstance(module_of(graph, pool), nn.AdaptiveAvgPool2d)
 
 
 def before_norms(graph: fx.GraphModule, node: fx.Node) -> fx.Node:

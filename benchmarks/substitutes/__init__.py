@@ -9,6 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, conversions, dsr, stbp
+from benchmarks.substitutes import ann, conversions, dsr, ide, stbp, tssl
 
-METHODS: Mapping[str, Substitutes] = {**ann.METHODS, **dsr.METHODS, **stbp.METHODS, **conversions.METHODS}
+METHODS: Mapping[str, Substitutes] = {
+    **ann.METHODS,
+    **dsr.METHODS,
+    **stbp.METHODS,
+    **conversions.METHODS,
+    **tssl.METHODS,
+    **ide.METHODS,
+}

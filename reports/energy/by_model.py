@@ -90,8 +90,12 @@ def _with_memory(done: pd.DataFrame, layers: pd.DataFrame, constants: Constants)
     known = layers[layers["key"].isin(methods.index)]
     if known.empty:
         return done.assign(**dict.fromkeys(MEMORY, np.nan))
-    leaks = known["key"].map(methods).str.startswith(constants.memory.leaky)
-    found = lemaire.microjoules(known.assign(leaks=leaks), constants.memory)[MEMORY]
+    whose = known["key"].map(methods).str
+    leaky, synaptic = (
+        whose.startswith(names).astype(int) for names in (constants.memory.leaky, constants.memory.synaptic)
+    )
+    states = {"leaks": leaky + synaptic, "states": 1 + synaptic}
+    found = lemaire.microjoules(known.assign(**states), constants.memory)[MEMORY]
     return done.join(found, on="key")
 
 

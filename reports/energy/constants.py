@@ -27,7 +27,8 @@ from reports.energy.models import FP32_45NM, INT8_45NM, SYNOP_77FJ, EnergyModel
 
 MODELS = {"fp32": FP32_45NM, "int8": INT8_45NM, "synop": SYNOP_77FJ}
 ACCESS = ("line", "points")
-LISTS = ("point_bytes", "point_picojoules", "leaky")
+NAMES = ("leaky", "synaptic")
+LISTS = ("point_bytes", "point_picojoules", *NAMES)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _check(section: str, values: dict[str, Any], of: type[EnergyModel] | type[Me
         require(name, [f.name for f in fields(of)], f"constant in [{section}] of {path}")
         texts = name in ("name", "access")
         given = value if name in LISTS and isinstance(value, list) else [value]
-        kind = str if texts or name == "leaky" else (int, float)
+        kind = str if texts or name in NAMES else (int, float)
         if (name in LISTS) != isinstance(value, list) or not all(_is(kind, one) for one in given):
             like = defaults.get(name, 4.6)
             raise BadInput(f"{path}: [{section}] {name} must be like {like!r}, not {value!r}")

@@ -3,7 +3,7 @@
 With theta_in, theta_out the spikes that enter and leave a layer over all T steps, F = C_out k^2 what a spike reaches
 at most (a linear layer: its outputs), N the neurons booked with the layer, and B = biases x H W the constants it adds:
 
-    operations   ACC  theta_in C_out ceil(k / s)^2 + T B + theta_out      MAC  T N  if the neuron leaks
+    operations   ACC  theta_in C_out ceil(k / s)^2 + T B + theta_out      MAC  T N  for what of the neuron leaks
     addressing   ACC  theta_in k^2 (linear: theta_in C_out)               MAC  2 theta_in (linear: none)
     accesses     inputs theta_in, outputs theta_out, weights theta_in F, biases T B,
                  potentials theta_in F + T N, each read and written
@@ -13,7 +13,9 @@ at most (a linear layer: its outputs), N the neurons booked with the layer, and 
 A MAC is an add and a multiply. Spikes pass through queues; an access costs the more the larger its memory is, by
 one of two published rules. The article's equation for addressing has a factor C_out that its authors' code drops, as
 is done here. Not of the article: an identity shortcut or a pool in front of a neuron reads and writes one potential per
-accumulate and no weight; a spiking network's analog layer is a dense one, once per different input.
+accumulate and no weight; a spiking network's analog layer is a dense one, once per different input; a transposed
+convolution lays its kernel at every input, k^2 for ceil(k / s)^2; a neuron with a synaptic current besides has two
+potentials that are read, leak and are written at every step.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ COLUMNS = (
     *("operations_graded_pool", "input_nonzero", "output_spikes", "output_neurons", "timesteps", "analog_repeats"),
 )
 TEXT = ("key", "layer", "origin", "kind", "operation")
+CONVOLUTIONS = ("conv", "transposed")
+WEIGHTED = (*CONVOLUTIONS, "linear")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class MemoryModel:
     line_picojoules_per_bit: float = 1.09e-5
     point_bytes: tuple[float, ...] = (0, 8 * 2**10, 32 * 2**10, 2**20)
     point_picojoules: tuple[float, ...] = (0, 10, 20, 100)
-    leaky: tuple[str, ...] = ("dsr-lif", "stbp")
+    leaky: tuple[str, ...] = ("dsr-lif", "stbp", "tssl", "ide")
+    synaptic: tuple[str, ...] = ("tssl",)
 
     def __str__(self) -> str:
         line = f"{self.line_picojoules:g} pJ + {self.line_picojoules_per_bit:g} pJ per bit the memory holds"
@@ -75,13 +80,14 @@ class MemoryModel:
 def microjoules(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """Per key: `arithmetic`, `memory` and `total` of the run as counted, `dense` of the ANN of the same layers.
 
-    `layers` has COLUMNS and `leaks`, whether the run's neurons do. A layer that lacks a count makes its run NaN.
+    `layers` has COLUMNS, `leaks` and `states`: how many numbers of the run's neurons leak, and how many they have. A
+    layer that lacks a count makes its run NaN.
     """
     layers = _sized(layers)
     dense, neurons = _dense(layers, model), _neurons(layers, model)
     analog = dense.mul(layers["analog_repeats"].fillna(1), axis=0)
     counted = _accumulating(layers, model).where(layers["kind"] == "ac", analog) + neurons
-    linear = layers["operation"].isin(["conv", "linear"])
+    linear = layers["operation"].isin(WEIGHTED)
     found = counted.assign(total=counted.sum(axis=1, skipna=False), dense=dense.sum(axis=1).where(linear, 0.0))
     summed = found.groupby(layers["key"], sort=False)
     return summed.sum().where(summed.count().eq(summed.size(), axis=0)) * 1e-6
@@ -94,9 +100,12 @@ def _sized(layers: pd.DataFrame) -> pd.DataFrame:
     neurons = layers["output_neurons"].where(layers["output_spikes"].notna(), 0)  # those that spike
     layers = layers.assign(**one, **none, output_neurons=neurons)
     pixels = layers["out_height"] * layers["out_width"]
+    transposed = layers["operation"] == "transposed"
+    shrinks = layers["stride"] ** 2
     return layers.assign(
         outputs=layers["out_channels"] * pixels,
-        inputs=layers["in_channels"] * pixels * layers["stride"] ** 2,
+        inputs=layers["in_channels"] * pixels * shrinks.where(~transposed, 1 / shrinks),
+        reach=np.ceil(layers["kernel"] / layers["stride"].where(~transposed, 1)) ** 2,
         constants=layers["biases"] * pixels,
         per_spike=layers["out_channels"] / layers["groups"],
         window=layers["kernel"] ** 2,
@@ -106,9 +115,8 @@ def _sized(layers: pd.DataFrame) -> pd.DataFrame:
 def _accumulating(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """What the spikes that enter cost."""
     entering, steps = layers["input_nonzero"], layers["timesteps"]
-    weighted, conv = layers["operation"].isin(["conv", "linear"]), layers["operation"] == "conv"
-    strided = np.ceil(layers["kernel"] / layers["stride"]) ** 2
-    reached = (entering * layers["per_spike"] * strided).where(weighted, layers["operations"])
+    weighted, conv = layers["operation"].isin(WEIGHTED), layers["operation"].isin(CONVOLUTIONS)
+    reached = (entering * layers["per_spike"] * layers["reach"]).where(weighted, layers["operations"])
     fetched = (entering * layers["per_spike"] * layers["window"]).where(weighted, layers["operations"])
     addressed = (entering * layers["window"]).where(conv, fetched)
     biases = steps * layers["constants"]
@@ -125,15 +133,16 @@ def _accumulating(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
 def _neurons(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """What the neurons booked with a layer cost: leak, reset, potentials at every step, spikes written."""
     updates, leaving = layers["timesteps"] * layers["output_neurons"], layers["output_spikes"]
-    memory = 2 * updates * model.per_access(layers["outputs"]) + leaving * model.per_access(model.queue_words)
-    arithmetic = model.arithmetic(leaving, updates.where(layers["leaks"], 0.0))
+    accesses = 2 * updates * layers["states"]
+    memory = accesses * model.per_access(layers["outputs"]) + leaving * model.per_access(model.queue_words)
+    arithmetic = model.arithmetic(leaving, updates * layers["leaks"])
     return pd.DataFrame({"arithmetic": arithmetic, "memory": memory})
 
 
 def _dense(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """One pass of a layer that multiplies."""
     macs, biases = layers["padded_macs_per_step"], layers["constants"]
-    conv = layers["operation"] == "conv"
+    conv = layers["operation"].isin(CONVOLUTIONS)
     addressed = (layers["inputs"] + layers["outputs"] + layers["out_channels"] * layers["window"]).where(conv, macs)
     memory = (
         macs.where(conv, layers["inputs"]) * model.per_access(layers["inputs"])

@@ -41,8 +41,8 @@ def e(words: float) -> float:
     return 13.2 + 1.09e-5 * 32 * words
 
 
-def picojoules(*layers: dict[str, Any], model: MemoryModel = LINE, leaks: bool = False) -> pd.Series:
-    frame = pd.DataFrame(layers, columns=list(COLUMNS)).assign(leaks=leaks)
+def picojoules(*layers: dict[str, Any], model: MemoryModel = LINE, leaks: int = 0, states: int = 1) -> pd.Series:
+    frame = pd.DataFrame(layers, columns=list(COLUMNS)).assign(leaks=leaks, states=states)
     numbers = [name for name in COLUMNS if name not in lemaire.TEXT]
     frame[numbers] = frame[numbers].astype("float64")
     return microjoules(frame, model).iloc[0] * 1e6
@@ -58,7 +58,19 @@ def test_a_convolution_of_spikes() -> None:
 
 
 def test_a_leak_is_one_mac_per_neuron_and_step() -> None:
-    assert picojoules(CONV, leaks=True)["total"] - picojoules(CONV)["total"] == pytest.approx(3.2 * 96)
+    assert picojoules(CONV, leaks=1)["total"] - picojoules(CONV)["total"] == pytest.approx(3.2 * 96)
+
+
+def test_a_synaptic_current_leaks_and_is_read_and_written_like_the_membrane() -> None:
+    one, two = picojoules(CONV, leaks=1), picojoules(CONV, leaks=2, states=2)
+    assert two["arithmetic"] - one["arithmetic"] == pytest.approx(3.2 * 96)
+    assert two["memory"] - one["memory"] == pytest.approx(2 * 96 * e(48))
+
+
+def test_a_transposed_convolution_lays_its_kernel_at_every_spike_whatever_its_stride() -> None:
+    plain, transposed = picojoules(CONV), picojoules(CONV | {"operation": "transposed", "stride": 2})
+    assert transposed["arithmetic"] == pytest.approx(plain["arithmetic"])
+    assert transposed["memory"] == pytest.approx(plain["memory"])
 
 
 def test_with_a_stride_a_spike_reaches_fewer_outputs_and_fetches_as_many_weights() -> None:
