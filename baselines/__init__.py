@@ -6,7 +6,7 @@ calibration   thresholds and bias corrections of a converted network
 clipped       threshold ReLU (Deng & Gu 2021), an activation for conversion
 qcfs          quantization-clip-floor-shift (Bu et al. 2022), an activation for conversion
 fused/        norm, addition and neuron in one pass each way, in training
-stbp/         STBP-tdBN: surrogate gradients through time
+stbp/         surrogate gradients through time: STBP-tdBN, NeuNorm, PLIF
 tssl/         TSSL-BP: gradients of spike times behind a synaptic filter
 ide/          IDE: networks with feedback, differentiated at their equilibrium
 events/       event-driven simulation of converted networks

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 Scale = Literal["paper", "short", "workstation", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -67,11 +67,12 @@ class Run:
 class Recipe:
     """Every number that shapes a run's result; part of the run's key.
 
-    `optimizer`: SGD with `momentum`, Adam, or AdamW, whose weight decay is not part of the gradient. `learning_rate`
-    follows half a cosine, epoch by epoch, after a linear warm-up of `warmup_iterations`. With a `warmup_share` it
-    changes every iteration instead: it rises linearly over that share of all iterations, then falls to zero over the
-    rest. With `drops` it does not follow a cosine: it is multiplied by `drop_factor` at each of these shares of the
-    epochs (of the iterations behind a warm-up share), and without any, (), it stays as it is.
+    `optimizer`: SGD with `momentum`, Adam, or AdamW, whose weight decay is not part of the gradient. `learning_rate` follows half a cosine, epoch by epoch, after a linear
+    warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
+    that share of all iterations, then falls to zero over the rest.
+    `half_period`: epochs in which the cosine falls to zero, to rise again in as many, and so on (None: all epochs).
+    `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine. `linear_rate`:
+    what the rate of fully connected layers is multiplied by.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
@@ -85,7 +86,9 @@ class Recipe:
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
     images (None: as the set has it).
     `parent` names the method whose trained weights the run starts from. `code` is the hash of the source of a method
-    from outside this repository. `sources` says where the numbers come from; it alone does not enter the key.
+    from outside this repository. `revision` is raised, in the recipe, by a commit that changes what code of this
+    repository makes of the recipe: results of older code then count as missing. `sources` says where the numbers come
+    from; it alone does not enter the key.
     """
 
     epochs: int
@@ -113,14 +116,14 @@ class Recipe:
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
     loss: Loss = "cross-entropy"
-    drops: tuple[float, ...] | None = None
-    drop_factor: float = 0.1
+    half_period: int | None = None
+    drops: tuple[float, ...] = ()
+    drop: float = 0.1
+    linear_rate: float = 1.0
     sources: str = ""
 
     def __post_init__(self) -> None:
-        """What JSON has made a list is a tuple again, so that a recipe that was written equals the one that is read."""
-        if isinstance(self.drops, list):
-            object.__setattr__(self, "drops", tuple(self.drops))
+        object.__setattr__(self, "drops", tuple(self.drops))  # a list where the recipe was read from JSON
 
 
 def variant(method: str) -> tuple[str, dict[str, Parameter]]:
@@ -160,6 +163,11 @@ def _parameter(text: str) -> Parameter:
 
 def _text(value: Parameter) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number; True and False are none, although Python takes them for 1 and 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def require(value: str, allowed: Iterable[str], what: str) -> str:

@@ -21,6 +21,7 @@ from benchmarks.catalogue.facts import Facts
 from benchmarks.data import DATASETS
 from benchmarks.method import Method, Substitutes
 from benchmarks.networks import NETWORKS, build
+from benchmarks.parameters import require_method
 from benchmarks.recipes import CIFAR, frames, resolve
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import SCALES, BadInput, Recipe, Run
@@ -80,7 +81,7 @@ def test_two_entries_make_a_method_known_to_every_table(added: str) -> None:
     assert styles_of(["ann", added])[added].colour == "#123456"
     assert styles_of(["ann", added])[added].marker == "s"
     with pytest.raises(BadInput, match=r"thresholds of added come from its parent \(ann\)"):
-        methods.require_method(added, {"threshold": 1.0})
+        require_method(added, {"threshold": 1.0})
     assert build(run.network, added, 4, 10)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 

@@ -15,8 +15,9 @@ from baselines import stbp
 from benchmarks import catalogue, contract
 from benchmarks.data import load
 from benchmarks.method import Method
-from benchmarks.methods import backward, parts, require_method
+from benchmarks.methods import backward, parts
 from benchmarks.networks import build
+from benchmarks.parameters import require_method
 from benchmarks.plugins import PlugIn
 from benchmarks.recipes import resolve
 from benchmarks.runs.identity import key

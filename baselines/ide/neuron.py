@@ -33,6 +33,10 @@ class Neuron(nn.Module):
         """Return the height of an emitted spike."""
         return 1.0
 
+    def leaks(self) -> int:
+        """Return how many numbers a step multiplies of every neuron: the membrane, if it leaks."""
+        return int(self.leak < 1)
+
     def reset(self) -> None:
         """Start a new run."""
         self.membrane = None

@@ -137,8 +137,12 @@ class Neuron(nn.Module):
         return 1.0
 
     def states(self) -> int:
-        """Return what a step updates of every neuron: the membrane and the synaptic current."""
+        """Return how many numbers a step updates of every neuron: the membrane and the synaptic current."""
         return 2
+
+    def leaks(self) -> int:
+        """Return how many of these it multiplies, because they leak: both, unless a tau of 1 leaves nothing of them."""
+        return sum(0 < kept < 1 for kept in (self.dynamics.membrane, self.dynamics.synapse))
 
     def forward(self, x: Tensor) -> Tensor:
         """Currents of spikes `(T*B, ...)`, not filtered -> spikes in {0, 1}, same shape."""

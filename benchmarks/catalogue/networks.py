@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 Widths = tuple[int, ...]
+Connect = Literal["add", "and", "iand"]
+"""How a SEW block joins the spikes of its branches (`benchmarks.networks.sew_resnet`)."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +35,24 @@ class Plain:
 
 @dataclass(frozen=True)
 class VGG:
-    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map."""
+    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map.
+
+    `last_pool`: whether one is behind the last group, too. `dropout` is that of convolutions' outputs, in front of a
+    pool, or behind it where `dropped_behind_pools`; `hidden_dropout` acts in front of each fully connected layer, the
+    classifier included. `biases`: of convolutions and hidden layers. `plain_start`: torch's default initial weights.
+    `gain`: convolutions start so many times as large as torch's, fully connected layers normal by Kaiming's rule.
+    """
 
     groups: tuple[Widths, ...]
     hidden: Widths = ()
     dropout: float = 0.0
     pooled: int = 1
-
-
-@dataclass(frozen=True)
-class Biasless:
-    """Channels layer by layer, a pool between groups; hidden units, dropout behind every layer; no biases.
-
-    Convolutions start `gain` times as large as torch's.
-    """
-
-    groups: tuple[Widths, ...]
-    hidden: Widths
-    dropout: float = 0.0
-    gain: float = 1.0
+    last_pool: bool = True
+    dropped_behind_pools: bool = False
+    hidden_dropout: tuple[float, ...] = ()
+    biases: bool = True
+    plain_start: bool = False
+    gain: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,25 @@ class Feedback:
     dropout: float = 0.0
 
 
-Shape = PreAct | Plain | VGG | Biasless | Feedback
+@dataclass(frozen=True)
+class SEW:
+    """SEW ResNet: blocks and channels per stage; `large_images`: with the stem for ImageNet."""
+
+    blocks: tuple[int, ...]
+    widths: Widths
+    large_images: bool = False
+    connect: Connect = "add"
+
+
+@dataclass(frozen=True)
+class SEWEvents:
+    """SEW network for event data: channels stage by stage, a block and a pool each."""
+
+    widths: Widths
+    connect: Connect = "add"
+
+
+Shape = PreAct | Plain | VGG | Feedback | SEW | SEWEvents
 
 
 @dataclass(frozen=True)
@@ -89,6 +109,63 @@ def _of_depth(depth: int) -> Network:
     return Network(PreAct(((depth - 2) // 6,) * 3, (16, 32, 64)), costly=depth > 56, depth=depth)
 
 
+def _sew(name: str, blocks: tuple[int, ...]) -> Mapping[str, Network]:
+    """A SEW ResNet and its narrow form, each with the stem for small images and with that for ImageNet."""
+    wide, narrow, found = (64, 128, 256, 512), (16, 32, 64, 128), dict[str, Network]()
+    for full, large in ((name, False), (f"{name}-imagenet", True)):
+        found[full] = Network(SEW(blocks, wide, large), costly=True)
+        found[f"{full}-narrow"] = Network(SEW(blocks, narrow, large), narrow_of=full, costly=True)
+    return found
+
+
+def _cifarnet(groups: tuple[Widths, ...], hidden: Widths) -> VGG:
+    """Wu et al. (STBP), as released: average pools, dropout on the inputs of all layers but the first and the last.
+
+    Theirs has no norm between convolution and neuron; here that is the method's. Biases and torch's start.
+    """
+    return VGG(
+        groups,
+        hidden,
+        dropout=0.5,
+        pooled=8,
+        last_pool=False,
+        dropped_behind_pools=True,
+        hidden_dropout=(0.0, 0.5, 0.0),
+        plain_start=True,
+    )
+
+
+def _plif(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: tuple[float, ...]) -> VGG:
+    """Fang et al. 2021 (PLIF), as released, without biases; theirs has maxima, which here are the method's pool.
+
+    [ours] How their weights start is not in our sources: as torch's do. Their network for CIFAR10-DVS sees 128 x 128
+    pixels, and its last map is 8 x 8; that of this suite's frames of 48 x 48 is 3 x 3.
+    """
+    return VGG(groups, (hidden,), pooled=pooled, hidden_dropout=dropout, biases=False, plain_start=True)
+
+
+def _tssl(name: str, groups: tuple[Widths, ...], hidden: Widths) -> Mapping[str, Network]:
+    """Zhang and Li 2020 (TSSL-BP): layers as their README has them, and a narrow form of ours.
+
+    No file of this network is released: that it has no biases, how it starts and what it drops is their smaller one's.
+    """
+    shapes = [
+        VGG(
+            tuple(tuple(width // part for width in group) for group in groups),
+            tuple(width // part for width in hidden),
+            dropout=0.2,
+            pooled=8,
+            last_pool=False,
+            dropped_behind_pools=True,
+            hidden_dropout=(0.0, 0.2, 0.2),
+            biases=False,
+            gain=5.0,
+        )
+        for part in (1, 8)
+    ]
+    return {name: Network(shapes[0], costly=True), f"{name}-narrow": Network(shapes[1], narrow_of=name)}
+
+
 ENTRIES: Mapping[str, Network] = {
     "preact-resnet18": Network(PreAct((2, 2, 2, 2), (64, 128, 256, 512)), costly=True),
     "preact-resnet18-narrow": Network(PreAct((2, 2, 2, 2), (16, 32, 64, 128)), narrow_of="preact-resnet18"),
@@ -112,20 +189,27 @@ ENTRIES: Mapping[str, Network] = {
     "vgg11-narrow": Network(
         VGG(((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2), dropout=0.1, pooled=7), narrow_of="vgg11"
     ),
+    "cifarnet": Network(_cifarnet(((128, 256), (512,), (1024, 512)), (1024, 512)), costly=True),
+    "cifarnet-narrow": Network(_cifarnet(((16, 32), (64,), (128, 64)), (128, 64)), narrow_of="cifarnet"),
+    "plif-cifar10": Network(_plif(((256,) * 3,) * 2, 2048, 8, (0.5, 0.0)), costly=True),
+    "plif-cifar10-narrow": Network(_plif(((32,) * 3,) * 2, 256, 8, (0.5, 0.0)), narrow_of="plif-cifar10"),
+    "plif-dvs": Network(_plif(((128,),) * 4, 2048, 3, (0.5, 0.5)), costly=True),
+    "plif-dvs-narrow": Network(_plif(((32,),) * 4, 256, 3, (0.5, 0.5)), narrow_of="plif-dvs"),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
-    # Zhang & Li 2020: layers as their README has them. No file of this network is released: biases, start and dropout
-    # are those of their smaller one.
-    "cifarnet-tssl": Network(
-        Biasless(((128, 256), (512,), (1024, 512)), hidden=(1024, 512), dropout=0.2, gain=5.0), costly=True
-    ),
-    "cifarnet-tssl-narrow": Network(
-        Biasless(((16, 32), (64,), (128, 64)), hidden=(128, 64), dropout=0.2, gain=5.0), narrow_of="cifarnet-tssl"
-    ),
-    "cifarnet-tssl-tiny": Network(Biasless(((16,), (16,)), hidden=(64,), gain=5.0)),
+    **_tssl("cifarnet-tssl", ((128, 256), (512,), (1024, 512)), (1024, 512)),
+    "cifarnet-tssl-tiny": Network(VGG(((16,), (16,)), (64,), pooled=8, last_pool=False, biases=False, gain=5.0)),
     # Xiao et al. 2021, as released (cifar_cifarnetf.py); the narrow ones are ours.
     "cifarnet-f": Network(Feedback((128, 256, 512, 1024, 512), (2, 1, 2, 1, 1), dropout=0.2), costly=True),
     "cifarnet-f-narrow": Network(Feedback((16, 32, 64, 128, 64), (2, 1, 2, 1, 1), dropout=0.2), narrow_of="cifarnet-f"),
     "cifarnet-f-tiny": Network(Feedback((8, 16, 16), (2, 2, 1), dropout=0.2)),
+    # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
+    # are ours.
+    **_sew("sew-resnet18", (2, 2, 2, 2)),
+    **_sew("sew-resnet34", (3, 4, 6, 3)),
+    "sew-resnet-tiny": Network(SEW((2, 1, 1), (8, 16, 32))),
+    "sew-resnet-imagenet-tiny": Network(SEW((1, 1, 1), (8, 16, 32), large_images=True)),
+    "sew-dvs": Network(SEWEvents((64,) * 4 + (128,) * 3), costly=True),
+    "sew-dvs-narrow": Network(SEWEvents((16,) * 4 + (32,) * 3), narrow_of="sew-dvs"),
 }
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}
 """[DSR] The networks of Fig. 3b and their depths."""

@@ -25,7 +25,7 @@ def _published(run: Run, usual: Recipe) -> Recipe:
 
     Their code reports the best epoch on the test split; the paper's network has one run, 91.41 %.
     """
-    recipe = replace(usual, epochs=150, batch_size=50, warmup_iterations=0, drops=(), neuron=NEURON)
+    recipe = replace(usual, epochs=150, batch_size=50, warmup_iterations=0, drops=(1.0,), neuron=NEURON)
     recipe = replace(recipe, optimizer="adamw", learning_rate=2e-4, weight_decay=1e-2)
     return replace(recipe, sources="TSSL-BP as released (Networks/CIFAR10.yaml, main.py); dropout is the smaller net's")
 

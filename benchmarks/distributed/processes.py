@@ -13,8 +13,9 @@ times as large with n GPUs. Here the number of processes is neither a hyper-para
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,8 @@ from benchmarks.distributed import torchrun
 
 PATIENCE = timedelta(days=7)
 """How long the other processes wait for the first, which alone measures and records."""
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_END = 0.5, 5.0
+"""How often another process looks whether the first has released it, and how long the first then takes to exit."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,22 @@ def joined(name: str) -> Iterator[Team]:
 
 
 def release(name: str) -> None:
-    """Let the other processes leave the run called `name`, whether or not the first process succeeded."""
+    """Let the other processes leave the run or the command called `name`, whether or not the first succeeded."""
     if torchrun.size() > 1 and torchrun.rank() == 0:
         store = _store(name)
         store.set("begun", "")
         store.set("ended", "")
+
+
+def wait_for_release(name: str) -> None:
+    """Wait until the first process has released `name` and exited; without torchrun there is nothing to wait for."""
+    if torchrun.size() == 1:
+        return
+    with suppress(RuntimeError):  # the store is gone, and the first process with it
+        store = _store(name)
+        while not store.check(["ended"]):
+            time.sleep(SECONDS_BETWEEN_LOOKS)  # not in store.wait, which no signal would interrupt
+        time.sleep(SECONDS_TO_END)
 
 
 def _store(name: str) -> Any:

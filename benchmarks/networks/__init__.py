@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from benchmarks.catalogue import networks, require_runs_on
-from benchmarks.networks.biasless import Biasless
 from benchmarks.networks.feedback import FeedbackNet
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.networks.resnet import ResNet
+from benchmarks.networks.sew_resnet import SEWEventNet, SEWResNet
 from benchmarks.networks.vgg import VGG
 from benchmarks.recipes import resolve
 from benchmarks.spec import Recipe, Run, require
@@ -33,12 +33,14 @@ def _builder(shape: networks.Shape) -> Builder:
                 return PreActResNet(parts, blocks, widths, classes, in_channels, large)
             case networks.Plain(stem, blocks, widths, hidden):
                 return ResNet(parts, stem, blocks, widths, classes, in_channels, hidden)
-            case networks.VGG(groups, hidden, dropout, pooled):
-                return VGG(parts, groups, classes, in_channels, hidden, dropout, pooled)
-            case networks.Biasless(groups, hidden, dropout, gain):
-                return Biasless(parts, groups, hidden, classes, in_channels, dropout, gain)
+            case networks.VGG():
+                return VGG(parts, shape, classes, in_channels)
             case networks.Feedback(widths, strides, dropout):
                 return FeedbackNet(parts, widths, strides, classes, in_channels, dropout)
+            case networks.SEW(blocks, widths, large, connect):
+                return SEWResNet(parts, blocks, widths, classes, in_channels, large, connect)
+            case networks.SEWEvents(widths, connect):
+                return SEWEventNet(parts, widths, classes, in_channels, connect)
 
     return build
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -46,6 +46,13 @@ class Stateful(Protocol):
     """Neurons of which a step updates more than a membrane: `states` numbers each, the membrane included."""
 
     def states(self) -> int: ...
+
+
+@runtime_checkable
+class Leaky(Protocol):
+    """Neurons of which a step multiplies `leaks` numbers each: 1 for a leaky membrane, 0 if all is added."""
+
+    def leaks(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -127,9 +134,23 @@ def stack(
     return nn.Sequential(*stages)
 
 
-def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Module:
-    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity."""
-    layers = [m for pair in pairwise((features, *widths)) for m in (nn.Linear(*pair), parts.neuron())]
+def large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
+    """Make the stem for ImageNet, behind which a quarter of the image's height and width is left."""
+    first = parts.first(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False))
+    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), parts.pool(3, 2, padding=1))
+
+
+def hidden_layers(
+    parts: Parts, features: int, widths: tuple[int, ...], biases: bool = True, dropout: tuple[float, ...] = ()
+) -> nn.Module:
+    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity.
+
+    `dropout`: the share of its input that is dropped in front of each of them, and in front of the classifier.
+    """
+    layers: list[nn.Module] = []
+    for share, pair in zip_longest(dropout, pairwise((features, *widths))):
+        layers += [parts.dropout(share)] if share else []
+        layers += [nn.Linear(pair[0], pair[1], biases), parts.neuron()] if pair else []
     return nn.Sequential(*layers) if layers else nn.Identity()
 
 
@@ -146,3 +167,17 @@ def initialise(network: nn.Module, linear: float | None = None) -> None:
                 nn.init.zeros_(module.bias)
             if linear is not None:
                 nn.init.normal_(module.weight, std=linear)
+
+
+def scale_start(network: nn.Module, gain: float) -> None:
+    """Convolutions `gain` times as large as torch starts them; normal fully connected layers, by Kaiming's rule.
+
+    The released code of TSSL-BP starts so, with a gain of 5. Fully connected layers' biases start at zero.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data *= gain  # torch's own start: uniform, within 1 / sqrt(fan in)
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

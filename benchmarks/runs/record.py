@@ -1,4 +1,4 @@
-"""What a run leaves behind: one flat row of raw quantities, where they came from, and what its epochs were like.
+"""What is recorded of a run: one flat row of raw quantities, their provenance, and a row per epoch.
 
 The order of the fields is the order of the CSV columns. Units end the names: percentages are 0 to 100, `_bytes`,
 `_seconds`, `_ms`; SynOps are per image. A quantity that was not measured is None (an empty cell), never 0.
@@ -133,7 +133,7 @@ LATER_COLUMNS = (
     "kernels",
     "validation_top1",
 )
-"""Columns that files written before them lack; there they are empty."""
+"""Columns that older files lack; they are read as empty."""
 
 COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name for f in fields(Provenance)]
 
@@ -142,7 +142,7 @@ NUMERIC = [name for name in COLUMNS if {int, float} & {HINTS[name], *get_args(HI
 RANGES = dict.fromkeys(("top1", "top1_best", "top1_validation_selected", "validation_top1"), (0.0, 100.0)) | {
     "test_images": (1.0, math.inf)
 }
-"""Columns whose numbers have ends, both included: percent, and how many images a percentage is of."""
+"""The smallest and the largest number that a column may have: percentages, and the number of images behind them."""
 
 
 def save(result: Result, path: Path) -> None:
@@ -179,15 +179,14 @@ def rows_of_runs(folder: Path) -> dict[Path, list[dict[str, str]]]:
 
 
 TAKEN_FOR_NUMBERS = r"\d+[.,]\d+(E\+?\d+)?|\d+E\+?\d+"
-"""What becomes of a key like 5050e10123456789 in a spreadsheet."""
+"""What a spreadsheet makes of a key like 5050e10123456789."""
 
 
 def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
-    """Rows of runs as they are. Raises BadInput for the first thing in them that no run can have left.
+    """Return rows of runs unchanged. Raises BadInput for the first thing in them that no run can have written.
 
     That is a missing column, a key that a spreadsheet took for a number, no key, an unknown status, a run that is its
-    own parent, one that is done without an accuracy, or in a column of numbers something else or what lies beyond its
-    `RANGES`.
+    own parent, a run that is done without an accuracy, or in a column of numbers a text or a number outside `RANGES`.
     """
     if rows and (missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]):
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
@@ -202,7 +201,7 @@ def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
 
 
 def _wrong(line: Mapping[str, str]) -> str:
-    """The first cell of a row of a run that makes no sense, in words; empty where all do."""
+    """The first cell in a row of a run that makes no sense, in words; empty if there is none."""
     if not line["key"]:
         return "column key has an empty cell"
     if line["status"] not in get_args(Status):
@@ -225,16 +224,16 @@ def _wrong(line: Mapping[str, str]) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, never half."""
+    """Write a text file. A reader sees the old file or the new one, never half of it."""
     with replacing(path) as file:
         file.write(text)
 
 
 @contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file that takes the place of `path` once it is whole and on the disk: a power cut leaves the old or the new.
+    """Open a file that replaces `path` once it is complete and on the disk: a power cut leaves the old or the new one.
 
-    Raises BadInput where it cannot be written; then nothing of it is left.
+    Raises BadInput if it cannot be written; then nothing of it is left.
     """
     partial = partials.beside(path)
     of_text: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"} if mode == "w" else {}

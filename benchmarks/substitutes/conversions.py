@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
@@ -13,7 +13,7 @@ import baselines.events
 import baselines.qcfs
 import dsr.engine
 from benchmarks.method import HandOver, Substitutes, parents_weights
-from benchmarks.networks.parts import DirectCoding
+from benchmarks.networks.parts import DirectCoding, Readout
 from benchmarks.spec import Recipe
 from benchmarks.substitutes.ann import relu
 from benchmarks.substitutes.fused import fused
@@ -40,6 +40,21 @@ def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Reci
     baselines.calibration.set_thresholds(network, parent, images, lambda a: baselines.calibration.percentile(a, share))
 
 
+def _maximum_of_logits_too(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    parents_weights(network, parent, images, recipe)
+    stands_for = {"readout.neuron": "readout.linear"}
+    baselines.calibration.set_thresholds(network, parent, images, Tensor.amax, stands_for)
+
+
+def _spiking_logits(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
+    return lambda features, classes, reencode=True: baselines.conversion.Readout(features, classes, neuron)
+
+
+def _unshifted_additions(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+    baselines.conversion.leave_additions_unshifted(network, (DirectCoding,))
+    return _step_by_step(network, timesteps, recipe)
+
+
 def _maximum(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
     parents_weights(network, parent, images, recipe)
     baselines.calibration.set_thresholds(network, parent, images, Tensor.amax)
@@ -63,8 +78,16 @@ METHODS: Mapping[str, Substitutes] = {
     "threshold-balancing": _converted(_balance),
     "threshold-balancing-half": _converted(_balance),
     "maximum-shift": _converted(_maximum),
+    "rmp": _converted(_maximum),
     "deng-gu-ann": Substitutes(_clipped, wrap=fused),
     "deng-gu": _converted(_maximum),
+    "deng-gu-released": Substitutes(
+        baselines.conversion.IF,
+        readout=_spiking_logits,
+        wrap=_unshifted_additions,
+        hand_over=_maximum_of_logits_too,
+        streams=True,
+    ),
     "calibration": _converted(_calibrate),
     "qcfs-ann": Substitutes(_qcfs, wrap=fused),
     "qcfs": _converted(parents_weights),

@@ -43,11 +43,13 @@ def energies_of_run(
 ) -> dict[str, float]:
     """Microjoules per image of one run by every model that has all its counts: events, the first layer once.
 
-    `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS, as text or numbers, which may be missing.
+    `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS and LATER, as text or numbers, which may be
+    missing.
     """
     line = pd.DataFrame([run]).astype(dict.fromkeys(NUMERIC, "float64"))
-    frame = pd.DataFrame(layers, columns=list(lemaire.COLUMNS)).replace("", None)
-    typed = frame.astype({name: "float64" for name in lemaire.COLUMNS if name not in lemaire.TEXT})
+    columns = [*lemaire.COLUMNS, *lemaire.LATER]
+    frame = pd.DataFrame(layers, columns=columns).replace("", None)
+    typed = frame.astype({name: "float64" for name in columns if name not in lemaire.TEXT})
     spent = {section: models.events(line, model).item() for section, model in constants.models.items()}
     spent["memory"] = _with_memory(line, typed, constants)["total"].item()
     return {section: float(value) for section, value in spent.items() if math.isfinite(value)}
@@ -90,12 +92,8 @@ def _with_memory(done: pd.DataFrame, layers: pd.DataFrame, constants: Constants)
     known = layers[layers["key"].isin(methods.index)]
     if known.empty:
         return done.assign(**dict.fromkeys(MEMORY, np.nan))
-    whose = known["key"].map(methods).str
-    leaky, synaptic = (
-        whose.startswith(names).astype(int) for names in (constants.memory.leaky, constants.memory.synaptic)
-    )
-    states = {"leaks": leaky + synaptic, "states": 1 + synaptic}
-    found = lemaire.microjoules(known.assign(**states), constants.memory)[MEMORY]
+    leaks = known["key"].map(methods).str.startswith(constants.memory.leaky)
+    found = lemaire.microjoules(known.assign(leaks=leaks), constants.memory)[MEMORY]
     return done.join(found, on="key")
 
 

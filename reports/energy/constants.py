@@ -21,14 +21,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.spec import BadInput, require
+from benchmarks.spec import BadInput, is_number, require
 from reports.energy.lemaire import MemoryModel
 from reports.energy.models import FP32_45NM, INT8_45NM, SYNOP_77FJ, EnergyModel
 
 MODELS = {"fp32": FP32_45NM, "int8": INT8_45NM, "synop": SYNOP_77FJ}
 ACCESS = ("line", "points")
-NAMES = ("leaky", "synaptic")
-LISTS = ("point_bytes", "point_picojoules", *NAMES)
+LISTS = ("point_bytes", "point_picojoules", "leaky")
 
 
 @dataclass(frozen=True)
@@ -96,14 +95,14 @@ def _check(section: str, values: dict[str, Any], of: type[EnergyModel] | type[Me
         require(name, [f.name for f in fields(of)], f"constant in [{section}] of {path}")
         texts = name in ("name", "access")
         given = value if name in LISTS and isinstance(value, list) else [value]
-        kind = str if texts or name in NAMES else (int, float)
+        kind = str if texts or name == "leaky" else float
         if (name in LISTS) != isinstance(value, list) or not all(_is(kind, one) for one in given):
             like = defaults.get(name, 4.6)
             raise BadInput(f"{path}: [{section}] {name} must be like {like!r}, not {value!r}")
 
 
-def _is(kind: Any, value: Any) -> bool:
+def _is(kind: type[str] | type[float], value: Any) -> bool:
     """Text, or a number that an energy or a size can be."""
-    if not isinstance(value, kind) or isinstance(value, bool):
-        return False
-    return isinstance(value, str) or (math.isfinite(value) and value >= 0)
+    if kind is str:
+        return isinstance(value, str)
+    return is_number(value) and math.isfinite(value) and value >= 0

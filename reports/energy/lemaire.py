@@ -3,7 +3,7 @@
 With theta_in, theta_out the spikes that enter and leave a layer over all T steps, F = C_out k^2 what a spike reaches
 at most (a linear layer: its outputs), N the neurons booked with the layer, and B = biases x H W the constants it adds:
 
-    operations   ACC  theta_in C_out ceil(k / s)^2 + T B + theta_out      MAC  T N  for what of the neuron leaks
+    operations   ACC  theta_in C_out ceil(k / s)^2 + T B + theta_out      MAC  T N  if the neuron leaks
     addressing   ACC  theta_in k^2 (linear: theta_in C_out)               MAC  2 theta_in (linear: none)
     accesses     inputs theta_in, outputs theta_out, weights theta_in F, biases T B,
                  potentials theta_in F + T N, each read and written
@@ -15,7 +15,8 @@ one of two published rules. The article's equation for addressing has a factor C
 is done here. Not of the article: an identity shortcut or a pool in front of a neuron reads and writes one potential per
 accumulate and no weight; a spiking network's analog layer is a dense one, once per different input; a transposed
 convolution lays its kernel at every input, k^2 for ceil(k / s)^2; a neuron with a synaptic current besides has two
-potentials that are read, leak and are written at every step.
+potentials that are read, leak and are written at every step. T N is what the network has counted, `neuron_updates` and
+`neuron_leaks`; in files without these columns, one potential per neuron, which leaks in methods named `leaky`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,20 @@ COLUMNS = (
     *("operations_graded_pool", "input_nonzero", "output_spikes", "output_neurons", "timesteps", "analog_repeats"),
 )
 TEXT = ("key", "layer", "origin", "kind", "operation")
+LATER = ("neuron_updates", "neuron_leaks")
+"""Columns that files lack which were written before these were counted."""
 CONVOLUTIONS = ("conv", "transposed")
 WEIGHTED = (*CONVOLUTIONS, "linear")
+ACCUMULATES = ("ac", "sum")
+"""Kinds of layers that spikes enter; those of a sum enter one by one."""
 
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """Constants, in picojoules, bits and words; `access` names the rule for one access."""
+    """Constants, in picojoules, bits and words; `access` names the rule for one access.
+
+    `leaky`: the methods, by how their names begin, whose neurons leak where a file does not say whether they do.
+    """
 
     name: str = "with memory access (Lemaire 2022), 45 nm int32"
     add_picojoules: float = 0.1
@@ -49,8 +57,7 @@ class MemoryModel:
     line_picojoules_per_bit: float = 1.09e-5
     point_bytes: tuple[float, ...] = (0, 8 * 2**10, 32 * 2**10, 2**20)
     point_picojoules: tuple[float, ...] = (0, 10, 20, 100)
-    leaky: tuple[str, ...] = ("dsr-lif", "stbp", "tssl", "ide")
-    synaptic: tuple[str, ...] = ("tssl",)
+    leaky: tuple[str, ...] = ("dsr-lif", "stbp", "plif")
 
     def __str__(self) -> str:
         line = f"{self.line_picojoules:g} pJ + {self.line_picojoules_per_bit:g} pJ per bit the memory holds"
@@ -80,13 +87,13 @@ class MemoryModel:
 def microjoules(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """Per key: `arithmetic`, `memory` and `total` of the run as counted, `dense` of the ANN of the same layers.
 
-    `layers` has COLUMNS, `leaks` and `states`: how many numbers of the run's neurons leak, and how many they have. A
-    layer that lacks a count makes its run NaN.
+    `layers` has COLUMNS, LATER and `leaks`, whether the run's neurons do: it counts where LATER is NaN. A layer that
+    lacks another count makes its run NaN.
     """
     layers = _sized(layers)
     dense, neurons = _dense(layers, model), _neurons(layers, model)
     analog = dense.mul(layers["analog_repeats"].fillna(1), axis=0)
-    counted = _accumulating(layers, model).where(layers["kind"] == "ac", analog) + neurons
+    counted = _accumulating(layers, model).where(layers["kind"].isin(ACCUMULATES), analog) + neurons
     linear = layers["operation"].isin(WEIGHTED)
     found = counted.assign(total=counted.sum(axis=1, skipna=False), dense=dense.sum(axis=1).where(linear, 0.0))
     summed = found.groupby(layers["key"], sort=False)
@@ -98,7 +105,9 @@ def _sized(layers: pd.DataFrame) -> pd.DataFrame:
     one = layers[["kernel", "stride", "groups", "out_height", "out_width"]].fillna(1)
     none = layers[["biases", "weights", "output_spikes", "padded_macs_per_step"]].fillna(0)
     neurons = layers["output_neurons"].where(layers["output_spikes"].notna(), 0)  # those that spike
-    layers = layers.assign(**one, **none, output_neurons=neurons)
+    updates = layers["neuron_updates"].fillna(layers["timesteps"] * neurons)
+    leaks = layers["neuron_leaks"].fillna(updates.where(layers["leaks"], 0.0))
+    layers = layers.assign(**one, **none, updates=updates, multiplied=leaks)
     pixels = layers["out_height"] * layers["out_width"]
     transposed = layers["operation"] == "transposed"
     shrinks = layers["stride"] ** 2
@@ -132,10 +141,9 @@ def _accumulating(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
 
 def _neurons(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """What the neurons booked with a layer cost: leak, reset, potentials at every step, spikes written."""
-    updates, leaving = layers["timesteps"] * layers["output_neurons"], layers["output_spikes"]
-    accesses = 2 * updates * layers["states"]
-    memory = accesses * model.per_access(layers["outputs"]) + leaving * model.per_access(model.queue_words)
-    arithmetic = model.arithmetic(leaving, updates * layers["leaks"])
+    updates, leaving = layers["updates"], layers["output_spikes"]
+    memory = 2 * updates * model.per_access(layers["outputs"]) + leaving * model.per_access(model.queue_words)
+    arithmetic = model.arithmetic(leaving, layers["multiplied"])
     return pd.DataFrame({"arithmetic": arithmetic, "memory": memory})
 
 
