@@ -67,9 +67,10 @@ class Run:
 class Recipe:
     """Every number that shapes a run's result; part of the run's key.
 
-    `optimizer`: SGD with `momentum`, Adam, or AdamW, whose weight decay is not part of the gradient. `learning_rate` follows half a cosine, epoch by epoch, after a linear
-    warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
-    that share of all iterations, then falls to zero over the rest.
+    `optimizer`: SGD with `momentum`, Adam, or AdamW, whose weight decay is not part of the gradient. `learning_rate`
+    follows half a cosine, epoch by epoch, after a linear warm-up of `warmup_iterations`. With a `warmup_share` it
+    changes every iteration instead: it rises linearly over that share of all iterations, then falls to zero over the
+    rest.
     `half_period`: epochs in which the cosine falls to zero, to rise again in as many, and so on (None: all epochs).
     `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine. `linear_rate`:
     what the rate of fully connected layers is multiplied by.

@@ -252,9 +252,7 @@ def _additions(graph: fx.GraphModule, path: Path, shapes: dict[fx.Node, torch.Si
     return geometry.paths(None, shapes[path.origin][1:], _modules(graph, path)) if path.pools or summed else None
 
 
-def _through_pools(
-    graph: fx.GraphModule, paths: Sequence[Path], shapes: dict[fx.Node, torch.Size]
-) -> tuple[Path, ...]:
+def _through_pools(graph: fx.GraphModule, paths: Sequence[Path], shapes: dict[fx.Node, torch.Size]) -> tuple[Path, ...]:
     """Return the paths without pools that leave a map as it is, which has the size that they would bring it to."""
 
     def works(pool: fx.Node) -> bool:

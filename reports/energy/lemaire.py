@@ -87,8 +87,8 @@ class MemoryModel:
 def microjoules(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """Per key: `arithmetic`, `memory` and `total` of the run as counted, `dense` of the ANN of the same layers.
 
-    `layers` has COLUMNS, LATER and `leaks`, whether the run's neurons do: it counts where LATER is NaN. A layer that
-    lacks another count makes its run NaN.
+    `layers` has COLUMNS, may have LATER, and has `leaks`, whether the run's neurons do, which counts where it has not.
+    A layer that lacks another count makes its run NaN.
     """
     layers = _sized(layers)
     dense, neurons = _dense(layers, model), _neurons(layers, model)
@@ -105,9 +105,10 @@ def _sized(layers: pd.DataFrame) -> pd.DataFrame:
     one = layers[["kernel", "stride", "groups", "out_height", "out_width"]].fillna(1)
     none = layers[["biases", "weights", "output_spikes", "padded_macs_per_step"]].fillna(0)
     neurons = layers["output_neurons"].where(layers["output_spikes"].notna(), 0)  # those that spike
-    updates = layers["neuron_updates"].fillna(layers["timesteps"] * neurons)
-    leaks = layers["neuron_leaks"].fillna(updates.where(layers["leaks"], 0.0))
-    layers = layers.assign(**one, **none, updates=updates, multiplied=leaks)
+    counted = layers.reindex(columns=list(LATER))
+    updates = counted["neuron_updates"].fillna(layers["timesteps"] * neurons)
+    multiplied = counted["neuron_leaks"].fillna(updates.where(layers["leaks"], 0.0))
+    layers = layers.assign(**one, **none, updates=updates, multiplied=multiplied)
     pixels = layers["out_height"] * layers["out_width"]
     transposed = layers["operation"] == "transposed"
     shrinks = layers["stride"] ** 2

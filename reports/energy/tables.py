@@ -16,7 +16,7 @@ Columns = list[tuple[Column, list[Cell]]]
 
 
 def compare_energy(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constants) -> list[Table]:
-    """Two tables for every dataset, network and scale that has a spiking network. `layers`: rows of lemaire's columns."""
+    """Two tables for every dataset, network and scale that has a spiking network. `layers`: as `lemaire` has them."""
     tables = []
     for identity, lines in compared(frame, layers, constants):
         where = f"{identity[1]} on {identity[0]}", identity[2]
