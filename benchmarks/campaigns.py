@@ -153,6 +153,8 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 ),
                 _block("rows of Table 2: PLIF", ("plif", "plif-stepwise"), (8,), ONE),
                 _block("rows of Table 2: STBP without tdBN", ("stbp", "stbp-neunorm"), (12,), ONE),
+                _block("rows of Table 2: TSSL-BP", ("tssl-bp",), (5,), ONE),
+                _block("rows of Table 2: IDE", ("ide",), (30,), ONE, ("cifarnet-f-narrow",)),
             ),
         ),
     ),

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from torch import Tensor, nn
 
-from benchmarks.catalogue import networks, reference, runs_on
+from benchmarks.catalogue import network_of, networks, reference, runs_on
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.data import digits
 from benchmarks.methods import backward, named, parts
@@ -30,7 +30,6 @@ from benchmarks.training.losses import mean_over_time
 from benchmarks.training.schedule import make_optimizer
 from benchmarks.training.thresholds import start_by
 
-SMALL = ("preact-resnet-tiny", "cifarnet-f-tiny")
 OF_SUMS = "sew-resnet-tiny"
 """Its blocks add outputs of neurons."""
 LARGE = tuple(name for name, network in networks.ENTRIES.items() if network.costly)
@@ -69,11 +68,6 @@ def broken(clause: Clause, method: str) -> str:
 def steps_of(method: str) -> int:
     """Number of steps that clauses use."""
     return 1 if timeless(method) else 3
-
-
-def network_of(method: str) -> str:
-    """The small network that clauses use: the method's own, or the first that it can run."""
-    return named(method).small or next(name for name in SMALL if runs_on(method, name))
 
 
 def has_a_recipe(method: str) -> None:

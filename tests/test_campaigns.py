@@ -105,6 +105,7 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
         ("dsr-if-rep@epochs=40", 5, 0),
     ]
     rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
+    rows_of_table_2 += [("tssl-bp", 5, 0), ("ide", 30, 0)]
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 
@@ -117,6 +118,8 @@ def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
         (NARROW, 4),
         ("sew-resnet18-narrow", 4),
     }
+    assert {run.network for run in runs if run.method == "tssl-bp"} == {NARROW}
+    assert {run.network for run in runs if run.method == "ide"} == {"cifarnet-f-narrow"}, "it needs a feedback loop"
 
 
 def test_a_run_of_a_campaign_is_the_same_experiment_in_a_sweep() -> None:

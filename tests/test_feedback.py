@@ -34,7 +34,7 @@ def test_a_method_runs_a_network_where_both_have_a_loop_or_neither_has() -> None
 
 def test_every_method_has_a_small_network_that_it_can_run() -> None:
     for method in BUILT_IN:
-        network = contract.network_of(method)
+        network = catalogue.network_of(method)
         assert catalogue.runs_on(method, network)
         assert not networks.ENTRIES[network].costly
 

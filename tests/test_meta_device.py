@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks.catalogue import timeless
-from benchmarks.contract import network_of
+from benchmarks.catalogue import network_of, timeless
 from benchmarks.methods import BUILT_IN
 from benchmarks.networks import build
 from benchmarks.recipes import resolve

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr.precision
-from benchmarks.catalogue import timeless
-from benchmarks.contract import network_of
+from benchmarks.catalogue import network_of, timeless
 from benchmarks.data import load, training_batches
 from benchmarks.methods import BUILT_IN, parts, with_precision
 from benchmarks.networks import build

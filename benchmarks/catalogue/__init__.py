@@ -13,7 +13,7 @@ from functools import cache
 from benchmarks import plugins
 from benchmarks.catalogue import conversions, dsr, ide, stbp, tssl
 from benchmarks.catalogue.facts import Facts
-from benchmarks.catalogue.networks import WITH_FEEDBACK
+from benchmarks.catalogue.networks import TINY, WITH_FEEDBACK
 from benchmarks.plugins import PlugIn
 from benchmarks.spec import BadInput, variant
 
@@ -89,6 +89,12 @@ def why_not(method: str, network: str) -> str:
 def reference(network: str) -> str:
     """A method that runs a network: the ANN, or the first in this catalogue that can."""
     return next(name for name in BUILT_IN if runs_on(name, network))
+
+
+def network_of(method: str) -> str:
+    """The small network on which a method is checked: the one that it names, or the first that it can run."""
+    about = facts(method)
+    return about.small if about and about.small else next(name for name in TINY if runs_on(method, name))
 
 
 def anytime(method: str) -> bool:

@@ -45,7 +45,7 @@ class Facts:
 
     Networks:
     `feedback`: the method runs on networks whose last layer feeds back into the first, and on no others. `small` names
-    the network on which `dsr-bench check` looks at it, if it is not meant for preact-resnet-tiny.
+    the network on which `dsr-bench check` and `regression` look at it, if it is not meant for preact-resnet-tiny.
 
     Comparisons, of methods of this repository only:
     `compared`: the sweeps that compare all methods include it. `watched`: `dsr-bench regression` trains it again.

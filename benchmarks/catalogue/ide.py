@@ -37,12 +37,15 @@ METHODS: Mapping[str, Facts] = {
         family="surrogate gradient",
         recipe=_matched,
         feedback=True,
-        label="IDE",
+        watched=True,
+        colour="#4D4D4D",
+        marker=(4, 2, 0),
     ),
     "ide-published": Facts(
         "IDE, its authors' recipe and their code's Jacobian",
         family="surrogate gradient",
         recipe=_published,
         feedback=True,
+        watched=True,
     ),
 }

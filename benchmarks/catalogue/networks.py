@@ -214,8 +214,8 @@ ENTRIES: Mapping[str, Network] = {
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}
 """[DSR] The networks of Fig. 3b and their depths."""
 DEEP = tuple(LAYERS)
-
-
+TINY = ("preact-resnet-tiny", "cifarnet-f-tiny")
+"""Where methods are checked (`dsr-bench check`, `dsr-bench regression`)."""
 WITH_FEEDBACK = tuple(name for name, network in ENTRIES.items() if network.feedback)
 
 

@@ -40,13 +40,16 @@ METHODS: Mapping[str, Facts] = {
         "TSSL-BP, gradients of spike times",
         family="surrogate gradient",
         recipe=_matched,
-        label="TSSL-BP",
+        watched=True,
+        colour="#1F78B4",
+        marker=(3, 2, 180),
     ),
     "tssl-bp-published": Facts(
         "TSSL-BP, its authors' recipe: no norm, no bias, AdamW, target filtered twice",
         family="surrogate gradient",
         recipe=_published,
         shortened=_faster,
+        watched=True,
         small="cifarnet-tssl-tiny",
     ),
 }

@@ -45,7 +45,7 @@ SIGNIFICANCE = 0.05
 TOLERANCE_POINTS, TOLERANCE_LOSS = 0.5, 0.02
 """Tolerance in percentage points of accuracy, and as a share of the reference's loss."""
 
-TIMESTEPS, NETWORK = 4, "preact-resnet-tiny"
+TIMESTEPS = 4
 SCALE: Scale = "smoke"
 METHODS = tuple(name for name, facts in catalogue.BUILT_IN.items() if facts.watched)
 """All methods that train and whose recipes differ on these data; and one conversion of each parent."""
@@ -72,7 +72,7 @@ class Reference:
 def runs(dataset: str, methods: Iterable[str], seeds: Iterable[int]) -> list[Run]:
     """List the brief runs of a data set, method by method."""
     steps = {method: 1 if timeless(method) else TIMESTEPS for method in methods}
-    return [Run(dataset, NETWORK, m, t, seed, SCALE) for m, t in steps.items() for seed in seeds]
+    return [Run(dataset, catalogue.network_of(m), m, t, seed, SCALE) for m, t in steps.items() for seed in seeds]
 
 
 @cache
@@ -81,7 +81,7 @@ def data_of(dataset: str) -> Dataset:
     if dataset in OFFICIAL and not (packed.root() / dataset).is_dir():
         raise BadInput(f"{packed.root() / dataset} not found; set DSR_DATA, or call `dsr-bench data get {dataset}`")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return load(dataset, resolve(Run(dataset, NETWORK, "ann", 1, 0, SCALE)), device)
+    return load(dataset, resolve(Run(dataset, catalogue.network_of("ann"), "ann", 1, 0, SCALE)), device)
 
 
 def measure(run: Run, epochs: int) -> Point:

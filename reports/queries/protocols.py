@@ -128,6 +128,10 @@ def _own(run: Run) -> Protocol | None:
             return _without_tdbn(run)
         case "plif" | "plif-stepwise" | "plif-published":
             return _plif(run)
+        case "tssl-bp" | "tssl-bp-published":
+            own = _tssl(run)
+        case "ide" | "ide-published":
+            own = _ide(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
         case "calibration" | "calibration-published" | "ann-published":
@@ -240,6 +244,27 @@ def _plif(run: Run) -> Protocol | None:
     beyond += (READOUT,) if run.method != "plif-published" else ()
     beyond += (("statistics of the norms", "of each step by itself", "over all steps"),) if run.method == "plif" else ()
     return Protocol("Fang et al. 2021 (PLIF)", at, (network,), (steps,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _tssl(run: Run) -> Protocol | None:
+    if run.dataset != "cifar10":
+        return None
+    unstated = (("biases, start and dropout of the paper's network, which has no file", "those of its smaller one"),)
+    beyond: Beyond = (("weights are clipped", "after an update", "before the next pass"),)
+    if run.method == "tssl-bp":
+        beyond += (("norm", "none", "batch norm"), ("how often the target spikes are filtered", "twice", "once"))
+    at = replace(run, method="tssl-bp-published")
+    where, networks = "Zhang & Li 2020 (TSSL-BP)", ("cifarnet-tssl",)
+    return Protocol(where, at, networks, (5,), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond)
+
+
+def _ide(run: Run) -> Protocol:
+    beyond: Beyond = (("solver of the gradient's equation", "Broyden, 30 steps", "GMRES, up to 30 products"),)
+    if run.method == "ide":
+        beyond += (("where the Jacobian is taken", "at f of the simulated rate", "at the simulated rate"),)
+        beyond += (("running statistics of the first norm", "move twice a batch", "move once"),)
+    at = replace(run, method="ide-published")
+    return Protocol("Xiao et al. 2021 (IDE)", at, ("cifarnet-f",), (30, 100), epoch=BEST_ON_TEST, beyond=beyond)
 
 
 def parent_of(found: Protocol) -> Run | None:
