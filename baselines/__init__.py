@@ -8,6 +8,8 @@ qcfs          quantization-clip-floor-shift (Bu et al. 2022), an activation for 
 fused/        norm, addition and neuron in one pass each way, in training
 stbp/         surrogate gradients through time: STBP-tdBN, NeuNorm, PLIF
 fine_tuned/   conversions that are trained through time: DIET-SNN, hybrid training
+tssl/         TSSL-BP: gradients of spike times behind a synaptic filter
+ide/          IDE: networks with feedback, differentiated at their equilibrium
 events/       event-driven simulation of converted networks
 
 Tensors are time-major with time folded into the batch: row `t * B + b` of a `(T*B, ...)` tensor is image b at step t.

@@ -1,4 +1,7 @@
-"""Dropout whose mask is drawn once an image and kept at every step (Fang et al. 2021; Rathi and Roy 2021)."""
+"""Dropout whose mask is drawn once an image and kept at every step (Fang et al. 2021; Rathi and Roy 2021).
+
+One kind drops whole rows of a channel's map, as the released code of TSSL-BP does.
+"""
 
 from __future__ import annotations
 
@@ -18,4 +21,16 @@ class DropoutOverTime(nn.Dropout):
         if not self.training or self.p == 0:
             return input
         steps = input.unflatten(0, (self.timesteps, -1))
-        return (steps * F.dropout(torch.ones_like(steps[0]), self.p)).flatten(0, 1)
+        return (steps * F.dropout(self.ones(steps[0]), self.p)).flatten(0, 1)
+
+    def ones(self, step: Tensor) -> Tensor:
+        """A one for everything of a step that is dropped or kept together."""
+        return torch.ones_like(step)
+
+
+class RowDropoutOverTime(DropoutOverTime):
+    """The same for whole rows of pixels: of maps `(T*B, C, H, W)`, one draw per image, channel and row."""
+
+    def ones(self, step: Tensor) -> Tensor:
+        """`(B, C, H, 1)`, or of features `(B, F)` a one each."""
+        return torch.ones_like(step[..., :1]) if step.dim() == 4 else torch.ones_like(step)

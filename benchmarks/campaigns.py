@@ -167,6 +167,8 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 ),
                 # published for T = 125 (50 in its code), which takes days; from 18 on all its late layers are heard
                 _block("rows of Table 2: hybrid training", ("hybrid-training",), (20,), ONE),
+                _block("rows of Table 2: TSSL-BP", ("tssl-bp",), (5,), ONE),
+                _block("rows of Table 2: IDE", ("ide",), (30,), ONE, ("cifarnet-f-narrow",)),
             ),
         ),
     ),

@@ -22,7 +22,7 @@ Augmentation = Literal["none", "crop", "crop-flip", "crop-flip-cutout", "autoaug
 MAX_SEED = 2**32 - 1
 """torch takes 64 bits, and seeds of epochs and processes are made of a run's by multiplication."""
 
-Optimizer = Literal["sgd", "adam", "amsgrad"]
+Optimizer = Literal["sgd", "adam", "amsgrad", "adamw"]
 Start = Literal["constant", "first-gradient"]
 MEASURED_START: Start = "first-gradient"
 """What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
@@ -68,9 +68,10 @@ class Run:
 class Recipe:
     """Every number that shapes a run's result; part of the run's key.
 
-    `optimizer`: SGD with `momentum`, Adam, or Adam with AMSGrad's bound. `learning_rate` follows half a cosine, epoch
-    by epoch, after a linear warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead:
-    it rises linearly over that share of all iterations, then falls to zero over the rest.
+    `optimizer`: SGD with `momentum`, Adam, Adam with AMSGrad's bound, or AdamW, whose weight decay is not part of the
+    gradient. `learning_rate` follows half a cosine, epoch by epoch, after a linear warm-up of `warmup_iterations`. With
+    a `warmup_share` it changes every iteration instead: it rises linearly over that share of all iterations, then falls
+    to zero over the rest.
     `half_period`: epochs in which the cosine falls to zero, to rise again in as many, and so on (None: all epochs).
     `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine. `linear_rate`:
     what the rate of fully connected layers is multiplied by.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.catalogue import BUILT_IN, timeless
+from benchmarks.catalogue import BUILT_IN, runs_on, timeless
 from benchmarks.catalogue.networks import DEEP
 from benchmarks.recipes import GRID
 from benchmarks.spec import MEASURED_START, Parameter, Run, Scale, spelled
@@ -46,7 +46,10 @@ class Sweep:
     small_timesteps: tuple[int, ...] = ()
 
     def runs(self, scale: Scale) -> list[Run]:
-        """The grid at one scale, seed by seed, so that an interrupted sweep has complete comparisons."""
+        """The grid at one scale, seed by seed, so that an interrupted sweep has complete comparisons.
+
+        A method is not on networks that it cannot run.
+        """
         seeds = self.smoke_seeds if scale == "smoke" else self.seeds
         timesteps = self.small_timesteps if scale in FOR_TWO_CORES else ()
         cells = [
@@ -55,6 +58,7 @@ class Sweep:
             for network in self.networks[scale]
             for steps in timesteps or self.timesteps
             for method in self.methods
+            if runs_on(method, network)
         ]
         return list(dict.fromkeys(cells))
 

@@ -209,6 +209,10 @@ class LIF(Neuron):
         """Return the height of an emitted spike, which the next layer's weights absorb."""
         return self.threshold.item() / self.dt
 
+    def leaks(self) -> int:
+        """Return how many numbers a step multiplies of every neuron: the membrane."""
+        return 1
+
     def rate(self) -> Rate:
         """Return the layer that reads this neuron's representation."""
         return Rate(self.timesteps, self.tau, self.dt)

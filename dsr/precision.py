@@ -118,7 +118,7 @@ def round_operands(network: nn.Module, others: Mapping[type[nn.Module], type[nn.
     for name, layer in network.named_modules():
         if type(layer) in classes:
             layer.__class__ = classes[type(layer)]
-        elif isinstance(layer, nn.Conv2d | nn.Linear) and not rounds(layer):
+        elif isinstance(layer, nn.modules.conv._ConvNd | nn.Linear) and not rounds(layer):
             raise TypeError(f"{name} is a {type(layer).__name__}, whose operands cannot be rounded")
     return network
 

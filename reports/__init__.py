@@ -53,7 +53,7 @@ def read(
     inputs = sections.Inputs(
         chosen=constants.read(energy_path),
         rows=rows,
-        layers=layers_and_curves.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT),
+        layers=layers_and_curves.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT, lemaire.LATER),
         curves=layers_and_curves.read(csv_paths, "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER),
         records=perf.read(perf_paths),
         studies=quantization.read(study_paths),

@@ -107,6 +107,7 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
     rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
     rows_of_table_2 += [("tandem", 8, 0), ("asf-bp", 5, 0)]
     rows_of_table_2 += [("diet-snn", 5, 0), ("dsr-if-hybrid", 5, 0), ("hybrid-training", 20, 0)]
+    rows_of_table_2 += [("tssl-bp", 5, 0), ("ide", 30, 0)]
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 
@@ -122,6 +123,8 @@ def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
     counts = {(run.method, run.network, run.timesteps) for run in runs if run.method in ("tandem", "asf-bp")}
     few = {("asf-bp", "vgg7-narrow", steps) for steps in (5, 20)}  # it is published for 400, which would take days
     assert counts == {("tandem", NARROW, 8), *few}
+    assert {run.network for run in runs if run.method == "tssl-bp"} == {NARROW}
+    assert {run.network for run in runs if run.method == "ide"} == {"cifarnet-f-narrow"}, "it needs a feedback loop"
 
 
 def test_a_run_of_a_campaign_is_the_same_experiment_in_a_sweep() -> None:

@@ -142,7 +142,9 @@ def test_the_command_prints_a_line_per_clause_and_counts_them(monkeypatch, capsy
     assert commands.check("wrong", Console(width=200)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(" ✗ Images (B, C, H, W) become finite logits (B, classes), at T = 1, 2 and 5: logits")
-    same = "From one seed, it starts with the same convolution weights as the ANN, up to a factor per layer"
+    same = (
+        "From one seed, it starts with the same convolution weights as the ANN, up to a factor (with feedback: as ide)"
+    )
     assert lines[1] == f" ✓ {same}"
     assert lines[2] == " wrong keeps 1 of 2 clauses"
     assert commands.check("ann", Console(width=200)) == 0

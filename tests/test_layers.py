@@ -23,7 +23,7 @@ SIZES = {"operation": "conv", "in_channels": 2, "out_channels": 4, "kernel": 3, 
 FIRST = LedgerRow(
     layer="stem", origin="input", kind="mac", **SIZES, out_height=8, out_width=8, weights=72, biases=4, timesteps=4,
     analog_repeats=1, images=8, dense_macs_per_step=100, padded_macs_per_step=120, operations=800, input_nonzero=60,
-    neuron="n0", output_neurons=256, output_nonzero=4, neuron_updates=8192,
+    neuron="n0", output_neurons=256, output_nonzero=4, neuron_updates=8192, neuron_leaks=16384,
 )  # fmt: skip
 SECOND = LedgerRow(
     layer="conv", origin="n0", kind="ac", **SIZES, out_height=4, out_width=4, weights=72, biases=0, timesteps=4,
@@ -52,10 +52,12 @@ def test_rows_are_the_ledgers_per_image(tmp_path):
         "out_channels": "4", "kernel": "3", "stride": "1", "groups": "1", "out_height": "8", "out_width": "8",
         "weights": "72", "biases": "4", "dense_macs_per_step": "100", "padded_macs_per_step": "120",
         "operations": "100.0", "operations_graded_pool": "", "input_nonzero": "7.5", "output_spikes": "0.5",
-        "output_neurons": "256", "timesteps": "4", "analog_repeats": "1",
+        "output_neurons": "256", "timesteps": "4", "analog_repeats": "1", "neuron_updates": "1024.0",
+        "neuron_leaks": "2048.0",
     }  # fmt: skip
     assert (second["operations"], second["operations_graded_pool"], second["analog_repeats"]) == ("1.125", "0.625", "")
     assert (second["output_neurons"], second["output_spikes"]) == ("64", "")  # graded neurons emit no spikes
+    assert (second["neuron_updates"], second["neuron_leaks"]) == ("", "")
 
 
 def test_rows_of_runs_that_are_not_on_this_disk_stay_and_those_of_stale_runs_go(tmp_path):

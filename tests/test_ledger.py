@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from benchmarks.networks import build
 from benchmarks.operations.ledger import LedgerRow, RateRow
 from benchmarks.operations.structure import structure
+from benchmarks.recipes import resolve
+from benchmarks.spec import Run
 
 
 class Countdown(nn.Module):
@@ -54,6 +56,33 @@ def test_behind_a_pool_of_graded_values_its_own_are_multiplied():
     assert (row.kind, row.operations, row.operations_graded_pool) == ("mac", 3 * 2 * 10, 3 * 2 * 10)
     assert row.operations == 3 * row.dense_macs_per_step
     assert row.operations_nonzero == 3 * 2 * 16 * 10  # count A, the pool folded in
+
+
+def test_a_pool_that_leaves_a_map_as_it_is_adds_nothing_up():
+    """A map of 2 x 2 pooled to 2 x 2; pooled to 1 x 1, its four spikes are one value."""
+    x = torch.ones(1, 1, 2, 2)
+    same, smaller = (rows(Chain(1, nn.AdaptiveAvgPool2d(size), nn.Conv2d(1, 5, 1)), x)["layers.1"] for size in (2, 1))
+    assert (same.operations, same.operations_graded_pool, same.pool_additions) == (4 * 5, None, None)
+    assert (smaller.operations, smaller.operations_graded_pool, smaller.pool_additions) == (4 * 5, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("method", "updates", "leaks"),
+    [
+        *(("dsr-lif", 1, 1), ("stbp-tdbn", 1, 1), ("plif", 1, 1), ("tssl-bp", 2, 2)),
+        *(("sew", 1, 0), ("sew@tau=2", 1, 1), ("stbp-tdbn@decay=1", 1, 0)),
+        ("dsr-if", 1, None),
+    ],
+)
+def test_leaks_and_updates_are_those_that_a_neuron_states_whatever_its_method_is_called(method, updates, leaks):
+    recipe = resolve(Run("cifar10", "preact-resnet-tiny", method, 3, 0, "paper"))
+    network = build("preact-resnet-tiny", method, 3, 10, recipe=recipe).eval()
+    spiking = [row for row in counted(network, torch.randn(2, 3, 32, 32), 3).ledger() if row.neuron_updates]
+    assert spiking
+    for row in spiking:
+        times = row.output_neurons * 3 * 2
+        assert row.neuron_updates == updates * times, row.layer
+        assert row.neuron_leaks == (None if leaks is None else leaks * times), row.layer
 
 
 def test_a_layer_without_a_pool_has_one_count():

@@ -21,8 +21,8 @@ def recipe_of(method: str, dataset: str = "cifar10", scale: str = "paper") -> Re
     return resolve(Run(dataset, "resnet18", method, 1 if timeless(method) else 8, 0, scale))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("method", [method for method in PUBLISHED if not method.startswith("dsr")])
-def test_no_recipe_as_published_has_a_warm_up_which_no_author_of_a_baseline_has(method: str) -> None:
+@pytest.mark.parametrize("method", [method for method in PUBLISHED if not method.startswith(("dsr", "ide"))])
+def test_no_recipe_as_published_has_a_warm_up_but_those_whose_authors_have_one(method: str) -> None:
     recipes = [recipe_of(method, name, scale) for name, entry in ENTRIES.items() for scale in entry.scales]
     assert {recipe.warmup_iterations for recipe in recipes} == {0}
     assert {recipe.warmup_share for recipe in recipes} <= {None, 0.0}
@@ -63,6 +63,23 @@ def test_qcfs_two_repositories_have_a_recipe_each(
 
 def test_calibrations_ann_is_its_authors() -> None:
     assert settings(recipe_of("ann-published")) == (300, 128, 0.1, 0.9, 5e-4, "autoaugment-cutout", {})
+
+
+def test_tssl_bps_recipe_is_that_of_its_released_file() -> None:
+    recipe = recipe_of("tssl-bp-published")
+    taus = {"threshold": 1.0, "tau_membrane": 5.0, "tau_synapse": 3.0}
+    assert settings(recipe) == (150, 50, 2e-4, 0.9, 1e-2, "crop-flip", taus)
+    assert (recipe.optimizer, recipe.warmup_iterations) == ("adamw", 0)
+    assert {learning_rate(recipe, 1000 * epoch, 1000) for epoch in range(150)} == {2e-4}
+
+
+def test_ides_recipe_is_that_of_its_released_script() -> None:
+    recipe = recipe_of("ide-published")
+    assert settings(recipe) == (100, 128, 0.05, 0.9, 5e-4, "crop-flip", {"threshold": 2.0, "leak": 0.99})
+    assert (recipe.optimizer, recipe.warmup_iterations) == ("sgd", 400)
+    rates = [learning_rate(recipe, 390 * epoch + 389, 390) for epoch in (1, 49, 50, 74, 75, 99)]
+    assert rates == pytest.approx([0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005])
+    assert recipe_of("ide-published", "cifar100").neuron["leak"] == 1.0, "their number there is the IF neuron's"
 
 
 def test_deng_and_gus_ann_is_clipped_at_a_fixed_value_and_is_the_parent_of_their_conversion_alone() -> None:

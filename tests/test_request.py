@@ -78,6 +78,17 @@ MISTAKES: list[tuple[str, str]] = [
     (f"{RUN} --timesteps two", "'--timesteps'"),
     (f"{RUN} --seed x", "'--seed'"),
     (f"{RUN} --method ann", "ann has no time axis: its timesteps are 1, not 2"),
+    (
+        f"{RUN} --method ide",
+        "ide runs on networks with a feedback loop only, not on preact-resnet-tiny; allowed: cifarnet-f, cifarnet-f-",
+    ),
+    (
+        f"{RUN} --network cifarnet-f-tiny",
+        "cifarnet-f-tiny feeds back from its last layer to its first, which dsr-if cannot run; methods: ide, ide-publ",
+    ),
+    ("sweep quick --methods ann,ide@leak=1", "ide@leak=1 runs on networks with a feedback loop only, not on preact-"),
+    ("sweep quick --methods ann --network cifarnet-f-tiny", "cifarnet-f-tiny feeds back from its last layer to its"),
+    ("perf --methods ide", "ide runs on networks with a feedback loop only, not on preact-resnet18-narrow; allowed: "),
     (f"{RUN} --method qcfs-ann --timesteps 4", "qcfs-ann has no time axis: its timesteps are 1, not 4"),
     ("run --dataset digits", "Missing option '--network'"),
     ("sweep", "Missing argument"),

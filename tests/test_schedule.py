@@ -47,6 +47,17 @@ def test_without_a_share_the_rate_stays_the_same_throughout_an_epoch_after_its_w
     assert rates[10:15] == pytest.approx([0.4] * 5)
 
 
+def test_adamws_decay_is_not_part_of_the_gradient() -> None:
+    """Without a gradient Adam's own step would be of the size of the rate: AdamW multiplies by 1 - rate x decay."""
+    layer = torch.nn.Linear(2, 1, bias=False)
+    optimizer = make_optimizer(layer, replace(RECIPE, optimizer="adamw", learning_rate=0.1, weight_decay=0.5))
+    before = layer.weight.detach().clone()
+    layer.weight.grad = torch.zeros_like(layer.weight)
+    optimizer.step()
+    assert torch.allclose(layer.weight, before * (1 - 0.1 * 0.5))
+    assert optimizer.defaults["betas"] == (0.9, 0.999)
+
+
 def trained(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> tuple[Training, list[object]]:
     """A whole training on digits, and the splits that were evaluated meanwhile."""
     data = load("digits", recipe)

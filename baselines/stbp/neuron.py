@@ -146,6 +146,10 @@ class LIF(nn.Module):
         """Return the height of an emitted spike."""
         return 1.0
 
+    def leaks(self) -> int:
+        """Return how many numbers a step multiplies of every neuron: the membrane, if it leaks."""
+        return int(self.dynamics.decay not in (0.0, 1.0))
+
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> spikes in {0, 1}, same shape."""
         spikes: Tensor = _LIF.apply(dense(x.unflatten(0, (self.timesteps, -1))), self.dynamics, self.compiled)

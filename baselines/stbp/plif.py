@@ -155,6 +155,10 @@ class PLIF(nn.Module):
         """Return the height of an emitted spike."""
         return 1.0
 
+    def leaks(self) -> int:
+        """Return how many numbers a step multiplies of every neuron: the membrane."""
+        return 1
+
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> spikes in {0, 1}, same shape."""
         spikes: Tensor = _PLIF.apply(dense(x.unflatten(0, (self.timesteps, -1))), self.w, self.dynamics)

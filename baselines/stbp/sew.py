@@ -121,6 +121,10 @@ class Neuron(nn.Module):
         """Return the height of an emitted spike."""
         return 1.0
 
+    def leaks(self) -> int:
+        """Return how many numbers a step multiplies of every neuron: the membrane, if it leaks."""
+        return int(self.tau is not None)
+
     def gain(self, like: Tensor) -> Tensor | None:
         """Return k = 1 / tau as it is now; None for a neuron without a leak."""
         if self.tau is None:

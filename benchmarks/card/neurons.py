@@ -26,6 +26,7 @@ import baselines.fine_tuned
 import baselines.stbp
 import baselines.stbp.plif
 import baselines.stbp.sew
+import baselines.tssl
 import dsr
 from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.spec import BadInput
@@ -111,6 +112,8 @@ def of(name: str, module: nn.Module) -> Neuron:
         return _sew(module)
     if isinstance(module, baselines.stbp.plif.PLIF):
         return _plif(module)
+    if isinstance(module, baselines.tssl.Neuron):
+        raise BadInput(f"{NOT}: {name} filters in discrete steps, which nir.CubaLIF, a continuous one, does not repeat")
     known = "DSR's, STBP's, PLIF's, SEW's, DIET-SNN's or a conversion's"
     emits = f"spikes unlike {known}" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")

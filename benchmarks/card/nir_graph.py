@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from benchmarks.card import neurons, nir_nodes
 from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
-from benchmarks.networks.parts import DirectCoding
+from benchmarks.networks.parts import DirectCoding, FedBack
 from benchmarks.operations.geometry import POOLS
 from benchmarks.operations.origins import GATES, TRANSPARENT, Tracer, is_addition, is_reshape, module_of
 from benchmarks.spec import BadInput
@@ -39,6 +39,8 @@ def graph_of(network: nn.Module, example: Tensor, timesteps: int, metadata: dict
     import nir
 
     traced = fx.GraphModule(network, Tracer().trace(network))
+    if any(isinstance(module_of(traced, node), FedBack) for node in traced.graph.nodes):
+        raise BadInput(f"{NOT} by this suite: the network feeds back from one step to the next")
     with torch.no_grad():
         ShapeProp(traced).propagate(example)
     graph = _Graph(traced, example.dtype)

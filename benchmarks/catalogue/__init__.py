@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from benchmarks import plugins
-from benchmarks.catalogue import coded, conversions, counts, dsr, fine_tuned, stbp
+from benchmarks.catalogue import coded, conversions, counts, dsr, fine_tuned, ide, stbp, tssl
 from benchmarks.catalogue.facts import Facts
+from benchmarks.catalogue.networks import TINY, WITH_FEEDBACK
 from benchmarks.plugins import PlugIn
 from benchmarks.spec import BadInput, variant
 
@@ -24,6 +25,8 @@ BUILT_IN: Mapping[str, Facts] = {
     **coded.METHODS,
     **counts.METHODS,
     **fine_tuned.METHODS,
+    **tssl.METHODS,
+    **ide.METHODS,
 }
 
 
@@ -64,6 +67,37 @@ def passes(method: str, timesteps: int) -> int:
     """How many time steps of a network an image passes through: T, or 1 for a method without a time axis."""
     about = facts(method)
     return 1 if about is not None and (about.timeless or about.levels) else timesteps
+
+
+def runs_on(method: str, network: str) -> bool:
+    """Whether a method can run a network: both have a feedback loop, or neither has."""
+    about = facts(method)
+    return (about is not None and about.feedback) == (network in WITH_FEEDBACK)
+
+
+def require_runs_on(method: str, network: str) -> None:
+    """Raise BadInput where a method cannot run a network."""
+    if not runs_on(method, network):
+        raise BadInput(why_not(method, network))
+
+
+def why_not(method: str, network: str) -> str:
+    """Why a method cannot run a network, and what is allowed; in a line."""
+    if network in WITH_FEEDBACK:
+        allowed = ", ".join(name for name, about in BUILT_IN.items() if about.feedback)
+        return f"{network} feeds back from its last layer to its first, which {method} cannot run; methods: {allowed}"
+    return f"{method} runs on networks with a feedback loop only, not on {network}; allowed: {', '.join(WITH_FEEDBACK)}"
+
+
+def reference(network: str) -> str:
+    """A method that runs a network: the ANN, or the first in this catalogue that can."""
+    return next(name for name in BUILT_IN if runs_on(name, network))
+
+
+def network_of(method: str) -> str:
+    """The small network on which a method is checked: the one that it names, or the first that it can run."""
+    about = facts(method)
+    return about.small if about and about.small else next(name for name in TINY if runs_on(method, name))
 
 
 def anytime(method: str) -> bool:

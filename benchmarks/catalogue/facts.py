@@ -43,6 +43,10 @@ class Facts:
     `timeless`: the method has no time axis and exists at T = 1 only. `levels`: it has none either, but T is its number
     of levels. `anytime`: nothing in the network depends on T, so one simulation passes through all shorter ones.
 
+    Networks:
+    `feedback`: the method runs on networks whose last layer feeds back into the first, and on no others. `small` names
+    the network on which `dsr-bench check` and `regression` look at it, if it is not meant for preact-resnet-tiny.
+
     Comparisons, of methods of this repository only:
     `compared`: the sweeps that compare all methods include it. `watched`: `dsr-bench regression` trains it again.
     `role` is its part in verdicts on the paper's claims: it represents its family, is the twin of a representative with
@@ -64,6 +68,8 @@ class Facts:
     timeless: bool = field(default=False, kw_only=True)
     levels: bool = field(default=False, kw_only=True)
     anytime: bool = field(default=False, kw_only=True)
+    feedback: bool = field(default=False, kw_only=True)
+    small: str | None = field(default=None, kw_only=True)
     compared: bool = field(default=False, kw_only=True)
     watched: bool = field(default=False, kw_only=True)
     role: Role | None = field(default=None, kw_only=True)

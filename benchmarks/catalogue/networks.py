@@ -44,7 +44,8 @@ class VGG:
     begins with a stride of 2. `dropout` is that of convolutions' outputs, in front of a pool, or behind it where
     `dropped_behind_pools`, or not at a pool where `pools_undropped`; `hidden_dropout` acts in front of each fully
     connected layer, the classifier included. `hidden_norms`: hidden layers have norms, as convolutions have. `biases`:
-    of convolutions and hidden layers. `plain_start`: torch's default initial weights. `unpadded_last`: the last
+    of convolutions and hidden layers. `plain_start`: torch's default initial weights. `gain`: convolutions start so
+    many times as large as torch's, fully connected layers normal by Kaiming's rule. `unpadded_last`: the last
     convolution has no padding.
     """
 
@@ -61,6 +62,16 @@ class VGG:
     biases: bool = True
     plain_start: bool = False
     unpadded_last: bool = False
+    gain: float | None = None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Channels and strides layer by layer; the last layer feeds back into the first. Dropout of currents."""
+
+    widths: Widths
+    strides: tuple[int, ...]
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,7 @@ class SEWEvents:
     connect: Connect = "add"
 
 
-Shape = PreAct | Plain | VGG | SEW | SEWEvents
+Shape = PreAct | Plain | VGG | Feedback | SEW | SEWEvents
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,11 @@ class Network:
     narrow_of: str | None = None
     costly: bool = False
     depth: int | None = None
+
+    @property
+    def feedback(self) -> bool:
+        """Whether the last layer feeds back into the first, so that only methods that say so run on it."""
+        return isinstance(self.shape, Feedback)
 
 
 def _of_depth(depth: int) -> Network:
@@ -175,6 +191,28 @@ def _rathi(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: float)
     )
 
 
+def _tssl(name: str, groups: tuple[Widths, ...], hidden: Widths) -> Mapping[str, Network]:
+    """Zhang and Li 2020 (TSSL-BP): layers as their README has them, and a narrow form of ours.
+
+    No file of this network is released: that it has no biases, how it starts and what it drops is their smaller one's.
+    """
+    shapes = [
+        VGG(
+            tuple(tuple(width // part for width in group) for group in groups),
+            tuple(width // part for width in hidden),
+            dropout=0.2,
+            pooled=8,
+            last_pool=False,
+            dropped_behind_pools=True,
+            hidden_dropout=(0.0, 0.2, 0.2),
+            biases=False,
+            gain=5.0,
+        )
+        for part in (1, 8)
+    ]
+    return {name: Network(shapes[0], costly=True), f"{name}-narrow": Network(shapes[1], narrow_of=name)}
+
+
 ENTRIES: Mapping[str, Network] = {
     "preact-resnet18": Network(PreAct((2, 2, 2, 2), (64, 128, 256, 512)), costly=True),
     "preact-resnet18-narrow": Network(PreAct((2, 2, 2, 2), (16, 32, 64, 128)), narrow_of="preact-resnet18"),
@@ -222,6 +260,12 @@ ENTRIES: Mapping[str, Network] = {
     "hybrid-vgg11-narrow": Network(
         _rathi(((16,), (32, 64, 64), (128,) * 3, (128,) * 2), 128, 4, 0.3), narrow_of="hybrid-vgg11"
     ),
+    **_tssl("cifarnet-tssl", ((128, 256), (512,), (1024, 512)), (1024, 512)),
+    "cifarnet-tssl-tiny": Network(VGG(((16,), (16,)), (64,), pooled=8, last_pool=False, biases=False, gain=5.0)),
+    # Xiao et al. 2021, as released (cifar_cifarnetf.py); the narrow ones are ours.
+    "cifarnet-f": Network(Feedback((128, 256, 512, 1024, 512), (2, 1, 2, 1, 1), dropout=0.2), costly=True),
+    "cifarnet-f-narrow": Network(Feedback((16, 32, 64, 128, 64), (2, 1, 2, 1, 1), dropout=0.2), narrow_of="cifarnet-f"),
+    "cifarnet-f-tiny": Network(Feedback((8, 16, 16), (2, 2, 1), dropout=0.2)),
     # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
     # are ours.
     **_sew("sew-resnet18", (2, 2, 2, 2)),
@@ -234,6 +278,9 @@ ENTRIES: Mapping[str, Network] = {
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}
 """[DSR] The networks of Fig. 3b and their depths."""
 DEEP = tuple(LAYERS)
+TINY = ("preact-resnet-tiny", "cifarnet-f-tiny")
+"""Where methods are checked (`dsr-bench check`, `dsr-bench regression`)."""
+WITH_FEEDBACK = tuple(name for name, network in ENTRIES.items() if network.feedback)
 
 
 def full(network: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from benchmarks.campaigns import NAMED, Campaign, Chosen
+from benchmarks.catalogue import require_runs_on, runs_on, why_not
 from benchmarks.recipes import timeless
 from benchmarks.spec import MAX_SEED, SCALES, BadInput, Precision, Run, Scale, require, spelled, variant
 from benchmarks.sweeps import Sweep
@@ -32,6 +33,7 @@ class Request:
 
     `reason`: why the suite chose the scale, in words; None where the user named it. `jobs`: runs at once; None: as
     many as fit this machine. `budget_seconds`: when the command ends though runs are missing; None: not before.
+    `left_out`: pairs of a method and a network of the sweep that it cannot run.
     """
 
     sweep: str
@@ -42,6 +44,7 @@ class Request:
     reason: str | None = None
     jobs: int | None = 1
     budget_seconds: float | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,12 @@ def sweep_request(
     grid = _grid(name, network, methods, steps, chosen_seeds)
     chosen, reason = _scale_of_sweep(scale, grid)
     runs = tuple(grid.runs(chosen))
+    left_out = () if isinstance(grid, Campaign) else _left_out(grid, chosen)
     if not runs:
         options = {"network": network, "methods": methods, "timesteps": timesteps, "seeds": seeds}
         asked = " ".join(f"--{option} {value}" for option, value in options.items() if value is not None)
         raise BadInput(f"no run of {name} has {asked}; `dsr-bench list` shows which runs it has")
-    return Request(name, grid.title, chosen, runs, only_plan, reason, at_once, allowed)
+    return Request(name, grid.title, chosen, runs, only_plan, reason, at_once, allowed, left_out)
 
 
 def run_request(dataset: str, network: str, method: str, timesteps: int, seed: int, scale: str | None) -> Request:
@@ -118,6 +122,7 @@ def run_request(dataset: str, network: str, method: str, timesteps: int, seed: i
     require(dataset, DATASETS, "dataset")
     _network(network)
     method = named_method(method)
+    require_runs_on(method, network)
     if timesteps < 1 or seed < 0:
         raise BadInput(f"timesteps must be at least 1 and seed at least 0, not {timesteps} and {seed}")
     if seed > MAX_SEED:
@@ -168,6 +173,15 @@ def _grid(
     if timesteps:
         grid = replace(grid, timesteps=timesteps, small_timesteps=())
     return replace(grid, seeds=seeds, smoke_seeds=seeds) if seeds else grid
+
+
+def _left_out(grid: Sweep, scale: Scale) -> tuple[tuple[str, str], ...]:
+    """Methods and networks that do not go together. Raises BadInput for a method that can run no network of these."""
+    networks = grid.networks[scale]
+    for method in grid.methods:
+        if not any(runs_on(method, network) for network in networks):
+            raise BadInput(why_not(method, networks[0]))
+    return tuple((method, name) for method in grid.methods for name in networks if not runs_on(method, name))
 
 
 def _scale_of_sweep(scale: str | None, grid: Sweep | Campaign) -> tuple[Scale, str | None]:

@@ -4,7 +4,8 @@ Every method is probed on one network, the smallest of those that see the same k
 
     seconds per image = (base + slope T) x (the run's network) / (the network probed)
 
-where the last two are steps of their ANNs. On a CPU a network too large for that has a narrow one in its place.
+where the last two are steps of their ANNs, or of the first method that runs on networks with feedback. On a CPU a
+network too large for that has a narrow one in its place.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from functools import cache
 import torch
 from torch import nn
 
-from benchmarks.catalogue.networks import narrow
+from benchmarks.catalogue import reference
+from benchmarks.catalogue.networks import WITH_FEEDBACK, narrow
 from benchmarks.cli.datasets import missing
 from benchmarks.data import Sizes, published, sizes
 from benchmarks.methods import backward, named
@@ -38,7 +40,7 @@ WORK = {"cpu": 2e9, "cuda": 2e11}
 LARGE = {"cpu": 1e8, "cuda": float("inf")}
 """Multiply-accumulates per image and step from which a narrow network is probed in a large one's place."""
 SMALLEST_BATCH, LARGEST_BATCH = 2, 64
-NARROW, SMALLEST_EDGE = "preact-resnet18-narrow", 16
+NARROW, SMALLEST_EDGE = ("preact-resnet18-narrow", "cifarnet-f-narrow"), 16
 START_SECONDS = 0.5  # a process of its own, data in memory
 
 
@@ -93,7 +95,7 @@ def _duration(job: Job, kinds: frozenset[Body], others: Alike) -> float:
     small = _probed(frozenset(other for other in kinds if _alike(body, other)))
     train, test = _per_image(small, job.run.method, job.run.timesteps)
     if small != body:
-        (large, larger), (little, less) = (_per_image(one, "ann", 1) for one in (body, small))
+        (large, larger), (little, less) = (_per_image(one, reference(one.network), 1) for one in (body, small))
         train, test = train * large / little, test * larger / less
     epochs = max(0, recipe.epochs - pace.epochs_done(job))
     threads = None if _device().type == "cuda" else torch.get_num_threads()
@@ -111,7 +113,11 @@ def _body(job: Job) -> Body:
 
 
 def _alike(one: Body, other: Body) -> bool:
-    return (one.channels, one.edge) == (other.channels, other.edge)
+    return _kind(one) == _kind(other)
+
+
+def _kind(body: Body) -> tuple[int, int, bool]:
+    return body.channels, body.edge, body.network in WITH_FEEDBACK
 
 
 def _data(job: Job) -> Sizes:
@@ -135,7 +141,8 @@ def _probed(bodies: frozenset[Body]) -> Body:
     smallest, large = min(bodies, key=_macs), LARGE[_device().type]
     if _macs(smallest) <= large:
         return smallest
-    chosen = Body(narrow(smallest.network) or NARROW, smallest.channels, smallest.edge)
+    alike = (name for name in NARROW if (name in WITH_FEEDBACK) == (smallest.network in WITH_FEEDBACK))
+    chosen = Body(narrow(smallest.network) or next(alike), smallest.channels, smallest.edge)
     while _macs(chosen) > large and chosen.edge >= 2 * SMALLEST_EDGE:
         chosen = Body(chosen.network, chosen.channels, chosen.edge // 2)
     return chosen
@@ -144,7 +151,7 @@ def _probed(bodies: frozenset[Body]) -> Body:
 @cache
 def _macs(body: Body) -> int:
     """Multiply-accumulates per image and step."""
-    network = build(body.network, "ann", 1, 10, body.channels).eval()
+    network = build(body.network, reference(body.network), 1, 10, body.channels).eval()
     layers = structure(network, torch.zeros(1, body.channels, body.edge, body.edge)).layers
     return sum(layer.dense_macs for layer in layers)
 
@@ -158,9 +165,9 @@ def _per_image(body: Body, method: str, timesteps: int) -> tuple[float, float]:
 @cache
 def _costs(body: Body, method: str) -> tuple[Cost, Cost]:
     """What training and inference cost, from one small step each at FEW and at MANY time steps."""
-    if named(method).streams:
-        return Cost(0.0), Cost(0.0, _per_step(body, method))
     recipe = resolve(Run("cifar10", body.network, method, FEW, 0, "paper"))
+    if named(method).streams and recipe.epochs == 0:
+        return Cost(0.0), Cost(0.0, _per_step(body, method))
     trains = backward(method, recipe) if recipe.epochs > 0 else None
     if passes(method, MANY) == passes(method, FEW):  # one pass, whatever T
         train, test = _timed(body, method, 1 if timeless(method) else FEW, trains)

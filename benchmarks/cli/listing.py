@@ -8,8 +8,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import catalogue
 from benchmarks.campaigns import CAMPAIGNS, Campaign
+from benchmarks.catalogue.networks import WITH_FEEDBACK
 from benchmarks.data import DATASETS
+from benchmarks.method import Method
 from benchmarks.methods import METHODS
 from benchmarks.networks import NETWORKS, build
 from benchmarks.operations.structure import structure
@@ -22,9 +25,14 @@ def show(console: Console) -> None:
     title = "Campaigns (runs in this order, most valuable first; of a group, seed 0 of all blocks before seed 1)"
     _print(console, title, ("name", "what"), [(name, _groups(campaign)) for name, campaign in CAMPAIGNS.items()])
     _print(console, "Data sets", ("name", "what"), [(name, source.title) for name, source in DATASETS.items()])
-    _print(console, "Methods", ("name", "what"), [(name, method.title) for name, method in METHODS.items()])
+    _print(console, "Methods", ("name", "what"), [(name, _title(method)) for name, method in METHODS.items()])
     title = "Networks (10 classes, 3 x 32 x 32; MACs per time step)"
-    _print(console, title, ("name", "parameters", "MACs", "without padding"), [_size(name) for name in NETWORKS])
+    heads = ("name", "parameters", "MACs", "without padding", "")
+    _print(console, title, heads, [_size(name) for name in NETWORKS])
+
+
+def _title(method: Method) -> str:
+    return f"{method.title}; runs on networks with a feedback loop only" if method.feedback else method.title
 
 
 def _sweeps() -> list[tuple[str, ...]]:
@@ -53,11 +61,13 @@ def _listed(values: Iterable[object]) -> str:
 
 
 def _size(name: str) -> tuple[str, ...]:
-    network = build(name, "ann", 1, 10).eval()
+    method = catalogue.reference(name)
+    network = build(name, method, 1, 10).eval()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     layers = structure(network, torch.zeros(1, 3, 32, 32)).layers
     padded, exact = sum(la.padded_macs for la in layers), sum(la.dense_macs for la in layers)
-    return name, f"{parameters / 1e6:.3f} M", f"{padded / 1e6:.2f} M", f"{exact / 1e6:.2f} M"
+    remark = "feeds back" if name in WITH_FEEDBACK else ""
+    return name, f"{parameters / 1e6:.3f} M", f"{padded / 1e6:.2f} M", f"{exact / 1e6:.2f} M", remark
 
 
 def _print(console: Console, title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 
 import benchmarks
+from benchmarks.catalogue import why_not
 from benchmarks.cli.arguments import Request
 from benchmarks.cli.display import duration
 from benchmarks.cli.preparation import Estimate
@@ -31,7 +32,7 @@ def scale(console: Console, request: Request) -> None:
 
 
 def plan(console: Console, request: Request, work: Plan) -> None:
-    """How many runs, and how many of them are done."""
+    """How many runs, how many of them are done, and what cannot be run."""
     cached = len(work.jobs) - len(work.missing)
     parts = [_runs(len(work.jobs)), f"{cached} cached", f"{len(work.missing)} missing"]
     if work.committed:
@@ -41,6 +42,8 @@ def plan(console: Console, request: Request, work: Plan) -> None:
     head = f"[bold]dsr-bench {benchmarks.__version__}[/] · {escape(request.sweep)} · scale [bold]{request.scale}[/]"
     console.print(f"{head} · {escape(request.title)}")
     console.print(" plan   " + " · ".join(parts), highlight=False)
+    for method, network in request.left_out:
+        console.print(f" [yellow]note[/]   left out: {why_not(method, network)}", highlight=False, soft_wrap=True)
 
 
 def jobs(console: Console, count: int) -> None:

@@ -45,6 +45,8 @@ class LayerRow:
     output_neurons: str
     timesteps: str
     analog_repeats: str
+    neuron_updates: str = ""
+    neuron_leaks: str = ""
 
 
 COLUMNS = [column.name for column in fields(LayerRow)]
@@ -52,6 +54,8 @@ VALUES = attrgetter(*COLUMNS)
 NUMERIC = COLUMNS[COLUMNS.index("in_channels") :]
 PER_IMAGE = ("operations", "operations_graded_pool", "input_nonzero")
 """Totals in a ledger that become means over its images."""
+LATER = ("neuron_updates", "neuron_leaks")
+"""The same of neurons: columns that older files lack, and in older ledgers the last."""
 
 
 def path_of(csv_of_runs: Path) -> Path:
@@ -76,7 +80,8 @@ def _row(line: Mapping[str, str], key: str) -> LayerRow:
     images = int(line["images"])
     means = {name: _mean(line[name], images) for name in PER_IMAGE}
     spikes = _mean(line["output_nonzero"], images) if line["neuron_updates"] else ""
-    known = {**line, **means, "key": key, "output_spikes": spikes}
+    of_neurons = {name: _mean(line.get(name) or "", images) for name in LATER}
+    known = {**line, **means, **of_neurons, "key": key, "output_spikes": spikes}
     return LayerRow(**{name: known[name] for name in COLUMNS})
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from benchmarks.catalogue import networks
+from benchmarks.catalogue import networks, require_runs_on
+from benchmarks.networks.feedback import FeedbackNet
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.networks.resnet import ResNet
 from benchmarks.networks.sew_resnet import SEWEventNet, SEWResNet
@@ -34,6 +35,8 @@ def _builder(shape: networks.Shape) -> Builder:
                 return ResNet(parts, stem, blocks, widths, classes, in_channels, hidden)
             case networks.VGG():
                 return VGG(parts, shape, classes, in_channels)
+            case networks.Feedback(widths, strides, dropout):
+                return FeedbackNet(parts, widths, strides, classes, in_channels, dropout)
             case networks.SEW(blocks, widths, large, connect):
                 return SEWResNet(parts, blocks, widths, classes, in_channels, large, connect)
             case networks.SEWEvents(widths, connect):
@@ -57,12 +60,13 @@ def build(
 
     The network maps images `(B, C, H, W)`, or event frames `(T, B, C, H, W)`, to logits `(B, classes)`. Its weights are
     channels-last, as its inputs should be. Without a `recipe`, the parts have the published parameters for CIFAR-10 at
-    this T. Raises BadInput for unknown names.
+    this T. Raises BadInput for unknown names, and for a method that cannot run the network (`catalogue.runs_on`).
     """
     from benchmarks.methods import named, parts, with_precision  # builds on this package
 
     require(name, NETWORKS, "network")
     named(method)
+    require_runs_on(method, name)
     recipe = recipe or resolve(Run("cifar10", name, method, timesteps, 0, "paper"))
     network = NETWORKS[name](parts(method, timesteps, recipe), classes, in_channels)
     network = with_precision(network.to(memory_format=torch.channels_last), recipe)  # type: ignore[call-overload]

@@ -42,6 +42,20 @@ class SpikingNeuron(Protocol):
     def spike_amplitude(self) -> Tensor | float: ...
 
 
+@runtime_checkable
+class Stateful(Protocol):
+    """Neurons of which a step updates more than a membrane: `states` numbers each, the membrane included."""
+
+    def states(self) -> int: ...
+
+
+@runtime_checkable
+class Leaky(Protocol):
+    """Neurons of which a step multiplies `leaks` numbers each: 1 for a leaky membrane, 0 if all is added."""
+
+    def leaks(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.
@@ -82,6 +96,13 @@ class DirectCoding(nn.Module):
             return self.layer(x.flatten(0, 1))
         current: Tensor = self.layer(x)
         return torch.cat([current] * self.timesteps) if self.timesteps > 1 else current
+
+
+class FedBack(nn.Module):
+    """Passes spikes on to the next time step. After the last step it is not called, and counts nothing."""
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        return spikes
 
 
 class Projection(nn.Conv2d):
@@ -147,3 +168,17 @@ def initialise(network: nn.Module, linear: float | None = None) -> None:
                 nn.init.zeros_(module.bias)
             if linear is not None:
                 nn.init.normal_(module.weight, std=linear)
+
+
+def scale_start(network: nn.Module, gain: float) -> None:
+    """Convolutions `gain` times as large as torch starts them; normal fully connected layers, by Kaiming's rule.
+
+    The released code of TSSL-BP starts so, with a gain of 5. Fully connected layers' biases start at zero.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data *= gain  # torch's own start: uniform, within 1 / sqrt(fan in)
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -18,7 +18,7 @@ from itertools import pairwise, zip_longest
 from torch import Tensor, nn
 
 from benchmarks.catalogue import networks
-from benchmarks.networks.parts import Parts, hidden_layers, initialise
+from benchmarks.networks.parts import Parts, hidden_layers, initialise, scale_start
 
 
 class VGG(nn.Module):
@@ -38,7 +38,9 @@ class VGG(nn.Module):
         else:
             self.hidden = nn.Sequential(*_normed(parts, shape))
         self.readout = parts.readout((features, *shape.hidden)[-1], classes, reencode=False)
-        if not shape.plain_start:
+        if shape.gain is not None:
+            scale_start(self, shape.gain)
+        elif not shape.plain_start:
             initialise(self, linear=0.01)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class Counter:
         done = {layer.name: operations(layer, self.tally, self.inputs) for layer in layers}
         first = sum(layer.dense_macs for layer in layers if not layer.spiking and not layer.graded)
         graded = sum(done[layer.name] for layer in layers if layer.graded) / images
-        updates = steps * sum(self.structure.neurons[name] for name in self.structure.spiking)
+        neurons = sum(self.structure.neurons[name] for name in self.structure.spiking)
         emitted = sum(self.tally.total(name) for name in self.structure.spiking)
         return SynOps(
             dense_macs_per_step=sum(layer.dense_macs for layer in layers),
@@ -75,8 +75,8 @@ class Counter:
             analog_macs=first * self.inputs + graded,
             analog_macs_every_step=first * steps + graded,
             acs=sum(done[layer.name] for layer in layers if layer.spiking) / images,
-            neuron_updates=updates,
-            firing_rate=emitted / (updates * images) if updates else None,
+            neuron_updates=steps * sum(map(self.structure.updates, self.structure.spiking)),
+            firing_rate=emitted / (neurons * steps * images) if neurons else None,
         )
 
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+"""A linear layer that is counted."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,15 @@ class Geometry:
     weights: int
 
 
-def of_layer(layer: nn.Conv2d | nn.Linear, output: Sequence[int]) -> Geometry:
+def of_layer(layer: Weighted, output: Sequence[int]) -> Geometry:
     """Return the geometry of a linear layer with an output `(C, H, W)` or `(C,)`."""
     weights = layer.weight.numel()
     if isinstance(layer, nn.Linear):
         return Geometry("linear", layer.in_features, layer.out_features, 1, 1, 1, 1, 1, weights)
     kernel, stride = _one(layer.kernel_size), _one(layer.stride)
     sizes = layer.in_channels, layer.out_channels, kernel, stride, layer.groups
-    return Geometry("conv", *sizes, output[1], output[2], weights)
+    operation = "transposed" if isinstance(layer, nn.ConvTranspose2d) else "conv"
+    return Geometry(operation, *sizes, output[1], output[2], weights)
 
 
 def of_channels(operation: str, pools: Sequence[nn.Module], output: Sequence[int]) -> Geometry:
@@ -80,24 +83,25 @@ class Operations:
     behind_pools: Tensor
 
 
-def operations(
-    layer: nn.Conv2d | nn.Linear, shape: torch.Size, output: torch.Size, pools: Sequence[nn.Module]
-) -> Operations:
+def operations(layer: Weighted, shape: torch.Size, output: torch.Size, pools: Sequence[nn.Module]) -> Operations:
     """Count a layer's operations; `shape` `(C, H, W)` or `(C,)` is that in front of the pools, `output` the layer's."""
+    behind = pooled(shape, pools)
     if isinstance(layer, nn.Linear):
         per_value, padded = layer.out_features, layer.in_features * layer.out_features
-    else:
-        per_value, padded = layer.out_channels // layer.groups, layer.weight.numel() * output[-2:].numel()
-    fanout = paths(layer, shape, pools) * per_value
-    own = paths(layer, pooled(shape, pools), ()) * per_value
+    else:  # a kernel is laid at every output, a transposed one at every input
+        laid = behind if isinstance(layer, nn.ConvTranspose2d) else output
+        per_value, padded = layer.out_channels // layer.groups, layer.weight.numel() * laid[-2:].numel()
+    fanout = paths(layer, shape, pools, output) * per_value
+    own = paths(layer, behind, (), output) * per_value
     channels = layer.in_features if isinstance(layer, nn.Linear) and own.dim() == 0 else shape[0]
     return Operations(int(own.sum()) * channels, padded, fanout, own)
 
 
-def paths(layer: nn.Module | None, shape: torch.Size, pools: Sequence[nn.Module]) -> Tensor:
+def paths(layer: nn.Module | None, shape: torch.Size, pools: Sequence[nn.Module], output: Sequence[int] = ()) -> Tensor:
     """Count, for every pixel of the input, the paths to output positions through pools and layer; `(H, W)` int64.
 
-    If pools overlap or copy pixels, several paths lead to the same position. Each is an operation.
+    If pools overlap or copy pixels, several paths lead to the same position. Each is an operation. `output`: the shape
+    of a transposed convolution's output, which its input leaves open.
     """
     if len(shape) == 1:
         return torch.ones((), dtype=torch.int64)
@@ -109,8 +113,20 @@ def paths(layer: nn.Module | None, shape: torch.Size, pools: Sequence[nn.Module]
         if isinstance(layer, nn.Conv2d):
             kernel = torch.ones(1, 1, *layer.kernel_size, dtype=torch.float64)
             x = F.conv2d(x, kernel, None, layer.stride, layer.padding, layer.dilation)
+        elif isinstance(layer, nn.ConvTranspose2d):
+            x = _transposed(layer, x, output[-2:])
         (reached,) = torch.autograd.grad(x.sum(), pixels)
     return reached[0, 0].round().long()
+
+
+def _transposed(layer: nn.ConvTranspose2d, x: Tensor, size: Sequence[int]) -> Tensor:
+    """Lay a kernel of ones at every pixel; the output has this size."""
+    assert not isinstance(layer.padding, str)
+    sides = zip(x.shape[2:], layer.stride, layer.padding, layer.dilation, layer.kernel_size, strict=True)
+    least = [(length - 1) * stride - 2 * pad + apart * (edge - 1) + 1 for length, stride, pad, apart, edge in sides]
+    beyond = [wanted - length for wanted, length in zip(size, least, strict=True)]
+    ones = torch.ones(1, 1, *layer.kernel_size, dtype=x.dtype)
+    return F.conv_transpose2d(x, ones, None, layer.stride, layer.padding, beyond, 1, layer.dilation)
 
 
 def sum_pool(pool: nn.Module, x: Tensor) -> Tensor:

@@ -52,6 +52,7 @@ class LedgerRow:
     output_neurons: int | None = None
     output_nonzero: int | None = None
     neuron_updates: int | None = None
+    neuron_leaks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,12 @@ def _entering(layer: Layer) -> str:
 def _of_neuron(layer: Layer, structure: Structure, tally: Tally) -> dict[str, Any]:
     if not layer.neuron:
         return {}
-    neurons = structure.neurons[layer.neuron]
-    updates = neurons * tally.timesteps * tally.images if layer.neuron in structure.spiking else None
-    counted = {"output_nonzero": tally.total(layer.neuron), "neuron_updates": updates}
-    return {"neuron": layer.neuron, "output_neurons": neurons, **counted}
+    neurons, spiking = structure.neurons[layer.neuron], layer.neuron in structure.spiking
+    counted: dict[str, Any] = {"neuron": layer.neuron, "output_neurons": neurons}
+    counted["output_nonzero"] = tally.total(layer.neuron)
+    if spiking:
+        times = tally.timesteps * tally.images
+        counted["neuron_updates"] = structure.updates(layer.neuron) * times
+        leaks = structure.multiplied(layer.neuron)
+        counted["neuron_leaks"] = None if leaks is None else leaks * times
+    return counted

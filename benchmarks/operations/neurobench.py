@@ -32,9 +32,13 @@ DEFINITIONS = {
         "Weights that are 0 count; NeuroBench leaves them out of its effective operations"
     ),
     "MembraneUpdates": (
-        "neurons times steps: each is updated at every step; NeuroBench counts membranes that change when they fire"
+        "neurons times steps: each is updated at every step, and so is a synaptic current that it has besides; "
+        "NeuroBench counts membranes that change when they fire"
     ),
 }
+
+WEIGHTS = ("weight", "weight.original")
+"""How the names of weights end, those that a parametrization changes included."""
 
 
 def write(place: Path, result: Result, static: Mapping[str, Any] | None) -> None:
@@ -58,7 +62,7 @@ def summary(rows: Iterable[Mapping[str, str]], result: Result, static: Mapping[s
     """Compute NeuroBench's results from a ledger's lines, whose values are text."""
     rows = list(rows)
     images = int(rows[0]["images"])
-    linear = [row for row in rows if row["operation"] in ("conv", "linear")]
+    linear = [row for row in rows if row["operation"] in ("conv", "transposed", "linear")]
     macs = [row for row in linear if row["kind"] == "mac" or row["operations_graded_pool"]]
     emitted, values = _emitted(rows)
     return {
@@ -95,7 +99,7 @@ def _dense(row: Mapping[str, str]) -> int:
 
 def static(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Compute the metrics that depend on the weights alone."""
-    weights = [value for name, value in state.items() if name.endswith("weight") and value.dim() > 1]
+    weights = [value for name, value in state.items() if name.endswith(WEIGHTS) and value.dim() > 1]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     return {
         "Footprint": sum(value.nbytes for value in state.values()),

@@ -4,7 +4,7 @@ Between a layer of neurons and the layers behind it there are pools, sums and ga
 
     pools     average their input, so that all behind them stays linear
     sums      of spikes are 0, 1, 2, ... times their height; a linear layer treats each of the spikes alike
-    gates     pass one for several: a maximum over a window, an "and" of two neurons
+    gates     pass one for several: a maximum over a window, an "and" of two neurons; or one for one, to the next step
 
 All follows from the graph, and from the height of spikes that neurons state; values are never inspected.
 """
@@ -19,13 +19,13 @@ import torch
 from torch import fx, nn
 
 from benchmarks.networks.gates import And, Iand
-from benchmarks.networks.parts import DirectCoding, SpikingNeuron
+from benchmarks.networks.parts import DirectCoding, FedBack, SpikingNeuron
 from benchmarks.operations.geometry import POOLS
 
 TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
-LINEAR = (nn.Conv2d, nn.Linear, DirectCoding)
-GATES = (nn.MaxPool2d, And, Iand)
+LINEAR = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, DirectCoding)
+GATES = (nn.MaxPool2d, And, Iand, FedBack)
 """A gate of spikes passes spikes: layers behind it accumulate, and it has no membrane to update."""
 
 Kind = Literal["ac", "sum", "mac"]
@@ -46,7 +46,7 @@ class Tracer(fx.Tracer):
     """Traces down to modules without children (norms, convolutions), spiking neurons and the first layer."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return isinstance(module, DirectCoding) or spikes(module) or not any(module.children())
+        return isinstance(module, LINEAR) or spikes(module) or not any(module.children())
 
 
 def paths_to(graph: fx.GraphModule, node: fx.Node) -> tuple[Path, ...]:
@@ -85,7 +85,7 @@ def emitted_kind(graph: fx.GraphModule, origin: fx.Node) -> Kind:
         return "mac"
     kinds = {kind_of(graph, paths) for paths in inputs}
     alike = {height for paths in inputs for height in heights(graph, paths)}
-    if not isinstance(module, nn.MaxPool2d):
+    if isinstance(module, And | Iand):
         return "ac" if kinds == {"ac"} and alike == {1.0} else "mac"
     return "sum" if kinds == {"sum"} and len(alike) == 1 else "ac" if kinds == {"ac"} else "mac"
 

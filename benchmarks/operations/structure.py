@@ -7,14 +7,14 @@ is the constant of its current, into which biases and norms fold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.networks.parts import DirectCoding
+from benchmarks.networks.parts import DirectCoding, Leaky, Stateful
 from benchmarks.operations import geometry
 from benchmarks.operations.geometry import Geometry, pooled
 from benchmarks.operations.origins import (
@@ -109,13 +109,25 @@ class Structure:
     """A network's layers, the number of neurons per image and step of each layer of neurons, and those that spike.
 
     `gates` pass spikes on, one for several; of those that pass sums of spikes, `heights` has the height of a spike.
+    `states`: how many numbers a step updates of a neuron, where that is not its membrane alone; `leaks`: how many of
+    them it multiplies, where the neuron says so.
     """
 
     layers: list[Layer]
     neurons: dict[str, int]
     spiking: frozenset[str]
     gates: frozenset[str] = frozenset()
-    heights: dict[str, float] = field(default_factory=dict)
+    heights: Mapping[str, float] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
+    leaks: Mapping[str, int] = field(default_factory=dict)
+
+    def updates(self, neurons: str) -> int:
+        """Return the numbers that a step updates of a layer of neurons, per image."""
+        return self.neurons[neurons] * self.states.get(neurons, 1)
+
+    def multiplied(self, neurons: str) -> int | None:
+        """Return how many of these leak, which is a multiplication each; None where the neuron does not say."""
+        return self.neurons[neurons] * self.leaks[neurons] if neurons in self.leaks else None
 
 
 def structure(network: nn.Module, example: Tensor) -> Structure:
@@ -132,7 +144,10 @@ def structure(network: nn.Module, example: Tensor) -> Structure:
     booked = _booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node)))
     of_sums = [gate for gate in gates if emitted_kind(graph, gate) == "sum"]
     one = {str(gate.target): heights(graph, [Path(gate)]).pop() for gate in of_sums}
-    return Structure(booked, neurons, spiking, frozenset(str(node.target) for node in gates), one)
+    modules: dict[str, object] = {str(node.target): module_of(graph, node) for node in nodes}
+    states = {name: module.states() for name, module in modules.items() if isinstance(module, Stateful)}
+    leaks = {name: module.leaks() for name, module in modules.items() if isinstance(module, Leaky)}
+    return Structure(booked, neurons, spiking, frozenset(str(node.target) for node in gates), one, states, leaks)
 
 
 class _Shapes(fx.Interpreter):
@@ -197,10 +212,11 @@ def _pool(graph: fx.GraphModule, name: str, paths: Sequence[Path], shapes: dict[
 
 
 def _linear_map(graph: fx.GraphModule, node: fx.Node, module: nn.Module, shapes: dict[fx.Node, torch.Size]) -> Layer:
-    source, paths = node.all_input_nodes[0], paths_to(graph, node.all_input_nodes[0])
+    source = node.all_input_nodes[0]
+    paths = _through_pools(graph, paths_to(graph, source), shapes)
     first = isinstance(module, DirectCoding)
     layer = module.layer if isinstance(module, DirectCoding) else module
-    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    assert isinstance(layer, geometry.Weighted)
     own = geometry.operations(layer, shapes[source][-3 if first else 1 :], shapes[node][1:], ())
     linear = Layer(
         f"{node.target}.layer" if first else str(node.target),
@@ -217,7 +233,7 @@ def _linear_map(graph: fx.GraphModule, node: fx.Node, module: nn.Module, shapes:
 def _fed(
     graph: fx.GraphModule,
     linear: Layer,
-    layer: nn.Conv2d | nn.Linear,
+    layer: geometry.Weighted,
     paths: Sequence[Path],
     shapes: dict[fx.Node, torch.Size],
     per_input: Tensor,
@@ -239,6 +255,16 @@ def _fed(
 def _additions(graph: fx.GraphModule, path: Path, shapes: dict[fx.Node, torch.Size], summed: bool) -> Tensor | None:
     """Return how often a value at the path's beginning is added up on its way, by pixel."""
     return geometry.paths(None, shapes[path.origin][1:], _modules(graph, path)) if path.pools or summed else None
+
+
+def _through_pools(graph: fx.GraphModule, paths: Sequence[Path], shapes: dict[fx.Node, torch.Size]) -> tuple[Path, ...]:
+    """Return the paths without pools that leave a map as it is, which has the size that they would bring it to."""
+
+    def works(pool: fx.Node) -> bool:
+        same = shapes[pool] == shapes[pool.all_input_nodes[0]]
+        return not (same and isinstance(module_of(graph, pool), nn.AdaptiveAvgPool2d))
+
+    return tuple(Path(path.origin, tuple(filter(works, path.pools))) for path in paths)
 
 
 def _modules(graph: fx.GraphModule, path: Path) -> list[nn.Module]:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from benchmarks.catalogue import require_runs_on, runs_on
 from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.record import Failed, measured, path_of, read, write
 from benchmarks.perf.subjects import grid, subjects
@@ -39,7 +40,8 @@ def perf(
         raise BadInput(f"batch must be at least 1, not {batch}")
     for subject in chosen:
         require(subject, subjects(), "method")
-    chosen = chosen or subjects()
+        require_runs_on(subject, network)
+    chosen = chosen or tuple(subject for subject in subjects() if runs_on(subject, network))
     if save:
         _loses_nothing(results, network, batch, precision, grid(chosen, timesteps))
     cells = len(grid(chosen, timesteps))

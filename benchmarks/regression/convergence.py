@@ -46,7 +46,7 @@ SIGNIFICANCE = 0.05
 TOLERANCE_POINTS, TOLERANCE_LOSS = 0.5, 0.02
 """Tolerance in percentage points of accuracy, and as a share of the reference's loss."""
 
-TIMESTEPS, NETWORK = 4, "preact-resnet-tiny"
+TIMESTEPS = 4
 SCALE: Scale = "smoke"
 METHODS = tuple(name for name, facts in catalogue.BUILT_IN.items() if facts.watched)
 """All methods that train and whose recipes differ on these data; and one conversion of each parent. Not
@@ -78,7 +78,7 @@ def runs(dataset: str, methods: Iterable[str], seeds: Iterable[int]) -> list[Run
 
 def _run(dataset: str, method: str, seed: int) -> Run:
     """A brief run, of so many steps that the output hears of all layers."""
-    run = Run(dataset, NETWORK, method, 1 if timeless(method) else TIMESTEPS, seed, SCALE)
+    run = Run(dataset, catalogue.network_of(method), method, 1 if timeless(method) else TIMESTEPS, seed, SCALE)
     return replace(run, timesteps=max(run.timesteps, heard_from(run, resolve(run))[1]))
 
 
@@ -88,7 +88,7 @@ def data_of(dataset: str) -> Dataset:
     if dataset in OFFICIAL and not (packed.root() / dataset).is_dir():
         raise BadInput(f"{packed.root() / dataset} not found; set DSR_DATA, or call `dsr-bench data get {dataset}`")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return load(dataset, resolve(Run(dataset, NETWORK, "ann", 1, 0, SCALE)), device)
+    return load(dataset, resolve(Run(dataset, catalogue.network_of("ann"), "ann", 1, 0, SCALE)), device)
 
 
 def measure(run: Run, epochs: int) -> Point:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, coded, conversions, counts, dsr, fine_tuned, stbp
+from benchmarks.substitutes import ann, coded, conversions, counts, dsr, fine_tuned, ide, stbp, tssl
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,
@@ -19,4 +19,6 @@ METHODS: Mapping[str, Substitutes] = {
     **coded.METHODS,
     **counts.METHODS,
     **fine_tuned.METHODS,
+    **tssl.METHODS,
+    **ide.METHODS,
 }

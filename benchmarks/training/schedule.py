@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate: SGD, Adam or AMSGrad, linear warm-up, then a cosine or drops.
+"""The optimiser and its learning rate: SGD, Adam, AMSGrad or AdamW, linear warm-up, then a cosine or drops.
 
 by epoch, e of E:            lr (1 + cos(pi e / P)) / 2,  times (i + 1) / W in the first W iterations i
                              P = E: it ends at zero; P < E (`half_period`): it falls and rises in turn
@@ -21,12 +21,13 @@ from benchmarks.spec import Optimizer, Recipe
 ADAPTIVE: Mapping[Optimizer, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "amsgrad": partial(torch.optim.Adam, amsgrad=True),
+    "adamw": torch.optim.AdamW,
 }
 """Those that divide a gradient by its own size."""
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make SGD with momentum, or Adam with torch's betas 0.9 and 0.999 and, if asked for, AMSGrad's bound.
+    """Make SGD with momentum, or a kind of Adam with torch's betas 0.9 and 0.999.
 
     Weight decay applies to all parameters.
     """

@@ -43,11 +43,13 @@ def energies_of_run(
 ) -> dict[str, float]:
     """Microjoules per image of one run by every model that has all its counts: events, the first layer once.
 
-    `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS, as text or numbers, which may be missing.
+    `run`: a row of a result CSV; `layers`: its rows of lemaire.COLUMNS and LATER, as text or numbers, which may be
+    missing.
     """
     line = pd.DataFrame([run]).astype(dict.fromkeys(NUMERIC, "float64"))
-    frame = pd.DataFrame(layers, columns=list(lemaire.COLUMNS)).replace("", None)
-    typed = frame.astype({name: "float64" for name in lemaire.COLUMNS if name not in lemaire.TEXT})
+    columns = [*lemaire.COLUMNS, *lemaire.LATER]
+    frame = pd.DataFrame(layers, columns=columns).replace("", None)
+    typed = frame.astype({name: "float64" for name in columns if name not in lemaire.TEXT})
     spent = {section: models.events(line, model).item() for section, model in constants.models.items()}
     spent["memory"] = _with_memory(line, typed, constants)["total"].item()
     return {section: float(value) for section, value in spent.items() if math.isfinite(value)}

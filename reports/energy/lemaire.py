@@ -13,7 +13,10 @@ at most (a linear layer: its outputs), N the neurons booked with the layer, and 
 A MAC is an add and a multiply. Spikes pass through queues; an access costs the more the larger its memory is, by
 one of two published rules. The article's equation for addressing has a factor C_out that its authors' code drops, as
 is done here. Not of the article: an identity shortcut or a pool in front of a neuron reads and writes one potential per
-accumulate and no weight; a spiking network's analog layer is a dense one, once per different input.
+accumulate and no weight; a spiking network's analog layer is a dense one, once per different input; a transposed
+convolution lays its kernel at every input, k^2 for ceil(k / s)^2; a neuron with a synaptic current besides has two
+potentials that are read, leak and are written at every step. T N is what the network has counted, `neuron_updates` and
+`neuron_leaks`; in files without these columns, one potential per neuron, which leaks in methods named `leaky`.
 """
 
 from __future__ import annotations
@@ -29,13 +32,20 @@ COLUMNS = (
     *("operations_graded_pool", "input_nonzero", "output_spikes", "output_neurons", "timesteps", "analog_repeats"),
 )
 TEXT = ("key", "layer", "origin", "kind", "operation")
+LATER = ("neuron_updates", "neuron_leaks")
+"""Columns that files lack which were written before these were counted."""
+CONVOLUTIONS = ("conv", "transposed")
+WEIGHTED = (*CONVOLUTIONS, "linear")
 ACCUMULATES = ("ac", "sum")
 """Kinds of layers that spikes enter; those of a sum enter one by one."""
 
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """Constants, in picojoules, bits and words; `access` names the rule for one access."""
+    """Constants, in picojoules, bits and words; `access` names the rule for one access.
+
+    `leaky`: the methods, by how their names begin, whose neurons leak where a file does not say whether they do.
+    """
 
     name: str = "with memory access (Lemaire 2022), 45 nm int32"
     add_picojoules: float = 0.1
@@ -77,13 +87,14 @@ class MemoryModel:
 def microjoules(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """Per key: `arithmetic`, `memory` and `total` of the run as counted, `dense` of the ANN of the same layers.
 
-    `layers` has COLUMNS and `leaks`, whether the run's neurons do. A layer that lacks a count makes its run NaN.
+    `layers` has COLUMNS, may have LATER, and has `leaks`, whether the run's neurons do, which counts where it has not.
+    A layer that lacks another count makes its run NaN.
     """
     layers = _sized(layers)
     dense, neurons = _dense(layers, model), _neurons(layers, model)
     analog = dense.mul(layers["analog_repeats"].fillna(1), axis=0)
     counted = _accumulating(layers, model).where(layers["kind"].isin(ACCUMULATES), analog) + neurons
-    linear = layers["operation"].isin(["conv", "linear"])
+    linear = layers["operation"].isin(WEIGHTED)
     found = counted.assign(total=counted.sum(axis=1, skipna=False), dense=dense.sum(axis=1).where(linear, 0.0))
     summed = found.groupby(layers["key"], sort=False)
     return summed.sum().where(summed.count().eq(summed.size(), axis=0)) * 1e-6
@@ -94,11 +105,17 @@ def _sized(layers: pd.DataFrame) -> pd.DataFrame:
     one = layers[["kernel", "stride", "groups", "out_height", "out_width"]].fillna(1)
     none = layers[["biases", "weights", "output_spikes", "padded_macs_per_step"]].fillna(0)
     neurons = layers["output_neurons"].where(layers["output_spikes"].notna(), 0)  # those that spike
-    layers = layers.assign(**one, **none, output_neurons=neurons)
+    counted = layers.reindex(columns=list(LATER))
+    updates = counted["neuron_updates"].fillna(layers["timesteps"] * neurons)
+    multiplied = counted["neuron_leaks"].fillna(updates.where(layers["leaks"], 0.0))
+    layers = layers.assign(**one, **none, updates=updates, multiplied=multiplied)
     pixels = layers["out_height"] * layers["out_width"]
+    transposed = layers["operation"] == "transposed"
+    shrinks = layers["stride"] ** 2
     return layers.assign(
         outputs=layers["out_channels"] * pixels,
-        inputs=layers["in_channels"] * pixels * layers["stride"] ** 2,
+        inputs=layers["in_channels"] * pixels * shrinks.where(~transposed, 1 / shrinks),
+        reach=np.ceil(layers["kernel"] / layers["stride"].where(~transposed, 1)) ** 2,
         constants=layers["biases"] * pixels,
         per_spike=layers["out_channels"] / layers["groups"],
         window=layers["kernel"] ** 2,
@@ -108,9 +125,8 @@ def _sized(layers: pd.DataFrame) -> pd.DataFrame:
 def _accumulating(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """What the spikes that enter cost."""
     entering, steps = layers["input_nonzero"], layers["timesteps"]
-    weighted, conv = layers["operation"].isin(["conv", "linear"]), layers["operation"] == "conv"
-    strided = np.ceil(layers["kernel"] / layers["stride"]) ** 2
-    reached = (entering * layers["per_spike"] * strided).where(weighted, layers["operations"])
+    weighted, conv = layers["operation"].isin(WEIGHTED), layers["operation"].isin(CONVOLUTIONS)
+    reached = (entering * layers["per_spike"] * layers["reach"]).where(weighted, layers["operations"])
     fetched = (entering * layers["per_spike"] * layers["window"]).where(weighted, layers["operations"])
     addressed = (entering * layers["window"]).where(conv, fetched)
     biases = steps * layers["constants"]
@@ -126,16 +142,16 @@ def _accumulating(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
 
 def _neurons(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """What the neurons booked with a layer cost: leak, reset, potentials at every step, spikes written."""
-    updates, leaving = layers["timesteps"] * layers["output_neurons"], layers["output_spikes"]
+    updates, leaving = layers["updates"], layers["output_spikes"]
     memory = 2 * updates * model.per_access(layers["outputs"]) + leaving * model.per_access(model.queue_words)
-    arithmetic = model.arithmetic(leaving, updates.where(layers["leaks"], 0.0))
+    arithmetic = model.arithmetic(leaving, layers["multiplied"])
     return pd.DataFrame({"arithmetic": arithmetic, "memory": memory})
 
 
 def _dense(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     """One pass of a layer that multiplies."""
     macs, biases = layers["padded_macs_per_step"], layers["constants"]
-    conv = layers["operation"] == "conv"
+    conv = layers["operation"].isin(CONVOLUTIONS)
     addressed = (layers["inputs"] + layers["outputs"] + layers["out_channels"] * layers["window"]).where(conv, macs)
     memory = (
         macs.where(conv, layers["inputs"]) * model.per_access(layers["inputs"])

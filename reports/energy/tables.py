@@ -16,7 +16,7 @@ Columns = list[tuple[Column, list[Cell]]]
 
 
 def compare_energy(frame: pd.DataFrame, layers: pd.DataFrame, constants: Constants) -> list[Table]:
-    """Two tables for every dataset, network and scale that has a spiking network. `layers`: rows of lemaire.COLUMNS."""
+    """Two tables for every dataset, network and scale that has a spiking network. `layers`: as `lemaire` has them."""
     tables = []
     for identity, lines in compared(frame, layers, constants):
         where = f"{identity[1]} on {identity[0]}", identity[2]
@@ -99,8 +99,9 @@ def _model_notes(constants: Constants) -> tuple[str, ...]:
         "accuracy costs.",
         f"Quantised ANN, an assumption: 8-bit weights, b-bit activations with b = ceil(log2(T + 1)), a MAC at b / 8 of "
         f"{int8.mac_picojoules:g} pJ, 8-bit pixels in the first layer; beside {int8.name}.",
-        f"{constants.memory}. It has no count of an ANN's events: its ratio is to the dense ANN. Neurons of "
-        f"{', '.join(constants.memory.leaky)} leak; a dash: no layers were exported.",
+        f"{constants.memory}. It has no count of an ANN's events: its ratio is to the dense ANN. Neurons leak "
+        f"where their run counted it (in older rows: those of {', '.join(constants.memory.leaky)}); a dash: no layers "
+        "were exported.",
     )
 
 

@@ -132,6 +132,10 @@ def _own(run: Run) -> Protocol | None:
             own = _diet(run)
         case method if method.startswith("hybrid-training"):
             return _hybrid_training(run)
+        case "tssl-bp" | "tssl-bp-published":
+            return _tssl(run)
+        case "ide" | "ide-published":
+            own = _ide(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
         case "tandem" | "tandem-published" | "asf-bp" | "asf-bp-published":
@@ -334,6 +338,27 @@ def _of_handover(run: Run) -> Beyond:
     norm = ("norm", "none", "batch norm")
     seen = ("augmentation of images thresholds are measured on", "that of training", "none")
     return (*(() if "published" in run.method else (norm,)), *(() if run.method.endswith("-ann") else (seen,)))
+
+
+def _tssl(run: Run) -> Protocol | None:
+    if run.dataset != "cifar10":
+        return None
+    unstated = (("biases, start and dropout of the paper's network, which has no file", "those of its smaller one"),)
+    beyond: Beyond = (("weights are clipped", "after an update", "before the next pass"),)
+    if run.method == "tssl-bp":
+        beyond += (("norm", "none", "batch norm"), ("how often the target spikes are filtered", "twice", "once"))
+    at = replace(run, method="tssl-bp-published")
+    where, networks = "Zhang & Li 2020 (TSSL-BP)", ("cifarnet-tssl",)
+    return Protocol(where, at, networks, (5,), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond)
+
+
+def _ide(run: Run) -> Protocol:
+    beyond: Beyond = (("solver of the gradient's equation", "Broyden, 30 steps", "GMRES, up to 30 products"),)
+    if run.method == "ide":
+        beyond += (("where the Jacobian is taken", "at f of the simulated rate", "at the simulated rate"),)
+        beyond += (("running statistics of the first norm", "move twice a batch", "move once"),)
+    at = replace(run, method="ide-published")
+    return Protocol("Xiao et al. 2021 (IDE)", at, ("cifarnet-f",), (30, 100), epoch=BEST_ON_TEST, beyond=beyond)
 
 
 def parent_of(found: Protocol) -> Run | None:

@@ -132,6 +132,19 @@ def test_votes_of_output_neurons_are_a_layer_behind_them(tmp_path, method):
     assert torch.allclose(nir_simulation.logits(graph, x), logits, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("network", "method", "why"),
+    [
+        ("cifarnet-tssl-tiny", "tssl-bp", "features.2 filters in discrete steps, which nir.CubaLIF"),
+        ("cifarnet-f-tiny", "ide", "by this suite: the network feeds back from one step to the next"),
+    ],
+)
+def test_synapses_that_filter_and_feedback_are_refused_with_their_reason(network, method, why):
+    model = build(network, method, STEPS, 10).double().eval()
+    with pytest.raises(BadInput, match=f"not expressible in NIR:? {why}"):
+        nir_graph.graph_of(model, images(size=32)[:1].double(), STEPS, {})
+
+
 def test_a_norm_behind_a_neuron_is_refused_with_its_reason():
     network = busy("preact-resnet-tiny", "stbp-neunorm", images(size=32))
     with pytest.raises(BadInput, match=r"not expressible in NIR: .*NeuNorm. emits no spikes"):

@@ -273,6 +273,32 @@ def test_asf_bp_at_few_steps_differs_from_its_authors_in_its_threshold_too(tmp_p
     assert few["V at the start"][:2] == ("2", "0.5")
 
 
+def test_tssl_bp_differs_from_what_is_published_in_norm_target_and_recipe(tmp_path: Path) -> None:
+    run = replace(PAPER, method="tssl-bp", timesteps=5)
+    found = lines(asked(tmp_path, run)[0])
+    assert found["network"][:2] == ("cifarnet-tssl", "preact-resnet18")
+    assert found["norm"][:2] == ("none", "batch norm")
+    assert found["how often the target spikes are filtered"][:2] == ("twice", "once")
+    assert (found["optimiser"][0], found["batch"][0], found["learning rate"][0]) == ("adamw", "50", "0.0002")
+    table, said = asked(tmp_path, replace(run, method="tssl-bp-published", network="cifarnet-tssl"))
+    assert "norm" not in lines(table)
+    assert lines(table)["weights are clipped"][:2] == ("after an update", "before the next pass")
+    assert said.endswith("1 thing differs from Zhang & Li 2020 (TSSL-BP).")
+
+
+def test_ide_differs_from_what_is_released_in_its_solver_even_as_published(tmp_path: Path) -> None:
+    run = replace(PAPER, method="ide", network="cifarnet-f", timesteps=30)
+    found = lines(asked(tmp_path, run)[0])
+    assert found["where the Jacobian is taken"][:2] == ("at f of the simulated rate", "at the simulated rate")
+    assert found["running statistics of the first norm"][:2] == ("move twice a batch", "move once")
+    assert found["drops of the learning rate, shares of the epochs"][0] == "0.5, 0.75"
+    assert "T" not in found
+    table, said = asked(tmp_path, replace(run, method="ide-published", timesteps=5))
+    assert lines(table)["T"][:2] == ("30, 100", "5")
+    assert lines(table)["solver of the gradient's equation"][:2] == ("Broyden, 30 steps", "GMRES, up to 30 products")
+    assert said.endswith("2 things differ from Xiao et al. 2021 (IDE).")
+
+
 def test_thresholds_measured_on_training_images_are_a_difference_on_imagenet(tmp_path: Path) -> None:
     run = Run("imagenet", "preact-resnet18-imagenet", "dsr-if-hybrid", 50, 0, "paper")
     table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source="ImageNet, whole"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.catalogue import network_of
 from benchmarks.methods import METHODS
 from benchmarks.recipes import resolve, timeless
 from benchmarks.regression import convergence, points
@@ -20,7 +21,7 @@ METHOD = "dsr-if-rep"
 
 
 def point(seed: int, loss: float, top1: float, method: str = "dsr-if", **more) -> Point:
-    run = Run("digits", convergence.NETWORK, method, 4, seed, convergence.SCALE)
+    run = Run("digits", network_of(method), method, 4, seed, convergence.SCALE)
     facts = {"epochs": 3, "key": key(run), "commit": "a" * 40, "started": "2026-11-25", "machine": "Abacus"}
     facts |= {"device": "cpu", "threads": 1, "torch": "2.13", "data_sha256": "aa"}
     return Point(**vars(run) | {"loss": loss, "top1": top1} | facts | more)
@@ -95,7 +96,7 @@ def test_points_of_other_data_are_no_reference():
 
 def test_all_that_trains_is_checked_but_for_what_only_a_recipe_tells_apart():
     def recipe(method: str):
-        run = Run("digits", convergence.NETWORK, method, 1 if timeless(method) else 4, 0, convergence.SCALE)
+        run = Run("digits", network_of(method), method, 1 if timeless(method) else 4, 0, convergence.SCALE)
         return replace(resolve(run), sources="", conversion={})
 
     known = [(METHODS[m].neuron, METHODS[m].readout, METHODS[m].wrap, recipe(m)) for m in convergence.METHODS]

@@ -42,8 +42,9 @@ def e(words: float) -> float:
 
 
 def picojoules(*layers: dict[str, Any], model: MemoryModel = LINE, leaks: bool = False) -> pd.Series:
-    frame = pd.DataFrame(layers, columns=list(COLUMNS)).assign(leaks=leaks)
-    numbers = [name for name in COLUMNS if name not in lemaire.TEXT]
+    columns = [*COLUMNS, *lemaire.LATER]
+    frame = pd.DataFrame(layers, columns=columns).assign(leaks=leaks)
+    numbers = [name for name in columns if name not in lemaire.TEXT]
     frame[numbers] = frame[numbers].astype("float64")
     return microjoules(frame, model).iloc[0] * 1e6
 
@@ -63,6 +64,27 @@ def test_a_layer_that_a_sum_of_spikes_enters_pays_for_each_of_them() -> None:
 
 def test_a_leak_is_one_mac_per_neuron_and_step() -> None:
     assert picojoules(CONV, leaks=True)["total"] - picojoules(CONV)["total"] == pytest.approx(3.2 * 96)
+
+
+def test_what_the_network_has_counted_goes_before_what_its_method_is_called() -> None:
+    """48 neurons at 2 steps: `sew@tau=2` leaks, whatever it is called; `stbp@decay=1` does not."""
+    leaks, adds = CONV | {"neuron_updates": 96, "neuron_leaks": 96}, CONV | {"neuron_updates": 96, "neuron_leaks": 0}
+    for called_leaky in (False, True):
+        assert picojoules(leaks, leaks=called_leaky)["total"] == picojoules(CONV, leaks=True)["total"]
+        assert picojoules(adds, leaks=called_leaky)["total"] == picojoules(CONV)["total"]
+
+
+def test_a_synaptic_current_leaks_and_is_read_and_written_like_the_membrane() -> None:
+    one = picojoules(CONV, leaks=True)
+    two = picojoules(CONV | {"neuron_updates": 192, "neuron_leaks": 192})
+    assert two["arithmetic"] - one["arithmetic"] == pytest.approx(3.2 * 96)
+    assert two["memory"] - one["memory"] == pytest.approx(2 * 96 * e(48))
+
+
+def test_a_transposed_convolution_lays_its_kernel_at_every_spike_whatever_its_stride() -> None:
+    plain, transposed = picojoules(CONV), picojoules(CONV | {"operation": "transposed", "stride": 2})
+    assert transposed["arithmetic"] == pytest.approx(plain["arithmetic"])
+    assert transposed["memory"] == pytest.approx(plain["memory"])
 
 
 def test_with_a_stride_a_spike_reaches_fewer_outputs_and_fetches_as_many_weights() -> None:
