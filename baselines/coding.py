@@ -35,6 +35,10 @@ class Bernoulli(nn.Module):
         """Return the height of a spike, whose sign is the pixel's."""
         return 1.0
 
+    def states(self) -> int:
+        """Return that no number outlives a step: spikes are drawn."""
+        return 0
+
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         repeated = at_every_step(x, self.timesteps) / self.scale

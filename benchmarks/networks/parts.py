@@ -44,7 +44,7 @@ class SpikingNeuron(Protocol):
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Neurons of which a step updates more than a membrane: `states` numbers each, the membrane included."""
+    """Neurons of which a step updates `states` numbers each, the membrane included, where that is not one."""
 
     def states(self) -> int: ...
 

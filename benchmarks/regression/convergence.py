@@ -37,7 +37,7 @@ from benchmarks.recipes.delays import heard_from
 from benchmarks.regression.finding import Finding, verdict
 from benchmarks.regression.points import Point, Setting
 from benchmarks.runs.identity import key, parent
-from benchmarks.spec import BadInput, Recipe, Run, Scale, one_line
+from benchmarks.spec import BadInput, PixelValues, Recipe, Run, Scale, one_line
 from benchmarks.training.loop import Trainer, Training
 from benchmarks.training.thresholds import set_start
 
@@ -83,12 +83,13 @@ def _run(dataset: str, method: str, seed: int) -> Run:
 
 
 @cache
-def data_of(dataset: str) -> Dataset:
+def data_of(dataset: str, pixels: PixelValues = "normalised") -> Dataset:
     """Load the data of all brief runs on a data set. Raises BadInput if they are missing; nothing is downloaded."""
     if dataset in OFFICIAL and not (packed.root() / dataset).is_dir():
         raise BadInput(f"{packed.root() / dataset} not found; set DSR_DATA, or call `dsr-bench data get {dataset}`")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return load(dataset, resolve(Run(dataset, catalogue.network_of("ann"), "ann", 1, 0, SCALE)), device)
+    recipe = resolve(Run(dataset, catalogue.network_of("ann"), "ann", 1, 0, SCALE))
+    return load(dataset, replace(recipe, pixels=pixels), device)
 
 
 def measure(run: Run, epochs: int) -> Point:
@@ -96,7 +97,7 @@ def measure(run: Run, epochs: int) -> Point:
 
     Raises BadInput if the data are missing, and any error of the training.
     """
-    data = data_of(run.dataset)
+    data = data_of(run.dataset, resolve(run).pixels)
     origin = provenance(data)
     network, loss = _trained(run, epochs, data)
     test = evaluate(network, data.test, data, run.timesteps)
