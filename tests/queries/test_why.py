@@ -266,7 +266,8 @@ def test_what_does_not_spike_differs_from_dsr_in_what_only_spikes_have(tmp_path:
 
 def test_every_run_of_every_sweep_has_an_answer() -> None:
     runs = [run for sweep in NAMED.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
-    assert {run.dataset for run in runs if protocol_of(run) is None} <= {
+    elsewhere = ("dsr-if-hybrid",)  # published on ImageNet alone; on CIFAR-10 beside diet-snn
+    assert {run.dataset for run in runs if protocol_of(run) is None and run.method not in elsewhere} <= {
         "digits",
         "nmnist",
         *DVS,
