@@ -344,13 +344,8 @@ def test_what_does_not_spike_differs_from_dsr_in_what_only_spikes_have(tmp_path:
 
 def test_every_run_of_every_sweep_has_an_answer() -> None:
     runs = [run for sweep in NAMED.values() for scale in sweep.networks for run in sweep.runs(cast("Scale", scale))]
-<<<<<<< HEAD
-    of_ours = ("ann-pixels",)  # published by nobody
+    of_ours = ("ann-pixels", "dsr-if-hybrid")  # published by nobody, and on ImageNet alone
     assert {run.dataset for run in runs if protocol_of(run) is None and run.method not in of_ours} <= {
-=======
-    elsewhere = ("dsr-if-hybrid",)  # published on ImageNet alone; on CIFAR-10 beside diet-snn
-    assert {run.dataset for run in runs if protocol_of(run) is None and run.method not in elsewhere} <= {
->>>>>>> 03064312452ca26825885e7dcc99a956b3a2d7b7
         "digits",
         "nmnist",
         *DVS,
