@@ -63,6 +63,10 @@ class IF(nn.Module):
         """Return the height of an emitted spike, which the next layer's weights absorb."""
         return self.threshold.item()
 
+    def leaks(self) -> int:
+        """Return that a step multiplies nothing: membranes add up."""
+        return 0
+
     def reset(self) -> None:
         """Start a new run."""
         self.membrane = None
