@@ -23,7 +23,7 @@ from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.operations.counter import counting
 from benchmarks.operations.structure import INPUT, structure
 from benchmarks.recipes import passes, resolve, timeless
-from benchmarks.recipes.delays import heard_from
+from benchmarks.recipes.delays import of_enough_steps
 from benchmarks.runs.identity import key
 from benchmarks.spec import Run
 from benchmarks.training.backward import Backward
@@ -71,7 +71,7 @@ def steps_of(method: str) -> int:
     if timeless(method):
         return 1
     run = Run("cifar10", network_of(method), method, 3, 0, "paper")
-    return max(run.timesteps, heard_from(run, resolve(run))[1])
+    return of_enough_steps(run, resolve(run)).timesteps
 
 
 def has_a_recipe(method: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.catalogue import network_of
 from benchmarks.catalogue.networks import neurons_in_series
 from benchmarks.networks import NETWORKS
 from benchmarks.networks.parts import Parts
@@ -108,4 +109,5 @@ def test_brief_trainings_are_of_steps_enough() -> None:
     found = {
         each.method: each.timesteps for each in convergence.runs("digits", ["ann", "diet-snn", "hybrid-training"], [0])
     }
-    assert found == {"ann": 1, "diet-snn": 4, "hybrid-training": 1 + neurons_in_series(convergence.NETWORK)[1]}
+    late = 1 + neurons_in_series(network_of("hybrid-training"))[1]
+    assert found == {"ann": 1, "diet-snn": 4, "hybrid-training": late}

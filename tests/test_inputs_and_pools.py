@@ -92,15 +92,13 @@ def test_a_coded_first_layer_accumulates_and_nothing_multiplies() -> None:
     x = 0.5 * noise(4, 3, 32, 32, seed=1)
     layers = structure(network, x[:1]).layers
     assert INPUT not in {layer.origin for layer in layers}
-    pixels, first = layers[:2]
-    assert (pixels.sources, pixels.neuron) == ((), "stem.coding")
-    assert first.spiking
+    assert layers[0].spiking
     with counting(network, x[:1], T) as counter, torch.no_grad():
         network(x)
     spikes = coding.Bernoulli(T).eval()(x)
     kernel = torch.ones_like(network.stem.layer.weight).double()
     reached = nn.functional.conv2d((spikes != 0).double(), kernel, padding=1).sum()
-    assert counter.ledger()[1].operations == int(reached)
+    assert counter.ledger()[0].operations == int(reached)
     assert counter.per_image().analog_macs == 0
 
 

@@ -19,6 +19,7 @@ from benchmarks.methods import BUILT_IN, parts, with_precision
 from benchmarks.networks import build
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.recipes import resolve
+from benchmarks.recipes.delays import of_enough_steps
 from benchmarks.spec import BadInput, Run
 from benchmarks.training.losses import mean_over_time
 
@@ -38,7 +39,8 @@ def trained() -> list[str]:
 
 
 def run_of(method: str, dataset: str = "cifar10") -> Run:
-    return Run(dataset, network_of(method), method, 1 if timeless(method) else STEPS, 0, "laptop")
+    run = Run(dataset, network_of(method), method, 1 if timeless(method) else STEPS, 0, "laptop")
+    return of_enough_steps(run, resolve(run))
 
 
 def layer_and_input(kind: str) -> tuple[nn.Module, Tensor]:

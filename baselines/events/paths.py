@@ -127,6 +127,17 @@ def _plain(layer: nn.Conv2d) -> bool:
     return whole and layer.padding_mode == "zeros"
 
 
+def without_idle_pools(path: Path, shape: tuple[int, ...]) -> Path:
+    """Return a path without the pools that bring a map to the size that it has; `shape` is its source's."""
+    size, working = torch.Size(shape[1:]), []
+    for pool in path.pools:
+        pooled = pool(torch.zeros(1, 1, *size)).shape[2:]
+        if not (isinstance(pool, nn.AdaptiveAvgPool2d) and pooled == size):
+            working.append(pool)
+        size = pooled
+    return replace(path, pools=tuple(working))
+
+
 class Reach(NamedTuple):
     """A path spike by spike: those of pixel p reach pixels `to[i]` through `matrix[i]`, first[p] <= i < first[p + 1].
 

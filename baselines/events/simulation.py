@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from baselines.events.maps import maps
 from baselines.events.membranes import Driven, Layer, Map, State, Term
-from baselines.events.paths import Reach, Silent, Unsupported, paths, reach
+from baselines.events.paths import Reach, Silent, Unsupported, paths, reach, without_idle_pools
 
 SOURCE = Path(__file__).with_name("events.c")
 LARGEST = 2**16  # an event has 16 bits each for channel and pixel
@@ -63,6 +63,7 @@ class Program:
             if driven and not driven.threshold > 0:
                 raise Unsupported(f"{name}: the threshold {driven.threshold.item():g} is not positive")
             layer = Layer(tuple(current.shape[1:]), driven, [])
+            leading[name] = [without_idle_pools(path, self.layers[path.source].shape) for path in leading[name]]
             for path in leading[name]:
                 source = self.layers[path.source]
                 assert source.neuron

@@ -175,13 +175,19 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
                 yield from ((node, layer) for layer in _shortcuts(graph, node, shapes))
         elif is_neuron(graph, node):
             for index, operand in enumerate(node.all_input_nodes):
-                if operand.op == "placeholder":
+                if operand.op == "placeholder" and _integrates(graph, node):
                     shape = shapes[node][1:]
                     yield node, Layer(f"{node.target}.pixels", (), "mac", geometry.of_channels("add", (), shape))
                 paths = paths_to(graph, before_norms(graph, operand))
                 if any(path.pools for path in paths) and all(path.pools for path in paths):
                     name = f"{node.target}.pooled" + (f".{index}" if index else "")
                     yield node, _pool(graph, name, paths, shapes)
+
+
+def _integrates(graph: fx.GraphModule, neuron: fx.Node) -> bool:
+    """Return whether a step updates anything; random spikes are drawn."""
+    module: object = module_of(graph, neuron)
+    return not isinstance(module, Stateful) or module.states() > 0
 
 
 def _shortcuts(graph: fx.GraphModule, addition: fx.Node, shapes: dict[fx.Node, torch.Size]) -> Iterator[Layer]:

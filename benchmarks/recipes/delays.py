@@ -6,6 +6,8 @@ shortest and a longest way: in between, the output hears of a part of the layers
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.catalogue.networks import neurons_in_series
 from benchmarks.spec import BadInput, Recipe, Run
 
@@ -19,6 +21,11 @@ def heard_from(run: Run, recipe: Recipe) -> tuple[int, int]:
         return 1, 1
     shortest, longest = neurons_in_series(run.network)
     return shortest + 1, longest + 1
+
+
+def of_enough_steps(run: Run, recipe: Recipe) -> Run:
+    """The run, or one of as many steps more as its output needs to hear of all layers."""
+    return replace(run, timesteps=max(run.timesteps, heard_from(run, recipe)[1]))
 
 
 def require_steps(run: Run, recipe: Recipe) -> None:

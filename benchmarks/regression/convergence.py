@@ -33,7 +33,7 @@ from benchmarks.measurement.provenance import provenance
 from benchmarks.methods import backward, named
 from benchmarks.networks import build
 from benchmarks.recipes import resolve, timeless
-from benchmarks.recipes.delays import heard_from
+from benchmarks.recipes.delays import of_enough_steps
 from benchmarks.regression.finding import Finding, verdict
 from benchmarks.regression.points import Point, Setting
 from benchmarks.runs.identity import key, parent
@@ -79,7 +79,7 @@ def runs(dataset: str, methods: Iterable[str], seeds: Iterable[int]) -> list[Run
 def _run(dataset: str, method: str, seed: int) -> Run:
     """A brief run, of so many steps that the output hears of all layers."""
     run = Run(dataset, catalogue.network_of(method), method, 1 if timeless(method) else TIMESTEPS, seed, SCALE)
-    return replace(run, timesteps=max(run.timesteps, heard_from(run, resolve(run))[1]))
+    return of_enough_steps(run, resolve(run))
 
 
 @cache
