@@ -86,7 +86,10 @@ def paths(graph: fx.GraphModule, neuron: type[nn.Module]) -> dict[str, list[Path
 
 
 def fed_by_sums(graph: fx.GraphModule) -> list[str]:
-    """Return the names of the convolutions and fully connected layers whose input is a sum."""
+    """Return the names of the convolutions and fully connected layers whose input is a sum, pooled to one size or not.
+
+    A pool to one size is idle where the map has that size, and it depends on the images whether it has.
+    """
     found = []
     for node in graph.graph.nodes:
         module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -96,7 +99,8 @@ def fed_by_sums(graph: fx.GraphModule) -> list[str]:
 
 
 def _is_sum(graph: fx.GraphModule, node: fx.Node) -> bool:
-    unchanged = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), UNCHANGED)
+    through = (*UNCHANGED, nn.AdaptiveAvgPool2d)
+    unchanged = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), through)
     if unchanged or (node.op, node.target) == ("call_method", "flatten"):
         return _is_sum(graph, node.all_input_nodes[0])
     return (node.op, node.target) in ADDITIONS
