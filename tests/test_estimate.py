@@ -34,6 +34,7 @@ MACS = {
     "vgg11-narrow": 17_000_000,
     "sew-resnet18-narrow": 35_000_000,
     "vgg7-narrow": 9_200_000,
+    "cifarnet-f-narrow": 12_000_000,
 } | {f"preact-resnet{depth}": 2_000_000 * depth for depth in (20, 32, 44, 56, 110)}
 
 

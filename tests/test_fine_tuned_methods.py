@@ -23,7 +23,6 @@ from benchmarks.recipes import resolve
 from benchmarks.runs import store
 from benchmarks.runs.identity import parent
 from benchmarks.spec import Recipe, Run
-from reports.energy.lemaire import MemoryModel
 
 CHILDREN = ("diet-snn", "hybrid-training", "diet-snn-published", "hybrid-training-published")
 GOLDEN = read("diet_snn_released")
