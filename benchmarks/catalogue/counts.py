@@ -93,15 +93,16 @@ METHODS: Mapping[str, Facts] = {
         watched=True,
         recipe=_tandem_published,
     ),
-    # not watched: in the few steps of a regression check, at T = 4, it stays at chance
     "asf-bp": Facts(
         "ASF-BP: gradient through accumulated spikes, a measured slope per layer, no norm",
         family="spike counts",
+        watched=True,
         recipe=_asf_bp,
     ),
     "asf-bp-published": Facts(
         "ASF-BP, recipe of its authors' code",
         family="spike counts",
+        watched=True,
         recipe=_asf_bp_published,
     ),
 }

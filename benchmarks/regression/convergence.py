@@ -49,8 +49,7 @@ TOLERANCE_POINTS, TOLERANCE_LOSS = 0.5, 0.02
 TIMESTEPS = 4
 SCALE: Scale = "smoke"
 METHODS = tuple(name for name, facts in catalogue.BUILT_IN.items() if facts.watched)
-"""All methods that train and whose recipes differ on these data; and one conversion of each parent. Not
-ASF-BP: here it learns nothing in so few steps."""
+"""All methods that train and whose recipes differ on these data; and one conversion of each parent."""
 EPOCHS: Mapping[str, int] = {"digits": 3, "cifar10": 2}
 REFERENCE_SEEDS, FRESH_SEEDS = range(8), range(3)
 
