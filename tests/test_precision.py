@@ -168,6 +168,7 @@ def pair(method: str, dataset: str = "cifar10", channels: int = 3) -> dict[str, 
 
 def gradients(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
     network.zero_grad()
+    torch.manual_seed(2)  # of images that are drawn as spikes, the same spikes
     F.cross_entropy(network(images), labels).backward()
     return {name: p.grad for name, p in network.named_parameters() if p.dim() > 1}
 

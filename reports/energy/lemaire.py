@@ -47,7 +47,7 @@ class MemoryModel:
     line_picojoules_per_bit: float = 1.09e-5
     point_bytes: tuple[float, ...] = (0, 8 * 2**10, 32 * 2**10, 2**20)
     point_picojoules: tuple[float, ...] = (0, 10, 20, 100)
-    leaky: tuple[str, ...] = ("dsr-lif", "stbp", "plif", "diet-snn")
+    leaky: tuple[str, ...] = ("dsr-lif", "stbp", "plif", "diet")
 
     def __str__(self) -> str:
         line = f"{self.line_picojoules:g} pJ + {self.line_picojoules_per_bit:g} pJ per bit the memory holds"
