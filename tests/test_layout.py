@@ -200,6 +200,7 @@ def test_a_digest_does_not_depend_on_the_layout():
 @pytest.mark.parametrize("stride", [1, 2, (2, 3)])
 def test_a_projection_is_a_strided_convolution(stride):
     """Its oracle gets channels-first double precision, which oneDNN does not compute."""
+    torch.manual_seed(0)  # some draws have a sum near 0 whose rounding exceeds the tolerance
     x = torch.randn(3, 8, 13, 12).contiguous(memory_format=LAST).requires_grad_()
     ours = Projection(8, 16, 1, stride).to(memory_format=LAST)
     y = ours(x)
