@@ -167,7 +167,7 @@ def learns(method: str) -> None:
     steps = steps_of(method)
     recipe = resolve(Run("digits", network_of(method), method, steps, 0, "smoke"))
     if recipe.parent:  # its rate may be one for a network that is trained already; here it starts from nothing
-        recipe = replace(recipe, learning_rate=max(recipe.learning_rate, 0.001))
+        recipe = replace(recipe, learning_rate=max(recipe.learning_rate, 0.003))
     network = build(network_of(method), method, steps, 10, 1, recipe).train()
     if recipe.start != "constant":
         start_by(method, network, x, y)
