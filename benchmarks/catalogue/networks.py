@@ -310,4 +310,6 @@ def neurons_in_series(network: str) -> tuple[int, int]:
             always, shortcuts, residual = 1, len(blocks) - 1, sum(blocks)
         case SEWEvents(widths):
             always, shortcuts, residual = len(list(groupby(widths))), 0, len(widths)
+        case Feedback(widths):
+            always, shortcuts, residual = len(widths), 0, 0
     return always + shortcuts, always + 2 * residual
