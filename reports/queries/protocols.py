@@ -129,7 +129,7 @@ def _own(run: Run) -> Protocol | None:
         case "plif" | "plif-stepwise" | "plif-published":
             return _plif(run)
         case "tssl-bp" | "tssl-bp-published":
-            own = _tssl(run)
+            return _tssl(run)
         case "ide" | "ide-published":
             own = _ide(run)
         case method if method.startswith("qcfs"):
