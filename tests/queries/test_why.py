@@ -284,6 +284,7 @@ def test_tssl_bp_differs_from_what_is_published_in_norm_target_and_recipe(tmp_pa
     assert "norm" not in lines(table)
     assert lines(table)["weights are clipped"][:2] == ("after an update", "before the next pass")
     assert said.endswith("1 thing differs from Zhang & Li 2020 (TSSL-BP).")
+    assert protocol_of(replace(run, dataset="cifar100")) is None, "nothing is published there"
 
 
 def test_ide_differs_from_what_is_released_in_its_solver_even_as_published(tmp_path: Path) -> None:
