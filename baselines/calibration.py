@@ -11,7 +11,8 @@ their neurons: an `IF` replaces the ReLU of the same name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -43,16 +44,23 @@ def clip_floor(x: Tensor, theta: Tensor, timesteps: int) -> Tensor:
     return (x * timesteps / theta).clamp(0, timesteps).floor() * theta / timesteps
 
 
-def set_thresholds(network: nn.Module, ann: nn.Module, images: Tensor, statistic: Statistic) -> None:
+def set_thresholds(
+    network: nn.Module,
+    ann: nn.Module,
+    images: Tensor,
+    statistic: Statistic,
+    stands_for: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Set every neuron's threshold to a `statistic` of the outputs of the ReLU of its name on `images` `(B, C, H, W)`.
 
-    If the statistic is 0, the layer is silent and keeps its threshold.
+    `stands_for`: another module of the ANN that a neuron has its threshold from. If the statistic is 0, the layer is
+    silent and keeps its threshold.
     """
     spiking = neurons(network)
-    measured = _watch(ann, list(spiking), images, statistic)
-    for name, theta in measured.items():
-        if theta > 0:
-            spiking[name].threshold.copy_(theta)
+    measured = _watch(ann, [stands_for.get(name, name) for name in spiking], images, statistic)
+    for name, neuron in spiking.items():
+        if (theta := measured[stands_for.get(name, name)]) > 0:
+            neuron.threshold.copy_(theta)
 
 
 def correct_biases(network: Converted, ann: nn.Module, images: Tensor) -> None:

@@ -1,8 +1,8 @@
 """The spiking side of ANN-to-SNN conversion, common to all variants.
 
-    v_t = v_{t-1} + x_t + shift theta / T + c,   s_t = [v_t >= theta],   v_t <- v_t - theta s_t,   emits theta s_t
+    v_t = v_{t-1} + x_t + shift theta / S + c,   s_t = [v_t >= theta],   v_t <- v_t - theta s_t,   emits theta s_t
 
-with v_0 = start theta. With a constant current x and c = 0 the rate after T steps is
+with v_0 = start theta, and S = T unless stated. With a constant current x and c = 0 the rate after T = S steps is
 
     (theta / T) clip( floor(T x / theta + start + shift), 0, T )
 
@@ -14,32 +14,44 @@ al. 2021).
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from baselines.events import Passed, Program
-from baselines.events.paths import POOLS, Tracer, Unsupported
+from baselines.events.paths import POOLS, Tracer, Unsupported, fed_by_sums
+
+ADDITIONS = tuple(("call_function", add) for add in (operator.add, operator.iadd, torch.add))
+THROUGH = (nn.modules.batchnorm._BatchNorm, nn.Identity, nn.Dropout)
 
 
 class IF(nn.Module):
     """Integrate-and-fire neuron with soft reset, for inference only; every call is one time step.
 
-    `timesteps` T >= 1 is the length of a run; `threshold` theta; `start` and `shift` are in units of theta. The
-    membrane persists between calls until `reset()`. `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for
-    T < 1.
+    `timesteps` T >= 1 is the length of a run; `threshold` theta; `start` and `shift` are in units of theta;
+    `shift_steps` S >= 1 is the number of steps that a shift is spread over (None: T). The membrane persists between
+    calls until `reset()`. `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for T or S < 1.
     """
 
     threshold: Tensor
     correction: Tensor
 
-    def __init__(self, timesteps: int, threshold: float = 1.0, start: float = 0.0, shift: float = 0.0) -> None:
+    def __init__(
+        self,
+        timesteps: int,
+        threshold: float = 1.0,
+        start: float = 0.0,
+        shift: float = 0.0,
+        shift_steps: int | None = None,
+    ) -> None:
         super().__init__()
-        if timesteps < 1:
-            raise ValueError(f"timesteps must be at least 1, not {timesteps}")
+        if min(timesteps, timesteps if shift_steps is None else shift_steps) < 1:
+            raise ValueError(f"timesteps and shift_steps must be at least 1, not {timesteps} and {shift_steps}")
         self.timesteps, self.start, self.shift = timesteps, start, shift
+        self.shift_steps = shift_steps or timesteps
         self.register_buffer("threshold", torch.tensor(float(threshold)))
         self.register_buffer("correction", torch.zeros(1))
         self.membrane: Tensor | None = None
@@ -52,9 +64,14 @@ class IF(nn.Module):
         """Start a new run."""
         self.membrane = None
 
+    @property
+    def own(self) -> Tensor:
+        """The neuron's own constant current, one value or one per channel."""
+        return self.correction + self.shift * self.threshold / self.shift_steps
+
     def driven(self, x: Tensor) -> Tensor:
         """Add the neuron's own constant current to `x`."""
-        own = self.correction + self.shift * self.threshold / self.timesteps
+        own = self.own
         return x + own.view(-1, *[1] * (x.dim() - 2))
 
     @torch.no_grad()
@@ -67,7 +84,7 @@ class IF(nn.Module):
         return emitted
 
     def extra_repr(self) -> str:
-        return f"timesteps={self.timesteps}, start={self.start}, shift={self.shift}"
+        return f"timesteps={self.timesteps}, start={self.start}, shift={self.shift} over {self.shift_steps} steps"
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Load a correction, which has one value per channel in a calibrated network, else one value."""
@@ -123,11 +140,24 @@ class Converted(nn.Module):
         (network,) = self._hidden
         if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
             return None  # hooks expect modules to run
-        graph = fx.GraphModule(network, Tracer((IF, *self.leaves)).trace(network))
         try:
-            return Program(graph, IF, x[:1], self.library)
+            return Program(self._graph(), IF, x[:1], self.library)
         except Unsupported:
             return None
+
+    def _graph(self) -> fx.GraphModule:
+        (network,) = self._hidden
+        return fx.GraphModule(network, Tracer((IF, *self.leaves)).trace(network))
+
+    def _fed_by_sums(self) -> list[str]:
+        """Return the layers whose input is a sum; none in training, and if the network cannot be traced.
+
+        Its operations cannot be counted then, either.
+        """
+        try:
+            return [] if self.training else fed_by_sums(self._graph())
+        except Exception:  # whatever a foreign layer does with a value that is not a tensor
+            return []
 
     def _every_neuron(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
         """Run the network itself, module by module."""
@@ -138,6 +168,8 @@ class Converted(nn.Module):
         hooks = [neuron.register_forward_hook(_count(emitted, name, by_step)) for name, neuron in spiking.items()]
         pools = [(name, module) for name, module in network.named_modules() if isinstance(module, POOLS)]
         hooks += [module.register_forward_hook(_count(pooled, name)) for name, module in pools]
+        for name in self._fed_by_sums():
+            hooks.append(network.get_submodule(name).register_forward_hook(_count(pooled, name, entering=True)))
         for neuron in spiking.values():
             neuron.reset()
         total: Tensor | None = None
@@ -153,16 +185,51 @@ class Converted(nn.Module):
                 hook.remove()
 
 
-def _count(by_pixel: dict[str, Tensor], name: str, by_step: dict[str, list[Tensor]] | None = None) -> Any:
-    """Return a hook that adds up a layer's nonzero values by pixel and lists them by step."""
+def _count(
+    by_pixel: dict[str, Tensor], name: str, by_step: dict[str, list[Tensor]] | None = None, entering: bool = False
+) -> Any:
+    """Return a hook that adds up a layer's nonzero values, or those that enter it, by pixel and lists them by step."""
 
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        count = torch.count_nonzero(output, dim=(0, 1))
+        count = torch.count_nonzero(inputs[0] if entering else output, dim=(0, 1))
         by_pixel[name] = by_pixel[name] + count if name in by_pixel else count
         if by_step is not None:
             by_step.setdefault(name, []).append(count.sum())
 
     return hook
+
+
+class Readout(nn.Module):
+    """A neuron on each logit (Deng & Gu 2021): `(B, features)` -> one step's `(B, classes)`, 0 or the threshold.
+
+    Negative logits become 0, and sums over time stay below the threshold, which is the largest logit of the ANN.
+    """
+
+    def __init__(self, features: int, classes: int, neuron: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, classes)
+        self.neuron = neuron()
+
+    def forward(self, x: Tensor) -> Tensor:
+        emitted: Tensor = self.neuron(self.linear(x))
+        return emitted
+
+
+def leave_additions_unshifted(network: nn.Module, leaves: tuple[type[nn.Module], ...]) -> nn.Module:
+    """Take the shift from neurons whose current is a sum of two branches (Deng & Gu 2021). Returns the network.
+
+    `leaves`: analog modules that are not traced further. Norms between a sum and a neuron do not matter.
+    """
+    graph = fx.GraphModule(network, Tracer((IF, *leaves)).trace(network))
+    for node in graph.graph.nodes:
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, IF):
+            source = node.all_input_nodes[0]
+            while source.op == "call_module" and isinstance(graph.get_submodule(str(source.target)), THROUGH):
+                source = source.all_input_nodes[0]
+            if (source.op, source.target) in ADDITIONS:
+                module.shift = 0.0
+    return network
 
 
 def neurons(network: nn.Module) -> dict[str, IF]:

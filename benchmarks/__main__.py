@@ -12,14 +12,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
-import typer
-from rich.console import Console
+try:
+    import typer
+    from rich.console import Console
 
-from benchmarks.cli import arguments, commands, launchers, queries
-from benchmarks.cli.spelling import carry_everything
-from benchmarks.distributed.torchrun import only_assists
-from benchmarks.files import partials
-from benchmarks.spec import BadInput
+    from benchmarks.cli import arguments, commands, launchers, queries
+    from benchmarks.cli.spelling import carry_everything
+    from benchmarks.distributed.torchrun import only_assists
+    from benchmarks.files import partials
+    from benchmarks.spec import BadInput
+except KeyboardInterrupt:  # Ctrl-C comes at any moment, and a traceback of imports tells nobody anything
+    sys.exit(130)
 
 app = typer.Typer(
     name="dsr-bench",
@@ -306,6 +309,8 @@ def main() -> NoReturn:
         if not (failed := partials.failure(error)):
             raise
         code, said = 2, str(partials.refusal(failed.filename or "the output", failed))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # what comes now ends Python amid its own end, without a traceback
     if said:
         print(f"dsr-bench: {said}", file=sys.stderr)
     sys.exit(code)

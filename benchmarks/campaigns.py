@@ -143,6 +143,17 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                     ONE,
                 ),
             ),
+            (
+                _block(
+                    "rows of Table 2: SEW ResNet",
+                    ("sew",),
+                    (4,),
+                    ONE,
+                    ("preact-resnet18-narrow", "sew-resnet18-narrow"),
+                ),
+                _block("rows of Table 2: PLIF", ("plif", "plif-stepwise"), (8,), ONE),
+                _block("rows of Table 2: STBP without tdBN", ("stbp", "stbp-neunorm"), (12,), ONE),
+            ),
         ),
     ),
 }

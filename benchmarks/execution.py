@@ -16,7 +16,7 @@ from benchmarks.measurement import digests, latencies, predictions, weights
 from benchmarks.measurement.evaluation import Evaluation, evaluate
 from benchmarks.measurement.metering import Memory, idle_memory
 from benchmarks.measurement.provenance import Code, provenance
-from benchmarks.methods import kernels_of, named
+from benchmarks.methods import backward, kernels_of, named
 from benchmarks.networks import build
 from benchmarks.operations import neurobench, silence
 from benchmarks.operations.counter import Counter, SynOps, counting
@@ -150,7 +150,9 @@ def _trainer(job: Job, prepared: Prepared, training: Training, team: Team) -> tu
     """A trainer that continues from the run's checkpoint, or begins anew without one."""
     data = prepared.data
     timesteps = passes(job.run.method, job.run.timesteps)
-    trainer = Trainer(prepared.network, data, job.recipe, job.run.seed, timesteps, team)
+    trainer = Trainer(
+        prepared.network, data, job.recipe, job.run.seed, timesteps, team, backward(job.run.method, job.recipe)
+    )
     if saved := checkpoint.kept(job.place, data, data.train.device, prepared.parent_sha256):
         idle, dirty = training.memory.idle, training.dirty
         try:

@@ -12,20 +12,35 @@ from torch import Tensor, nn
 
 import baselines.ann
 from benchmarks.catalogue.facts import Facts
-from benchmarks.networks.parts import Norm, Readout, SpikingNeuron
+from benchmarks.networks.parts import MakeLayer, Norm, Readout, SpikingNeuron
 from benchmarks.spec import Recipe
+from benchmarks.training.backward import Gradients, at_once
+from benchmarks.training.losses import LossFunction
 
 MakeNeuron = Callable[..., nn.Module]
-MakeNorm = Callable[[Mapping[str, float]], Norm]
+MakeNorm = Callable[[Mapping[str, float], int], Norm]
+MakeCoding = Callable[[int], nn.Module]
+MakePool = Callable[[Callable[[], nn.Module]], MakeLayer]
+MakeDropout = Callable[[int], MakeLayer]
 Wrap = Callable[[nn.Module, int, Recipe], nn.Module]
 MakeReadout = Callable[[Callable[[], nn.Module], int], Readout]
 HandOver = Callable[[nn.Module, nn.Module, Tensor, Recipe], None]
 Start = Callable[[nn.Module, Tensor, Tensor], float]
 
 
-def batch_norm(parameters: Mapping[str, float]) -> Norm:
+def batch_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
     """Plain batch norm; with time folded into the batch, its statistics are over time too."""
     return lambda features, branches=1: nn.BatchNorm2d(features)
+
+
+def average_pool(neuron: Callable[[], nn.Module]) -> MakeLayer:
+    """An average pool, which leaves all between two layers of neurons linear."""
+    return nn.AvgPool2d
+
+
+def dropped_anew(timesteps: int) -> MakeLayer:
+    """Dropout whose mask is drawn again at every step."""
+    return nn.Dropout
 
 
 def mean_current(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
@@ -48,7 +63,14 @@ def parents_weights(network: nn.Module, parent: nn.Module, images: Tensor, recip
 
 @dataclass(frozen=True)
 class Substitutes:
-    """What a method puts into a shared network. `neuron` takes T and the recipe's neuron parameters.
+    """What a method puts into a shared network, and how the network is trained and run.
+
+    `neuron` takes T and the recipe's neuron parameters; `norm` takes the recipe's norm parameters and T.
+    `coding` takes T and makes what turns images into spikes; None: the first layer gets the images as currents.
+    `pool` takes what makes neurons, and returns what makes pools; `dropout` takes T, and returns what makes dropouts.
+
+    `gradients` finds the gradients of a batch, where one backward pass does not (`benchmarks.training.backward`).
+    `loss`: what is lowered, if that is none of `benchmarks.training.losses`, one of which the recipe names.
 
     `wrap` may change how the finished network is run and differentiated; parameters and their names stay. What runs
     faster than its modules would may count its spikes itself (`benchmarks.operations.tally.CountsItself`). `hand_over`
@@ -64,6 +86,11 @@ class Substitutes:
     hand_over: HandOver = parents_weights
     streams: bool = False
     start: Start | None = None
+    coding: MakeCoding | None = None
+    pool: MakePool = average_pool
+    dropout: MakeDropout = dropped_anew
+    gradients: Gradients = at_once
+    loss: LossFunction | None = None
 
 
 @dataclass(frozen=True)

@@ -1,195 +1,32 @@
-"""The comparison on one page: what each method puts in place of ReLU, batch norm and the head.
+"""Methods by name, and what the harness asks of one: its parts at T steps, its gradients, its kernels.
 
-With `method.py` the only module that imports `dsr` and `baselines`, but for `perf/` and `quantization/`, which measure
-their parts. A new method is one entry here and one of the same name in `benchmarks.catalogue`, which states its recipe,
-its parent and how it looks; it is then within every sweep's reach and under every test. A method from outside
-(`plugins.py`) states both in one `Method`.
+A method has an entry in `benchmarks.substitutes`, which says what it puts into a network, and one of the same name in
+`benchmarks.catalogue`, which states its recipe, its parent and how it looks; it is then within every sweep's reach and
+under every test. A method from outside (`plugins.py`) states both in one `Method`.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import baselines.ann
-import baselines.calibration
-import baselines.clipped
 import baselines.conversion
-import baselines.events
-import baselines.fused
-import baselines.qcfs
 import baselines.stbp
-import baselines.stbp.normed
-import baselines.stbp.tdbn
 import dsr
-import dsr.engine.bits
+import dsr.engine
 import dsr.precision
-from benchmarks import catalogue
-from benchmarks.method import (
-    HandOver,
-    MakeNeuron,
-    MakeReadout,
-    Method,
-    Substitutes,
-    Wrap,
-    mean_current,
-    parents_weights,
-)
-from benchmarks.networks.parts import DirectCoding, Norm, Parts, Projection, Readout
-from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, Recipe, require, spelled, variant
+from benchmarks import catalogue, substitutes
+from benchmarks.method import Method
+from benchmarks.networks.parts import Parts, Projection, Readout
+from benchmarks.spec import BadInput, Recipe, require, variant
+from benchmarks.training.backward import Backward, lowering
+from benchmarks.training.losses import OF_EVERY_STEP
 
-
-def _threshold_norm(parameters: Mapping[str, float]) -> Norm:
-    """tdBN: alpha = 1 / sqrt(n) where n branches are added."""
-    return lambda features, branches=1: baselines.stbp.tdbn.ThresholdBatchNorm2d(
-        features, alpha=branches**-0.5, **parameters
-    )
-
-
-def _mean_spikes(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
-    return lambda features, classes, reencode=True: baselines.stbp.SpikeReadout(features, classes, neuron, timesteps)
-
-
-def _representation(neuron: Callable[[], Any], timesteps: int) -> Readout:
-    return lambda features, classes, reencode=True: dsr.Readout(features, classes, neuron, reencode)
-
-
-def _relu(timesteps: int) -> nn.Module:
-    return nn.ReLU()
-
-
-def _relu_with_rate(timesteps: int) -> nn.Module:
-    return dsr.ReLU()
-
-
-def _qcfs(
-    timesteps: int, levels: int = 4, threshold: float = 8.0, order: baselines.qcfs.Order = "clamp-floor"
-) -> nn.Module:
-    return baselines.qcfs.Activation(levels, threshold, order)
-
-
-def _clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
-    return baselines.clipped.ClippedReLU(clip)
-
-
-def _clamp(
-    timesteps: int,
-    threshold: float = 6.0,
-    threshold_floor: float = 0.01,
-    train_threshold: bool = True,
-    threshold_gain: float = 1.0,
-) -> nn.Module:
-    return dsr.Clamp(threshold, threshold_floor, train_threshold, threshold_gain)
-
-
-def _exact(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    return dsr.Exact(network, DirectCoding)
-
-
-def _in_representation_space(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    return dsr.RepresentationSpace(network, DirectCoding)
-
-
-def _step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    library, _ = dsr.engine.kernels.load(baselines.events.SOURCE)
-    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,))
-
-
-def _fused(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    library, _ = dsr.engine.kernels.load(baselines.fused.SOURCE)
-    factories: baselines.fused.Factories = {
-        **baselines.fused.FACTORIES,
-        dsr.ReLU: baselines.fused.relu,
-        dsr.Clamp: baselines.fused.clamp,
-        dsr.Quantized: baselines.fused.quantized_clamp,
-    }
-    return baselines.fused.Fused(network, DirectCoding, library, factories)
-
-
-def _compiled(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
-    library, _ = dsr.engine.kernels.load(baselines.stbp.normed.SOURCE, *baselines.stbp.normed.INCLUDED)
-    baselines.stbp.compile_neurons(network, library)
-    factories = baselines.stbp.normed.factories(dsr.engine.bits.gradients)
-    return baselines.fused.Fused(network, DirectCoding, library, factories)
-
-
-def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    parents_weights(network, parent, images, recipe)
-    share = recipe.conversion["percentile"] / 100
-    baselines.calibration.set_thresholds(network, parent, images, lambda a: baselines.calibration.percentile(a, share))
-
-
-def _maximum(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    parents_weights(network, parent, images, recipe)
-    baselines.calibration.set_thresholds(network, parent, images, Tensor.amax)
-
-
-def _calibrate(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    assert isinstance(network, baselines.conversion.Converted)
-    parents_weights(network, parent, images, recipe)
-    steps = network.timesteps
-    baselines.calibration.set_thresholds(
-        network, parent, images, lambda a: baselines.calibration.least_error_threshold(a, steps)
-    )
-    baselines.calibration.correct_biases(network, parent, images[: int(recipe.conversion["correction_images"])])
-
-
-def _hybrid(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
-    parents_weights(network, parent, images, recipe)
-    dsr.set_thresholds(network, parent, images, recipe.conversion["quantile"])
-
-
-def _dsr(neuron: MakeNeuron, wrap: Wrap, hand_over: HandOver = parents_weights) -> Substitutes:
-    return Substitutes(neuron, readout=_representation, wrap=wrap, hand_over=hand_over, start=dsr.bound_gradient)
-
-
-def _stbp(readout: MakeReadout = mean_current) -> Substitutes:
-    return Substitutes(baselines.stbp.LIF, _threshold_norm, readout, _compiled)
-
-
-def _converted(hand_over: HandOver) -> Substitutes:
-    return Substitutes(baselines.conversion.IF, wrap=_step_by_step, hand_over=hand_over, streams=True)
-
-
-SUBSTITUTES: Mapping[str, Substitutes] = {
-    "ann": Substitutes(_relu, wrap=_fused),
-    "dsr-if": _dsr(dsr.IF, _exact),
-    "dsr-lif": _dsr(dsr.LIF, _exact),
-    "dsr-if-rep": _dsr(dsr.IF, _in_representation_space),
-    "dsr-lif-rep": _dsr(dsr.LIF, _in_representation_space),
-    "dsr-clamp": _dsr(_clamp, _fused),
-    "dsr-quantized": _dsr(dsr.Quantized, _fused),
-    "dsr-ann": Substitutes(_relu_with_rate, readout=_representation, wrap=_fused),
-    "dsr-if-hybrid": _dsr(dsr.IF, _exact, _hybrid),
-    "dsr-if-hybrid-rep": _dsr(dsr.IF, _in_representation_space, _hybrid),
-    "dsr-if-hybrid-published": _dsr(dsr.IF, _exact, _hybrid),
-    "stbp-tdbn": _stbp(),
-    "stbp-tdbn-spikes": _stbp(_mean_spikes),
-    "stbp-tdbn-tuned": _stbp(),
-    "threshold-balancing": _converted(_balance),
-    "threshold-balancing-half": _converted(_balance),
-    "maximum-shift": _converted(_maximum),
-    "deng-gu-ann": Substitutes(_clipped, wrap=_fused),
-    "deng-gu": _converted(_maximum),
-    "calibration": _converted(_calibrate),
-    "qcfs-ann": Substitutes(_qcfs, wrap=_fused),
-    "qcfs": _converted(parents_weights),
-    "ann-published": Substitutes(_relu, wrap=_fused),
-    "calibration-published": _converted(_calibrate),
-    "qcfs-published-ann": Substitutes(_qcfs, wrap=_fused),
-    "qcfs-published": _converted(parents_weights),
-    "qcfs-2022-published-ann": Substitutes(_qcfs, wrap=_fused),
-    "qcfs-2022-published": _converted(parents_weights),
-    "qcfs-l8-ann": Substitutes(_qcfs, wrap=_fused),
-    "qcfs-l8": _converted(parents_weights),
-}
 BUILT_IN: Mapping[str, Method] = {
-    name: Method(**vars(facts), **vars(SUBSTITUTES[name])) for name, facts in catalogue.BUILT_IN.items()
+    name: Method(**vars(facts), **vars(substitutes.METHODS[name])) for name, facts in catalogue.BUILT_IN.items()
 }
 
 
@@ -215,55 +52,41 @@ def named(method: str) -> Method:
     return METHODS[require(variant(method)[0], METHODS, "method")]
 
 
-def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
-    """Raise BadInput unless the method exists and its neuron takes these parameters.
-
-    Changes to the recipe are checked where it is made (`benchmarks.recipes.variants`).
-    """
-    method = named(base)
-    neuron = method.neuron
-    changes = {name: value for name, value in changes.items() if name not in OF_RECIPE}
-    allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
-    if "threshold" in changes and method.parent:
-        raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
-    for name in changes:
-        if not allowed:
-            raise BadInput(f"the neurons of {base} have no {name}; its recipe can vary in {', '.join(OF_RECIPE)}")
-        require(name, (*allowed, *OF_RECIPE), f"parameter of {base}")
-    if method.start and changes.get("threshold") == MEASURED_START:
-        del changes["threshold"]
-    defaults = inspect.signature(neuron).parameters
-    for name, value in changes.items():
-        if wanted := _unlike(value, defaults[name].default):
-            raise BadInput(f"{spelled(base, changes)}: {name} takes {wanted}, not {_said(value)}")
-    try:
-        neuron(1, **changes)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{spelled(base, changes)}: {error}") from error
-
-
-def _unlike(value: Parameter, default: object) -> str:
-    """What a parameter with this default takes, if `value` is something else: 0 and False would name one run twice.
-
-    Empty where the value will do.
-    """
-    if isinstance(default, bool):
-        return "" if isinstance(value, bool) else "true or false"
-    if isinstance(default, int | float):
-        return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
-    return ""
-
-
-def _said(value: Parameter) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
 def parts(method: str, timesteps: int, recipe: Recipe) -> Parts:
     """A method's parts at T steps with the recipe's parameters."""
     chosen = named(method)
     neuron = partial(chosen.neuron, timesteps, **recipe.neuron)
     at_once = 1 if chosen.streams else catalogue.passes(method, timesteps)
-    return Parts(at_once, neuron, chosen.norm(recipe.norm), chosen.readout(neuron, at_once))
+    return Parts(
+        at_once,
+        neuron,
+        chosen.norm(recipe.norm, at_once),
+        _reading(chosen.readout(neuron, at_once), recipe),
+        chosen.pool(neuron),
+        chosen.dropout(at_once),
+        partial(chosen.coding, at_once) if chosen.coding else None,
+    )
+
+
+def _reading(readout: Readout, recipe: Recipe) -> Readout:
+    """A head that gives the output of every step in training, if the recipe's loss needs it. Raises BadInput."""
+    if recipe.loss not in OF_EVERY_STEP:
+        return readout
+
+    def make(features: int, classes: int, reencode: bool = True) -> nn.Module:
+        head = readout(features, classes, reencode)
+        if not hasattr(head, "every_step"):
+            raise BadInput(f"loss {recipe.loss} needs the output of every step, and {type(head).__name__} has only one")
+        head.every_step = True  # type: ignore[assignment]
+        return head
+
+    return make
+
+
+def backward(method: str, recipe: Recipe) -> Backward:
+    """What a method lowers, and how it finds the gradients."""
+    chosen = named(method)
+    return lowering(recipe, chosen.loss, chosen.gradients)
 
 
 class _RoundingProjection(dsr.precision.Conv2d, Projection):

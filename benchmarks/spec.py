@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 Scale = Literal["paper", "short", "workstation", "laptop", "smoke"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -27,8 +27,11 @@ Start = Literal["constant", "first-gradient"]
 MEASURED_START: Start = "first-gradient"
 """What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
 Precision = Literal["float32", "bfloat16"]
+Loss = Literal["cross-entropy", "squared-error", "tet"]
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+"""What training lowers, by name; `benchmarks.training.losses` has their equations."""
 Parameter = float | bool | str
-OF_RECIPE = ("batch_size", "epochs", "label_smoothing", "learning_rate", "precision")
+OF_RECIPE = ("batch_size", "epochs", "label_smoothing", "learning_rate", "loss", "precision")
 """Fields of a recipe that a variant may change; its other changes are parameters of the method's neuron."""
 
 
@@ -85,11 +88,15 @@ class Recipe:
     `optimizer`: SGD with `momentum`, or Adam. `learning_rate` follows half a cosine, epoch by epoch, after a linear
     warm-up of `warmup_iterations`. With a `warmup_share` it changes every iteration instead: it rises linearly over
     that share of all iterations, then falls to zero over the rest.
+    `half_period`: epochs in which the cosine falls to zero, to rise again in as many, and so on (None: all epochs).
+    `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine. `linear_rate`:
+    what the rate of fully connected layers is multiplied by.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
-    training. `neuron` and `norm` are keyword arguments of the method's parts, `conversion` what turns a parent's
-    weights into this network's.
+    training. `loss`: what training lowers; the losses that a row reports of the test and validation splits are
+    cross-entropy for every method. `neuron` and `norm` are keyword arguments of the method's parts, `conversion` what
+    turns a parent's weights into this network's.
     `start`: whether thresholds start from `neuron`'s (or the parent's activations), or where the first batch's gradient
     says (`benchmarks.training.thresholds`).
     `precision` is that of the operands of convolutions and fully connected layers while training: bfloat16 rounds them
@@ -97,7 +104,9 @@ class Recipe:
     `classes` and `image_size` are of a set of image files: how many classes, and the edge of the squares cut from
     images (None: as the set has it).
     `parent` names the method whose trained weights the run starts from. `code` is the hash of the source of a method
-    from outside this repository. `sources` says where the numbers come from; it alone does not enter the key.
+    from outside this repository. `revision` is raised, in the recipe, by a commit that changes what code of this
+    repository makes of the recipe: results of older code then count as missing. `sources` says where the numbers come
+    from; it alone does not enter the key.
     """
 
     epochs: int
@@ -124,7 +133,15 @@ class Recipe:
     warmup_share: float | None = None
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
+    loss: Loss = "cross-entropy"
+    half_period: int | None = None
+    drops: tuple[float, ...] = ()
+    drop: float = 0.1
+    linear_rate: float = 1.0
     sources: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drops", tuple(self.drops))  # a list where the recipe was read from JSON
 
 
 def variant(method: str) -> tuple[str, dict[str, Parameter]]:
@@ -164,6 +181,11 @@ def _parameter(text: str) -> Parameter:
 
 def _text(value: Parameter) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number; True and False are none, although Python takes them for 1 and 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def require(value: str, allowed: Iterable[str], what: str) -> str:

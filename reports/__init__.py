@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from benchmarks.runs.record import replacing, write_whole
 from reports import claims, page, sections
 from reports.cost import to_accuracy
 from reports.energy import constants, lemaire, models
+from reports.figures import drawing
 from reports.figures.drawing import Figure
 from reports.inputs import layers_and_curves, predictions
 from reports.rendering import latex, markdown, terminal
@@ -91,7 +92,16 @@ def _put(texts: dict[str, str], figures: Iterable[Figure], target: Path) -> list
                 file.write(figure.pdf)
             write_whole(svg, figure.svg)  # last: a drawing that is as it was has its PDF
         written += [svg, pdf]
+    _remove_earlier({*written}, target)
     return written
+
+
+def _remove_earlier(written: Set[Path], target: Path) -> None:
+    """Remove the figures of an earlier report that this one does not have."""
+    for svg in {*target.glob("*.svg")} - written:
+        if drawing.is_of_report(svg):
+            for path in (svg.with_suffix(".pdf"), svg):
+                path.unlink(missing_ok=True)
 
 
 def show(report: Report, console: Console, tables: bool = False) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 import dsr
 from benchmarks.networks.parts import Parts
 from benchmarks.networks.preact_resnet import PreActResNet
+from benchmarks.networks.sew_resnet import SEWResNet
 
 STEPS, CLASSES = 4, 7
 
@@ -49,7 +50,10 @@ class NormOverTime(nn.BatchNorm2d):
         return (mean - centre) / (variance + self.eps).sqrt() * self.weight.view(shape) + self.bias.view(shape)
 
 
-def clamp_network(network: PreActResNet, method: str) -> PreActResNet:
+Network = PreActResNet | SEWResNet
+
+
+def clamp_network(network: Network, method: str) -> Network:
     tau, dt = (1.0, 0.1) if method == "dsr-lif" else (1.0, 1.0)
     given = Parts(
         timesteps=1,
@@ -59,7 +63,7 @@ def clamp_network(network: PreActResNet, method: str) -> PreActResNet:
             features, classes, lambda: ClampNetworkNeuron(torch.tensor(1.0), tau, dt), reencode
         ),
     )
-    clamps = PreActResNet(given, (1, 1), (6, 8), CLASSES)
+    clamps = type(network)(given, (1, 1), (6, 8), CLASSES)
     clamps.readout.norm = NormOverTime(CLASSES)
     clamps.load_state_dict(network.state_dict())
     return clamps

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dsr
-from benchmarks.networks.parts import DirectCoding
+from benchmarks.networks.parts import DirectCoding, Parts
+from benchmarks.networks.sew_resnet import SEWResNet
 
 
 class Odd(nn.Module):
@@ -37,6 +38,24 @@ class Odd(nn.Module):
 def odd(kind: str) -> Odd:
     torch.manual_seed(0)
     return Odd(NEURONS[KINDS.index(kind)])
+
+
+def sew(kind: str) -> SEWResNet:
+    """Blocks that add spikes: convolutions of sums of up to three, and of spikes of several heights."""
+    torch.manual_seed(0)
+    neuron = NEURONS[KINDS.index(kind)]
+
+    def norm(features: int, branches: int = 1) -> nn.Module:
+        return nn.BatchNorm2d(features)
+
+    parts = Parts(STEPS, neuron, norm, lambda f, c, reencode=True: dsr.Readout(f, c, neuron, reencode))
+    network = SEWResNet(parts, (2, 1), (6, 10), 5)
+    for number, module in enumerate(m for m in network.modules() if isinstance(m, dsr.IF | dsr.LIF)):
+        module.threshold.data.mul_(1 + 0.05 * number)
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            nn.init.constant_(module.bias, 0.4)  # else it is silent with other statistics than the batch's
+    return network
 
 
 def images(frames: bool) -> tuple[Tensor, Tensor]:

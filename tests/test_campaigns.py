@@ -94,8 +94,9 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
     assert len(late) == 16
     assert len({*late}) == 8
     assert "dsr-if-rep@alpha=1@threshold=2@train_threshold=false" in late
-    last = [(run.method, run.timesteps, run.seed) for run in runs[-6:]]
-    assert last == [
+    single = [(run.method, run.timesteps, run.seed) for run in runs]
+    at = single.index(("stbp-tdbn-tuned", 5, 0))
+    assert single[at : at + 6] == [
         ("stbp-tdbn-tuned", 5, 0),
         ("qcfs-l8-ann", 1, 0),
         ("qcfs-l8", 5, 0),
@@ -103,6 +104,19 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
         ("ann@epochs=40", 1, 0),
         ("dsr-if-rep@epochs=40", 5, 0),
     ]
+    rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
+    assert {*rows_of_table_2} <= {*single[at + 6 :]}
+
+
+def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
+    last = WORKSTATION.groups[-1]
+    assert all(block.title.startswith("rows of Table 2") and block.seeds == (0,) for block in last)
+    runs = [run for block in last for run in block.runs("workstation")]
+    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) :])
+    assert {(run.network, run.timesteps) for run in runs if run.method == "sew"} == {
+        (NARROW, 4),
+        ("sew-resnet18-narrow", 4),
+    }
 
 
 def test_a_run_of_a_campaign_is_the_same_experiment_in_a_sweep() -> None:

@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from baselines import stbp
-from benchmarks import catalogue, methods, networks
+from benchmarks import catalogue, methods, networks, substitutes
 from benchmarks.catalogue import datasets
 from benchmarks.catalogue import networks as network_entries
 from benchmarks.catalogue.facts import Facts
 from benchmarks.data import DATASETS
 from benchmarks.method import Method, Substitutes
 from benchmarks.networks import NETWORKS, build
+from benchmarks.parameters import require_method
 from benchmarks.recipes import CIFAR, frames, resolve
 from benchmarks.runs.identity import key, parent
 from benchmarks.spec import SCALES, BadInput, Recipe, Run
@@ -34,7 +35,6 @@ LISTED = 4
 CHOICES = {
     "benchmarks/sweeps.py": "which runs a sweep is of",
     "benchmarks/campaigns.py": "which runs a campaign is of, in which order",
-    "benchmarks/methods.py": "the modules of each method",
     "benchmarks/data/__init__.py": "the reader of each data set",
     "benchmarks/data/download.py": "the download of each data set that may be downloaded",
     "benchmarks/regression/steps.py": "whose steps are timed",
@@ -81,12 +81,12 @@ def test_two_entries_make_a_method_known_to_every_table(added: str) -> None:
     assert styles_of(["ann", added])[added].colour == "#123456"
     assert styles_of(["ann", added])[added].marker == "s"
     with pytest.raises(BadInput, match=r"thresholds of added come from its parent \(ann\)"):
-        methods.require_method(added, {"threshold": 1.0})
+        require_method(added, {"threshold": 1.0})
     assert build(run.network, added, 4, 10)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_every_method_has_its_facts_and_its_modules_under_one_name() -> None:
-    assert methods.SUBSTITUTES.keys() == catalogue.BUILT_IN.keys() == methods.BUILT_IN.keys()
+    assert substitutes.METHODS.keys() == catalogue.BUILT_IN.keys() == methods.BUILT_IN.keys()
     for name, facts in catalogue.BUILT_IN.items():
         assert facts.family, name
         assert facts.parent is None or catalogue.BUILT_IN[facts.parent].timeless, name
@@ -158,7 +158,7 @@ def test_nothing_outside_the_catalogue_lists_what_it_knows(known: dict[str, obje
     for package in ("benchmarks", "reports"):
         for path in sorted((ROOT / package).rglob("*.py")):
             where = path.relative_to(ROOT).as_posix()
-            if where not in CHOICES and not where.startswith("benchmarks/catalogue/"):
+            if where not in CHOICES and not where.startswith(("benchmarks/catalogue/", "benchmarks/substitutes/")):
                 assert not list(lists_of(path, set(known))), where
 
 

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 import dsr
 from benchmarks import execution
 from benchmarks.data import DATASETS
-from benchmarks.methods import require_method
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.counter import counting
+from benchmarks.parameters import require_method
 from benchmarks.perf.machine import Rates, floor_ms
 from benchmarks.quantization.split import layer_errors
 from benchmarks.recipes import frames, passes, resolve

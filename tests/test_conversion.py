@@ -11,9 +11,13 @@ from torch import Tensor, nn
 import dsr
 from baselines import calibration, conversion, qcfs
 from benchmarks.execution import execute
+from benchmarks.methods import named
 from benchmarks.networks import build
+from benchmarks.recipes import resolve
 from benchmarks.runs.record import Result
 from benchmarks.spec import Run
+
+PUBLISHED = Run("cifar10", "preact-resnet-tiny", "deng-gu-released", 6, 0, "paper")
 
 
 def rate(neuron: conversion.IF, current: Tensor) -> Tensor:
@@ -168,3 +172,44 @@ def test_on_digits_accuracy_is_the_anns_at_512_steps(method, trained):
     converted = execute(Run("digits", "preact-resnet-tiny", method, 512, 0, "laptop"), results)
     assert parent.top1 > 90
     assert abs(converted.top1 - parent.top1) <= 0.3
+
+
+def published(steps: int = 6) -> tuple[nn.Module, nn.Module, Tensor]:
+    """`deng-gu-released` from an ANN whose norms have seen images, and images."""
+    torch.manual_seed(0)
+    ann = build("preact-resnet-tiny", "deng-gu-ann", 1, 7)
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    ann(images)
+    network = build("preact-resnet-tiny", "deng-gu-released", steps, 7)
+    named("deng-gu-released").hand_over(network, ann.eval(), images, resolve(PUBLISHED))
+    return network.eval(), ann, images
+
+
+def test_as_deng_and_gu_released_it_neurons_behind_additions_have_no_shift():
+    """In pre-activation networks, the first neuron of every block but the first, and the one behind the last block."""
+    network, _, _ = published()
+    shifts = {name: neuron.shift for name, neuron in conversion.neurons(network).items()}
+    behind = {"stages.1.0.neuron1", "stages.2.0.neuron1", "neuron"}
+    assert {name for name, shift in shifts.items() if shift == 0} == behind
+    assert set(shifts.values()) == {0.0, 0.5}
+    assert {neuron.shift_steps for neuron in conversion.neurons(network).values()} == {32}
+
+
+def test_as_deng_and_gu_released_it_logits_are_rates_below_the_largest_logit():
+    network, ann, images = published(steps=40)
+    with torch.no_grad():
+        exact, found = ann(images), network(images)
+    theta = network.readout.neuron.threshold
+    assert theta.item() == exact.max().item()
+    assert 0 <= found.min() <= found.max() <= theta
+    assert not ((found * 40 / theta) - (found * 40 / theta).round()).abs().max() > 1e-3
+    assert (found - exact.clamp(min=0)).abs().mean() < 0.25 * exact.clamp(min=0).mean()
+
+
+def test_as_deng_and_gu_released_it_events_and_modules_agree():
+    network, _, images = published()
+    assert network.program(images) is not None
+    by_events = [passed.logits for passed in network.trajectory(images, [2, 6])]
+    by_modules = [passed.logits for passed in network._every_neuron(images, [2, 6])]
+    for ours, theirs in zip(by_events, by_modules, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)

@@ -68,3 +68,39 @@ def test_dropout_is_nothing_in_evaluation_mode():
     logits = exact(x)
     torch.manual_seed(1)
     assert torch.equal(logits, network.train()(x))
+
+
+class DroppingBehindAPool(Dropping):
+    """The same, but dropout is on the pooled and flattened map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.neuron(self.norm(self.stem(x))))
+        return self.readout(self.dropout(x.flatten(1)))
+
+
+def test_behind_a_pool_values_are_dropped_and_the_gradient_is_the_share_of_steps_kept():
+    torch.manual_seed(0)
+    space = dsr.RepresentationSpace(DroppingBehindAPool(0.4), DirectCoding).train()
+    engine, seen = space._hidden[1], {}
+    drop = engine.dropout
+
+    def watched(layer, signal):
+        signal.representation.retain_grad()
+        out = drop(layer, signal)
+        out.representation.retain_grad()
+        seen.update(before=signal, after=out)
+        return out
+
+    engine.dropout = watched
+    x, y = seeded(6, 3, 12, 12), torch.arange(6)
+    F.cross_entropy(space(x), y % 4).backward()
+    before, after = (seen[key].spiking.currents.view(STEPS, 6, 6) for key in ("before", "after"))
+    kept = after > 0
+    assert (before > 0).all(), "every pooled value is nonzero, so that the mask is seen whole"
+    assert torch.allclose(after, torch.where(kept, before / 0.6, torch.zeros(())))
+    assert 0.4 < kept.float().mean() < 0.8
+    assert not torch.equal(kept[0], kept[1]), "each step has a mask of its own"
+    assert torch.allclose(seen["after"].representation, after.mean(0), atol=1e-6)
+    found, passed = (seen[key].representation.grad for key in ("before", "after"))
+    assert torch.allclose(found, passed * kept.float().mean(0) / 0.6, atol=1e-7)
+    assert found.abs().sum() > 0

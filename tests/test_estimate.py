@@ -32,6 +32,7 @@ MACS = {
     "preact-resnet18-imagenet-narrow": 105_000_000,
     "vgg11": 250_000_000,
     "vgg11-narrow": 17_000_000,
+    "sew-resnet18-narrow": 35_000_000,
 } | {f"preact-resnet{depth}": 2_000_000 * depth for depth in (20, 32, 44, 56, 110)}
 
 

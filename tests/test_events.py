@@ -72,7 +72,13 @@ def compare(network: conversion.Converted, x: Tensor, *, silent: bool = False) -
 
 @needs_events
 @pytest.mark.parametrize("start", [0.0, 0.5])
-@pytest.mark.parametrize("name", ["preact-resnet-tiny", "preact-resnet20", "resnet20", "preact-resnet-imagenet-tiny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("preact-resnet-tiny", "preact-resnet20", "resnet20", "preact-resnet-imagenet-tiny"),
+        *("sew-resnet-tiny", "sew-resnet-imagenet-tiny", "sew-dvs-narrow"),
+    ],
+)
 def test_spikes_are_those_of_the_network_itself(name, start):
     network = dyadic(build(name, "threshold-balancing", STEPS, 10))
     for neuron in conversion.neurons(network).values():
@@ -81,7 +87,7 @@ def test_spikes_are_those_of_the_network_itself(name, start):
 
 
 class Odd(nn.Module):
-    """Pools before convolutions, a neuron and the head, a copy of one pixel to several, spikes added to spikes."""
+    """Pools before convolutions, a neuron and the head, a copy of one pixel to several, spikes added to currents."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,6 +113,40 @@ class Odd(nn.Module):
 def test_pools_copies_and_added_spikes():
     network = conversion.Converted(dyadic(Odd()), STEPS, LIBRARY, (DirectCoding,))
     compare(network.eval(), images())
+
+
+class Sums(nn.Module):
+    """Sums in front of layers: of pooled and other spikes, of a spike with itself, of features without pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def neuron() -> conversion.IF:
+            return conversion.IF(STEPS, start=0.5)
+
+        self.stem, self.neuron0 = DirectCoding(nn.Conv2d(3, 5, 3, padding=1), 1), neuron()
+        self.conv1, self.neuron1, self.pool = nn.Conv2d(5, 5, 3, stride=2, padding=1), neuron(), nn.AvgPool2d(2)
+        self.conv2, self.neuron2 = nn.Conv2d(5, 2, 3, padding=1), neuron()
+        self.hidden, self.neuron3 = nn.Linear(128, 7), neuron()
+        self.more, self.neuron4, self.readout = nn.Linear(7, 7), neuron(), Readout(7, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.neuron0(self.stem(x))
+        x = self.neuron2(self.conv2(self.neuron1(self.conv1(x)) + self.pool(x)))
+        x = self.neuron3(self.hidden((x + x).flatten(1)))
+        return self.readout(x + self.neuron4(self.more(x)))
+
+
+@needs_events
+def test_sums_of_spikes_are_counted_as_the_network_itself_counts_them():
+    network, x = conversion.Converted(dyadic(Sums()), STEPS, LIBRARY, (DirectCoding,)).eval(), images()
+    compare(network, x)
+    (passed,) = network.trajectory(x, [STEPS])
+    assert passed.pooled.keys() == {"conv2", "hidden", "readout.linear"}
+    # every value of the doubled map is 0 or 2, and the readout's 0, 1 or 2: fewer of them are not 0 than spikes arrive
+    assert passed.pooled["hidden"] == passed.emitted["neuron2"].sum()
+    spikes = passed.emitted["neuron3"] + passed.emitted["neuron4"]
+    assert 0 < passed.pooled["readout.linear"] < spikes
 
 
 class Narrow(nn.Module):
@@ -137,8 +177,9 @@ def test_a_threshold_that_is_not_positive_is_left_to_the_network(threshold):
 
 
 @needs_events
-def test_counts_are_what_hooks_count_and_hooks_are_seen():
-    network, x = dyadic(build("preact-resnet-tiny", "threshold-balancing-half", STEPS, 10)), images()
+@pytest.mark.parametrize("name", ["preact-resnet-tiny", "sew-resnet-tiny", "sew-dvs-narrow"])
+def test_counts_are_what_hooks_count_and_hooks_are_seen(name):
+    network, x = dyadic(build(name, "threshold-balancing-half", STEPS, 10)), images()
     with torch.no_grad(), counting(network, x[:1], STEPS) as counter:
         assert network.program(x) is None
         network(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,6 +247,14 @@ def test_what_a_dead_process_left_of_frames_is_removed(nmnist):
     assert [path.name for path in made.parent.iterdir()] == [made.name]
 
 
+def test_outdated_frames_that_a_killed_process_had_put_aside_are_removed_though_nothing_is_packed(nmnist):
+    load("nmnist", RECIPE, frames=2)
+    (made,) = frames.places(nmnist.parent)
+    shutil.copytree(made, made.with_name(f".{made.name}-old.{partials.HOST}.999999999"))
+    load("nmnist", RECIPE, frames=2)
+    assert [path.name for path in made.parent.iterdir()] == [made.name]
+
+
 def test_recordings_that_cannot_be_counted_are_named(nmnist):
     empty = nmnist / "Train" / "4" / "10.bin"
     empty.write_bytes(bytes([0, 240, 0, 0, 0]))  # a marker of the camera's clock, and no event
@@ -259,6 +268,34 @@ def test_files_that_begin_with_a_dot_are_no_recordings(nmnist):
         (nmnist / "Train" / "4" / name).parent.mkdir(exist_ok=True)
         (nmnist / "Train" / "4" / name).write_bytes(b"1234567")
     assert load("nmnist", RECIPE, frames=2).sha256 == whole.sha256
+
+
+def test_a_reader_that_is_killed_costs_one_line_and_leaves_nothing(nmnist, monkeypatch):
+    def die(path):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setenv("DSR_WORKERS", "1")
+    monkeypatch.setattr(recordings, "_read_bin", die)
+    with pytest.raises(
+        BadInput, match=r"frames of N-MNIST.*: a process that reads recordings was ended \(DataLoader worker"
+    ):
+        load("nmnist", RECIPE, frames=2)
+    assert not list((nmnist.parent / "frames").iterdir())
+
+
+def test_readers_do_not_hear_of_signals_to_the_group_of_their_launcher(nmnist, monkeypatch):
+    read, seen = recordings._read_bin, nmnist / "groups"
+
+    def note(path):
+        (seen / str(os.getpgid(0))).touch()
+        return read(path)
+
+    seen.mkdir()
+    monkeypatch.setenv("DSR_WORKERS", "1")
+    monkeypatch.setattr(recordings, "_read_bin", note)
+    load("nmnist", RECIPE, frames=2)
+    assert str(os.getpgid(0)) not in {path.name for path in seen.iterdir()}
+    assert list(seen.iterdir())
 
 
 def test_packing_that_fails_leaves_nothing(nmnist):

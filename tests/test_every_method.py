@@ -26,9 +26,9 @@ def test_it_keeps_its_contract(method, clause):
     clause(method)
 
 
-@pytest.mark.parametrize("network", marked(["vgg11", "vgg16"], ["vgg16"]))
+@pytest.mark.parametrize("network", marked(["vgg11", "vgg16", "sew-resnet-tiny", "sew-dvs-narrow"], ["vgg16"]))
 @pytest.mark.parametrize("method", METHODS)
-def test_it_runs_on_vggs(method, network):
+def test_it_runs_on_vggs_and_on_blocks_that_add_spikes(method, network):
     logits = build(network, method, steps_of(method), classes=7)(torch.randn(2, 3, 32, 32))
     assert logits.shape == (2, 7)
     assert logits.isfinite().all()
@@ -36,7 +36,13 @@ def test_it_runs_on_vggs(method, network):
 
 @pytest.mark.parametrize(
     "network",
-    marked(["resnet19", "resnet20", "vgg11", "vgg16", "preact-resnet-imagenet-tiny"], ["resnet19", "vgg16"]),
+    marked(
+        [
+            *("resnet19", "resnet20", "vgg11", "vgg16", "preact-resnet-imagenet-tiny"),
+            *("sew-resnet-tiny", "sew-resnet-imagenet-tiny", "sew-dvs-narrow"),
+        ],
+        ["resnet19", "vgg16"],
+    ),
 )
 @pytest.mark.parametrize(
     ("method", "dtype", "may_differ"),
@@ -80,7 +86,18 @@ def test_a_vggs_fully_connected_weights_start_as_released(network: str) -> None:
     assert not any(layer.bias.any() for layer in layers)
 
 
-@pytest.mark.parametrize("network", ["vgg11-narrow", "vgg16", "resnet20"])
+@pytest.mark.parametrize("network", ["cifarnet-narrow", "plif-cifar10-narrow", "plif-dvs-narrow"])
+def test_stbps_and_plifs_networks_start_as_torch_does(network: str) -> None:
+    """Uniform within 1 / sqrt(inputs)."""
+    torch.manual_seed(0)
+    for module in build(network, "stbp", 1, 10).modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+            inputs = module.weight[0].numel()
+            assert module.weight.abs().max().item() == pytest.approx(inputs**-0.5, rel=0.02)
+            assert module.weight.std().item() == pytest.approx((3 * inputs) ** -0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("network", ["vgg11-narrow", "vgg16", "resnet20", "sew-resnet-tiny", "sew-dvs-narrow"])
 def test_an_ann_multiplies_no_more_than_is_dense(network: str) -> None:
     x = torch.randn(2, 3, 32, 32)
     model = build(network, "ann", 1, 10).eval()

@@ -262,7 +262,7 @@ def test_the_clipped_relu_is_deng_and_gus_and_open_at_both_ends():
 
 def shifted(shift_snn: int, threshold: float = 1.0) -> conversion.IF:
     """Their shift is of theta / (2 S), whatever the T of a run."""
-    return conversion.IF(shift_snn or 1, threshold, shift=0.5 if shift_snn else 0.0)
+    return conversion.IF(1, threshold, shift=0.5 if shift_snn else 0.0, shift_steps=shift_snn or None)
 
 
 @pytest.mark.parametrize("case", begins(DENG_GU, "neuron"))
@@ -289,11 +289,12 @@ class Block(nn.Module):
 
 
 def test_a_residual_block_converts_as_deng_and_gus_does(close):
-    """Behind the addition their neuron has no shift; the suite's `deng-gu` gives it one."""
+    """Behind the addition their neuron has no shift, as in `deng-gu-released`; the suite's `deng-gu` gives it one."""
     settings, golden = DENG_GU["residual_block"]
     ann = Block(golden, clipped.ClippedReLU(9.0), clipped.ClippedReLU(9.0))
     close(ann(golden["x"]), golden["ann"], "residual_block/ann")
-    network = Block(golden, shifted(settings["shift_snn"]), shifted(0))
+    network = Block(golden, shifted(settings["shift_snn"]), shifted(settings["shift_snn"]))
+    conversion.leave_additions_unshifted(network, ())
     calibration.set_thresholds(network, ann, golden["x"], Tensor.amax)
     close(torch.stack([network.inner.threshold, network.outer.threshold]), golden["thresholds"], "thresholds")
     out = torch.stack([network(golden["x"]) for _ in range(settings["T"])])
@@ -302,7 +303,7 @@ def test_a_residual_block_converts_as_deng_and_gus_does(close):
 
 
 def test_a_network_converts_as_deng_and_gus_does(close):
-    """Theirs has a neuron on the logits too, whose threshold is the largest of them; the suite's `deng-gu` has none."""
+    """Theirs has a neuron on the logits too, whose threshold is the largest of them, as in `deng-gu-released`."""
     settings, golden = DENG_GU["net"]
     before, layers = folder(golden, "before"), "conv1 pool conv2 pool fc"
     ann = stack(layers, before, lambda: clipped.ClippedReLU(9.0))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, fields, make_dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from ended_runs import ended
 
+from benchmarks import catalogue, recipes
+from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.recipes import resolve
-from benchmarks.runs import identity
+from benchmarks.runs import identity, record
 from benchmarks.runs.identity import key, key_of, parent
+from benchmarks.runs.plan import plan
 from benchmarks.runs.record import Provenance
 from benchmarks.spec import SCALES, Augmentation, Recipe, Run
 
@@ -30,6 +35,8 @@ FULL = Recipe(
     image_size=32,
     code="0123456789ab",
     warmup_share=0.1,
+    half_period=4,
+    drops=(0.25,),
 )
 
 
@@ -48,6 +55,8 @@ def others(recipe: Recipe, field: Field[Any]) -> list[Any]:
         case Mapping():
             changed = [{**value, name: number + 1} for name, number in value.items()]
             return [*changed, {**value, "another": 1.0}]
+        case tuple():
+            return [(*value, 0.5)]
         case None:
             return [1] if field.name != "parent" else ["ann"]
     raise AssertionError(f"{field.name}: how can {value!r} be moved?")
@@ -103,6 +112,60 @@ def test_whatever_moves_a_parents_key_moves_the_childs(field: Field[Any]) -> Non
         parents = key_of(origin, replace(recipe, **{field.name: value}), None)
         moved = key_of(CHILD, own, parents) != key(CHILD)
         assert moved == (field.name not in identity.OUTSIDE), field.name
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Recipes are worked out anew, in this test and after it."""
+    recipes._of_built_in.cache_clear()
+    yield
+    recipes._of_built_in.cache_clear()
+
+
+def raise_revision(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a commit does that changes what this method's code makes of its recipe."""
+    about = catalogue.BUILT_IN[method]
+
+    def raised(run: Run, usual: Recipe) -> Recipe:
+        return replace(about.recipe(run, usual), revision=usual.revision + 1)
+
+    monkeypatch.setitem(catalogue.BUILT_IN, method, replace(about, recipe=raised))  # type: ignore[arg-type]
+    recipes._of_built_in.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_runs_of_a_method_whose_revision_is_raised_and_all_that_start_from_it_count_as_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin, variant = parent(CHILD), replace(RUN, method="dsr-if@alpha=1")
+    assert origin
+    runs = [RUN, variant, origin, CHILD, other := replace(RUN, method="dsr-lif")]
+    old = {run: key(run) for run in runs}
+    record.write_csv([record.row(ended(run)) for run in runs], tmp_path / "cifar10.csv")
+    assert plan(runs, tmp_path).missing == []
+    raise_revision("dsr-if", monkeypatch)
+    assert {job.run for job in plan(runs, tmp_path).missing} == {RUN, variant}
+    raise_revision("qcfs-ann", monkeypatch)
+    assert {job.run for job in plan(runs, tmp_path).missing} == {RUN, variant, origin, CHILD}
+    assert {run for run in runs if key(run) == old[run]} == {other}
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_revision_is_kept_whatever_a_recipe_is_cut_down_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    raise_revision("dsr-if", monkeypatch)
+    for name, data in ENTRIES.items():
+        for scale in data.scales:
+            assert resolve(Run(name, "preact-resnet18", "dsr-if", 5, 0, scale)).revision == 2, (name, scale)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_revision_of_the_recipe_that_all_others_are_made_of_is_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes, "CIFAR", replace(recipes.CIFAR, revision=2))
+    recipes._of_built_in.cache_clear()
+    for method in catalogue.BUILT_IN:
+        assert resolve(replace(RUN, method=method)).revision == 2, method
+    raise_revision("dsr-if", monkeypatch)
+    assert resolve(RUN).revision == 3, "a revision that one method has already had would give an old key"
 
 
 def test_data_code_and_machine_are_in_the_row_where_the_key_does_not_see_them() -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from rich.console import Console
 from torch import distributed
 
 from benchmarks.cli.display import Display, packing
+from benchmarks.distributed import processes
 from benchmarks.distributed.processes import release
 from benchmarks.files import partials
 from benchmarks.files.claims import Claims
@@ -357,16 +359,83 @@ def test_what_an_exception_says_is_no_markup() -> None:
     assert reason in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def be_torchruns(monkeypatch: pytest.MonkeyPatch, rank: int, port: int) -> None:
+    """Let this process be one of two that torchrun has started, with the store at which they meet at this port."""
+    variables = {"WORLD_SIZE": "2", "RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for name, value in (variables | {"TORCHELASTIC_USE_AGENT_STORE": "True"}).items():
+        monkeypatch.setenv(name, value)
+
+
 def test_the_others_are_let_go_when_the_first_process_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     met = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
-    torchruns = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(met.port)}
-    for name, value in (torchruns | {"TORCHELASTIC_USE_AGENT_STORE": "True"}).items():
-        monkeypatch.setenv(name, value)
+    be_torchruns(monkeypatch, 0, met.port)
     release("a run")
     assert distributed.PrefixStore("a run", met).check(["begun", "ended"])  # type: ignore[attr-defined]
     monkeypatch.setenv("RANK", "1")
     release("another")
     assert not distributed.PrefixStore("another", met).check(["ended"])  # type: ignore[attr-defined]
+
+
+class Assistants:
+    """Processes of an assisting process, invented: they end at once, with these exit codes. `names`: as started."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes, self.names = [*codes], list[str]()
+
+    def Process(self, target: Any, args: Any, name: str) -> Any:  # noqa: N802
+        def start() -> None:
+            self.names.append(name)
+
+        return SimpleNamespace(start=start, join=lambda: None, exitcode=self.codes.pop(0))
+
+
+@pytest.mark.parametrize(("codes", "code"), [((0, 0), 0), ((1, 0), 1), ((0, -9), 1)])
+def test_an_assistant_that_fails_costs_no_other_run_and_ends_in_1(
+    codes: tuple[int, int], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(process, "server", lambda: assistants)
+    assistants, runs = Assistants(*codes), [RUN, replace(RUN, seed=1)]
+    assert launch.assist(runs, tmp_path) == code
+    assert assistants.names == [str(run) for run in runs]
+    failed = [run for run, its_code in zip(runs, codes, strict=True) if its_code]
+    for line, run in zip(said(capsys), failed, strict=True):
+        assert line.startswith(f"dsr-bench: {run}: ")
+
+
+def test_an_assistant_of_a_run_that_another_launcher_has_carried_out_has_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(process, "server", lambda: Assistants(1))
+    finish(tmp_path, RUN)
+    assert launch.assist([RUN], tmp_path) == 0
+    assert said(capsys) == []
+
+
+def test_an_assistant_that_has_failed_ends_after_the_first_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """torchrun ends all of its processes as soon as one has failed, and the first still has rows to write."""
+    met = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    be_torchruns(monkeypatch, 1, met.port)
+    monkeypatch.setattr(process, "server", lambda: Assistants(1))
+    monkeypatch.setattr(processes, "SECONDS_TO_END", 0.0)
+    waits = list[float]()
+
+    def look(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            monkeypatch.setenv("RANK", "0")
+            launch.dismiss()
+
+    monkeypatch.setattr(processes.time, "sleep", look)
+    assert launch.assist([RUN], tmp_path) == 1
+    assert waits == [processes.SECONDS_BETWEEN_LOOKS] * 3 + [0.0]
+    (line,) = said(capsys)
+    assert line.endswith(f"process 1 of torchrun failed; log: {store.directory(tmp_path, RUN) / 'log-1.txt'}")
+
+
+def said(capsys: Any) -> list[str]:
+    return capsys.readouterr().err.splitlines()
 
 
 def test_every_run_that_goes_on_has_a_bar_and_the_sweep_has_one() -> None:

@@ -30,7 +30,7 @@ from benchmarks.spec import Recipe, Run
 
 LAST, FIRST = torch.channels_last, torch.contiguous_format
 STEPS = 3
-LAST_MAP = (64, 4, 4)
+LAST_MAP = (64, 8, 8)
 PIXELS = Pixels((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
 
 
@@ -83,7 +83,7 @@ def step(method: str) -> Conversions:
     network = PreActResNet(parts(method, run.timesteps, resolve(run)), (1, 1, 1), (16, 32, 64), 10)
     network = METHODS[method].wrap(network.to(memory_format=LAST), run.timesteps, resolve(run)).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
-    images, labels = torch.randn(8, 3, 16, 16).contiguous(memory_format=LAST), torch.arange(8)
+    images, labels = torch.randn(8, 3, 32, 32).contiguous(memory_format=LAST), torch.arange(8)
     watched = Conversions()
     for watch in (False, True):
         optimizer.zero_grad()

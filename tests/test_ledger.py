@@ -155,7 +155,13 @@ def test_sizes_are_those_of_the_layers():
 
 
 @pytest.mark.parametrize("method", ["dsr-if", "stbp-tdbn", "ann"])
-@pytest.mark.parametrize("name", ["preact-resnet-tiny", "resnet20", "vgg16", "preact-resnet-imagenet-tiny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("preact-resnet-tiny", "resnet20", "vgg16", "preact-resnet-imagenet-tiny"),
+        *("sew-resnet-tiny", "sew-resnet-imagenet-tiny", "sew-dvs-narrow"),
+    ],
+)
 def test_every_layer_of_neurons_is_booked_exactly_once(name, method):
     found = structure(build(name, method, 1, 10).eval(), torch.zeros(1, 3, 32, 32))
     assert sorted(layer.neuron for layer in found.layers if layer.neuron) == sorted(found.neurons)

@@ -42,7 +42,7 @@ def without_autocast(monkeypatch):
 
 
 def images() -> torch.Tensor:
-    return torch.empty(4, 3, 16, 16, device="meta").contiguous(memory_format=torch.channels_last)
+    return torch.empty(4, 3, 32, 32, device="meta").contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("way", ["float32", "hardware", "rounding"])

@@ -153,6 +153,65 @@ def test_spikingjelly_counts_the_same_on_the_folded_network(network):
     assert theirs.get_total() == ours > 0
 
 
+@pytest.fixture(scope="module")
+def sums() -> nn.Module:
+    """Blocks that add spikes of height 1, as NeuroBench takes them for spikes; sums reach 2 and 3."""
+    torch.manual_seed(0)
+    network = build("sew-resnet-tiny", "sew", STEPS, 10).double()
+    for module in network.modules():
+        if hasattr(module, "momentum"):
+            module.momentum = 1.0
+            nn.init.constant_(module.bias, 0.6)
+    with torch.no_grad():
+        network(images())
+    return network.eval()
+
+
+def by_values(network: nn.Module) -> tuple[float, float]:
+    """Effective MACs and ACs per image as NeuroBench tells them apart, but for norms, which it does not know."""
+    found = [0, 0]
+
+    def see(layer: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
+        x, ones = inputs[0], torch.ones_like(layer.weight)
+        marks = (x != 0).double()
+        is_spikes = bool(((x == 0) | (x.abs() == 1)).all())
+        if isinstance(layer, nn.Linear):
+            found[is_spikes] += round(nn.functional.linear(marks, ones).sum().item())
+        else:
+            reached = nn.functional.conv2d(marks, ones, None, layer.stride, layer.padding)
+            found[is_spikes] += round(reached.sum().item())
+
+    hooks = [m.register_forward_hook(see) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    with torch.no_grad():
+        network(images())
+    for hook in hooks:
+        hook.remove()
+    return found[0] / IMAGES, found[1] / IMAGES
+
+
+def test_sums_of_spikes_are_multiplied_as_one_who_looks_at_values_sees_them(sums):
+    counter = count(sums)
+    assert {row.kind for row in counter.ledger()} == {"mac", "ac", "sum"}
+    ours = summary(sums, counter)["SynapticOperations"]
+    assert (ours["Effective_MACs"], ours["Effective_ACs"]) == by_values(sums)
+
+
+def test_neurobench_counts_the_same_behind_sums_of_spikes(sums):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("snntorch", reason="NeuroBench imports snnTorch")
+        pytest.importorskip("neurobench")
+        from neurobench.metrics.workload.synaptic_operations import SynapticOperations
+        from neurobench.models.torch_model import TorchModel
+    ours = summary(sums, count(sums))["SynapticOperations"]
+    model = TorchModel(sums)
+    model.add_activation_module(type(sums.stem[2]))
+    model.register_hooks()
+    with torch.no_grad():
+        logits = model(images())
+    assert ours == SynapticOperations()(model, logits, (images(), torch.zeros(IMAGES)))
+
+
 def test_a_pool_multiplies_and_weights_of_zero_are_sparse():
     network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(2, 5, 1)).double()
     network[3].weight.data[:2] = 0

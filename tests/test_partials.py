@@ -122,7 +122,7 @@ def test_a_run_whose_checkpoint_has_no_room_is_a_row_that_says_so(
 
 
 def test_a_sweep_without_room_for_its_results_ends_in_one_line(tmp_path: Path) -> None:
-    command = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900)); "
+    command = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1100, 1100)); "
     command += "from benchmarks.__main__ import main; sys.argv[1:] = sys.argv[1].split(); main()"
     pytest.importorskip("resource")
     done = subprocess.run(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
 
 import pytest
 import torch
@@ -156,3 +160,25 @@ def test_a_setting_that_left_no_benchmark_has_a_row_without_numbers():
 def test_a_measuring_process_that_runs_out_of_memory_says_so():
     with pytest.raises(MemoryError, match="allocate memory"):
         memory.peak_step_bytes(Setting("ann", "preact-resnet-tiny", 1, 2**36))
+
+
+def leave(setting: Setting, to: Connection) -> None:
+    """In place of a measuring process: end as a broken installation would."""
+    sys.exit(3)
+
+
+def be_killed(setting: Setting, to: Connection) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "error"), [(leave, 3, RuntimeError), (be_killed, -9, RuntimeError), (be_killed, -9, MemoryError)]
+)
+def test_a_measuring_process_that_ends_has_run_out_of_memory_only_if_the_kernel_says_so(
+    ending, code, error, monkeypatch
+):
+    counts = iter([7, 8 if error is MemoryError else 7])
+    monkeypatch.setattr(memory, "_report", ending)
+    monkeypatch.setattr(memory.out_of_memory, "kills", lambda: next(counts))
+    with pytest.raises(error, match=f"ended with exit code {code}$"):
+        memory.peak_step_bytes(Setting("ann", "preact-resnet-tiny", 1, 2))

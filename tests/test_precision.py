@@ -149,12 +149,17 @@ def test_ties_go_to_even_and_the_largest_numbers_to_infinity():
     assert dsr.precision.rounded(torch.tensor([1 + 2**-8], dtype=torch.float64)).tolist() == [1.0]
 
 
+EDGE = 16
+
+
 def pair(method: str, dataset: str = "cifar10", channels: int = 3) -> dict[str, nn.Module]:
-    """A network in each precision, with the same weights."""
+    """A network in each precision, with the same weights, for images of any size, or else of EDGE pixels."""
     run, networks = run_of(method, dataset), {}
     for precision in ("float32", "bfloat16"):
         torch.manual_seed(0)
         recipe = replace(resolve(run), precision=precision)
+        if "edge" in recipe.norm and dataset == "cifar10":
+            recipe = replace(recipe, norm={**recipe.norm, "edge": EDGE})
         networks[precision] = build(run.network, method, run.timesteps, 10, channels, recipe).train()
     return networks
 
@@ -174,7 +179,7 @@ def cosines(networks: dict[str, nn.Module], images: Tensor, labels: Tensor) -> d
 
 def noise() -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    images = torch.randn(64, 3, 16, 16, generator=generator).contiguous(memory_format=LAST)
+    images = torch.randn(64, 3, EDGE, EDGE, generator=generator).contiguous(memory_format=LAST)
     return images, torch.arange(64) % 10
 
 

@@ -22,6 +22,7 @@ from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.runs import store
 from benchmarks.runs.identity import parent
+from benchmarks.runs.record import read_csv
 from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.training.loop import Trainer, Training
 
@@ -105,6 +106,19 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
         trained("dsr-ann", Team(0, 7))
 
 
+LAME = """
+import os
+from baselines.stbp import LIF
+from benchmarks.method import Method
+
+class Lame(LIF):
+    def forward(self, x):
+        if os.environ.get("RANK") == "1":
+            raise RuntimeError("lame")
+        return super().forward(x)
+
+METHOD = Method("fails in the second process", Lame)
+"""
 SEVERAL = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
@@ -162,3 +176,20 @@ def test_a_parent_that_fails_in_two_processes_costs_its_children_and_no_other_ru
     assert [found and found.status for found in results] == ["failed", "failed", "done"]
     assert results[1] is not None
     assert results[1].reason == f"its parent did not finish: {origin}"
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_in_the_second_process_alone_costs_no_other_run_and_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lame.py").write_text(LAME)
+    monkeypatch.setenv("DSR_METHODS", str(tmp_path / "lame.py"))
+    words = "sweep quick --methods lame,ann --timesteps 2 --seeds 0"
+    done = bench(SEVERAL, words, tmp_path, tmp_path / "results")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "process 1 of torchrun failed; log: " in done.stderr
+    assert done.stdout.count(" page ") == 1, "the first process was ended before it had written the report"
+    rows = read_csv(tmp_path / "results" / "smoke" / "quick.csv")
+    assert {row["method"]: row["status"] for row in rows} == {"lame": "failed", "ann": "done"}
+    (log,) = tmp_path.glob("results/runs/*/lame-*/log-1.txt")
+    assert "RuntimeError: lame" in log.read_text()

@@ -25,8 +25,8 @@ def test_no_recipe_as_published_has_a_warm_up_which_no_author_of_a_baseline_has(
     recipes = [recipe_of(method, name, scale) for name, entry in ENTRIES.items() for scale in entry.scales]
     assert {recipe.warmup_iterations for recipe in recipes} == {0}
     assert {recipe.warmup_share for recipe in recipes} <= {None, 0.0}
-    if not timeless(method):
-        assert "published" in (BUILT_IN[method].parent or "")
+    if BUILT_IN[method].parent and recipe_of(method).epochs == 0:
+        assert "published" in BUILT_IN[method].parent  # type: ignore[operator]
 
 
 def test_dsrs_own_recipes_are_warmed_up_as_their_authors_say() -> None:
@@ -72,6 +72,48 @@ def test_deng_and_gus_ann_is_clipped_at_a_fixed_value_and_is_the_parent_of_their
     assert ours == theirs
 
 
+def test_sew_resnets_have_their_authors_recipes_on_imagenet_and_on_cifar10dvs() -> None:
+    neuron = {"threshold": 1.0, "alpha": 2.0}
+    imagenet, dvs = (recipe_of("sew-published", dataset) for dataset in ("imagenet", "cifar10dvs"))
+    assert settings(imagenet) == (320, 256, 0.1, 0.9, 0.0, "resized-crop-flip", neuron)
+    assert settings(dvs) == (64, 16, 0.01, 0.9, 0.0, "none", {**neuron, "tau": 2.0, "train_tau": True})
+    assert settings(recipe_of("sew-published", "cifar10dvs-sim")) == settings(dvs)
+    assert settings(recipe_of("sew-published")) == (200, 128, 0.1, 0.9, 0.0, "crop-flip", neuron)
+    short = recipe_of("sew-published", "imagenet", "laptop")
+    assert (short.epochs, short.learning_rate, short.weight_decay) == (20, 0.1, 0.0)
+    assert replace(recipe_of("sew"), neuron={}, sources="") == replace(recipe_of("ann"), neuron={}, sources="")
+    assert recipe_of("sew").neuron == neuron
+
+
 def test_every_augmentation_that_a_recipe_names_exists() -> None:
     named = {recipe_of(method, dataset).augmentation for method in BUILT_IN for dataset in DATASETS}
     assert named <= set(get_args(Augmentation))
+
+
+def test_plifs_recipe_is_its_authors_on_images_and_on_events() -> None:
+    """No weight decay, so none on w, wherever it is run."""
+    neuron = {"threshold": 1.0, "tau": 2.0, "surrogate_slope": 2.0}
+    for dataset, augmentation in (("cifar10", "crop-flip"), ("cifar10dvs", "none"), ("nmnist", "none")):
+        recipe = recipe_of("plif-published", dataset)
+        assert settings(recipe) == (1024, 16, 1e-3, 0.9, 0.0, augmentation, neuron)
+        assert (recipe.optimizer, recipe.half_period, recipe.loss) == ("adam", 64, "squared-error")
+    for dataset, entry in ENTRIES.items():
+        recipes = [recipe_of("plif-published", dataset, scale) for scale in entry.scales]
+        assert {recipe.weight_decay for recipe in recipes} == {0.0}
+        assert {recipe.optimizer for recipe in recipes} == {"adam"}
+        assert {tuple(recipe.neuron) for recipe in recipes} == {tuple(neuron)}
+
+
+def test_stbps_recipe_is_its_authors_but_for_the_threshold() -> None:
+    recipe = recipe_of("stbp-published")
+    neuron = {"threshold": 0.25, "decay": 0.25, "surrogate_width": 1.0}
+    assert settings(recipe) == (120, 10, 0.1, 0.9, 0.0, "crop-flip", neuron)
+    assert (recipe.optimizer, recipe.linear_rate, recipe.loss) == ("sgd", 0.1, "squared-error")
+    assert [round(120 * share) for share in recipe.drops] == [35, 70, 105]
+    assert "0.75" in recipe.sources
+
+
+@pytest.mark.parametrize("method", ["plif", "plif-stepwise", "stbp", "stbp-neunorm"])
+def test_what_is_matched_has_dsrs_recipe_but_for_its_neuron(method: str) -> None:
+    usual = recipe_of("ann")
+    assert replace(recipe_of(method), neuron={}, norm={}, sources="") == replace(usual, sources="")

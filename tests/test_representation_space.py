@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from clamp_network import CLASSES, STEPS, clamp_network
+from clamp_network import CLASSES, STEPS, Network, clamp_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,6 +12,7 @@ import dsr
 from benchmarks.methods import parts, rounding
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.networks.preact_resnet import PreActResNet
+from benchmarks.networks.sew_resnet import SEWResNet
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run
 from dsr.dynamics import Dynamics
@@ -20,13 +21,14 @@ from dsr.engine.trains import Trains
 from dsr.start import set_ceilings
 
 METHODS = ["dsr-if", "dsr-lif"]
+KINDS = pytest.mark.parametrize("kind", [PreActResNet, SEWResNet])
 
 
-def plain(method: str, steps: int = STEPS) -> PreActResNet:
+def plain(method: str, steps: int = STEPS, kind: type[Network] = PreActResNet) -> Network:
     """A small network with thresholds at which neurons are silent, open and saturated."""
     torch.manual_seed(0)
     recipe = resolve(Run("digits", "preact-resnet-tiny", method, steps, 0, "smoke"))
-    network = PreActResNet(parts(method, steps, recipe), (1, 1), (6, 8), CLASSES)
+    network = kind(parts(method, steps, recipe), (1, 1), (6, 8), CLASSES)
     set_ceilings(network, 1.0)
     return network
 
@@ -77,9 +79,10 @@ def freeze(network: nn.Module) -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("method", METHODS)
-def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(method, dtype, precision, monkeypatch):
+@KINDS
+def test_with_frozen_statistics_it_emits_the_exact_methods_spikes(kind, method, dtype, precision, monkeypatch):
     monkeypatch.setenv("DSR_BFLOAT16", "rounding")  # hardware rounds sums once more: spikes differ
-    network, (x, _) = plain(method).to(dtype), batch()
+    network, (x, _) = plain(method, kind=kind).to(dtype), batch()
     network, x = rounding(network) if precision == "bfloat16" else network, x.to(dtype)
     network(x)  # running statistics that are not the initial ones
     space = wrapped(network).train()
@@ -113,8 +116,9 @@ def watch_variances(space: dsr.RepresentationSpace) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("method", METHODS)
-def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representations(method, precision):
-    network, (x, y) = plain(method).double(), batch()
+@KINDS
+def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representations(kind, method, precision):
+    network, (x, y) = plain(method, kind=kind).double(), batch()
     clamps, x = clamp_network(network, method).double(), x.double()
     for each in (network, clamps) if precision == "bfloat16" else ():
         rounding(each)
@@ -135,10 +139,12 @@ def test_its_gradient_is_that_of_the_clamp_network_at_the_measured_representatio
     assert torch.allclose(logits, expected, atol=1e-12)
     scale = 0.1**2 if method == "dsr-lif" else 1.0  # the LIF threshold's gradient carries dt, not 1 / dt
     theirs = dict(clamps.named_parameters())
+    # gradients of a sum's readers are added up in another order, which may tip the rounding of one of them to bfloat16
+    tolerance = 1e-6 if precision == "bfloat16" and kind is SEWResNet else 1e-12
     moved = 0
     for name, parameter in space.named_parameters():
         expectation = theirs[name].grad * (scale if name.endswith("threshold") else 1.0)
-        assert torch.allclose(parameter.grad, expectation, rtol=1e-7, atol=1e-12), name
+        assert torch.allclose(parameter.grad, expectation, rtol=1e-7, atol=tolerance), name
         moved += bool(name.endswith("threshold") and parameter.grad.abs() > 1e-6)
     assert moved >= 3, "hardly a neuron is saturated: the test shows nothing of the thresholds"
     for name, buffer in space.named_buffers():

@@ -6,14 +6,15 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
+from called import Bench, Ending, calling
 from ended_runs import finish
 from recorded import write_bin
 from rich.console import Console
@@ -37,35 +38,17 @@ RUN = "run --dataset digits --network preact-resnet-tiny --method dsr-if --times
 """A good request; an option that follows once more takes the earlier one's place."""
 
 
-class Ending(NamedTuple):
-    code: int | str | None
-    out: str
-    err: str
-
-
-Bench = Callable[[str], Ending]
-
-
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
     """Calls `dsr-bench WORDS` in this process; results go to tmp_path/results, data are looked for in tmp_path/data."""
-
-    def call(words: str) -> Ending:
-        monkeypatch.setattr(sys, "argv", ["dsr-bench", *words.split()])
-        with pytest.raises(SystemExit) as ending:
-            command_line.main()
-        return Ending(ending.value.code, *capsys.readouterr())
-
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("DSR_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DSR_TRACKING", "off")
     monkeypatch.setattr(command_line, "console", Console(width=200))
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own there
     monkeypatch.setattr(launch, "local", _never)
-    handler = signal.getsignal(signal.SIGTERM)
-    yield call
-    signal.signal(signal.SIGTERM, handler)
+    with calling(monkeypatch, capsys) as bench:
+        yield bench
 
 
 def _never(*arguments: object) -> NoReturn:
@@ -312,6 +295,21 @@ def test_what_a_batch_system_says_of_processes_is_nothing_to_one_alone(
     monkeypatch.setattr(launch, "assist", lambda *arguments: pytest.fail("it records nothing"))
     with pytest.raises(AssertionError, match="nothing may be run"):
         bench(RUN)
+
+
+def test_the_first_process_lets_the_others_end_however_its_runs_have_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    dismissed = list[bool]()
+    monkeypatch.setattr(launch, "dismiss", lambda: dismissed.append(True))
+    bench("sweep quick --plan")
+    assert dismissed == [], "a plan starts nothing"
+    with pytest.raises(AssertionError, match="nothing may be run"):
+        bench(RUN)
+    assert dismissed == [True]
 
 
 @pytest.mark.parametrize("count", ["4", "two"])

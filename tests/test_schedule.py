@@ -12,10 +12,11 @@ import torch
 from benchmarks.data import load
 from benchmarks.measurement.metering import Memory
 from benchmarks.networks import build
-from benchmarks.spec import Recipe
+from benchmarks.recipes import resolve
+from benchmarks.spec import Recipe, Run
 from benchmarks.training import loop
 from benchmarks.training.loop import Trainer, Training
-from benchmarks.training.schedule import learning_rate
+from benchmarks.training.schedule import learning_rate, make_optimizer, set_learning_rate
 
 RECIPE = Recipe(epochs=4, batch_size=64, learning_rate=0.8, warmup_iterations=0, augmentation="none", train_images=128)
 
@@ -91,3 +92,52 @@ def test_smoothing_spreads_a_share_of_the_target_over_all_classes() -> None:
     logits, loss = Trainer(network, data, recipe, 0, 1).step(images, labels)
     target = torch.full((16, 10), 0.03).scatter_(1, labels[:, None], 0.73)
     assert loss.item() == pytest.approx(-(target * logits.log_softmax(1)).sum(1).mean().item(), rel=1e-5)
+
+
+def test_a_half_period_makes_the_cosine_fall_and_rise_as_torchs_does() -> None:
+    recipe = replace(RECIPE, epochs=300, half_period=64)
+    rates = [learning_rate(recipe, epoch * 5, 5) for epoch in range(300)]
+    assert rates[:129:32] == pytest.approx([0.8, 0.4, 0.0, 0.4, 0.8], abs=1e-12)
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], 0.8)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=64)
+    for epoch, rate in enumerate(rates):
+        assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6, abs=1e-9), epoch
+        optimizer.step()
+        theirs.step()
+
+
+def test_a_rate_drops_after_shares_of_the_epochs() -> None:
+    recipe = replace(RECIPE, epochs=120, drops=(35 / 120, 70 / 120, 105 / 120))
+    rates = [learning_rate(recipe, epoch * 5, 5) for epoch in (0, 34, 35, 69, 70, 104, 105, 119)]
+    assert rates == pytest.approx([0.8, 0.8, 0.08, 0.08, 0.008, 0.008, 0.0008, 0.0008])
+    short = replace(recipe, epochs=8, drop=0.5)  # after 2, 5 and 7
+    assert [learning_rate(short, epoch, 1) for epoch in range(8)] == [0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1]
+
+
+def test_fully_connected_layers_may_have_a_rate_of_their_own() -> None:
+    network = build("vgg11-narrow", "stbp", 2, 10)
+    plain, apart = (make_optimizer(network, replace(RECIPE, linear_rate=factor)) for factor in (1.0, 0.1))
+    assert len(plain.param_groups) == 1
+    set_learning_rate(apart, 0.4)
+    rates = {id(p): group["lr"] for group in apart.param_groups for p in group["params"]}
+    assert len(rates) == sum(len(group["params"]) for group in apart.param_groups) == len([*network.parameters()])
+    for name, parameter in network.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(0.04 if "readout" in name else 0.4), name
+    fresh = make_optimizer(network, replace(RECIPE, linear_rate=0.1))
+    assert [group["lr"] for group in fresh.param_groups] == pytest.approx([0.8, 0.08])
+
+
+@pytest.mark.parametrize("method", ["plif-published", "stbp-published"])
+def test_a_training_cut_short_falls_once_and_at_scale_workstation_as_all_do(method: str) -> None:
+    def recipe(scale: str) -> Recipe:
+        return resolve(Run("cifar10", "preact-resnet18-narrow", method, 5, 0, scale))  # type: ignore[arg-type]
+
+    for scale in ("short", "laptop", "workstation"):
+        rates = [learning_rate(recipe(scale), epoch * 10, 10) for epoch in range(recipe(scale).epochs)]
+        assert all(now >= later for now, later in pairwise(rates)), scale
+        assert rates[-1] < 0.1 * rates[0], scale
+    assert (recipe("workstation").drops, recipe("workstation").half_period) == ((), None), "it states what it does"
+    steps = [learning_rate(recipe("workstation"), i, 5) for i in range(100)]
+    start = recipe("workstation").learning_rate
+    assert steps == pytest.approx([start * (1 + math.cos(math.pi * i / 100)) / 2 for i in range(100)])

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from benchmarks.catalogue import networks
+from benchmarks.methods import parts
 from benchmarks.networks import build
+from benchmarks.networks.vgg import VGG
 from benchmarks.operations.structure import structure
+from benchmarks.recipes import resolve
+from benchmarks.spec import Run
 
 
 def test_the_papers_network_has_its_published_size():
@@ -52,6 +58,50 @@ def test_the_baselines_networks_have_their_published_sizes(name, parameters, mac
     assert len(found.neurons) == neurons
 
 
+@pytest.mark.parametrize(
+    ("name", "channels", "edge", "classes", "parameters", "macs", "neurons"),
+    [
+        # those of ResNet-18 and 34, whose layers these are: 11.69 M and 1.814 G, 21.80 M and 3.664 G; a neuron behind
+        # each of their 17 and 33 convolutions of 3 x 3 and 7 x 7, and of their three of 1 x 1
+        ("sew-resnet18-imagenet", 3, 224, 1000, 11.69e6, 1.814e9, 20),
+        ("sew-resnet34-imagenet", 3, 224, 1000, 21.80e6, 3.664e9, 36),
+        # by hand: 2 x 64 and 64 x 128 in front of stages, 18 w^2 in each block, two a channel in norms, the classifier
+        ("sew-dvs", 2, 128, 10, 128 + 8_192 + 18 * 65_536 + 2 * 1_472 + 1_290, 1_631_716_608, 16),
+    ],
+)
+def test_sew_networks_have_the_sizes_of_resnets_and_of_their_stages(
+    name, channels, edge, classes, parameters, macs, neurons
+):
+    network = build(name, "ann", 1, classes, channels).eval()
+    found = structure(network, torch.zeros(1, channels, edge, edge))
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=5e-4)
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=5e-4)
+    assert len(found.neurons) == neurons
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "parameters", "macs", "first", "neurons"),
+    [
+        # worked out for the released networks, ten output neurons a class
+        ("cifarnet", "stbp-published", 45.0e6, 1.25e9, 0.0, 8),
+        ("plif-cifar10", "plif-published", 36.7e6, 1.69e9, 7e6, 8),  # the first layer once, the others at every step
+        ("plif-dvs", "plif-published", 17.4e6, 848e6, 0.0, 6),
+    ],
+)
+def test_stbps_and_plifs_networks_have_their_published_sizes(name, method, parameters, macs, first, neurons):
+    shape, channels, edge = networks.ENTRIES[name].shape, 3, 32
+    if name == "plif-dvs":  # theirs sees 128 x 128 pixels
+        shape, channels, edge = replace(shape, pooled=8), 2, 128
+    made = parts(method, 1, resolve(Run("cifar10", name, method, 1, 0, "paper")))
+    network = VGG(made, shape, 10, channels).eval()
+    found = structure(network, torch.zeros(1, channels, edge, edge))
+    macs += first
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=2e-3)
+    assert sum(layer.padded_macs for layer in found.layers) == pytest.approx(macs, rel=5e-3)
+    assert found.layers[0].padded_macs == pytest.approx(first or found.layers[0].padded_macs, rel=0.02)
+    assert len(found.neurons) == neurons
+
+
 def test_dsrs_network_for_event_data_has_its_published_size():
     network = build("vgg11", "dsr-lif", 2, 10, in_channels=2).eval()
     found = structure(network, torch.zeros(1, 2, 48, 48))
@@ -64,7 +114,11 @@ def test_dsrs_network_for_event_data_has_its_published_size():
 
 
 @pytest.mark.parametrize(
-    "name", ["preact-resnet18-narrow", "preact-resnet20", "preact-resnet-tiny", "resnet19", "resnet20", "vgg16"]
+    "name",
+    [
+        *("preact-resnet18-narrow", "preact-resnet20", "preact-resnet-tiny", "resnet19", "resnet20", "vgg16"),
+        *("sew-resnet18-narrow", "sew-resnet34-imagenet-narrow", "sew-dvs-narrow"),
+    ],
 )
 def test_padded_macs_equal_fvcores(name):
     with warnings.catch_warnings():

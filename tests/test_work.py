@@ -19,11 +19,12 @@ from rich.console import Console
 
 from benchmarks.cli import preparation
 from benchmarks.cli.arguments import sweep_request
-from benchmarks.cli.work import EARLY, work
+from benchmarks.cli.work import work
 from benchmarks.distributed import torchrun
 from benchmarks.files import claims, partials
 from benchmarks.files.clock import Clock
 from benchmarks.launching import launch, process
+from benchmarks.launching.stopping import EARLY
 from benchmarks.runs import attempts, store
 from benchmarks.runs.job import job_of
 from benchmarks.spec import BadInput, Run

@@ -1,6 +1,7 @@
 """Event-driven simulation of converted networks: a spike adds its weights to the membranes that it reaches.
 
 paths        what leads from one layer of neurons to the next, read from a network's graph
+maps         what enters linear layers, where its nonzero values are counted
 simulation   a network prepared for simulation, and its run
 membranes    the state of a run, which the C code (`events.c`) advances step by step
 """

@@ -37,13 +37,24 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Map:
-    """A pooled map in front of a linear layer: the windows of places `to[first[p]:first[p + 1]]` contain pixel p."""
+class Windows:
+    """Where the spikes of a layer go in a pooled map: windows of places `to[first[p]:first[p + 1]]` contain pixel p."""
 
     source: str
     first: Tensor
     to: Tensor
-    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Map:
+    """A map in front of a linear layer: pooled, or a sum, of the spikes of one layer or several.
+
+    `places`: pixels of the map; `size`: the shape of its counts, `(H, W)`, or `()` if pixels are counted together.
+    """
+
+    parts: tuple[Windows, ...]
+    places: int
+    size: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ class State:
         for name, layer in layers.items():
             current = currents.get(name, torch.zeros_like(logits))
             self.layers[name] = _Running(layer, current, self.layers)
-        self.maps = {name: _Pooled(pooled, self.layers[pooled.source]) for name, pooled in maps.items()}
+        self.maps = {name: _Entering(entering, self.layers) for name, entering in maps.items()}
         self.spikes: dict[str, list[Tensor]] = {name: [] for name in layers if name}
 
     def step(self, last: str = "") -> None:
@@ -117,16 +128,17 @@ class State:
         """Count the spikes of the step (1, 2, ...) just made."""
         for name, spikes in self.spikes.items():
             spikes.append(self.layers[name].count.sum())
-        for pooled in self.maps.values():
-            self.library.pool(pooled.of_c, ctypes.c_int64(step), ctypes.c_int64(self.threads))
+        for entering in self.maps.values():
+            for part in entering.of_c:
+                self.library.pool(ctypes.byref(part), ctypes.c_int64(step), ctypes.c_int64(self.threads))
 
     def by_step(self) -> dict[str, Tensor]:
         """Return the spikes of each layer of neurons at each step so far."""
         return {name: torch.stack(spikes) for name, spikes in self.spikes.items()}
 
     def pooled(self) -> dict[str, Tensor]:
-        """Return the number of nonzero values of each pooled map so far, by pixel."""
-        return {name: pooled.nonzero.sum(0).view(pooled.size) for name, pooled in self.maps.items()}
+        """Return the number of nonzero values of each map in front of a linear layer so far, by pixel."""
+        return {name: entering.counts() for name, entering in self.maps.items()}
 
     def logits(self, steps: int) -> Tensor:
         """Return the mean of the logits over the steps, `(B, classes)`."""
@@ -159,16 +171,25 @@ class _Running:
         self.of_c = ctypes.byref(of_c), (_TermOfC * len(terms))(*terms), ctypes.c_int64(len(terms))
 
 
-class _Pooled:
-    """The counts of one pooled map."""
+class _Entering:
+    """The counts of one map. Its parts mark the same values, so that one that several spikes reach counts once."""
 
-    def __init__(self, pooled: Map, source: _Running) -> None:
-        images, places, width = len(source.count), pooled.size[0] * pooled.size[1], source.layer.width
-        self.size, self.first, self.to = pooled.size, pooled.first.int(), pooled.to.int()
-        self.last, self.nonzero = _whole_numbers(images, places * width), _whole_numbers(images, places)
-        lists = (source.events, source.count, self.first, self.to, self.last, self.nonzero)
-        addresses = [x.data_ptr() for x in lists]
-        self.of_c = ctypes.byref(_PoolOfC(*addresses, images, places, width, source.events.shape[1]))
+    def __init__(self, entering: Map, layers: dict[str, _Running]) -> None:
+        sources = [layers[part.source] for part in entering.parts]
+        images, width = len(sources[0].count), sources[0].layer.width
+        self.size = entering.size
+        self.last = _whole_numbers(images, entering.places * width)
+        self.nonzero = _whole_numbers(images, entering.places)
+        self.lists = [(part.first.int(), part.to.int()) for part in entering.parts]
+        self.of_c = []
+        for source, (first, to) in zip(sources, self.lists, strict=True):
+            addresses = [x.data_ptr() for x in (source.events, source.count, first, to, self.last, self.nonzero)]
+            self.of_c.append(_PoolOfC(*addresses, images, entering.places, width, source.events.shape[1]))
+
+    def counts(self) -> Tensor:
+        """Return the nonzero values so far, by pixel."""
+        counts = self.nonzero.sum(0)
+        return counts.view(self.size) if self.size else counts.sum()
 
 
 def _term_of_c(term: Term, source: _Running) -> _TermOfC:

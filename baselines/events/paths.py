@@ -20,7 +20,8 @@ from baselines.ann import Readout
 
 POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 UNCHANGED = (nn.Identity, nn.Dropout, nn.Flatten)
-CALLS = (*(("call_function", add) for add in (operator.add, operator.iadd, torch.add)), ("call_method", "flatten"))
+ADDITIONS = tuple(("call_function", add) for add in (operator.add, operator.iadd, torch.add))
+CALLS = (*ADDITIONS, ("call_method", "flatten"))
 
 
 class Unsupported(Exception):
@@ -70,7 +71,7 @@ def paths(graph: fx.GraphModule, neuron: type[nn.Module]) -> dict[str, list[Path
     by_node: dict[fx.Node, list[Path]] = {}
     by_neuron: dict[str, list[Path]] = {}
     for node in graph.graph.nodes:
-        before = [path for argument in node.all_input_nodes for path in by_node[argument]]
+        before = [path for argument in node.args if isinstance(argument, fx.Node) for path in by_node[argument]]
         module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
         if module is not None and isinstance(module, neuron):
             if node.target in by_neuron:
@@ -82,6 +83,23 @@ def paths(graph: fx.GraphModule, neuron: type[nn.Module]) -> dict[str, list[Path
         else:
             by_node[node] = [_through(node, module, path) for path in before]
     return by_neuron
+
+
+def fed_by_sums(graph: fx.GraphModule) -> list[str]:
+    """Return the names of the convolutions and fully connected layers whose input is a sum."""
+    found = []
+    for node in graph.graph.nodes:
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, nn.Conv2d | nn.Linear | Readout) and _is_sum(graph, node.all_input_nodes[0]):
+            found.append(f"{node.target}.linear" if isinstance(module, Readout) else str(node.target))
+    return found
+
+
+def _is_sum(graph: fx.GraphModule, node: fx.Node) -> bool:
+    unchanged = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), UNCHANGED)
+    if unchanged or (node.op, node.target) == ("call_method", "flatten"):
+        return _is_sum(graph, node.all_input_nodes[0])
+    return (node.op, node.target) in ADDITIONS
 
 
 def _through(node: fx.Node, module: nn.Module | None, path: Path) -> Path:
@@ -139,8 +157,9 @@ def reach(path: Path, shape: tuple[int, ...], amplitude: Tensor) -> Reach:
 
 def windows(pools: tuple[nn.Module, ...], shape: tuple[int, ...]) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Return `first`, `to` and the pooled map's size; windows of places `to[first[p]:first[p + 1]]` contain pixel p."""
-    pixel, place, _, size = _pooled(pools, *shape[1:])
-    first = torch.bincount(pixel, minlength=shape[1] * shape[2]).cumsum(0)
+    height, width = shape[1:] or (1, 1)
+    pixel, place, _, size = _pooled(pools, height, width)
+    first = torch.bincount(pixel, minlength=height * width).cumsum(0)
     return torch.cat([first.new_zeros(1), first]), place, size
 
 

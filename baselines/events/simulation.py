@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from baselines.events.maps import maps
 from baselines.events.membranes import Driven, Layer, Map, State, Term
-from baselines.events.paths import Reach, Silent, Unsupported, paths, reach, windows
+from baselines.events.paths import Reach, Silent, Unsupported, paths, reach
 
 SOURCE = Path(__file__).with_name("events.c")
 LARGEST = 2**16  # an event has 16 bits each for channel and pixel
@@ -31,7 +32,8 @@ class Passed(NamedTuple):
     """A run after `timesteps` steps: logits `(B, classes)`, and spike counts so far, summed over all images.
 
     `emitted`: spikes of each layer of neurons by pixel, `(H, W)` or `()`; `by_step`: the same by step, `(timesteps,)`;
-    `pooled`: nonzero values by pixel, at least of the pools in front of linear layers.
+    `pooled`: nonzero values by pixel of what enters linear layers: of pools in front of them, under the pool's name,
+    and of sums, under the layer's.
     """
 
     timesteps: int
@@ -64,12 +66,11 @@ class Program:
             for path in leading[name]:
                 source = self.layers[path.source]
                 assert source.neuron
-                if path.pools and path.linear:
-                    self.maps[names[path.pools[-1]]] = Map(path.source, *windows(path.pools, source.shape))
                 layer.terms.append(_term(path.source, reach(path, source.shape, source.neuron.threshold), layer.width))
             if max(layer.pixels, layer.width) > LARGEST:
                 raise Unsupported(f"{name}: {layer.pixels} pixels, {layer.width} channels; at most {LARGEST} allowed")
             self.layers[name] = layer
+            self.maps |= maps(leading[name], self.layers, names)
 
     def run(self, images: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
         """Simulate images `(B, C, H, W)`; yield the results of runs that end after each of the `stops` (ascending)."""

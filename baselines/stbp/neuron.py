@@ -26,6 +26,7 @@ from torch.autograd.function import once_differentiable
 
 from baselines.stbp.compiled import Compiled
 from baselines.stbp.dynamics import Dynamics
+from baselines.stbp.layout import dense, like
 
 Surrogate = Literal["rectangle", "triangle"]
 Reset = Literal["hard", "soft"]
@@ -47,17 +48,7 @@ class _LIF(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (membranes,) = ctx.saved_tensors
         backward = ctx.kernels.backward if ctx.kernels else _backward
-        return backward(_like(grad, membranes), membranes, ctx.dynamics), None, None
-
-
-def _is_dense(x: Tensor) -> bool:
-    """Whether `(T, ...)` has the steps one after another in memory, each of them contiguous or channels-last."""
-    return x.is_contiguous() or (x.dim() == 5 and x.flatten(0, 1).is_contiguous(memory_format=torch.channels_last))
-
-
-def _like(x: Tensor, other: Tensor) -> Tensor:
-    """Return `x`, or a copy of it, in the memory layout of a dense tensor `other` of the same shape."""
-    return x if x.stride() == other.stride() else torch.empty_like(other).copy_(x)
+        return backward(like(grad, membranes), membranes, ctx.dynamics), None, None
 
 
 def kernels_for(x: Tensor, compiled: Compiled | None) -> Any:
@@ -157,9 +148,7 @@ class LIF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input currents `(T*B, ...)` -> spikes in {0, 1}, same shape."""
-        unfolded = x.unflatten(0, (self.timesteps, -1))
-        unfolded = unfolded if _is_dense(unfolded) else unfolded.contiguous()
-        spikes: Tensor = _LIF.apply(unfolded, self.dynamics, self.compiled)
+        spikes: Tensor = _LIF.apply(dense(x.unflatten(0, (self.timesteps, -1))), self.dynamics, self.compiled)
         return spikes.flatten(0, 1)
 
     def extra_repr(self) -> str:
@@ -178,14 +167,33 @@ class SpikeReadout(nn.Module):
     """Pooled features `(T*B, features)` -> logits `(B, classes)`, the firing rates of output neurons in [0, 1].
 
     The public code that is usually used for STBP-tdBN does this; `baselines.ann.Readout` uses the mean current instead.
+    With `votes`, each class has so many output neurons, and the mean of their rates (Wu et al. 2019; Fang et al. 2021).
+    `bias`: whether output neurons have biases. With `every_step`, a network in training mode gets the outputs of all
+    steps, `(T, B, classes)`.
     """
 
-    def __init__(self, features: int, classes: int, neuron: Callable[[], nn.Module], timesteps: int) -> None:
+    every_step = False
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        neuron: Callable[[], nn.Module],
+        timesteps: int,
+        votes: int = 1,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
-        self.timesteps = timesteps
+        self.timesteps, self.votes = timesteps, votes
         self.linear = nn.Linear(features, classes)
+        if votes > 1 or not bias:
+            with torch.random.fork_rng(devices=[]):  # what is drawn after the head is the same for every head
+                self.linear = nn.Linear(features, classes * votes, bias)
         self.neuron = neuron()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.neuron(self.linear(x))
-        return x.view(self.timesteps, -1, x.shape[1]).mean(0)
+        classes = x.shape[1] // self.votes
+        x = x if self.votes == 1 else x.view(-1, classes, self.votes).mean(2)
+        steps = x.view(self.timesteps, -1, classes)
+        return steps if self.every_step and self.training else steps.mean(0)

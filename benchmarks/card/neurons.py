@@ -3,9 +3,10 @@
     IF:   dv/dt = R I                         LIF:  tau dv/dt = (v_leak - v) + R I
 
 With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
-l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, and STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
-dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's
-metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
+l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
+dt = 1, PLIF's with tau = -1 / ln(1 - k) and R = dt = 1, and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones,
+fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's metadata say so: `reset`,
+`reset_by`, `fires`, `v_initial`, `dt`, `integration`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 import baselines.conversion
 import baselines.stbp
+import baselines.stbp.plif
+import baselines.stbp.sew
 import dsr
 from benchmarks.networks.parts import SpikingNeuron
 from benchmarks.spec import BadInput
@@ -95,11 +99,16 @@ def of(name: str, module: nn.Module) -> Neuron:
         return Neuron(level, threshold / module.dt, module.tau, dt=module.dt, subtract=threshold)
     if isinstance(module, baselines.conversion.IF):
         theta = module.threshold.item()
-        own = module.correction + module.shift * theta / module.timesteps
+        own = module.own
         return Neuron(theta, theta, subtract=theta, start=module.start * theta, own=own)
     if isinstance(module, baselines.stbp.LIF):
         return _stbp(name, module.dynamics)
-    emits = "spikes unlike DSR's, STBP's and a conversion's" if isinstance(module, SpikingNeuron) else "no spikes"
+    if isinstance(module, baselines.stbp.sew.Neuron):
+        return _sew(module)
+    if isinstance(module, baselines.stbp.plif.PLIF):
+        return _plif(module)
+    known = "DSR's, STBP's, PLIF's, SEW's or a conversion's"
+    emits = f"spikes unlike {known}" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
 
@@ -112,6 +121,19 @@ def _stbp(name: str, dynamics: baselines.stbp.Dynamics) -> Neuron:
         raise BadInput(f"{NOT}: the membrane of {name} has decay 0, and NIR's LIF needs tau > 0")
     tau, resistance = -1.0 / math.log(decay), 1.0 / (1.0 - decay)
     return Neuron(threshold, 1.0, tau, resistance, subtract=subtract, at_level=False)
+
+
+def _sew(neuron: baselines.stbp.sew.Neuron) -> Neuron:
+    """v + k (x - v) is (1 - k) v + k x: a leak l = 1 - k and R (1 - l) = k, so R = 1."""
+    gain = neuron.gain(torch.zeros((), dtype=torch.float64))
+    if gain is None:
+        return Neuron(neuron.threshold, 1.0)
+    return Neuron(neuron.threshold, 1.0, tau=-1.0 / math.log1p(-gain.item()))
+
+
+def _plif(module: baselines.stbp.plif.PLIF) -> Neuron:
+    threshold, kept = module.dynamics.threshold, 1.0 - module.w.double().sigmoid().item()
+    return Neuron(threshold, 1.0, -1.0 / math.log(kept), subtract=threshold if module.dynamics.soft else None)
 
 
 def unsaid(nodes: list[Any]) -> list[str]:

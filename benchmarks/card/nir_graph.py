@@ -21,11 +21,13 @@ from benchmarks.card.currents import Current, Term
 from benchmarks.card.neurons import NOT
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations.geometry import POOLS
-from benchmarks.operations.structure import TRANSPARENT, Tracer, is_addition, is_reshape, module_of
+from benchmarks.operations.origins import GATES, TRANSPARENT, Tracer, is_addition, is_reshape, module_of
 from benchmarks.spec import BadInput
 
 AVERAGES = ("view", "mean")
 """Methods by which a readout takes the mean over the steps, which is left to the reader of `Output`."""
+OF_VOTES = 2
+"""The dimension over which a readout takes the mean of the neurons of a class."""
 
 
 def graph_of(network: nn.Module, example: Tensor, timesteps: int, metadata: dict[str, Any]) -> Any:
@@ -85,12 +87,14 @@ class _Graph:
             return self.settled(current, node).reshaped("flatten", nn.Flatten())
         if isinstance(module, POOLS):
             return self.settled(current, node).reshaped(name, module)
+        if node.target == "mean" and node.args[1] == OF_VOTES:
+            return self.settled(current, node).through(node.name, _votes(*_shape(node.all_input_nodes[0])))
         if isinstance(module, TRANSPARENT) or (node.op == "call_method" and node.target in AVERAGES):
             return current
         if callable(weights := getattr(module, "weights", None)):  # the layer that reads a representation
             self.weights = list(weights())
             return current
-        if module is None or isinstance(module, nn.MaxPool2d):
+        if module is None or isinstance(module, GATES):
             raise BadInput(f"{NOT}: {name} is not a sum, average or linear layer")
         return self.fires(neurons.of(name, module), name, current, node)
 
@@ -149,6 +153,14 @@ class _Graph:
 
 def _plain(sources: tuple[str, ...], shape: tuple[int, ...], height: float = 1.0) -> Current:
     return Current((Term(sources, shape, torch.tensor(height, dtype=torch.float64)),))
+
+
+def _votes(classes: int, votes: int) -> nn.Linear:
+    """Make the layer that averages the votes of each class's neurons."""
+    layer = nn.Linear(classes * votes, classes, bias=False, dtype=torch.float64)
+    of_class = torch.eye(classes, dtype=torch.float64).repeat_interleave(votes, 1)
+    layer.weight = nn.Parameter(of_class / votes, requires_grad=False)
+    return layer
 
 
 def _is_tensor(node: fx.Node) -> bool:

@@ -61,10 +61,17 @@ def reshaping(name: str, by: nn.Module, size: Shape) -> tuple[Any, Shape]:
         kernel = np.array([length // parts for length, parts in zip(size[1:], behind[1:], strict=True)])
         return nir.AvgPool2d(kernel, kernel, np.array((0, 0))), behind
     assert isinstance(by, nn.AvgPool2d)
-    if by.ceil_mode or by.divisor_override or (by.padding and not by.count_include_pad):
+    if _rounds_up(by, size) or by.divisor_override or (by.padding and not by.count_include_pad):
         raise BadInput(f"{NOT}: {name} is an average pool with ceil_mode, divisor_override or count_include_pad=False")
     sizes = (np.array(v if isinstance(v, tuple) else (v, v)) for v in (by.kernel_size, by.stride, by.padding))
     return nir.AvgPool2d(*sizes), behind
+
+
+def _rounds_up(pool: nn.AvgPool2d, size: Shape) -> bool:
+    """Whether windows of a pool with ceil_mode stick out of a map of this size."""
+    floor, like = copy.copy(pool), torch.zeros(1, *size)
+    floor.ceil_mode = False
+    return bool(pool(like).shape != floor(like).shape)
 
 
 def copies(by: nn.Module, size: Shape) -> bool:

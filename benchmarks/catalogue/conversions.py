@@ -1,8 +1,8 @@
 """ANN-to-SNN conversions and the ANNs they convert, with the recipes they are published with.
 
-[QCFS] Bu et al. 2022 and its two released repositories; [RUE] Rueckauer et al. 2017 as snn_toolbox does it; [DENG]
-Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours] chosen by us. A conversion measures 512 images:
-that number is ours. None of the authors' codes has a warm-up.
+[QCFS] Bu et al. 2022 and its two released repositories; [RUE] Rueckauer et al. 2017 as snn_toolbox does it; [RMP]
+Han et al. 2020, who released no code; [DENG] Deng & Gu 2021 and [LI] Li et al. 2021 with their released code; [ours]
+chosen by us. A conversion measures 512 images: that number is ours. None of the authors' codes has a warm-up.
 """
 
 from __future__ import annotations
@@ -24,12 +24,29 @@ def _balanced(run: Run, usual: Recipe, start: float = 0.0) -> Recipe:
     return replace(usual, epochs=0, neuron={"start": start}, conversion=conversion, sources="Rueckauer 2017")
 
 
+def _at_maximum(run: Run, usual: Recipe) -> Recipe:
+    """[RMP] Soft reset from 0, and the largest activation: what is public of Han et al. 2020 without their code.
+
+    Their factor on thresholds and their coding of images could not be read: the factor is 1 and images are currents.
+    """
+    return replace(usual, epochs=0, conversion={"images": IMAGES}, sources="Han et al. 2020, as far as public")
+
+
 def _shifted(run: Run, usual: Recipe, sources: str = "Deng & Gu 2021") -> Recipe:
     """[DENG] The maximum, a shift of theta / 2T; over 512 images, not all (ours).
 
     They leave the shift out behind residual additions and put a neuron on the logits; here no neuron is an exception.
     """
     return replace(usual, epochs=0, neuron={"shift": 0.5}, conversion={"images": IMAGES}, sources=sources)
+
+
+def _shifted_published(run: Run, usual: Recipe) -> Recipe:
+    """[DENG] The shift is that of 32 steps, the released default, whatever T; thresholds over 512 images (ours).
+
+    Its ANN is the suite's, with batch norm and DSR's schedule: the released script stops at iteration 100.
+    """
+    neuron = {"shift": 0.5, "shift_steps": 32}
+    return replace(usual, epochs=0, neuron=neuron, conversion={"images": IMAGES}, sources="Deng & Gu 2021, released")
 
 
 def _clipped_ann(run: Run, usual: Recipe) -> Recipe:
@@ -133,6 +150,15 @@ METHODS: Mapping[str, Facts] = {
         colour="#999933",
         marker="p",
     ),
+    "rmp": Facts(
+        "RMP: conversion of ann, largest activation, v0 = 0",
+        family="conversion",
+        recipe=_at_maximum,
+        parent="ann",
+        anytime=True,
+        colour="#661100",
+        marker=(8, 2, 0),
+    ),
     "deng-gu-ann": Facts(
         "ANN with a ReLU clipped at 1, parent of deng-gu",
         family="ANN",
@@ -151,6 +177,15 @@ METHODS: Mapping[str, Facts] = {
         role="representative",
         colour="#8B5A2B",
         marker=(6, 1, 0),
+    ),
+    "deng-gu-released": Facts(
+        "Deng & Gu as released: a neuron on the logits, no shift behind additions, a shift of theta / 64",
+        family="conversion",
+        recipe=_shifted_published,
+        parent="deng-gu-ann",
+        anytime=True,
+        colour="#B8860B",
+        marker=(6, 2, 30),
     ),
     "calibration": Facts(
         "Conversion of ann, least error, shift and bias correction",

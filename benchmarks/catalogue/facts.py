@@ -5,7 +5,7 @@ Methods of this repository state them in this folder, methods from outside as ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -35,7 +35,9 @@ class Facts:
     `recipe` turns a run and DSR's recipe on CIFAR into the recipe the method would be published with, whatever the
     run's scale; the suite cuts it down. `shortened` adapts that recipe to schedules too short to carry a threshold from
     its published start to where it works. `tuned` adapts it to scale workstation: what the sweep `tuning` chose there.
-    `parent` names the method whose trained weights a run starts from.
+    `published_on`: by data set, what turns the recipe that the suite has there into the one that the authors have
+    there; a scale cuts it down. `fits_data`: the recipe is published for each kind of data, and DSR's changes for event
+    data are not made to it. `parent` names the method whose trained weights a run starts from.
 
     Time:
     `timeless`: the method has no time axis and exists at T = 1 only. `levels`: it has none either, but T is its number
@@ -56,6 +58,8 @@ class Facts:
     recipe: MakeRecipe = field(default=dsrs_recipe, kw_only=True)
     shortened: Adjust = field(default=unchanged, kw_only=True)
     tuned: Adjust = field(default=unchanged, kw_only=True)
+    published_on: Mapping[str, Adjust] = field(default_factory=dict, kw_only=True)
+    fits_data: bool = field(default=False, kw_only=True)
     parent: str | None = field(default=None, kw_only=True)
     timeless: bool = field(default=False, kw_only=True)
     levels: bool = field(default=False, kw_only=True)

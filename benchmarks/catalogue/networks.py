@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 Widths = tuple[int, ...]
+Connect = Literal["add", "and", "iand"]
+"""How a SEW block joins the spikes of its branches (`benchmarks.networks.sew_resnet`)."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,43 @@ class Plain:
 
 @dataclass(frozen=True)
 class VGG:
-    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map."""
+    """Channels layer by layer, a pool behind each group; hidden units, dropout, and the edge of the last map.
+
+    `last_pool`: whether one is behind the last group, too. `dropout` is that of convolutions' outputs, in front of a
+    pool, or behind it where `dropped_behind_pools`; `hidden_dropout` acts in front of each fully connected layer, the
+    classifier included. `biases`: of convolutions and hidden layers. `plain_start`: torch's default initial weights.
+    """
 
     groups: tuple[Widths, ...]
     hidden: Widths = ()
     dropout: float = 0.0
     pooled: int = 1
+    last_pool: bool = True
+    dropped_behind_pools: bool = False
+    hidden_dropout: tuple[float, ...] = ()
+    biases: bool = True
+    plain_start: bool = False
 
 
-Shape = PreAct | Plain | VGG
+@dataclass(frozen=True)
+class SEW:
+    """SEW ResNet: blocks and channels per stage; `large_images`: with the stem for ImageNet."""
+
+    blocks: tuple[int, ...]
+    widths: Widths
+    large_images: bool = False
+    connect: Connect = "add"
+
+
+@dataclass(frozen=True)
+class SEWEvents:
+    """SEW network for event data: channels stage by stage, a block and a pool each."""
+
+    widths: Widths
+    connect: Connect = "add"
+
+
+Shape = PreAct | Plain | VGG | SEW | SEWEvents
 
 
 @dataclass(frozen=True)
@@ -60,6 +91,41 @@ class Network:
 def _of_depth(depth: int) -> Network:
     """[DSR] Three stages of (depth - 2) / 6 blocks. The paper does not state the widths: He et al.'s are assumed."""
     return Network(PreAct(((depth - 2) // 6,) * 3, (16, 32, 64)), costly=depth > 56, depth=depth)
+
+
+def _sew(name: str, blocks: tuple[int, ...]) -> Mapping[str, Network]:
+    """A SEW ResNet and its narrow form, each with the stem for small images and with that for ImageNet."""
+    wide, narrow, found = (64, 128, 256, 512), (16, 32, 64, 128), dict[str, Network]()
+    for full, large in ((name, False), (f"{name}-imagenet", True)):
+        found[full] = Network(SEW(blocks, wide, large), costly=True)
+        found[f"{full}-narrow"] = Network(SEW(blocks, narrow, large), narrow_of=full, costly=True)
+    return found
+
+
+def _cifarnet(groups: tuple[Widths, ...], hidden: Widths) -> VGG:
+    """Wu et al. (STBP), as released: average pools, dropout on the inputs of all layers but the first and the last.
+
+    Theirs has no norm between convolution and neuron; here that is the method's. Biases and torch's start.
+    """
+    return VGG(
+        groups,
+        hidden,
+        dropout=0.5,
+        pooled=8,
+        last_pool=False,
+        dropped_behind_pools=True,
+        hidden_dropout=(0.0, 0.5, 0.0),
+        plain_start=True,
+    )
+
+
+def _plif(groups: tuple[Widths, ...], hidden: int, pooled: int, dropout: tuple[float, ...]) -> VGG:
+    """Fang et al. 2021 (PLIF), as released, without biases; theirs has maxima, which here are the method's pool.
+
+    [ours] How their weights start is not in our sources: as torch's do. Their network for CIFAR10-DVS sees 128 x 128
+    pixels, and its last map is 8 x 8; that of this suite's frames of 48 x 48 is 3 x 3.
+    """
+    return VGG(groups, (hidden,), pooled=pooled, hidden_dropout=dropout, biases=False, plain_start=True)
 
 
 ENTRIES: Mapping[str, Network] = {
@@ -85,7 +151,21 @@ ENTRIES: Mapping[str, Network] = {
     "vgg11-narrow": Network(
         VGG(((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2), dropout=0.1, pooled=7), narrow_of="vgg11"
     ),
+    "cifarnet": Network(_cifarnet(((128, 256), (512,), (1024, 512)), (1024, 512)), costly=True),
+    "cifarnet-narrow": Network(_cifarnet(((16, 32), (64,), (128, 64)), (128, 64)), narrow_of="cifarnet"),
+    "plif-cifar10": Network(_plif(((256,) * 3,) * 2, 2048, 8, (0.5, 0.0)), costly=True),
+    "plif-cifar10-narrow": Network(_plif(((32,) * 3,) * 2, 256, 8, (0.5, 0.0)), narrow_of="plif-cifar10"),
+    "plif-dvs": Network(_plif(((128,),) * 4, 2048, 3, (0.5, 0.5)), costly=True),
+    "plif-dvs-narrow": Network(_plif(((32,),) * 4, 256, 3, (0.5, 0.5)), narrow_of="plif-dvs"),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
+    # Fang et al. 2021: with the stem for ImageNet, and for CIFAR10-DVS. The stem for small images, narrow and tiny ones
+    # are ours.
+    **_sew("sew-resnet18", (2, 2, 2, 2)),
+    **_sew("sew-resnet34", (3, 4, 6, 3)),
+    "sew-resnet-tiny": Network(SEW((2, 1, 1), (8, 16, 32))),
+    "sew-resnet-imagenet-tiny": Network(SEW((1, 1, 1), (8, 16, 32), large_images=True)),
+    "sew-dvs": Network(SEWEvents((64,) * 4 + (128,) * 3), costly=True),
+    "sew-dvs-narrow": Network(SEWEvents((16,) * 4 + (32,) * 3), narrow_of="sew-dvs"),
 }
 LAYERS: Mapping[str, int] = {name: network.depth for name, network in ENTRIES.items() if network.depth}
 """[DSR] The networks of Fig. 3b and their depths."""

@@ -255,7 +255,7 @@ def _network(name: str) -> str:
 
 def named_method(name: str) -> str:
     """A method, or a variant in its one spelling. Raises BadInput."""
-    from benchmarks.methods import require_method
+    from benchmarks.parameters import require_method
 
     base, changes = variant(name)
     require_method(base, changes)

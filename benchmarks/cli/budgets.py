@@ -36,7 +36,7 @@ def limit(
     allowed = request.budget_seconds
     if allowed is None or estimate is None:
         return UNLIMITED
-    needed = _needed(estimate, crew)
+    needed = needed_by(estimate, crew.crowding())
     return Limit(lambda: began + allowed - clock(), needed.__getitem__)
 
 
@@ -52,12 +52,11 @@ def foreseen(
 
     assert request.budget_seconds
     runs, crew = [job.run for job in work.missing], workers(request.jobs, request.scale)
-    needed = _needed(estimate, crew)
+    needed = needed_by(estimate, crew.crowding())
     left = max(0.0, request.budget_seconds - (clock() - began))
     return foresee(runs, crew.count, after(work.missing), left, needed.__getitem__)
 
 
-def _needed(estimate: Estimate, crew: Workers) -> Mapping[Run, float]:
-    """Seconds that each run will take beside the others; 0 where nobody knows."""
-    crowding = crew.crowding()
+def needed_by(estimate: Estimate, crowding: float) -> Mapping[Run, float]:
+    """Seconds that each run takes if it is slowed down by the factor `crowding`; 0 for a run without an estimate."""
     return {run: (seconds or 0.0) * crowding for run, seconds in estimate.by_run.items()}

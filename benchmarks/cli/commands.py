@@ -60,16 +60,35 @@ def sweep(request: Request, console: Console) -> int:
     notices.plan(console, request, work)
     if not request.only_plan:
         notices.claims(console, results)
+        tidy(work, results)
     notices.other_images(console, preparation.seen_otherwise(_data_of(work)))
     estimate = None
     if work.missing:
         look_at_data(request, work, console)
         estimate = look_at_time(request, work, console)
     if not request.only_plan:
-        return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
+        try:
+            return _carry_out(request, work, results, console, partial(budgets.limit, request, estimate, began))
+        finally:
+            if torchrun.size() > 1:
+                _dismiss_assistants()
     if estimate and request.budget_seconds:
         notices.forecast(console, request, len(work.missing), budgets.foreseen(request, work, estimate, began))
     return 0
+
+
+def _dismiss_assistants() -> None:
+    from benchmarks.launching.launch import dismiss
+
+    dismiss()
+
+
+def tidy(work: Plan, results: Path) -> None:
+    """Remove what killed processes have left of the runs that are done here."""
+    from benchmarks.launching import tidying
+
+    missing = {*work.missing}
+    tidying.tidy((job for job in work.jobs if job not in missing and job.key not in work.committed), results)
 
 
 def _data_of(work: Plan) -> list[tuple[str, str]]:

@@ -16,12 +16,11 @@ from functools import cache
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from benchmarks.catalogue.networks import narrow
 from benchmarks.cli.datasets import missing
 from benchmarks.data import Sizes, published, sizes
-from benchmarks.methods import named
+from benchmarks.methods import backward, named
 from benchmarks.networks import build
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import passes, resolve, timeless
@@ -30,6 +29,7 @@ from benchmarks.runs.job import Job
 from benchmarks.runs.order import passing
 from benchmarks.runs.pace import Alike
 from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.training.backward import Backward
 
 FEW, MANY = 2, 6
 """The step counts of the probes."""
@@ -160,7 +160,8 @@ def _costs(body: Body, method: str) -> tuple[Cost, Cost]:
     """What training and inference cost, from one small step each at FEW and at MANY time steps."""
     if named(method).streams:
         return Cost(0.0), Cost(0.0, _per_step(body, method))
-    trains = resolve(Run("cifar10", body.network, method, FEW, 0, "paper")).epochs > 0
+    recipe = resolve(Run("cifar10", body.network, method, FEW, 0, "paper"))
+    trains = backward(method, recipe) if recipe.epochs > 0 else None
     if passes(method, MANY) == passes(method, FEW):  # one pass, whatever T
         train, test = _timed(body, method, 1 if timeless(method) else FEW, trains)
         return Cost(train), Cost(test)
@@ -175,13 +176,13 @@ def _line(few: float, many: float) -> Cost:
     return Cost(max(0.0, many - slope * MANY), slope)
 
 
-def _timed(body: Body, method: str, timesteps: int, trains: bool) -> tuple[float, float]:
-    """Seconds per image of a step in training, if it `trains`, and of one in inference; a small one warms up."""
+def _timed(body: Body, method: str, timesteps: int, trains: Backward | None) -> tuple[float, float]:
+    """Seconds per image of a training step, if the method `trains`, and of inference; a small one warms up."""
     device, batch = _device(), _batch(body)
     model = build(body.network, method, timesteps, 10, body.channels).to(device)
     _step(model, SMALLEST_BATCH, body, trains, device)  # a first step loads kernels and looks at the network
-    train = _step(model, batch, body, True, device) if trains else 0.0
-    return train / batch, _step(model, batch, body, False, device) / batch
+    train = _step(model, batch, body, trains, device) if trains else 0.0
+    return train / batch, _step(model, batch, body, None, device) / batch
 
 
 def _batch(body: Body) -> int:
@@ -196,21 +197,22 @@ def _per_step(body: Body, method: str) -> float:
 
     def simulate(steps: int) -> float:
         model = build(body.network, method, steps, 10, body.channels).to(device).eval()
-        return _step(model, batch, body, False, device)
+        return _step(model, batch, body, None, device)
 
     simulate(FEW)
     return max(0.0, simulate(MANY) - simulate(FEW)) / (MANY - FEW) / batch
 
 
-def _step(model: nn.Module, batch: int, body: Body, trains: bool, device: torch.device) -> float:
+def _step(model: nn.Module, batch: int, body: Body, trains: Backward | None, device: torch.device) -> float:
     """Seconds of one step on noise."""
     images = torch.randn(batch, body.channels, body.edge, body.edge, device=device)
     labels = torch.arange(batch, device=device) % 10
     start = _now(device)
-    with torch.set_grad_enabled(trains):
-        loss = F.cross_entropy(model(images), labels)
     if trains:
-        loss.backward()
+        trains(model, images, labels)
+    else:
+        with torch.no_grad():
+            model(images)
     return _now(device) - start
 
 

@@ -98,11 +98,11 @@ def why_cached(run: RunArgument) -> None:
     results = store.results_root()
     known = find(run, results)
     _say(f"{known}\n")
-    table, conclusion = explain(known, results)
-    if table:
-        terminal.show_table(table, console)
-    _say("\n".join(conclusion))
-    raise typer.Exit(1 if conclusion[0].startswith("Not cached") else 0)
+    answer = explain(known, results)
+    if answer.table:
+        terminal.show_table(answer.table, console)
+    _say("\n".join(answer.said))
+    raise typer.Exit(0 if answer.is_cached else 1)
 
 
 def _say(text: str) -> None:

@@ -26,7 +26,7 @@ from benchmarks.runs import pace, store
 from benchmarks.runs.job import Job
 from benchmarks.runs.order import passing
 from benchmarks.runs.plan import Plan, plan
-from benchmarks.runs.progress import Standing, standings
+from benchmarks.runs.progress import STANDINGS, Standing, standings
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ def status(request: Request, as_json: bool, console: Console) -> int:
     results = store.results_root()
     clock = Clock(results)
     work = plan(request.runs, results)
-    found = standings(work, lambda job: claims.is_taken(job.place, clock))
-    lines = _lines(work, found, clock)
+    found = standings(work, clock)
+    lines, count = _lines(work, found, clock), Counter(found.values())
     if as_json:
-        console.out(json.dumps(_record(request, lines, results), indent=1), highlight=False)
+        console.out(json.dumps(_record(request, lines, count, results), indent=1), highlight=False)
     else:
-        _show(request, lines, console)
+        _show(request, lines, count, console)
     return 0
 
 
@@ -99,13 +99,13 @@ def _time(lines: Iterable[Line]) -> tuple[float, int]:
     return sum(seconds for seconds in left if seconds is not None), left.count(None)
 
 
-def _record(request: Request, lines: Mapping[Job, Line], results: Path) -> dict[str, Any]:
+def _record(request: Request, lines: Mapping[Job, Line], count: Counter[Standing], results: Path) -> dict[str, Any]:
     seconds, unknown = _time(lines.values())
     return {
         "sweep": request.sweep,
         "scale": request.scale,
         "results": str(results),
-        "counts": {name: Counter(line.standing for line in lines.values())[name] for name in _NAMES},
+        "counts": {name: count[name] for name in STANDINGS},
         "seconds_left": seconds,
         "runs_of_unknown_pace": unknown,
         "runs": [
@@ -115,13 +115,9 @@ def _record(request: Request, lines: Mapping[Job, Line], results: Path) -> dict[
     }
 
 
-_NAMES: tuple[Standing, ...] = ("done", "running", "failed", "waiting", "left")
-
-
-def _show(request: Request, lines: Mapping[Job, Line], console: Console) -> None:
-    count = Counter(line.standing for line in lines.values())
+def _show(request: Request, lines: Mapping[Job, Line], count: Counter[Standing], console: Console) -> None:
     begun = sum(1 for line in lines.values() if line.standing == "left" and line.epochs)
-    parts = [f"{count[name]} {name}" for name in _NAMES]
+    parts = [f"{count[name]} {name}" for name in STANDINGS]
     parts[-1] += f" ({begun} of them partly done)" if begun else ""
     head = f" status {request.sweep}, scale {request.scale}: {len(lines)} runs · {' · '.join(parts)}"
     console.print(escape(head), highlight=False, soft_wrap=True)

@@ -22,11 +22,10 @@ from rich.markup import escape
 from benchmarks.cli import budgets, commands, notices, preparation
 from benchmarks.cli.arguments import Request
 from benchmarks.distributed import torchrun
-from benchmarks.files import claims
 from benchmarks.files.clock import Clock
 from benchmarks.launching import stopping
 from benchmarks.launching.pool import Limit
-from benchmarks.launching.stopping import Stop, Stopped
+from benchmarks.launching.stopping import EARLY, Stop, Stopped
 from benchmarks.runs import attempts, store
 from benchmarks.runs.attempts import Launch
 from benchmarks.runs.job import Job
@@ -37,9 +36,6 @@ from benchmarks.spec import BadInput
 
 if TYPE_CHECKING:
     from benchmarks.tracking.observer import Tracking
-
-EARLY = 75
-"""What sysexits.h calls EX_TEMPFAIL: the same command can go on later."""
 
 
 def work(request: Request, console: Console) -> int:
@@ -63,7 +59,9 @@ def _work(request: Request, console: Console, stop: Stop, began: float) -> int:
     todo = plan(request.runs, results)
     notices.plan(console, request, todo)
     notices.claims(console, results)
-    found = _standings(todo, results)
+    commands.tidy(todo, results)
+    clock = Clock(results)
+    found = standings(todo, clock)
     if not _can_start(found, launch):
         _say(console, request, 0, found, "nothing is free")
         return 0
@@ -73,20 +71,15 @@ def _work(request: Request, console: Console, stop: Stop, began: float) -> int:
     try:
         ended = _carry_out(request, todo, results, console, limit, stop, launch)
     except KeyboardInterrupt:
-        _say(console, request, 0, _standings(plan(request.runs, results), results), "interrupted")
+        _say(console, request, 0, standings(plan(request.runs, results), clock), "interrupted")
         return commands.INTERRUPTED
     failed = {job: status for job, status in ended.items() if status != "done"}
     commands.say_what_failed(console, failed)
-    now = _standings(plan(request.runs, results), results)
+    now = standings(plan(request.runs, results), clock)
     early = stop.name or ("its budget" if began + (request.budget_seconds or math.inf) <= time.monotonic() else "")
     is_early = bool(early) and _can_start(now, launch)
     _say(console, request, len(ended), now, f"stopped early by {early}" if is_early else "nothing is free")
     return EARLY if is_early else int(bool(failed))
-
-
-def _standings(work: Plan, results: Path) -> Mapping[Job, Standing]:
-    clock = Clock(results)
-    return standings(work, lambda job: claims.is_taken(job.place, clock))
 
 
 def _can_start(found: Mapping[Job, Standing], launch: Launch) -> bool:

@@ -32,12 +32,28 @@ def load_in_workers(items: Dataset[Any], **settings: Any) -> Iterator[Any]:
     """Yield the items, loaded by `workers()` processes; `settings` are further arguments of the `DataLoader`.
 
     A string in place of an item is its error message and is raised here as BadInput. An exception in a worker would
-    print a page of traceback.
+    print a page of traceback. Whoever consumes the items gets a RuntimeError, at any moment, if a worker is killed
+    (`killed` says so).
     """
     parallel: dict[str, Any] = {"num_workers": workers(), "generator": torch.Generator()}
+    parallel["worker_init_fn"] = _leave_the_group
     if parallel["num_workers"] and sys.platform == "linux":
         parallel["multiprocessing_context"] = "fork"  # a fork server fails inside a run's own process
     for item in DataLoader(items, **parallel, **settings):
         if isinstance(item, str):
             raise BadInput(item)
         yield item
+
+
+def _leave_the_group(number: int) -> None:
+    """Let Ctrl-C and other signals to a whole group reach the consumer alone, which ends the workers in order.
+
+    A worker ends by itself within seconds if the consumer is killed.
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+
+
+def killed(error: RuntimeError) -> bool:
+    """Whether an error says that a worker was killed."""
+    return str(error).startswith("DataLoader worker")

@@ -2,8 +2,7 @@
 
 The result equals that of a single process up to rounding, because sums are taken in another order:
 
-    loss        divided by the size of the whole batch
-    gradients   summed over the processes, those of thresholds included
+    gradients   summed over the processes, each with its share of the batch; those of thresholds included
     norms       statistics over the whole batch (torch's SyncBatchNorm exists only for GPUs)
 
 The released multi-GPU code normalises over each GPU's own share and sums threshold gradients twice, so that they are n
@@ -14,8 +13,9 @@ times as large with n GPUs. Here the number of processes is neither a hyper-para
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,6 +29,8 @@ from benchmarks.distributed import torchrun
 
 PATIENCE = timedelta(days=7)
 """How long the other processes wait for the first, which alone measures and records."""
+SECONDS_BETWEEN_LOOKS, SECONDS_TO_END = 0.5, 5.0
+"""How often another process looks whether the first has released it, and how long the first then takes to exit."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,15 @@ class Team:
             distributed.all_reduce(values)
         return values
 
-    def add_gradients(self, network: nn.Module) -> None:
-        """Replace every parameter's gradient by the sum over all processes, in one message."""
+    def add_gradients(self, network: nn.Module, share: float) -> None:
+        """Replace every parameter's gradient by that of the whole batch, in one message.
+
+        It is the sum over all processes, each weighted by its `share` of the batch's images.
+        """
         if self.size == 1:
             return
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        summed = self.sum_up(torch.cat([g.flatten() for g in gradients]))
+        summed = self.sum_up(share * torch.cat([g.flatten() for g in gradients]))
         for gradient, total in zip(gradients, summed.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(total.view_as(gradient))
 
@@ -102,11 +107,22 @@ def joined(name: str) -> Iterator[Team]:
 
 
 def release(name: str) -> None:
-    """Let the other processes leave the run called `name`, whether or not the first process succeeded."""
+    """Let the other processes leave the run or the command called `name`, whether or not the first succeeded."""
     if torchrun.size() > 1 and torchrun.rank() == 0:
         store = _store(name)
         store.set("begun", "")
         store.set("ended", "")
+
+
+def wait_for_release(name: str) -> None:
+    """Wait until the first process has released `name` and exited; without torchrun there is nothing to wait for."""
+    if torchrun.size() == 1:
+        return
+    with suppress(RuntimeError):  # the store is gone, and the first process with it
+        store = _store(name)
+        while not store.check(["ended"]):
+            time.sleep(SECONDS_BETWEEN_LOOKS)  # not in store.wait, which no signal would interrupt
+        time.sleep(SECONDS_TO_END)
 
 
 def _store(name: str) -> Any:

@@ -1,1 +1,1 @@
-"""Reading and writing files safely: edited by people, cut off by full disks, left behind by killed processes."""
+"""Reads and writes files safely, although people edit them, disks fill up and processes are killed meanwhile."""

@@ -1,4 +1,4 @@
-"""Addresses of stores: the URI of a SQLite file, the file of a URI, and any text without its secrets."""
+"""Addresses of databases and servers: URIs of SQLite files, files of URIs, and texts without their secrets."""
 
 from __future__ import annotations
 

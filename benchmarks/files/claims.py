@@ -2,14 +2,15 @@
 
     RUN/.claim/TOKEN/owner.json     TOKEN: a random name; owner.json: who has claimed the run
 
-A claim is prepared elsewhere and renamed to `.claim`. No directory takes the place of one that is not empty, so one of
-several processes succeeds. Its owner touches `owner.json` now and then. If it has not done so for the time of its
-lease, or is known to have died, others may rename TOKEN: one of several succeeds, because the old name is gone then,
-whatever the others have seen before. Partial files of a run are written in TOKEN (`partials.fences`), so an owner that
-has slept through its lease cannot put anything in its place any more.
+A claim is prepared under another name and renamed to `.claim`. A rename does not replace a directory that is not empty,
+so only one of several processes succeeds. The owner touches `owner.json` now and then. If it has not done so for the
+time of its lease, or is known to have died, others may take the run over by renaming TOKEN. Only one of them succeeds,
+because the old name is gone then. Partial files of a run are written in TOKEN (`partials.fences`), so an owner that
+has slept through its lease cannot finish any file.
 
 Where locks are trusted (`filesystems`), the owner also holds a lock on `RUN/.lock`. Then nobody takes a run over while
-its process exists, and a process that dies is followed at once. Both kinds make and respect the directory.
+its process exists, and the run of a process that has died is free at once. Owners with and without a lock both make
+the directory, and respect each other's.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ from benchmarks.spec import BadInput
 LOCK, CLAIM, OWNER = ".lock", ".claim", "owner.json"
 LEASE, LEASE_SECONDS = "DSR_LEASE", 600.0
 BEATS = 20
-"""Signs of life in the time of a lease."""
+"""How often an owner gives a sign of life in the time of its lease."""
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """This process works on the run in `place`. `lock`: the descriptor that holds the lock, where there are locks."""
+    """A claim of this process on the run in `place`. `lock`: the descriptor that holds the lock; None without locks."""
 
     place: Path
     token: str
@@ -47,7 +48,7 @@ class Claim:
 
     @property
     def fence(self) -> Path:
-        """The folder that exists as long as the claim is this process's own."""
+        """A folder that exists as long as nobody has taken the run over."""
         return self.place / CLAIM / self.token
 
     def is_held(self) -> bool:
@@ -65,7 +66,7 @@ class Holder:
 
 
 class Claims:
-    """The claims of one launcher on the runs of a results folder; a thread gives their signs of life."""
+    """The claims of one launcher on runs of a results folder. A thread gives the signs of life."""
 
     def __init__(self, results: Path) -> None:
         self.manner, self.clock, self.lease = filesystems.manner(results), Clock(results), lease()
@@ -83,16 +84,16 @@ class Claims:
         self.over.set()
         for claim in [*self.held.values()]:
             self.release(claim)
-        self.heart.join(timeout=1.0)  # a file system that hangs may keep it
+        self.heart.join(timeout=1.0)  # a file system that hangs may hold the thread up
 
     def take(self, place: Path) -> Claim | None:
-        """Claim the run in a directory, which exists; None if another process has it. Raises BadInput."""
+        """Claim the run in an existing directory; None if another process has it. Raises BadInput if that fails."""
         try:
             lock = _locked(place / LOCK) if self.manner.kind == "flock" else None
             if lock is None and self.manner.kind == "flock":
                 return None
             claim = Claim(place, secrets.token_hex(8), lock)
-            self.held[place] = claim  # before it is one, so that it is released whatever interrupts this
+            self.held[place] = claim  # already now, so that it is released even if this is interrupted
             found = holder(place)
             if self._take_over(claim, found) if found else self._put(claim):
                 partials.fences[place] = claim.fence
@@ -104,7 +105,7 @@ class Claims:
         return None
 
     def release(self, claim: Claim) -> None:
-        """Let others have the run."""
+        """Give a claim up: others may take the run."""
         if partials.fences.get(claim.place) == claim.fence:
             del partials.fences[claim.place]
         aside = claim.place / f"{CLAIM}.{claim.token}"
@@ -122,7 +123,7 @@ class Claims:
                 os.close(claim.lock)
 
     def _put(self, claim: Claim) -> bool:
-        """Make the claim where there is none. False: another process was faster, and may have tidied up already."""
+        """Claim a free run. False: another process was faster, and may have removed what this one prepared."""
         aside = claim.place / f"{CLAIM}.{claim.token}"
         try:
             (aside / claim.token).mkdir(parents=True)
@@ -138,12 +139,12 @@ class Claims:
         return True
 
     def _take_over(self, claim: Claim, found: Holder) -> bool:
-        """Take a claim over if its owner is dead. False: it is not, or another process was faster."""
+        """Take a claim over if its owner is dead. False: the owner is not, or another process was faster."""
         if not self._is_dead(found, claim):
             return False
         old = claim.place / CLAIM / found.token
         try:
-            self._sign(old, claim)  # from now on it is alive in the eyes of all others
+            self._sign(old, claim)  # from now on the claim looks alive to all others
             old.rename(claim.fence)
             self._sign(claim.fence, claim)
         except OSError as error:
@@ -153,11 +154,13 @@ class Claims:
         return True
 
     def _is_dead(self, found: Holder, claim: Claim) -> bool:
-        owner, silent = found.owner, self.clock.now() - found.alive
-        if owner is None:
-            return silent > self.lease
-        locked_alike = claim.lock is not None and (owner.kind, owner.filesystem) == ("flock", self.manner.filesystem)
-        return locked_alike or owner.is_gone() or silent > owner.lease
+        """Whether the owner of a claim no longer works on the run.
+
+        An owner on the same file system that uses locks held the lock that this process holds now, so it has ended.
+        """
+        owner, ours = found.owner, ("flock", self.manner.filesystem)
+        held_our_lock = claim.lock is not None and owner is not None and (owner.kind, owner.filesystem) == ours
+        return held_our_lock or not lives(found, self.clock)
 
     def _sign(self, fence: Path, claim: Claim) -> None:
         """Write into a claim that this process is its owner."""
@@ -197,7 +200,7 @@ def holder(place: Path) -> Holder | None:
 
 
 def lives(found: Holder, clock: Clock) -> bool:
-    """Whether the owner of a claim is at work as far as one can see without taking the run over."""
+    """Whether the owner of a claim seems to be alive: it is not known to have ended, and its lease has not expired."""
     if found.owner is None:
         return clock.now() - found.alive <= lease()
     return not found.owner.is_gone() and clock.now() - found.alive <= found.owner.lease
@@ -237,7 +240,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _tidy(claim: Claim) -> None:
-    """Remove what processes left that died while they made a claim, or while they owned this one."""
+    """Remove what was left by processes that died while they made a claim, or while they owned this one."""
     for entry in os.scandir(claim.place):
         if entry.name.startswith(f"{CLAIM}."):
             shutil.rmtree(entry.path, ignore_errors=True)

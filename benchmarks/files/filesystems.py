@@ -1,14 +1,13 @@
-"""Which file system a folder is on, and whether its locks exclude every process that shares it.
+"""Finds out which file system a folder is on, and whether its locks exclude the processes of all machines.
 
-Locks (flock) are trusted on file systems of one machine, and on Lustre mounted with `flock`, if two processes prove to
-exclude each other. Elsewhere two machines may both get a lock: directories claim runs there (`claims`).
+Locks (flock) are trusted on file systems of one machine, and on Lustre mounted with `flock`, if a test with two
+processes succeeds. On others, two machines may both get the same lock, so runs are claimed by directories (`claims`).
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.files import partials
 from benchmarks.spec import BadInput
 
 Kind = Literal["flock", "directory"]
@@ -38,7 +38,7 @@ with open(sys.argv[1], "r+") as file:
 
 @dataclass(frozen=True)
 class Manner:
-    """How runs are claimed in a folder. `why`: the reason for directories, in words."""
+    """How runs are claimed in a folder. `why`: the reason, in words, if locks are not used."""
 
     kind: Kind
     filesystem: str
@@ -67,7 +67,7 @@ def _manner(folder: Path, asked: str) -> Manner:
 
 
 def mounted(folder: Path) -> tuple[str, frozenset[str]]:
-    """Type and options of the file system that a folder is on; both empty where the system does not say."""
+    """Type and options of the file system that a folder is on; both empty if the system does not say."""
     found = "", frozenset[str]()
     longest = -1
     for point, kind, options in _mounts():
@@ -91,12 +91,12 @@ def _unescaped(text: str) -> str:
 
 
 def fault_of_locks(folder: Path) -> str:
-    """Why the locks in a folder cannot be used; empty if one process holds a lock and another one is refused."""
+    """Why the locks in a folder cannot be used; empty if a second process is refused the lock that the first holds."""
     try:
         import fcntl
     except ImportError:
         return "this system has no flock"
-    probe = folder / f".locks.{secrets.token_hex(8)}"
+    probe = partials.beside(folder / "locks")
     try:
         with probe.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

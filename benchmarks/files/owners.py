@@ -1,4 +1,4 @@
-"""Who has claimed a run: a process on a machine, and whether it is known to have died."""
+"""The owner of a claim on a run: a process on a machine, which may be known to have ended."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from benchmarks.files.partials import HOST
 
 @dataclass(frozen=True)
 class Owner:
-    """`machine`: where `pid` means this process; `ticks`: when it started, in the kernel's unit; empty: not known.
+    """A process. `machine`: where `pid` is its number. `ticks`: when it started, in the kernel's unit. Empty: unknown.
 
-    `since`: when the claim was made, by the clock of the file system. `lease`: seconds after the last sign of life
-    after which others may take the claim over. `kind`: whether the owner also holds a lock, on that file system.
+    `since`: when the claim was made, by the clock of the file system. `lease`: seconds from the last sign of life until
+    others may take the claim over. `kind`: "flock" if the owner also holds a lock. `filesystem`: the type of the one
+    that it sees there.
     """
 
     host: str
@@ -31,7 +32,7 @@ class Owner:
     filesystem: str
 
     def text(self) -> str:
-        """As it is written to the disk."""
+        """The content of the file that names the owner."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     def is_gone(self) -> bool:
@@ -45,7 +46,7 @@ def this_process(since: float, lease: float, kind: Kind, filesystem: str) -> Own
 
 
 def read(text: str) -> Owner | None:
-    """What `Owner.text` wrote; None for anything else, as a machine that lost its power may leave it."""
+    """Read what `Owner.text` wrote; None for anything else, such as what a power cut leaves."""
     try:
         return json_files.made(Owner, json_files.parsed(text))
     except ValueError:
@@ -54,7 +55,7 @@ def read(text: str) -> Owner | None:
 
 @cache
 def machine() -> str:
-    """This start of this kernel, and the namespace in it that processes are numbered in; empty if it is not known."""
+    """This machine since it was last started, and the namespace of its process numbers; empty if that is not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{HOST} {boot} {os.readlink('/proc/self/ns/pid')}"
@@ -63,7 +64,7 @@ def machine() -> str:
 
 
 def ticks(pid: int) -> str:
-    """When a process of this machine started; empty if it has ended."""
+    """When a process of this machine started, in the kernel's unit; empty if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

@@ -39,14 +39,19 @@ def seen(folder: Path, pattern: str, deep: bool = False) -> list[Path]:
 
 
 fences: dict[Path, Path] = {}
-"""The fences that this process has to keep, by the folder that each is for."""
+"""The fences of this process: for each folder, the folder inside it where partial files are written."""
 
 
 def beside(path: Path) -> Path:
     """Return the partial path for `path`, next to it or in the fence, after removing those of dead processes."""
+    tidy(path)
+    return fences.get(path.parent, path.parent) / f".{path.name}.{HOST}.{os.getpid()}"
+
+
+def tidy(path: Path) -> None:
+    """Remove the partial files and folders for `path` that dead processes have left."""
     for leftover in _leftovers(path):
         remove(leftover)
-    return fences.get(path.parent, path.parent) / f".{path.name}.{HOST}.{os.getpid()}"
 
 
 def withdraw(path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Runs in processes of their own, several at a time, and what becomes of those that run out of memory."""
+"""Carries runs out in processes of their own, several at a time, and records how each of them ended."""

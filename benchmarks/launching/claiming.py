@@ -1,4 +1,4 @@
-"""Who may begin a run: the launcher that has claimed it, unless a result counts already."""
+"""Decides whether this launcher carries a run out: the run must have no valid result, and no other launcher on it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from benchmarks.runs.record import Result
 
 
 def claimed(job: Job, sweep: str | None, claims: Claims, launch: Launch) -> Claim | Result | None:
-    """A claim on a run that has to be carried out; its result, if there is one; None if another launcher has it.
+    """Claim a run. Returns the claim; its result, if it has a valid one; None if another launcher works on it.
 
-    Makes the run's directory. Raises BadInput where it cannot be written.
+    Creates the run's directory. Raises BadInput if nothing can be written there.
     """
     if found := launch.result(job):
         return found
     job.describe(sweep)
     claim = claims.take(job.place)
-    if claim and (found := launch.result(job)):  # another launcher has recorded it meanwhile
+    if claim and (found := launch.result(job)):  # recorded meanwhile by another launcher
         claims.release(claim)
         return found
     return claim

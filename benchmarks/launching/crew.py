@@ -1,10 +1,11 @@
-"""The pool's crew for runs: claims each run, starts it in a process of its own, and keeps its result."""
+"""Starts runs for the pool: claims each run, starts its process, passes its messages on and keeps its result."""
 
 from __future__ import annotations
 
 import signal
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks.files import partials
 from benchmarks.files.claims import Claim, Claims
 from benchmarks.launching import out_of_memory, pool, process
 from benchmarks.launching.claiming import claimed
-from benchmarks.launching.stopping import GRACE_SECONDS, Stop
+from benchmarks.launching.stopping import GRACE_SECONDS, Stop, deaf, end_all
 from benchmarks.launching.workers import Workers
 from benchmarks.measurement.provenance import Code, code
 from benchmarks.runs import store
@@ -25,13 +26,13 @@ from benchmarks.runs.record import Epoch, Result
 from benchmarks.spec import BadInput, Run
 
 LONGEST_WAIT_SECONDS = 24 * 3600.0
-"""The operating system takes no time without end."""
-ENDED_BY_SIGTERM = (-signal.SIGTERM, 255)
-"""Exit codes of a process that SIGTERM has ended; 255, if it has ended the process that it was forked from, too."""
+"""The longest single wait: the operating system accepts no infinite time."""
+ENDED_BY_SIGTERM = (-signal.SIGTERM, out_of_memory.WITHOUT_SERVER)
+"""Exit codes of a run's process that SIGTERM ended, with or without the fork server."""
 
 
 class Observer(Protocol):
-    """Is told what happens, in the launching process."""
+    """Is told, in the launcher's process, what happens to the runs."""
 
     def started(self, run: Run) -> None: ...
     def waiting(self, run: Run) -> None: ...
@@ -42,7 +43,7 @@ class Observer(Protocol):
 
 
 class _Started(NamedTuple):
-    """A run that goes on; `kills`: how many processes the kernel had ended for want of memory when it started."""
+    """A run in progress. `kills`: how many processes the kernel had ended for lack of memory when the run started."""
 
     job: Job
     process: BaseProcess
@@ -51,7 +52,7 @@ class _Started(NamedTuple):
 
 
 class Processes:
-    """Carries runs out in processes; the pool says when. `results`: of the runs that have ended."""
+    """Carries each run out in a process of its own when the pool says so. `results`: of the runs that have ended."""
 
     def __init__(
         self,
@@ -83,11 +84,10 @@ class Processes:
         if failed := _parent_failed(job, self.code):
             self._end(job, claim, failed)
             return "over"
-        self._start(job, claim, worker)
-        return "started"
+        return self._start(job, claim, worker)
 
     def _claimed(self, job: Job) -> Claim | Result | None:
-        """As `claimed`. torchrun's processes stay together: they carry every run out, in one order, and wait for it."""
+        """As `claimed`, but under torchrun it waits for a claim: all processes carry out all runs in the same order."""
         if torchrun.size() == 1:
             return claimed(job, self.sweep, self.claims, self.launch)
         job.describe(self.sweep)
@@ -97,7 +97,7 @@ class Processes:
         return claim
 
     def _take(self, run: Run, result: Result) -> pool.State:
-        """Have what another launcher has recorded; a launch that does not wait for others has its own results only."""
+        """Keep a result that another launcher has recorded, but only if this launch waits for other launchers."""
         if self.patient:
             self._announce(run)
             self.results[run] = result
@@ -109,16 +109,27 @@ class Processes:
             self.announced.add(run)
             self.observer.started(run)
 
-    def _start(self, job: Job, claim: Claim, worker: int) -> None:
-        if not job.is_done():  # an old result would be taken for that of a process that dies
-            partials.withdraw(job.place / store.RESULT)
+    def _start(self, job: Job, claim: Claim, worker: int) -> pool.State:
+        try:
+            if not job.is_done():  # else, if the process dies, an old result would be taken for its result
+                partials.withdraw(job.place / store.RESULT)
+        except FileNotFoundError:
+            return self._step_back(job, claim)
         receiver, sender = self.context.Pipe(duplex=False)
         settings = self.workers.settings(worker)
         arguments = (job.run, job.place, self.results_root, self.sweep, self.code, sender, settings, claim.fence)
         begun = self.context.Process(target=process.work, args=arguments, name=str(job))  # type: ignore[attr-defined]
-        self.started[receiver] = _Started(job, begun, claim, out_of_memory.kills())
-        begun.start()
-        sender.close()
+        self.started[receiver] = _Started(job, begun, claim, kills := out_of_memory.kills())
+        try:
+            with deaf():  # the server that it is forked from is started anew if it was killed before
+                begun.start()
+        except (EOFError, OSError):  # killed at this moment; what it may have forked cannot write without a claim
+            del self.started[receiver]
+            receiver.close()
+            return self._left(job, out_of_memory.WITHOUT_SERVER, claim, kills)
+        finally:
+            sender.close()
+        return "started"
 
     def wait(self, seconds: float) -> dict[Run, pool.State]:
         ended = dict[Run, pool.State]()
@@ -137,18 +148,14 @@ class Processes:
                 self.observer.waiting(run)
 
     def stop(self) -> None:
-        processes = [one.process for one in self.started.values() if one.process.pid is not None]
-        for one in processes:
-            one.terminate()
-        for one in processes:
-            one.join()
+        end_all([one.process for one in self.started.values() if one.process.pid is not None])
 
     def _listen(self, receiver: Connection) -> dict[Run, pool.State]:
-        """Pass on what a run's process says; what has become of the run, if that was the last."""
+        """Pass on a message from a run's process. If the process has ended, return what has become of the run."""
         job, begun, claim, kills = self.started[receiver]
         try:
             message = receiver.recv()
-        except (EOFError, OSError):  # the process has ended, perhaps amid a message
+        except (EOFError, OSError):  # the process has ended, perhaps in the middle of a message
             begun.join()
             del self.started[receiver]
             receiver.close()
@@ -158,7 +165,7 @@ class Processes:
         return {}
 
     def _left(self, job: Job, exit_code: int | None, claim: Claim, kills: int | None) -> pool.State:
-        """What has become of a run whose process has ended."""
+        """Record how a run has ended whose process is gone, and return what has become of the run."""
         if not claim.is_held():
             return self._step_back(job, claim)
         left = job.result()
@@ -174,21 +181,24 @@ class Processes:
         return "over"
 
     def _step_back(self, job: Job, claim: Claim) -> pool.State:
-        """Leave a run to the launcher that has taken it over while this one gave no sign of life."""
+        """Leave a run to another launcher, which took it over because this one gave no sign of life."""
         self.claims.release(claim)
         self.announced.discard(job.run)
         self.observer.lost(job.run)
         return "elsewhere"
 
     def _is_stopping(self) -> bool:
-        """Whether a signal to a whole group has ended a run's process: it interrupts this one, too, in a moment."""
+        """Whether this launcher is being ended, too: a signal to a process group may reach the run's process first."""
         if self.stopping:
             return self.stopping.comes()
         time.sleep(GRACE_SECONDS)
         return False
 
     def _end(self, job: Job, claim: Claim, result: Result) -> None:
-        if result.status != "done":
+        if result.status == "done":
+            with suppress(FileNotFoundError):  # the claim is lost; whoever has the run tidies up
+                partials.withdraw(job.place / store.CHECKPOINT)  # the process may have been killed before it could
+        else:
             self.launch.mark(job)
         self.claims.release(claim)
         self.results[job.run] = result
@@ -196,7 +206,7 @@ class Processes:
 
 
 def _let_the_others_go_on(job: Job) -> None:
-    """Among torchrun's processes: a process that was killed cannot say that it has ended."""
+    """Under torchrun, tell the other processes that a run has ended; its own process may have been killed before."""
     if torchrun.size() > 1:
         from benchmarks.distributed.processes import release
 
@@ -204,7 +214,7 @@ def _let_the_others_go_on(job: Job) -> None:
 
 
 def _pass_on(message: Any, run: Run, observer: Observer) -> None:
-    """What a run says of itself: an epoch, or how many images have been simulated."""
+    """Tell the observer what a run's process has sent: an epoch, or how many images have been simulated."""
     if isinstance(message, tuple):
         observer.simulated(run, *message)
     else:
@@ -212,7 +222,7 @@ def _pass_on(message: Any, run: Run, observer: Observer) -> None:
 
 
 def orphaned(job: Job) -> Job | None:
-    """The parent of a run, if it has left no weights."""
+    """The parent of a run if the run cannot start because the parent has no weights; else None."""
     return job.parent if job.parent and not job.parent.has_weights() else None
 
 

@@ -1,4 +1,4 @@
-"""What a pool is expected to carry out in limited time: the pool itself, with a crew whose time costs nothing."""
+"""Predicts what a pool will finish in limited time: the pool's own code with simulated time and no real work."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from benchmarks.launching.pool import Limit, State, T, carry_out
 
 @dataclass
 class Forecast(Generic[T]):
-    """Items in the order in which they end in time, and those that are at work when the time is over.
+    """A crew with simulated time. `ended`: items that end in time, in this order.
 
-    `now` and `end`: seconds since the start.
+    `begun`: items that are running, with the time at which each would end. `now`, and `end`, when the time is over:
+    seconds since the start. `needed`: seconds that an item takes.
     """
 
     end: float
@@ -35,10 +36,10 @@ class Forecast(Generic[T]):
         return dict.fromkeys(found, "over")
 
     def idle(self, items: Collection[T]) -> None:
-        """No other pool is expected."""
+        """Nothing to do: a forecast knows no other pools."""
 
     def stop(self) -> None:
-        """What is at work stays in `begun`."""
+        """Nothing to do: items that are running stay in `begun`."""
 
 
 def foresee(
@@ -48,7 +49,7 @@ def foresee(
     seconds: float,
     needed: Callable[[T], float],
 ) -> Forecast[T]:
-    """What `carry_out` does with these items in so many seconds if each takes as long as it is expected to."""
+    """Simulate `carry_out` for so many seconds. `needed`: seconds that an item takes."""
     crew = Forecast(seconds, needed)
     carry_out(items, workers, after, crew, Limit(lambda: seconds - crew.now, needed))
     return crew

@@ -1,8 +1,8 @@
-"""Out of memory is a result. Which errors mean it, and whether a process that was killed was killed for it.
+"""Recognises that a run has run out of memory, which is recorded as a status of its own.
 
-torch has a class for the GPU's allocator and plain RuntimeErrors for everything else, told apart by their words.
-On a CPU the kernel gives memory out that it does not have, and ends a process by SIGKILL when it is touched; the
-kernel counts such endings. A SIGKILL that it has not counted came from somebody else.
+torch raises an error class of its own if the GPU's memory is full, and otherwise a RuntimeError, which is recognised
+by its text. On a CPU, Linux grants more memory than it has. If a process then uses it, the kernel ends the process by
+SIGKILL and counts that. A SIGKILL that the kernel has not counted came from somebody else.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ WORDS = (
     "cannot allocate memory",
     "alloc_failed",
     "bad_alloc",
-    "is killed by signal: killed",  # of a worker that decodes images
+    "is killed by signal: killed",  # a process that decodes images for the run
 )
+WITHOUT_SERVER = 255
+"""What multiprocessing makes of the exit code of a process if the one that it was forked from has ended before it."""
 COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 
 
@@ -33,7 +35,7 @@ def means(error: BaseException) -> bool:
 
 
 def kills() -> int | None:
-    """How many processes the kernel has ended for want of memory so far; None where it does not tell."""
+    """How many processes the kernel has ended for lack of memory so far; None if it does not say."""
     counts = [found for path in COUNTERS if (found := _count(path)) is not None]
     return sum(counts) if counts else None
 
@@ -47,7 +49,9 @@ def _count(path: Path) -> int | None:
 
 
 def ending(exit_code: int | None, kills_before: int | None) -> tuple[Status, str]:
-    """Status and reason of a run whose process has ended and left no result."""
+    """Status and reason of a run whose process has ended without a result."""
+    if exit_code == WITHOUT_SERVER:
+        return "failed", "the process that runs are forked from was ended"
     if exit_code is None or exit_code >= 0:
         return "failed", f"the run's process exited with {exit_code} and left no result"
     name = signal.Signals(-exit_code).name

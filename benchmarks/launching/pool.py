@@ -1,7 +1,7 @@
-"""Which item starts when: as many at once as there are workers, in the order given, each after those it waits for.
+"""Decides which item starts when: one per worker at a time, in the given order, each after those it waits for.
 
-Where time is limited, an item that is expected to end in time goes before one that is not. Items that another pool
-works on come last. This module knows neither runs nor processes nor clocks. A `Crew` starts the items and reports what
+If time is limited, an item that is expected to end in time goes before one that is not. Items that another pool works
+on come last. This module knows nothing of runs, processes and clocks: a `Crew` starts the items and reports what
 becomes of them.
 """
 
@@ -15,15 +15,15 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 State = Literal["started", "over", "elsewhere"]
-"""Of an item: it goes on here, it has ended (here or elsewhere, well or not), or another pool works on it."""
+"""An item is running here, it has ended (here or elsewhere, successfully or not), or another pool works on it."""
 
 SECONDS_BETWEEN_LOOKS = 5.0
-"""How often an idle worker looks whether what other pools work on has ended."""
+"""How often an idle worker checks whether items that other pools work on have ended."""
 
 
 @dataclass(frozen=True)
 class Limit(Generic[T]):
-    """How long a pool may go on. `left`: seconds until it has to stop; `needed`: seconds that an item will take."""
+    """How long a pool may go on. `left`: seconds until it must stop. `needed`: seconds that an item will take."""
 
     left: Callable[[], float]
     needed: Callable[[T], float]
@@ -37,24 +37,24 @@ UNLIMITED: Limit[Any] = Limit(lambda: math.inf, lambda item: 0.0)
 
 
 class Crew(Protocol[T]):
-    """Carries items out at the pool's command."""
+    """Carries items out when the pool says so."""
 
     def start(self, item: T, worker: int) -> State:
-        """Start an item on the worker of this number (from 0), unless it is over or elsewhere."""
+        """Start an item on the worker of this number (from 0), unless it has ended or another pool works on it."""
 
     def wait(self, seconds: float) -> Mapping[T, State]:
-        """Block for so long at most, or until something happens; return started items that go on no longer."""
+        """Wait for so long at most, or until something happens. Return the started items that no longer run here."""
 
     def idle(self, items: Collection[T]) -> None:
-        """Is told that nothing is left but these items, which other pools work on."""
+        """Is told that only these items are left, and that other pools work on them."""
 
     def stop(self) -> None:
-        """End every item that is still going on."""
+        """End every item that is still running."""
 
 
 @dataclass
 class _Lists(Generic[T]):
-    """Items that have not ended: not tried yet, found elsewhere, at work here with the number of their worker."""
+    """Items that have not ended: not tried yet, taken by another pool, or running here on a worker of this number."""
 
     pending: dict[T, None]
     elsewhere: dict[T, None] = field(default_factory=dict)
@@ -75,11 +75,11 @@ def carry_out(
     limit: Limit[T] = UNLIMITED,
     patient: bool = True,
 ) -> None:
-    """Carry all items out, at most `workers` at once. Whatever is raised meanwhile stops the crew first.
+    """Carry all items out, at most `workers` at once. If anything raises an exception, the crew is stopped first.
 
     `after`: the items that each one waits for, however they end. `patient`: whether to wait for items that other pools
-    work on; otherwise the pool ends as soon as nothing else can start. When no time is left by `limit`, the crew is
-    stopped and the other items are not started. Raises ValueError where items wait for each other.
+    work on; otherwise the pool ends as soon as nothing else can start. When `limit` leaves no time, the crew is stopped
+    and no further item is started. Raises ValueError if items wait for each other.
     """
     lists = _Lists(dict.fromkeys(items))
     try:
@@ -132,7 +132,8 @@ def following(
 ) -> T | None:
     """The pending item to start next; None if all of them have to wait for unfinished ones.
 
-    The first that fits, else the first: a worker that is free works, and what it begins can be resumed another time.
+    This is the first that is expected to end in time. If there is none, it is the first: a free worker does not wait,
+    because an item that is stopped can be resumed later.
     """
     first = None
     for item in pending:

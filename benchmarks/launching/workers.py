@@ -1,8 +1,9 @@
-"""How many runs go on at once, and each one's share of the machine.
+"""How many runs go on at once, and which share of the machine each one gets.
 
-With GPUs one run per GPU. Without, as many as the cores hold at so many threads per run: `OMP_NUM_THREADS` where the
-user has set it, else 1 at smoke scale, whose networks gain nothing from a second thread, and all cores at the others,
-where a run alone on the machine has timings worth keeping.
+With GPUs, there is one run per GPU. Without, there are as many runs as the cores allow at so many threads each. The
+user may set the number of threads (`OMP_NUM_THREADS`). Otherwise it is 1 at smoke scale, whose networks gain nothing
+from a second thread. At the other scales it is the number of cores, because only a run that is alone on the machine
+has timings worth keeping.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from benchmarks.measurement.joules import OWN
 from benchmarks.spec import BadInput, Scale
 
 THREADS, GPUS, DECODERS = "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "DSR_WORKERS"
-"""Variables that give a run its share; the first and the last count as stated where the user has set them."""
+"""Variables that give a run its share. If the user has set the first or the last, its value is kept."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """`count` runs go on at once. `threads`: of each run; None leaves it to torch. `gpus`: names, one per worker."""
+    """`count` runs go on at once. `threads`: of each run (None: torch decides). `gpus`: names, one per worker."""
 
     count: int = 1
     threads: int | None = None
     gpus: tuple[str, ...] = ()
 
     def settings(self, worker: int) -> dict[str, str]:
-        """Environment variables of the runs of one worker; none where the worker has the machine to itself."""
+        """Environment variables for the runs of one worker; none if it is the only worker."""
         if self.count == 1:
             return {}
         share = {DECODERS: str(max(1, cores() // self.count))}
@@ -40,21 +41,24 @@ class Workers:
         return settings | ({GPUS: self.gpus[worker % len(self.gpus)]} if self.gpus else {})
 
     def crowding(self) -> float:
-        """How many times longer a run takes beside the others than alone, at most."""
+        """The factor by which the other runs slow a run down, at most."""
         if torch.cuda.is_available():
             return max(1.0, self.count / max(1, len(self.gpus)))
         return max(1.0, self.count * torch.get_num_threads() / cores()) if self.count > 1 else 1.0
 
 
 def take_share(settings: dict[str, str]) -> None:
-    """In a run's own process, before it asks for a GPU: work with these settings and no more threads than they say."""
+    """Apply these settings to this process. To be called in a run's own process before it uses a GPU."""
     os.environ.update(settings)
     if THREADS in settings:
-        torch.set_num_threads(int(settings[THREADS]))  # torch, which the process was forked with, has read it before
+        torch.set_num_threads(int(settings[THREADS]))  # torch read the variable when the server imported it
 
 
 def workers(jobs: int | None, scale: Scale) -> Workers:
-    """Workers for `jobs` runs at once, or for as many as fit this machine (None). Raises BadInput."""
+    """Workers for `jobs` runs at once; None: for as many as fit this machine.
+
+    Raises BadInput under torchrun for more than one: its processes carry one run out together.
+    """
     if torchrun.size() > 1:
         if jobs not in (None, 1):
             raise BadInput(f"--jobs {jobs}: torchrun's processes carry one run out together; leave --jobs out")
@@ -73,7 +77,7 @@ def cores() -> int:
 
 
 def _threads(scale: Scale) -> int:
-    """Threads of a run that nobody has stated."""
+    """Threads per run: those that the user has set, else by scale."""
     stated = os.environ.get(THREADS, "").split(",")[0].strip()
     if stated.isdigit() and int(stated):
         return int(stated)
@@ -81,7 +85,7 @@ def _threads(scale: Scale) -> int:
 
 
 def _gpus() -> tuple[str, ...]:
-    """What `CUDA_VISIBLE_DEVICES` would call every visible GPU."""
+    """The visible GPUs, by the names that `CUDA_VISIBLE_DEVICES` uses."""
     count = torch.cuda.device_count()
     named = [name.strip() for name in os.environ.get(GPUS, "").split(",") if name.strip()]
     return tuple(named[:count] if len(named) >= count else map(str, range(count)))

@@ -14,6 +14,7 @@ from torch import nn
 from benchmarks.catalogue import networks
 from benchmarks.networks.preact_resnet import PreActResNet
 from benchmarks.networks.resnet import ResNet
+from benchmarks.networks.sew_resnet import SEWEventNet, SEWResNet
 from benchmarks.networks.vgg import VGG
 from benchmarks.recipes import resolve
 from benchmarks.spec import Recipe, Run, require
@@ -31,8 +32,12 @@ def _builder(shape: networks.Shape) -> Builder:
                 return PreActResNet(parts, blocks, widths, classes, in_channels, large)
             case networks.Plain(stem, blocks, widths, hidden):
                 return ResNet(parts, stem, blocks, widths, classes, in_channels, hidden)
-            case networks.VGG(groups, hidden, dropout, pooled):
-                return VGG(parts, groups, classes, in_channels, hidden, dropout, pooled)
+            case networks.VGG():
+                return VGG(parts, shape, classes, in_channels)
+            case networks.SEW(blocks, widths, large, connect):
+                return SEWResNet(parts, blocks, widths, classes, in_channels, large, connect)
+            case networks.SEWEvents(widths, connect):
+                return SEWEventNet(parts, widths, classes, in_channels, connect)
 
     return build
 

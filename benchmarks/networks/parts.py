@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -13,6 +13,10 @@ from torch.nn import functional as F
 
 LANES = 16
 """float32 numbers in the widest vector of a processor."""
+
+
+MakeLayer = Callable[..., nn.Module]
+"""Makes a pool or a dropout, with the arguments of `nn.AvgPool2d` or `nn.Dropout`."""
 
 
 class Norm(Protocol):
@@ -41,13 +45,23 @@ class SpikingNeuron(Protocol):
 class Parts:
     """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.
 
-    A neuron that is no `SpikingNeuron` (ReLU) emits graded values.
+    A neuron that is no `SpikingNeuron` (ReLU) emits graded values. `pool` and `dropout` take
+    the arguments of torch's average pool and dropout. `coding` makes what turns images into spikes.
     """
 
     timesteps: int
     neuron: Callable[[], nn.Module]
     norm: Norm
     readout: Readout
+    pool: MakeLayer = nn.AvgPool2d
+    dropout: MakeLayer = nn.Dropout
+    coding: Callable[[], nn.Module] | None = None
+
+    def first(self, layer: nn.Module) -> nn.Module:
+        """Make the first layer, which gets the images: as currents, or as the spikes that `coding` makes of them."""
+        if self.coding is None:
+            return DirectCoding(layer, self.timesteps)
+        return nn.Sequential(self.coding(), layer)
 
 
 class DirectCoding(nn.Module):
@@ -99,9 +113,23 @@ def stack(
     return nn.Sequential(*stages)
 
 
-def hidden_layers(parts: Parts, features: int, widths: tuple[int, ...]) -> nn.Module:
-    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity."""
-    layers = [m for pair in pairwise((features, *widths)) for m in (nn.Linear(*pair), parts.neuron())]
+def large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
+    """Make the stem for ImageNet, behind which a quarter of the image's height and width is left."""
+    first = parts.first(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False))
+    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), parts.pool(3, 2, padding=1))
+
+
+def hidden_layers(
+    parts: Parts, features: int, widths: tuple[int, ...], biases: bool = True, dropout: tuple[float, ...] = ()
+) -> nn.Module:
+    """Fully connected layers with neurons between the pooled map and the classifier; none: the identity.
+
+    `dropout`: the share of its input that is dropped in front of each of them, and in front of the classifier.
+    """
+    layers: list[nn.Module] = []
+    for share, pair in zip_longest(dropout, pairwise((features, *widths))):
+        layers += [parts.dropout(share)] if share else []
+        layers += [nn.Linear(pair[0], pair[1], biases), parts.neuron()] if pair else []
     return nn.Sequential(*layers) if layers else nn.Identity()
 
 
@@ -114,6 +142,7 @@ def initialise(network: nn.Module, linear: float | None = None) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
             if linear is not None:
                 nn.init.normal_(module.weight, std=linear)

@@ -15,7 +15,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from benchmarks.networks.parts import LANES, DirectCoding, Parts, Projection, initialise, stack
+from benchmarks.networks.parts import LANES, Parts, Projection, initialise, large_stem, stack
 
 
 class Block(nn.Module):
@@ -55,7 +55,7 @@ class PreActResNet(nn.Module):
         large: bool = False,
     ) -> None:
         super().__init__()
-        self.stem = _large_stem(parts, in_channels, widths[0]) if large else _stem(parts, in_channels, widths[0])
+        self.stem = large_stem(parts, in_channels, widths[0]) if large else _stem(parts, in_channels, widths[0])
         self.stages = stack(partial(Block, biases=not large), parts, blocks, widths, widths[0])
         self.norm = parts.norm(widths[-1])
         self.neuron = parts.neuron()
@@ -77,10 +77,4 @@ def _projection(parts: Parts, inputs: int, outputs: int, stride: int, biases: bo
 
 
 def _stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
-    return DirectCoding(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), parts.timesteps)
-
-
-def _large_stem(parts: Parts, inputs: int, outputs: int) -> nn.Module:
-    """A quarter of the image's height and width is left."""
-    first = DirectCoding(nn.Conv2d(inputs, outputs, 7, 2, padding=3, bias=False), parts.timesteps)
-    return nn.Sequential(first, parts.norm(outputs), parts.neuron(), nn.AvgPool2d(3, 2, padding=1))
+    return parts.first(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False))

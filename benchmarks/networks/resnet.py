@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from benchmarks.networks.parts import DirectCoding, Parts, hidden_layers, initialise, stack
+from benchmarks.networks.parts import Parts, hidden_layers, initialise, stack
 
 
 class Block(nn.Module):
@@ -51,7 +51,7 @@ class ResNet(nn.Module):
         hidden: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        self.stem = DirectCoding(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), parts.timesteps)
+        self.stem = parts.first(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False))
         self.norm = parts.norm(stem)
         self.neuron = parts.neuron()
         self.stages = stack(Block, parts, blocks, widths, stem)

@@ -1,6 +1,6 @@
 """How synaptic operations are counted.
 
-Read in this order: `structure` (which layer is fed by which neuron), `geometry` (operations per input value), `tally`
-(nonzero values counted during a forward pass), `ledger` (operations per layer), `counter` (totals per image). Derived
-from the ledger: `neurobench` and `silence`.
+Read in this order: `origins` (where a value comes from, and what it is), `structure` (which layer is fed by which
+neurons), `geometry` (operations per input value), `tally` (values counted during a forward pass), `ledger` (operations
+per layer), `counter` (totals per image). Derived from the ledger: `neurobench` and `silence`.
 """

@@ -3,10 +3,11 @@
 For a layer fed by spikes  ACs = sum over spikes of (output positions whose window covers that pixel) x C_out / groups,
 which is exact at borders and for any stride. Whether an input is spikes is read from the network's graph (it comes from
 a spiking neuron through pools alone), never from values: amplitudes fold into the next weights, norms into the layer
-before. A pool between neurons and a layer folds into the layer. If a pool leads to neurons, a spike costs one AC per
-window that contains it. If spikes are added to a current (identity shortcut), each costs one AC. Layers fed by graded
-values (ReLU) count their nonzero inputs as multiply-accumulates. The first layer's MACs are dense and count once for a
-static image.
+before. A pool between neurons and a layer folds into the layer. So does a sum of spikes (residual blocks that add
+spikes): a value of k times their height is k spikes, and each is accumulated by itself. If a pool leads to neurons, a
+spike costs one AC per window that contains it. If spikes are added to a current (identity shortcut), each costs one AC.
+Layers fed by graded values (ReLU), or by a sum of them, count their nonzero inputs as multiply-accumulates. The first
+layer's MACs are dense and count once for a static image.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """A run's synaptic operations, layer by layer: the numbers that energy models need, and those they are computed from.
 
-    operations  =  sum over pixels of  (nonzero values of the origin at the pixel)  x  (fanout at the pixel)
+    operations  =  sum over sources and pixels of  (spikes or nonzero values of the source)  x  (fanout)
 
 All are exact integers, totals over all images and steps; norms and amplitudes are folded into the weights. A layer
-behind a pool is counted twice: count A, `operations`, folds the pool into the layer, so that spikes accumulate; count
-B, `operations_graded_pool`, multiplies the nonzero values of the pooled map, after `pool_additions`.
+behind a pool or a sum of spikes is counted twice: count A, `operations`, folds pool and sum into the layer, so that
+each spike accumulates; count B, `operations_graded_pool`, multiplies the nonzero values that enter the layer, after
+`pool_additions`.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def rates(structure: Structure, tally: Tally) -> Iterator[RateRow]:
 def operations(layer: Layer, tally: Tally, inputs: int) -> int:
     """Return count A of one layer. A layer that is not fed by neurons is dense.
 
-    A layer fed by graded values through a pool has count B, because an ANN multiplies the outputs of its pools.
+    A layer fed by graded values through a pool or a sum has count B, because an ANN multiplies what these put out.
     """
     if layer.origin in (None, INPUT):
         return layer.dense_macs * tally.images * inputs
@@ -135,8 +136,7 @@ def operations(layer: Layer, tally: Tally, inputs: int) -> int:
 
 
 def _reached(layer: Layer, tally: Tally) -> int:
-    assert layer.origin
-    return int((tally.by_pixel[layer.origin].cpu() * layer.fanout).sum())
+    return sum(int((tally.by_pixel[source.name].cpu() * source.fanout).sum()) for source in layer.sources)
 
 
 def _row(layer: Layer, structure: Structure, tally: Tally, inputs: int) -> LedgerRow:
@@ -146,7 +146,7 @@ def _row(layer: Layer, structure: Structure, tally: Tally, inputs: int) -> Ledge
     return LedgerRow(
         layer=layer.name,
         origin=layer.origin or "",
-        kind="ac" if layer.spiking else "mac",
+        kind=layer.kind,
         **asdict(layer.geometry),
         biases=layer.biases,
         timesteps=tally.timesteps,
@@ -157,7 +157,7 @@ def _row(layer: Layer, structure: Structure, tally: Tally, inputs: int) -> Ledge
         operations=done,
         operations_every_step=done if once is None else once * tally.timesteps,
         operations_nonzero=_reached(layer, tally) if layer.origin else None,
-        input_nonzero=tally.total(layer.origin) if layer.origin else None,
+        input_nonzero=sum(tally.total(source.name) for source in layer.sources) if layer.origin else None,
         bias_accumulates=layer.biases * _pixels(layer) * (repeats or tally.timesteps) * tally.images,
         **_of_pool(layer, tally),
         **_of_neuron(layer, structure, tally),
@@ -169,21 +169,27 @@ def _pixels(layer: Layer) -> int:
 
 
 def _of_pool(layer: Layer, tally: Tally) -> dict[str, Any]:
-    if layer.in_pools is None:
-        return {}
-    assert layer.origin
-    additions = {"pool_additions": int((tally.by_pixel[layer.origin].cpu() * layer.in_pools).sum())}
+    """Return count B, and what it takes: additions in pools and sums, and the nonzero values that enter the layer."""
+    added = [(source, source.additions) for source in layer.sources if source.additions is not None]
     graded = _behind_pools(layer, tally)
-    if graded is None or layer.pool is None:
-        return additions
-    return additions | {"operations_graded_pool": graded, "pooled_nonzero": int(tally.by_pixel[layer.pool].sum())}
+    found: dict[str, Any] = {}
+    if added:
+        found["pool_additions"] = sum(int((tally.by_pixel[one.name].cpu() * times).sum()) for one, times in added)
+    if graded is not None:
+        found |= {"operations_graded_pool": graded, "pooled_nonzero": int(tally.by_pixel[_entering(layer)].sum())}
+    return found
 
 
 def _behind_pools(layer: Layer, tally: Tally) -> int | None:
-    """Return count B; None for a layer without a pool in front."""
-    if layer.pool is None or layer.behind_pools is None:
+    """Return count B; None for a layer without a pool or a sum in front."""
+    if layer.behind_pools is None:
         return None
-    return int((tally.by_pixel[layer.pool].cpu() * layer.behind_pools).sum())
+    return int((tally.by_pixel[_entering(layer)].cpu() * layer.behind_pools).sum())
+
+
+def _entering(layer: Layer) -> str:
+    """Return the name under which the nonzero values that enter a layer are tallied."""
+    return layer.pool or layer.name
 
 
 def _of_neuron(layer: Layer, structure: Structure, tally: Tally) -> dict[str, Any]:

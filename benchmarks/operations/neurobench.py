@@ -28,7 +28,8 @@ DEFINITIONS = {
     "SynapticOperations": (
         "convolutions and fully connected layers only. A layer accumulates if it is fed by a spiking neuron directly, "
         "amplitudes and norms folded into weights; NeuroBench asks whether all values of a batch are 0, 1 or -1. "
-        "Behind a pool the values of the pooled map that are not 0 are multiplied, as NeuroBench sees them. "
+        "Behind a pool or a sum of spikes the values that enter a layer and are not 0 are multiplied, as NeuroBench "
+        "sees them. "
         "A layer fed by images runs once per image, by event frames once per step. "
         "Weights that are 0 count; NeuroBench leaves them out of its effective operations"
     ),

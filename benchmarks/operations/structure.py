@@ -1,68 +1,119 @@
 """The structure of a network for counting operations: which neurons feed a layer, and which neurons it feeds.
 
 The structure is read from the network's graph (`torch.fx`), so whether a layer's input is spikes follows from its
-connections, never from values. Each layer of neurons is assigned to one of the layers that feed it, and so is the
-constant of its current, into which biases and norms fold.
+connections (`origins`), never from values. Each layer of neurons is assigned to one of the layers that feed it, and so
+is the constant of its current, into which biases and norms fold.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.networks.parts import DirectCoding, SpikingNeuron
+from benchmarks.networks.parts import DirectCoding
 from benchmarks.operations import geometry
-from benchmarks.operations.geometry import POOLS, Geometry, pooled
-
-TRANSPARENT = (nn.Identity, nn.Dropout, nn.Flatten)
-NORMS = (nn.modules.batchnorm._BatchNorm,)
-LINEAR = (nn.Conv2d, nn.Linear, DirectCoding)
+from benchmarks.operations.geometry import Geometry, pooled
+from benchmarks.operations.origins import (
+    GATES,
+    LINEAR,
+    NORMS,
+    Kind,
+    Path,
+    Tracer,
+    before_norms,
+    current_of,
+    emitted_kind,
+    heights,
+    is_addition,
+    is_folded,
+    is_neuron,
+    kind_of,
+    module_of,
+    paths_to,
+    spikes,
+)
 
 INPUT = "input"
 """The `origin` of a layer that is fed by the images."""
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A layer that performs operations: a convolution, a linear layer, an addition of spikes, or a pool before neurons.
+class Source:
+    """What feeds a layer: a layer of neurons or a gate, by name, or the images.
 
-    `origin`: name of the neurons that feed it, "input", or None if neither does; `fanout` `(H, W)` or `()`: operations
-    per nonzero value of the origin, by pixel; `pool`: the last of the average pools folded into the layer;
-    `behind_pools`: operations per nonzero value of that pool's output; `in_pools`: additions in the pools per value of
-    the origin. `neuron`: name of the neurons assigned to the layer; `biases`: constants it adds, norms folded.
+    `fanout` `(H, W)` or `()`: operations per spike or nonzero value, by pixel; `additions`: how often such a value is
+    added up in pools and sums in front of the layer, None without any.
     """
 
     name: str
-    origin: str | None
-    spiking: bool
-    geometry: Geometry
-    dense_macs: int
-    padded_macs: int
     fanout: Tensor
+    additions: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that performs operations: a convolution, a linear layer, an addition of spikes, or a pool before neurons.
+
+    `sources`: what feeds it, several if its input is a sum; none if it is fed by a current. `pool`: the average pool
+    directly in front of it, the last of those folded into the layer; `behind_pools`: operations per nonzero value of
+    its input, where that is a pooled map or a sum. `neuron`: name of the neurons assigned to the layer; `biases`:
+    constants it adds, norms folded.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    kind: Kind
+    geometry: Geometry
+    dense_macs: int = 0
+    padded_macs: int = 0
     pool: str | None = None
     behind_pools: Tensor | None = None
-    in_pools: Tensor | None = None
     neuron: str | None = None
     biases: int = 0
+
+    @property
+    def origin(self) -> str | None:
+        """What feeds it, the parts of a sum joined by " + "; None for a current."""
+        return " + ".join(source.name for source in self.sources) or None
+
+    @property
+    def spiking(self) -> bool:
+        """Whether it accumulates: spikes, or the spikes that a sum consists of."""
+        return self.kind != "mac"
 
     @property
     def graded(self) -> bool:
         """Whether its inputs come from neurons that emit graded values instead of spikes (ReLU)."""
         return self.origin not in (None, INPUT) and not self.spiking
 
+    @property
+    def summed(self) -> bool:
+        """Whether the values that enter it, of a sum, can be seen at the layer alone."""
+        return self.behind_pools is not None and self.pool is None
+
+    @property
+    def fanout(self) -> Tensor:
+        """Operations per spike or nonzero value of its only source."""
+        (source,) = self.sources
+        return source.fanout
+
 
 @dataclass(frozen=True)
 class Structure:
-    """A network's layers, the number of neurons per image and step of each layer of neurons, and those that spike."""
+    """A network's layers, the number of neurons per image and step of each layer of neurons, and those that spike.
+
+    `gates` pass spikes on, one for several; of those that pass sums of spikes, `heights` has the height of a spike.
+    """
 
     layers: list[Layer]
     neurons: dict[str, int]
     spiking: frozenset[str]
+    gates: frozenset[str] = frozenset()
+    heights: dict[str, float] = field(default_factory=dict)
 
 
 def structure(network: nn.Module, example: Tensor) -> Structure:
@@ -71,10 +122,15 @@ def structure(network: nn.Module, example: Tensor) -> Structure:
     shapes = _Shapes(graph)
     with torch.no_grad():
         shapes.run(example)
-    nodes = [node for node in graph.graph.nodes if is_neuron(graph, node)]
+    sources = [node for node in graph.graph.nodes if is_neuron(graph, node)]
+    gates = [node for node in sources if isinstance(module_of(graph, node), GATES)]
+    nodes = [node for node in sources if node not in gates]
     neurons = {str(node.target): shapes.by_node[node][1:].numel() for node in nodes}
     spiking = frozenset(str(node.target) for node in nodes if spikes(module_of(graph, node)))
-    return Structure(_booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node))), neurons, spiking)
+    booked = _booked(graph, nodes, shapes.by_node, list(_layers(graph, shapes.by_node)))
+    of_sums = [gate for gate in gates if emitted_kind(graph, gate) == "sum"]
+    one = {str(gate.target): heights(graph, [Path(gate)]).pop() for gate in of_sums}
+    return Structure(booked, neurons, spiking, frozenset(str(node.target) for node in gates), one)
 
 
 class _Shapes(fx.Interpreter):
@@ -98,49 +154,96 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
         if isinstance(module, LINEAR):
             yield node, _linear_map(graph, node, module, shapes)
         elif is_addition(node):
-            for index, operand in enumerate(node.all_input_nodes):
-                origin, _ = origin_of(graph, operand)
-                if origin and spikes(module_of(graph, origin)):  # identity shortcut: one AC per spike
-                    yield node, _by_channel("add", f"{node.name}.{index}", origin, shapes[origin], [])
+            if not is_folded(graph, node):
+                yield from ((node, layer) for layer in _shortcuts(graph, node, shapes))
         elif is_neuron(graph, node):
-            origin, pools = origin_of(graph, before_norms(graph, node.all_input_nodes[0]))
-            if origin and pools:
-                layers = [module_of(graph, pool) for pool in pools]
-                pool = _by_channel("pool", f"{node.target}.pooled", origin, shapes[origin], layers)
-                # one AC per window that contains the spike; adding up graded values is not a synaptic operation
-                graded = replace(pool, spiking=False, fanout=torch.zeros_like(pool.fanout), in_pools=pool.fanout)
-                yield node, pool if spikes(module_of(graph, origin)) else graded
+            for index, operand in enumerate(node.all_input_nodes):
+                paths = paths_to(graph, before_norms(graph, operand))
+                if any(path.pools for path in paths) and all(path.pools for path in paths):
+                    name = f"{node.target}.pooled" + (f".{index}" if index else "")
+                    yield node, _pool(graph, name, paths, shapes)
 
 
-def _by_channel(operation: str, name: str, origin: fx.Node, shape: torch.Size, pools: list[Any]) -> Layer:
-    sizes = geometry.of_channels(operation, pools, pooled(shape[1:], pools))
-    return Layer(name, str(origin.target), True, sizes, 0, 0, geometry.paths(None, shape[1:], pools))
+def _shortcuts(graph: fx.GraphModule, addition: fx.Node, shapes: dict[fx.Node, torch.Size]) -> Iterator[Layer]:
+    """Yield what spikes cost that are added to a current, as identity shortcuts do: one AC per spike."""
+    for index, operand in enumerate(addition.all_input_nodes):
+        paths = paths_to(graph, operand)
+        if len(paths) == 1 and (kind := kind_of(graph, paths)) != "mac":
+            shape = shapes[paths[0].origin][1:]
+            source = Source(str(paths[0].origin.target), geometry.paths(None, shape, ()))
+            yield Layer(f"{addition.name}.{index}", (source,), kind, geometry.of_channels("add", (), shape))
+
+
+def _pool(graph: fx.GraphModule, name: str, paths: Sequence[Path], shapes: dict[fx.Node, torch.Size]) -> Layer:
+    """Return a pool in front of neurons: one AC per window that contains the spike.
+
+    Adding up graded values is not a synaptic operation.
+    """
+    kind, pools = kind_of(graph, paths), [_modules(graph, path) for path in paths]
+    sources = []
+    for path, through in zip(paths, pools, strict=True):
+        windows = geometry.paths(None, shapes[path.origin][1:], through)
+        graded = (torch.zeros_like(windows), windows)
+        sources.append(Source(str(path.origin.target), *((windows,) if kind != "mac" else graded)))
+    alike = len({path.pools for path in paths}) == 1
+    output = pooled(shapes[paths[0].origin][1:], pools[0])
+    sizes = geometry.of_channels("pool", pools[0] if alike else [one for some in pools for one in some], output)
+    return Layer(name, tuple(sources), kind, _with_copies(graph, paths, sizes))
 
 
 def _linear_map(graph: fx.GraphModule, node: fx.Node, module: nn.Module, shapes: dict[fx.Node, torch.Size]) -> Layer:
-    source = node.all_input_nodes[0]
-    origin, nodes = origin_of(graph, source)
+    source, paths = node.all_input_nodes[0], paths_to(graph, node.all_input_nodes[0])
     first = isinstance(module, DirectCoding)
     layer = module.layer if isinstance(module, DirectCoding) else module
     assert isinstance(layer, nn.Conv2d | nn.Linear)
-    pools = [graph.get_submodule(str(pool.target)) for pool in nodes]
-    shape = shapes[origin or source][-3 if first else 1 :]
-    counts = geometry.operations(layer, shape, shapes[node][1:], pools)
-    fed_by_images = INPUT if first or source.op == "placeholder" else None
+    own = geometry.operations(layer, shapes[source][-3 if first else 1 :], shapes[node][1:], ())
     linear = Layer(
         f"{node.target}.layer" if first else str(node.target),
-        str(origin.target) if origin else fed_by_images,
-        origin is not None and spikes(module_of(graph, origin)),
-        geometry.of_layer(layer, shapes[node][1:]),
-        counts.dense,
-        counts.padded,
-        counts.fanout,
+        (Source(INPUT, own.fanout),) if first or source.op == "placeholder" else (),
+        kind_of(graph, paths),
+        _with_copies(graph, paths, geometry.of_layer(layer, shapes[node][1:])),
+        own.dense,
+        own.padded,
         biases=0 if layer.bias is None else layer.bias.numel(),
     )
-    if not pools:
-        return linear
-    in_pools = geometry.paths(None, shape, pools)
-    return replace(linear, pool=str(nodes[-1].target), behind_pools=counts.behind_pools, in_pools=in_pools)
+    return _fed(graph, linear, layer, paths, shapes, own.fanout, shapes[node][1:]) if paths else linear
+
+
+def _fed(
+    graph: fx.GraphModule,
+    linear: Layer,
+    layer: nn.Conv2d | nn.Linear,
+    paths: Sequence[Path],
+    shapes: dict[fx.Node, torch.Size],
+    per_input: Tensor,
+    output: torch.Size,
+) -> Layer:
+    """Return a linear layer with the sources of its input; `per_input`: operations per value that enters it."""
+    found = [geometry.operations(layer, shapes[p.origin][1:], output, _modules(graph, p)) for p in paths]
+    sources = tuple(
+        Source(str(path.origin.target), counts.fanout, _additions(graph, path, shapes, len(paths) > 1))
+        for path, counts in zip(paths, found, strict=True)
+    )
+    linear = replace(linear, sources=sources)
+    last = {path.pools[-1:] for path in paths}
+    if len(last) == 1 and (pool := last.pop()):
+        return replace(linear, pool=str(pool[0].target), behind_pools=found[0].behind_pools)
+    return replace(linear, behind_pools=per_input) if linear.kind == "sum" or len(paths) > 1 else linear
+
+
+def _additions(graph: fx.GraphModule, path: Path, shapes: dict[fx.Node, torch.Size], summed: bool) -> Tensor | None:
+    """Return how often a value at the path's beginning is added up on its way, by pixel."""
+    return geometry.paths(None, shapes[path.origin][1:], _modules(graph, path)) if path.pools or summed else None
+
+
+def _modules(graph: fx.GraphModule, path: Path) -> list[nn.Module]:
+    return [graph.get_submodule(str(pool.target)) for pool in path.pools]
+
+
+def _with_copies(graph: fx.GraphModule, paths: Sequence[Path], sizes: Geometry) -> Geometry:
+    """Count a layer's weights once for every height of the spikes that it sums, because heights fold into weights."""
+    copies = len(heights(graph, paths)) if len(paths) > 1 else 1
+    return replace(sizes, weights=sizes.weights * max(1, copies))
 
 
 def _booked(
@@ -168,69 +271,3 @@ def _booked(
             biases = shapes[neuron][1] if constant else 0
             booked[chosen] = replace(booked[chosen], neuron=str(neuron.target), biases=biases)
     return booked
-
-
-class Tracer(fx.Tracer):
-    """Traces down to modules without children (norms, convolutions), spiking neurons and the first layer."""
-
-    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return isinstance(module, DirectCoding) or spikes(module) or not any(module.children())
-
-
-def current_of(graph: fx.GraphModule, neuron: fx.Node) -> set[fx.Node]:
-    """Return the neuron and all nodes between it and the neurons or inputs before it, up to the first linear layers.
-
-    The linear layers are included.
-    """
-    current, pending = {neuron}, [neuron.all_input_nodes[0]]
-    while pending:
-        node = pending.pop()
-        if not is_neuron(graph, node) and node.op != "placeholder":
-            current.add(node)
-            pending += [] if isinstance(module_of(graph, node), LINEAR) else node.all_input_nodes
-    return current
-
-
-def origin_of(graph: fx.GraphModule, node: fx.Node) -> tuple[fx.Node | None, list[fx.Node]]:
-    """Return the neuron that a value comes from through pools alone, and those pools in order; None without one."""
-    pools: list[fx.Node] = []
-    while not is_neuron(graph, node):
-        module = module_of(graph, node)
-        if isinstance(module, POOLS):
-            pools.insert(0, node)
-        elif not isinstance(module, TRANSPARENT) and not is_reshape(node):
-            return None, []
-        node = node.all_input_nodes[0]
-    return node, pools
-
-
-def before_norms(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
-    """Skip norms backwards: a norm is an affine map per channel, folds into a layer and performs no operations."""
-    while isinstance(module_of(graph, node), NORMS):
-        node = node.all_input_nodes[0]
-    return node
-
-
-def is_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a node is a layer of neurons: not linear, norm, pool or transparent, and not the readout's last step."""
-    module = module_of(graph, node)
-    if module is None or isinstance(module, LINEAR + POOLS + TRANSPARENT + NORMS):
-        return False
-    return any(user.op != "output" for user in node.users)
-
-
-def spikes(module: nn.Module | None) -> bool:
-    """Whether a module is a spiking neuron: it has a `spike_amplitude`."""
-    return isinstance(module, SpikingNeuron)
-
-
-def is_addition(node: fx.Node) -> bool:
-    return node.op == "call_function" and node.target in (operator.add, operator.iadd, torch.add)
-
-
-def is_reshape(node: fx.Node) -> bool:
-    return node.target in ("flatten", "view", "reshape", torch.flatten)
-
-
-def module_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None

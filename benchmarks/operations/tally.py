@@ -1,4 +1,4 @@
-"""Counts of nonzero values during forward passes, by layer of neurons, pixel and step. All are exact integers.
+"""Counts of spikes and nonzero values during forward passes, by layer, pixel and step. All are exact integers.
 
 A network that counts its own spikes implements `CountsItself`; any other is counted with forward hooks.
 """
@@ -27,15 +27,16 @@ class CountsItself(Protocol):
         """Inside the context, in evaluation mode, call `observe(name, counts)` for every layer of neurons.
 
         `counts` are spikes by step and pixel, `(T, H, W)` or `(T,)`, summed over images and channels. Hooks on pools in
-        front of linear layers must be called. All neurons must be spiking.
+        front of linear layers must be called, and hooks on linear layers fed by sums. All neurons must be spiking.
         """
 
 
 @dataclass
 class Tally:
-    """Nonzero values of layers of neurons, of pools and of the "input", summed over `images` images.
+    """Nonzero values of layers of neurons, pools and the "input", summed over `images` images.
 
-    `by_pixel`: `(H, W)` or `()`, summed over steps; `by_step`: `(T,)`, summed over pixels.
+    Of a gate that passes sums of spikes, the spikes; under the name of a layer fed by a sum, the nonzero values that
+    enter it. `by_pixel`: `(H, W)` or `()`, summed over steps; `by_step`: `(T,)`, summed over pixels.
     """
 
     timesteps: int
@@ -64,10 +65,14 @@ def tallying(network: nn.Module, structure: Structure, timesteps: int) -> Iterat
         if isinstance(network, CountsItself):
             stack.enter_context(network.observed(tally.add))
         else:
-            counted |= structure.neurons.keys()
+            counted |= structure.neurons.keys() | structure.gates
         for name in counted:
-            hook = network.get_submodule(name).register_forward_hook(_count(tally, batch, name))
-            stack.callback(hook.remove)
+            seen = _count(tally, batch, name, structure.heights.get(name))
+            stack.callback(network.get_submodule(name).register_forward_hook(seen).remove)
+        for layer in structure.layers:
+            if layer.summed:
+                entering = _count(tally, batch, layer.name, entering=True)
+                stack.callback(network.get_submodule(layer.name).register_forward_hook(entering).remove)
         stack.callback(network.register_forward_pre_hook(_begin(tally, batch)).remove)
         yield tally
 
@@ -95,10 +100,13 @@ def of_input(x: Tensor) -> Tensor:
     return nonzero(x.flatten(0, 1) if x.dim() == 5 else x, 1)
 
 
-def _count(tally: Tally, batch: _Batch, name: str) -> Any:
+def _count(tally: Tally, batch: _Batch, name: str, height: float | None = None, entering: bool = False) -> Any:
+    """Count what a module puts out, or what enters it: nonzero values, or, with a `height`, spikes of that height."""
+
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        steps, before = len(output) // batch.images, batch.steps.get(name, 0)
-        tally.add(name, nonzero(output, steps), before)
+        values = inputs[0] if entering else output
+        steps, before = len(values) // batch.images, batch.steps.get(name, 0)
+        tally.add(name, nonzero(values, steps) if height is None else summed(values, steps, height), before)
         batch.steps[name] = before + steps
 
     return hook
@@ -110,6 +118,12 @@ def nonzero(x: Tensor, steps: int) -> Tensor:
     rows = x.reshape(steps, -1, pixels.numel())
     at_once = max(1, AT_ONCE // pixels.numel()) if x.device.type == "cpu" else 2**24
     return torch.stack([_nonzero_by_column(step, at_once) for step in rows]).view(steps, *pixels)
+
+
+def summed(x: Tensor, steps: int, height: float) -> Tensor:
+    """Count the spikes that sums of them, `(steps*B, C, ...)`, consist of, by step and pixel, `(steps, ...)`, int64."""
+    spikes = (x / height).abs().round().reshape(steps, -1, *x.shape[2:])
+    return spikes.sum(1, dtype=torch.float64).long()
 
 
 def _nonzero_by_column(rows: Tensor, at_once: int) -> Tensor:

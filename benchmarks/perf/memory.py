@@ -14,20 +14,24 @@ from benchmarks.perf.subjects import Setting, device, training_step
 def peak_step_bytes(setting: Setting) -> int:
     """Return how far one step raises the peak resident size (CPU) or allocation (GPU) above idle memory, in bytes.
 
-    Raises MemoryError if memory runs out.
+    Raises MemoryError if memory runs out, RuntimeError if the process ends for another reason.
     """
     if device().type == "cuda":
         return _measure(setting)
     context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
     context.set_forkserver_preload(["benchmarks.perf.memory", "torch._dynamo"])
     receiver, sender = context.Pipe(duplex=False)
+    kills = out_of_memory.kills()
     process = context.Process(target=_report, args=(setting, sender))  # type: ignore[attr-defined]
     process.start()
     sender.close()
     try:
         measured: int | Exception = receiver.recv()
     except EOFError:
-        raise MemoryError("the measuring process was killed") from None
+        process.join()
+        status, _ = out_of_memory.ending(process.exitcode, kills)
+        said = f"the process that measures memory has ended with exit code {process.exitcode}"
+        raise (MemoryError if status == "out-of-memory" else RuntimeError)(said) from None
     finally:
         process.join()
     if isinstance(measured, Exception):

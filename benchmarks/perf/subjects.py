@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import dsr
-from benchmarks.methods import METHODS, parts, with_precision
+from benchmarks.methods import METHODS, backward, parts, with_precision
 from benchmarks.networks import NETWORKS, build
 from benchmarks.networks.parts import Parts
 from benchmarks.perf import peers
 from benchmarks.recipes import passes, resolve, timeless
 from benchmarks.spec import Precision, Recipe, Run
+from benchmarks.training.backward import Backward, lowering
 from dsr.reference import ReferenceNeuron
 
 YARDSTICK = "dsr-if-reference"
@@ -69,14 +69,22 @@ def training_step(setting: Setting) -> Callable[[], None]:
     network = make(setting).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
     images, labels = batch(setting.batch, setting.subject)
+    gradients = _backward(setting)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(images), labels).backward()
+        gradients(network, images, labels)
         optimizer.step()
         synchronise()
 
     return step
+
+
+def _backward(setting: Setting) -> Backward:
+    """What a subject lowers; the yardstick and peers are no methods, and lower cross-entropy as DSR does."""
+    known = setting.subject in METHODS
+    recipe = _recipe(setting.subject if known else "dsr-if", setting.timesteps)
+    return backward(setting.subject, recipe) if known else lowering(recipe)
 
 
 def inference_step(setting: Setting) -> Callable[[], None]:

@@ -39,25 +39,28 @@ def resolve(run: Run) -> Recipe:
     an unknown method, and for a field of the recipe that cannot have the variant's value.
     """
     base, changes = variant(run.method)
-    if base in catalogue.BUILT_IN:
-        return _of_built_in(replace(run, seed=0))  # no published recipe depends on the seed
     if changes:
         return varied(resolve(replace(run, method=base)), run.method, changes)
-    outside = catalogue.from_outside().get(base)
-    if outside is None:
-        raise BadInput(f"no recipe of {base}: no such method, or its plug-in is not loaded")
-    stated = _its_own(run, outside)
-    return _with_its_batch(scaled(stated, run), stated, run)
+    if base in catalogue.BUILT_IN:
+        return _of_built_in(replace(run, seed=0))  # no published recipe depends on the seed
+    return _from_outside(run)
 
 
 @cache
 def _of_built_in(run: Run) -> Recipe:
-    """The recipe of a run of a built-in method or of a variant of one; all its seeds share it."""
-    base, changes = variant(run.method)
-    if changes:
-        return varied(_of_built_in(replace(run, method=base)), run.method, changes)
-    about = catalogue.BUILT_IN[base]
-    return scaled(on_data(replace(about.recipe(run, CIFAR), parent=about.parent), run), run)
+    """The recipe of a run of a built-in method; all its seeds share it."""
+    about = catalogue.BUILT_IN[run.method]
+    stated = replace(about.recipe(run, CIFAR), parent=about.parent)
+    return scaled(stated if about.fits_data else on_data(stated, run), run)
+
+
+def _from_outside(run: Run) -> Recipe:
+    """The recipe of a run of a method from outside. Raises BadInput for a method that no plug-in has."""
+    outside = catalogue.from_outside().get(run.method)
+    if outside is None:
+        raise BadInput(f"no recipe of {run.method}: no such method, or its plug-in is not loaded")
+    stated = _its_own(run, outside)
+    return _with_its_batch(scaled(stated, run), stated, run)
 
 
 def _its_own(run: Run, outside: PlugIn) -> Recipe:

@@ -8,20 +8,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.catalogue.datasets import DataSet
+from benchmarks.catalogue.facts import Adjust, unchanged
 from benchmarks.spec import Recipe, Scale
 
 
-def scaled(recipe: Recipe, for_few_steps: Recipe, data: DataSet, scale: Scale) -> Recipe:
-    """A method's recipe for ImageNet at a scale; `for_few_steps` is the one for a short training."""
+def scaled(recipe: Recipe, for_few_steps: Recipe, data: DataSet, scale: Scale, as_there: Adjust = unchanged) -> Recipe:
+    """A method's recipe for ImageNet at a scale; `for_few_steps` is the one for a short training.
+
+    `as_there`: what the method's authors do otherwise on ImageNet.
+    """
     match scale:
         case "paper":
-            return _published(recipe, data)
+            return as_there(_published(recipe, data))
         case "short":
-            return _cut(_published(recipe, data), "short", epochs=30)
+            return _cut(as_there(_published(recipe, data)), "short", epochs=30)
         case "laptop":
-            return _cut(_published(for_few_steps, data), "laptop", 20, 64, 1_000, 400)
+            return _cut(as_there(_published(for_few_steps, data)), "laptop", 20, 64, 1_000, 400)
         case "smoke":
-            return _cut(_published(for_few_steps, data), "smoke", 2, 32, 100, 50)
+            return _cut(as_there(_published(for_few_steps, data)), "smoke", 2, 32, 100, 50)
     raise ValueError(f"no recipe for image files at scale {scale}")
 
 
@@ -38,11 +42,11 @@ def _published(recipe: Recipe, data: DataSet) -> Recipe:
     """
     augmentation = data.augmentation or recipe.augmentation
     recipe = warmed_up(replace(recipe, augmentation=augmentation, classes=data.classes), 5_000)
-    recipe = recipe if recipe.epochs == 0 else replace(recipe, epochs=90)
-    if recipe.optimizer == "adam":
+    recipe = recipe if recipe.epochs == 0 else replace(recipe, epochs=90, half_period=None)
+    if "quantile" in recipe.conversion:  # DSR's hybrid training
         return replace(recipe, batch_size=144, neuron={**recipe.neuron, "threshold_gain": 0.001})
     sources = f"{recipe.sources}; schedule of DSR's ImageNet ANN"
-    return replace(recipe, batch_size=256, weight_decay=1e-4, sources=sources)
+    return replace(recipe, batch_size=256, weight_decay=min(recipe.weight_decay, 1e-4), sources=sources)
 
 
 def _cut(

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from benchmarks import catalogue
 from benchmarks.catalogue.datasets import ENTRIES, DataSet
+from benchmarks.catalogue.facts import Adjust, unchanged
 from benchmarks.recipes import imagenet
 from benchmarks.spec import Recipe, Run, require
 
@@ -33,11 +34,17 @@ def on_data(recipe: Recipe, run: Run) -> Recipe:
     if data.augmentation:
         recipe = replace(recipe, augmentation=data.augmentation)
     if data.kind != "events":
-        return recipe
+        return _as_there(run)(recipe)
     rate = 0.05 if recipe.optimizer == "sgd" else recipe.learning_rate
     whose = "" if data.paper else ", taken over by us"
     sources = f"{recipe.sources}; schedule of DSR's DVS-CIFAR10{whose}"
-    return replace(_epochs(recipe, 300), learning_rate=rate, sources=sources)
+    return _as_there(run)(replace(_epochs(recipe, 300), learning_rate=rate, sources=sources))
+
+
+def _as_there(run: Run) -> Adjust:
+    """What a method's authors do otherwise on the run's data set, or on the one that it simulates."""
+    about, name = catalogue.facts(run.method), dataset_of(run).stands_for or run.dataset
+    return about.published_on.get(name, unchanged) if about else unchanged
 
 
 def scaled(recipe: Recipe, run: Run) -> Recipe:
@@ -47,7 +54,7 @@ def scaled(recipe: Recipe, run: Run) -> Recipe:
     if data.whole_at_every_scale:
         return _whole(recipe, run, data)
     if data.kind == "files":
-        return imagenet.scaled(recipe, _short_schedule(recipe, run), data, run.scale)
+        return imagenet.scaled(recipe, _short_schedule(recipe, run), data, run.scale, _as_there(run))
     match run.scale:
         case "paper":
             return recipe
@@ -66,7 +73,8 @@ def _ours(recipe: Recipe, scale: str) -> Recipe:
 
 
 def _epochs(recipe: Recipe, epochs: int) -> Recipe:
-    return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs)
+    """[ours] A cosine that falls and rises for a thousand epochs falls once where there are few."""
+    return recipe if recipe.epochs == 0 else replace(recipe, epochs=epochs, half_period=None)
 
 
 WARMUP_SHARE = 0.12
@@ -89,7 +97,7 @@ def _workstation(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
         recipe = replace(recipe, warmup_share=0.0)
     if data.kind == "images" and run.timesteps > LONG:
         recipe = replace(recipe, test_images=1_000)
-    return replace(recipe, test_every_epoch=False)
+    return replace(recipe, test_every_epoch=False, drops=())
 
 
 def _laptop(recipe: Recipe, run: Run, data: DataSet) -> Recipe:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, Precision, Recipe
+from benchmarks.spec import LOSSES, MEASURED_START, OF_RECIPE, BadInput, Parameter, Precision, Recipe, is_number
 
 COUNTS = ("batch_size", "epochs")
 
@@ -38,17 +38,15 @@ def _check(method: str, recipe: Recipe, name: str, value: Parameter) -> None:
     """Raise BadInput unless the field may have the value."""
     if name == "precision":
         allowed, good = " or ".join(get_args(Precision)), value in get_args(Precision)
+    elif name == "loss":
+        allowed, good = " or ".join(LOSSES), value in LOSSES
     elif name in COUNTS:
-        allowed, good = "a whole number of at least 1", _is_number(value) and value == int(value) >= 1
+        allowed, good = "a whole number of at least 1", is_number(value) and value == int(value) >= 1
     elif name == "label_smoothing":
-        allowed, good = "a number of at least 0 and below 1", _is_number(value) and 0 <= float(value) < 1
+        allowed, good = "a number of at least 0 and below 1", is_number(value) and 0 <= value < 1
     else:
-        allowed, good = "a number above 0", _is_number(value) and float(value) > 0
+        allowed, good = "a number above 0", is_number(value) and value > 0
     if not good:
         raise BadInput(f"{method}: {name} is {allowed}, not {value!r}")
     if recipe.epochs == 0:
         raise BadInput(f"{method} is not trained, so its {name} cannot be varied")
-
-
-def _is_number(value: Parameter) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -30,7 +30,7 @@ from benchmarks.data.download import OFFICIAL
 from benchmarks.measurement.evaluation import evaluate
 from benchmarks.measurement.metering import Memory
 from benchmarks.measurement.provenance import provenance
-from benchmarks.methods import named
+from benchmarks.methods import backward, named
 from benchmarks.networks import build
 from benchmarks.recipes import resolve, timeless
 from benchmarks.regression.finding import Finding, verdict
@@ -110,7 +110,8 @@ def _trained(run: Run, epochs: int, data: Dataset) -> tuple[nn.Module, float | N
     if recipe.epochs == 0:
         return network.eval(), None
     training = Training(Memory(idle=0))
-    trainer = Trainer(network, data, replace(recipe, epochs=epochs), run.seed, run.timesteps)
+    shortened = replace(recipe, epochs=epochs)
+    trainer = Trainer(network, data, shortened, run.seed, run.timesteps, backward=backward(run.method, shortened))
     trainer.run(training, lambda training: None)
     return network.eval(), training.epochs[-1].train_loss
 

@@ -1,1 +1,1 @@
-"""A run on disk and on paper: its identity, its directory, its record, and what is still missing of a sweep."""
+"""What is known of a run: its identity, its directory and its record; and which runs of a sweep are missing."""

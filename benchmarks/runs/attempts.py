@@ -1,8 +1,8 @@
-"""Which results a launch takes as they are, and which runs it carries out (again).
+"""Decides which results a launch accepts, and which runs it carries out or repeats.
 
-A run that failed is carried out again, once per launch. Workers that one job of a batch system starts, however late,
-are one launch: they know each other by the job's number, or by `DSR_LAUNCH`. Other commands tell by the time: a
-failure that was recorded since they began is not repeated.
+A failed run is repeated once per launch. All workers that one job of a batch system starts, even late ones, are the
+same launch: they share the job's number, or `DSR_LAUNCH`. Any other command is a launch of its own, and does not repeat
+a failure that was recorded after it began.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from benchmarks.runs.record import Result, write_whole
 
 NAME = "DSR_LAUNCH"
 JOBS = ("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
-"""Where batch systems tell a process the number of its job; an array's tasks have one number."""
+"""Variables in which batch systems name a process's job. All tasks of an array of jobs have the same number."""
 MARK = ".failed-in"
-"""File of a run directory: the launch in which the run failed last."""
+"""File of a run directory that names the launch in which the run failed last."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """`began`: when, by the clock of the results folder. `name`: what its workers have in common, if known."""
+    """One attempt at some runs. `began`: when, by the clock of the results folder. `name`: its workers share it."""
 
     began: float
     name: str = ""
 
     def result(self, job: Job) -> Result | None:
-        """The result that this launch takes as it is; None if the run has to be carried out."""
+        """The result of a run, if this launch accepts it; None if the run has to be carried out."""
         found = job.result()
         if found is None:
             return None
@@ -64,7 +64,7 @@ def launch(results: Path, name: str = "") -> Launch:
 
 
 def name_of_launch() -> str:
-    """What the workers of one launch have in common; empty where nothing is known."""
+    """The name that the workers of this launch have in common, from the environment; empty if there is none."""
     if os.environ.get(NAME):
         return os.environ[NAME]
     for variable in JOBS:

@@ -1,7 +1,7 @@
-"""One key, one content: whether two rows of one run say the same, and which rows descend from other weights.
+"""One key has one content: compares rows of the same run, and finds rows whose parent has been trained again.
 
-Digests and measured numbers are a row's content. Times, memory, machine and load are not: they differ from one
-measurement of the same network to the next.
+The content of a row is its digests and its measured numbers. Times, memory, machine and load do not belong to it: they
+differ from one measurement of the same network to the next.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MEASURED = (
     "initial_threshold",
 )
 CLOSE = 1e-6
-"""Relative: how far sums of floats may differ that were taken in another order."""
+"""Relative difference that is allowed between sums of the same floats in another order."""
 
 
 class Difference(NamedTuple):
@@ -45,9 +45,9 @@ class Difference(NamedTuple):
 
 
 def difference(one: Row, other: Row) -> Difference | None:
-    """The first column whose content differs; None where all that both rows say is the same.
+    """The first column in which two rows contradict each other; None if there is none.
 
-    Accuracy comes before digests, because a reader knows it. A cell that is empty in either row says nothing.
+    Accuracy comes before digests, because it tells a reader more. A cell that is empty in either row is not compared.
     """
     for column in (*MEASURED, *DIGESTS):
         pair = _text(one.get(column)), _text(other.get(column))
@@ -66,7 +66,7 @@ def _text(value: Any) -> str:
 
 
 def by_key(found: Iterable[tuple[Path, Row]]) -> dict[str, Row]:
-    """Finished rows of several files, one per key: one that names its weights, else the last.
+    """Finished rows of several files, one per key: a row with the digest of its weights if there is one, else the last.
 
     Raises BadInput, which names both files, where one key has two contents, and for a run that is its own ancestor.
     """
@@ -104,9 +104,9 @@ def _refuse_cycles(parents: Mapping[str, str]) -> None:
 
 
 def stale(rows: Mapping[str, Row]) -> set[str]:
-    """Keys of rows whose parent has other weights in `rows` than they started from, and of all that descend from them.
+    """Keys of rows that started from other weights than their parent's row has, and of all rows that descend from them.
 
-    Where either digest is missing nobody can tell: the row is not stale.
+    A row is not stale if one of the two digests is missing, because nobody can tell.
     """
     found = {
         key for key, row in rows.items() if (origin := rows.get(_text(row.get("parent_key")))) and other(row, origin)

@@ -1,4 +1,4 @@
-"""Which experiment a run is: its parent, its key, and the order that puts parents first.
+"""The identity of a run: its parent, its key, and the order that puts parents first.
 
 A run's key is a hash of the run, its resolved recipe and its parent's key: two runs with equal keys are the same
 experiment on any machine, and any change that could move a number changes the key.
@@ -21,7 +21,8 @@ OUTSIDE: Mapping[str, str] = {
     "sources": "say where the numbers of a recipe come from; no result depends on them",
     "the data": "their SHA-256 is in the row; a run refuses to resume, or to start from a parent, on other data, and a "
     "sweep notes cached runs that used other images",
-    "the code of this repository": "its commit is in the row; whoever changes what a recipe does raises its revision",
+    "the code of this repository": "its commit is in the row; a commit that moves a method's results also raises "
+    "`revision` in the method's recipe, which moves the keys",
     "machine, threads and versions": "they are in the row; they move results by rounding",
 }
 """What is not in a key, and why."""
@@ -51,7 +52,7 @@ def key_of(run: Run, recipe: Recipe, parent_key: str | None) -> str:
 
 
 def unchanged(run: Run, known: str) -> Recipe | None:
-    """The recipe of a run whose key is known, if today's still is the one that the key is made of."""
+    """The recipe of a run, if the run still has the key `known`; None if its recipe has changed."""
     return resolve(run) if key(run) == known else None
 
 
@@ -83,7 +84,7 @@ def _default(field: Field[Any]) -> object:
 def in_order(runs: Iterable[Run], parent: Callable[[Run], Run | None] = parent) -> list[Run]:
     """The runs and their parents, without repetition, every parent before its first child.
 
-    Where a run passes through shorter ones, the longest comes first. `parent`: looks a run's parent up.
+    Of runs whose simulation passes through shorter ones, the longest comes first. `parent` returns a run's parent.
     """
     ordered: dict[Run, None] = {}
     for run in _longest_first(list(runs)):

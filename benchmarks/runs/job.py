@@ -1,4 +1,4 @@
-"""A run and all that follows from it: worked out once, where runs are planned, and handed down from there."""
+"""A run and all that follows from it: worked out once, when runs are planned, and passed on from there."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Job:
         store.describe(self.place, self.run, self.recipe, self.key, self.parent_key, sweep)
 
     def result(self) -> Result | None:
-        """The result, if the run has ended, well or not."""
+        """The result, if the run has ended, successfully or not."""
         return store.result_in(self.place)
 
     def is_done(self) -> bool:
-        """Whether the run has ended well, here, and its parent has not been trained again since."""
+        """Whether the run has succeeded in this results folder, and its parent has not been trained again since."""
         return store.has_ended_well(self.place, self.parent.place if self.parent else None)
 
     def has_weights(self) -> bool:
@@ -53,7 +53,7 @@ class Job:
         return (self.place / store.NETWORK).exists()
 
     def at(self, run: Run) -> Job:
-        """The job of another run that has the same recipe and parent, as one of other timesteps may have."""
+        """The job of another run that has the same recipe and parent, for example one with other timesteps."""
         name = key_of(run, self.recipe, self.parent_key)
         return replace(self, run=run, key=name, place=store.place_of(self.results, run, name))
 
@@ -64,12 +64,12 @@ class Job:
 
 
 def job_of(run: Run, results: Path) -> Job:
-    """Work out the facts of a run, and of those it descends from. Raises BadInput for an unknown method."""
+    """The job of a run, with the jobs that it descends from. Raises BadInput for an unknown method."""
     return _made(run, results, {})
 
 
 def jobs_of(runs: Iterable[Run], results: Path) -> list[Job]:
-    """The runs and their parents in the order of `identity.in_order`, every parent before its first child."""
+    """The jobs of these runs and of their parents, in the order of `identity.in_order`: parents first."""
     known: dict[Run, Job] = {}
 
     def parent(run: Run) -> Run | None:

@@ -1,4 +1,4 @@
-"""What a run waits for: its parent, and a longer run that measures it on the way."""
+"""Which runs a run waits for: its parent, and longer runs whose simulation measures it on the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.spec import Run
 
 
 def longer(job: Job) -> Iterator[Job]:
-    """Jobs that pass through this one: larger T, same recipe."""
+    """Jobs whose simulation passes through this one: the same recipe and a larger T."""
     if not anytime(job.run.method):
         return
     for steps in (steps for steps in GRID if steps > job.run.timesteps):

@@ -1,6 +1,7 @@
-"""How fast training goes on this machine, as runs that were trained here have measured it.
+"""How fast training is on this machine, as measured by runs in the same results folder.
 
-Small steps that are timed before a sweep know nothing of batches, caches and other work on the machine; an epoch does.
+That is more accurate than timing small steps before a sweep, which leaves out batches, caches and other work on the
+machine.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from benchmarks.runs.record import Result, read_csv
 from benchmarks.spec import BadInput, Run
 
 Alike = Mapping[Run, Sequence[Job]]
-"""Runs that differ in their seed alone, by the one with seed 0."""
+"""Lists of runs that differ only in their seed. The key is the run with seed 0."""
 
 
 def alike(jobs: Iterable[Job]) -> Alike:
-    """These runs as `Alike`."""
+    """Put runs that differ only in their seed into one list."""
     found: dict[Run, list[Job]] = {}
     for job in jobs:
         found.setdefault(replace(job.run, seed=0), []).append(job)
@@ -26,15 +27,15 @@ def alike(jobs: Iterable[Job]) -> Alike:
 
 
 def epochs_done(job: Job) -> int:
-    """Epochs that a run which has not ended was trained for; 0 without a checkpoint to go on from."""
+    """Epochs that an unfinished run has been trained for; 0 if it has no checkpoint to resume from."""
     return len(_curve(job))
 
 
 def seconds_per_epoch(job: Job, others: Alike, threads: int | None) -> float | None:
-    """Seconds that training takes per epoch, evaluation excluded; None where nothing here says so.
+    """Seconds of training per epoch, without evaluation; None if no run here has measured it.
 
-    Of a half-done run its own, else of one of the others with another seed, ended or half done. `threads`: those of a
-    run on a processor, among which its core-seconds are divided; None where the clock counts.
+    They are the run's own if it is half done, else those of a run with another seed, finished or half done. `threads`:
+    of a run on a CPU, by which its core-seconds are divided; None: take the time by the clock.
     """
     for one in (job, *others.get(replace(job.run, seed=0), ())):
         if (result := one.result()) and result.epochs and one is not job:
@@ -46,9 +47,9 @@ def seconds_per_epoch(job: Job, others: Alike, threads: int | None) -> float | N
 
 
 def seconds_left(job: Job, others: Alike) -> float | None:
-    """Seconds by the clock that a run which has not ended still takes, at the pace of others here; None: not known.
+    """Seconds by the clock that an unfinished run still needs, at the pace measured here; None if that is not known.
 
-    Evaluation counts where a run with another seed has measured its speed.
+    Evaluation is included if a run with another seed has measured how fast it is.
     """
     recipe = job.recipe
     left = max(0, recipe.epochs - epochs_done(job))

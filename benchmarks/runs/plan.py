@@ -13,7 +13,10 @@ from benchmarks.spec import Run
 
 @dataclass(frozen=True)
 class Plan:
-    """`jobs`: all, parents first. `committed`: keys that only a CSV file knows. `missing`: what has to be run here."""
+    """`jobs`: all, parents first. `missing`: those to be carried out. `resumable`: those of them with a checkpoint.
+
+    `committed`: rows, by key, of jobs that are done according to a CSV file alone.
+    """
 
     jobs: list[Job]
     committed: dict[str, Mapping[str, str]]
@@ -22,7 +25,7 @@ class Plan:
 
 
 def plan(wanted: Iterable[Run], results: Path) -> Plan:
-    """Look at the run directories and the committed rows. A parent whose weights are needed and not here runs again."""
+    """Look at run directories and committed rows. A parent is missing if its weights are needed and are not here."""
     jobs = jobs_of(wanted, results)
     rows = store.committed(results)
     done = {job for job in jobs if job.is_done()}

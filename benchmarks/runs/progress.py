@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, get_args
 
+from benchmarks.files import claims
+from benchmarks.files.clock import Clock
 from benchmarks.runs.job import Job
 from benchmarks.runs.order import after
 from benchmarks.runs.plan import Plan
 from benchmarks.spec import Run
 
 Standing = Literal["done", "running", "failed", "waiting", "left"]
-"""`waiting`: for a run that is running; `left`: nobody works on it, and nothing that is running stands before it."""
+"""`waiting`: for a run that is running; `left`: nobody works on it, and it waits for no run that is running."""
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
 
 
-def standings(work: Plan, is_taken: Callable[[Job], bool]) -> Mapping[Job, Standing]:
-    """Of all runs of a plan, parents first. `is_taken`: whether somebody works on a run."""
+def standings(work: Plan, clock: Clock) -> Mapping[Job, Standing]:
+    """The standing of every run of a plan, parents first. `clock`: of the results folder, for the age of claims."""
     before, missing = after(work.missing), set(work.missing)
     found: dict[Job, Standing] = {}
     by_run: dict[Run, Standing] = {}
@@ -23,7 +26,7 @@ def standings(work: Plan, is_taken: Callable[[Job], bool]) -> Mapping[Job, Stand
         standing: Standing = "left"
         if job not in missing:
             standing = "done"
-        elif is_taken(job):
+        elif claims.is_taken(job.place, clock):
             standing = "running"
         elif (result := job.result()) and result.status != "done":
             standing = "failed"

@@ -1,4 +1,4 @@
-"""What a run leaves behind: one flat row of raw quantities, where they came from, and what its epochs were like.
+"""What is recorded of a run: one flat row of raw quantities, their provenance, and a row per epoch.
 
 The order of the fields is the order of the CSV columns. Units end the names: percentages are 0 to 100, `_bytes`,
 `_seconds`, `_ms`; SynOps are per image. A quantity that was not measured is None (an empty cell), never 0.
@@ -133,7 +133,7 @@ LATER_COLUMNS = (
     "kernels",
     "validation_top1",
 )
-"""Columns that files written before them lack; there they are empty."""
+"""Columns that older files lack; they are read as empty."""
 
 COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name for f in fields(Provenance)]
 
@@ -205,16 +205,15 @@ def rows_of_runs(folder: Path) -> dict[Path, list[dict[str, str]]]:
 
 
 TAKEN_FOR_NUMBERS = r"\d+[.,]\d+([Ee]\+?\d+)?|\d+E\+?\d+|\d+e\+\d+|\d{5,15}|\d{17,}"
-"""What becomes of a key like 5050e10123456789, or of one of digits alone, in a spreadsheet."""
+"""What a spreadsheet makes of a key like 5050e10123456789, or of one of digits alone."""
 
 
 def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
-    """Rows of runs as they are, but for the capitals of a spreadsheet's TRUE and FALSE.
+    """Return rows of runs unchanged, except for the capitals of a spreadsheet's TRUE and FALSE.
 
-    Raises BadInput for the first thing in them that no run can have left.
-
-    That is a missing column, a cell that breaks its column's rule, a key that a spreadsheet took for a number, a run
-    that is its own parent, or one that is done without an accuracy.
+    Raises BadInput for the first thing in them that no run can have written: a missing column, a cell that breaks its
+    column's rule, a key that a spreadsheet took for a number, a run that is its own parent, or one that is done without
+    an accuracy.
     """
     columns.refuse(rows, RULES, str(path), LATER_COLUMNS)
     for name in ("key", "parent_key"):
@@ -229,7 +228,7 @@ def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
 
 
 def _wrong(line: Mapping[str, str]) -> str:
-    """What cells of a row say together that makes no sense, in words; empty where all do."""
+    """What cells of a row contradict each other, in words; empty if there are none."""
     if line["parent_key"] == line["key"]:
         return f"column parent_key: {shown(line['key'], quoted=False)} names itself as its parent"
     if line["status"] == "done" and not line["top1"]:
@@ -238,16 +237,16 @@ def _wrong(line: Mapping[str, str]) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, never half."""
+    """Write a text file. A reader sees the old file or the new one, never half of it."""
     with replacing(path) as file:
         file.write(text)
 
 
 @contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file that takes the place of `path` once it is whole and on the disk: a power cut leaves the old or the new.
+    """Open a file that replaces `path` once it is complete and on the disk: a power cut leaves the old or the new one.
 
-    Raises BadInput where it cannot be written; then nothing of it is left.
+    Raises BadInput if it cannot be written; then nothing of it is left.
     """
     partial = partials.beside(path)
     of_text: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"} if mode == "w" else {}

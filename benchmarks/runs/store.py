@@ -1,4 +1,4 @@
-"""Run directories: the truth about every run, on disk, from its first epoch on.
+"""Run directories: the primary record of every run on disk, from its first epoch on.
 
     RESULTS/runs/DATASET-SCALE/METHOD-NETWORK-Tn-sn-KEY/
         run.json        the run, its resolved recipe, key, parent's key and sweep
@@ -49,9 +49,9 @@ BESIDE = (LAYERS, "-curves.csv")
 def results_root() -> Path:
     """The results folder, made if need be. Raises BadInput if nothing can be written there."""
     path = Path(os.environ.get("DSR_RESULTS") or "results")
-    probe = path / f".probe.{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
+        probe = partials.beside(path / "probe")
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -76,9 +76,9 @@ def results_of(place: Path) -> Path:
 
 
 def describe(place: Path, run: Run, recipe: Recipe, key: str, parent_key: str | None, sweep: str | None) -> None:
-    """Make the run directory and write what the run is. The sweep that first made it stays named.
+    """Create the run directory and write `run.json`, unless it exists. It names the sweep that was first to do so.
 
-    Raises BadInput where it cannot be written.
+    Raises BadInput if it cannot be written.
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def places(runs: Path) -> dict[str, Path]:
 
 
 def result(results: Path, run: Run) -> Result | None:
-    """The result of a run that has ended, well or not; None while it has not (or its file is of an older format)."""
+    """The result of a run that has ended, successfully or not; None for a run without a result in today's format."""
     return result_in(directory(results, run))
 
 
@@ -161,7 +161,7 @@ def result_in(place: Path) -> Result | None:
 
 
 def has_ended_well(place: Path, parents_place: Path | None) -> bool:
-    """Whether a run has ended well, here, and its parent, if it has one, has not been trained again since."""
+    """Whether a run has succeeded here, and its parent, if it has one, has not been trained again since."""
     found = result_in(place)
     return found is not None and found.status == "done" and not is_outdated(found, parents_place)
 
@@ -173,7 +173,7 @@ def is_outdated(found: Result, parents_place: Path | None) -> bool:
 
 
 def holds_rows(path: Path) -> bool:
-    """Whether a CSV file holds rows of runs or of a study, and not of a run's layers or epochs or of a paper."""
+    """Whether a CSV file holds rows of runs or of a study, rather than of layers, of epochs or of a paper."""
     return path.name in STUDIES or not path.name.endswith((*BESIDE, "published.csv"))
 
 
@@ -195,7 +195,7 @@ def committed(results: Path, replaced: Collection[str] = ()) -> dict[str, Mappin
 
 
 def files_of_rows(results: Path) -> list[Path]:
-    """CSV files of runs and studies directly under the results folder; files of somebody else's are left out."""
+    """CSV files of runs and studies directly under the results folder; other CSV files are left out."""
     found = partials.seen(results, "*.csv")
     return [path for path in found if path.name in STUDIES or csv_files.has_columns(path, "key", "status")]
 

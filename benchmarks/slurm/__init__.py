@@ -1,4 +1,4 @@
-"""A sweep on a Slurm cluster: jobs that call `dsr-bench work` over one results folder, submitted through submitit.
+"""Runs a sweep on a Slurm cluster: submitit submits jobs that call `dsr-bench work` with the same results folder.
 
     settings    what a job asks for: the command line, over `dsr-bench.toml`, over defaults
     submission  the jobs that are sent to Slurm, and what is recorded of them in the results folder
@@ -6,6 +6,6 @@
     worker      what a job does: it starts `dsr-bench work`, and requeues itself when its time is up
     command     `sweep --launcher slurm` and `cancel`
 
-No job knows which runs it will carry out. Result files say what is done, never Slurm's states: those need accounting,
-which many clusters do not have, and job ids are used again.
+No job knows in advance which runs it will carry out. What is done is read from result files, never from the states of
+Slurm's jobs: these need accounting, which many clusters do not have, and Slurm uses job ids again.
 """

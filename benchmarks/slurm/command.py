@@ -1,6 +1,7 @@
 """`dsr-bench sweep NAME --launcher slurm` and `dsr-bench cancel NAME`.
 
-The first plans, makes the data ready, submits workers and returns; the same command again adds those that are lacking.
+`sweep` plans, prepares the data, submits workers and returns. Called again, it submits only the workers that are
+lacking. `cancel` ends them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rich.markup import escape
 
 from benchmarks.cli import commands, notices, preparation
 from benchmarks.cli.arguments import Request
+from benchmarks.cli.budgets import needed_by
 from benchmarks.cli.display import duration
 from benchmarks.cli.preparation import Estimate
 from benchmarks.distributed import torchrun
@@ -27,14 +29,14 @@ from benchmarks.runs.plan import Plan, plan
 from benchmarks.slurm import queue
 from benchmarks.slurm.settings import Settings
 from benchmarks.slurm.submission import Submission, submissions, submit
-from benchmarks.spec import BadInput, Run
+from benchmarks.spec import BadInput
 
 
 def sweep(request: Request, selection: Iterable[str], chosen: Settings, console: Console) -> int:
-    """Submit workers for the missing runs, or say how many and for how long. Returns the exit code.
+    """Submit workers for the missing runs; with `--plan`, only say how many and for how long. Returns the exit code.
 
-    `selection`: the options that choose the sweep's runs, for the workers. Raises BadInput for what cannot be
-    submitted, before anything is.
+    `selection`: the options that choose the sweep's runs, which the workers are given, too. Raises BadInput before
+    anything is submitted.
     """
     _look(request)
     notices.scale(console, request)
@@ -58,7 +60,7 @@ def sweep(request: Request, selection: Iterable[str], chosen: Settings, console:
 
 
 def _look(request: Request) -> None:
-    """Raise BadInput for what does not go with Slurm, and where its commands are missing."""
+    """Raise BadInput for options that do not go with Slurm, and if Slurm's commands are missing."""
     if request.budget_seconds:
         raise BadInput("--budget: with --launcher slurm, --time says how long a job may take; leave --budget out")
     if torchrun.size() > 1:
@@ -68,7 +70,7 @@ def _look(request: Request) -> None:
 
 
 def wanted(chosen: Settings, work: Plan, at_once: int) -> int:
-    """How many workers find a missing run each, and as many runs as they carry out at once; no more than allowed."""
+    """How many workers the missing runs occupy, if each carries out `at_once` of them; no more than allowed."""
     return min(chosen.workers, math.ceil(len(work.missing) / at_once))
 
 
@@ -81,7 +83,7 @@ def _submit(
     results: Path,
     console: Console,
 ) -> int:
-    """Submit the workers that are lacking: those of the same command that wait or run already count."""
+    """Submit as many workers as are lacking: those of the same command that wait or run already are counted."""
     cluster = queue.cluster()
     known = [one for one in submissions(results, request.sweep) if (one.cluster, one.words) == (cluster.name, words)]
     found = queue.jobs(one.job_name for one in known)
@@ -103,16 +105,16 @@ def _submit(
 
 
 class Expected(NamedTuple):
-    """Hours until all runs are done if all workers start at once, and hours of all workers together."""
+    """`elapsed`: hours until all runs are done if all workers start at once. `of_workers`: the sum over all workers."""
 
     elapsed: float
     of_workers: float
 
 
 def expected(work: Plan, estimate: Estimate, workers: int, at_once: int, gpus: int) -> Expected:
-    """What the missing runs take on workers as fast as this machine that carry out so many runs at once."""
+    """How long the missing runs take, if workers are as fast as this machine and carry out `at_once` runs at once."""
     crowding = max(1.0, at_once / max(1, gpus))
-    needed: dict[Run, float] = {run: (seconds or 0.0) * crowding for run, seconds in estimate.by_run.items()}
+    needed = needed_by(estimate, crowding)
     runs = [job.run for job in work.missing]
     foreseen = foresee(runs, workers * at_once, after(work.missing), math.inf, needed.__getitem__)
     return Expected(foreseen.now / 3600, sum(needed.values()) / at_once / 3600)
@@ -147,7 +149,7 @@ def _asked(chosen: Settings) -> str:
 def cancel(sweep: str, console: Console) -> int:
     """Cancel all jobs of a sweep that were submitted from this results folder to this cluster. Returns the exit code.
 
-    Their runs stop after their last whole epoch, and another submission goes on from there.
+    Their runs stop after their last whole epoch, and another submission resumes them.
     """
     results = store.results_root()
     if not (known := submissions(results, sweep)):

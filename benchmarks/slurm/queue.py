@@ -1,4 +1,7 @@
-"""What Slurm's own commands say. Each is called once per command of ours: many who poll bring a controller down."""
+"""Asks Slurm through its own commands.
+
+Each is called once per command of the suite, because frequent calls by many users overload Slurm's controller.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,14 @@ FEWEST, DEFAULT_TASKS = 1, 1001
 
 
 class Cluster(NamedTuple):
-    """A cluster's name, and how many jobs one array of jobs may have."""
+    """A cluster's name, and how many jobs an array may have."""
 
     name: str
     largest_array: int
 
 
 def require_commands(*names: str) -> None:
-    """Raise BadInput where Slurm's commands, or submitit for submitting, are not installed."""
+    """Raise BadInput if one of these commands of Slurm is not installed, or submitit, which `sbatch` needs here."""
     for name in names:
         if not shutil.which(name):
             raise BadInput(f"{name} not found: Slurm's commands are needed here, as on a cluster's login node")
@@ -34,7 +37,7 @@ def require_commands(*names: str) -> None:
 
 
 def cluster() -> Cluster:
-    """The cluster that this machine submits to. Raises BadInput where Slurm does not answer."""
+    """The cluster that this machine submits to. Raises BadInput if Slurm does not answer."""
     said = _said("scontrol", "show", "config")
     known = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", said, re.MULTILINE))
     tasks = known.get("MaxArraySize", "")
@@ -42,9 +45,9 @@ def cluster() -> Cluster:
 
 
 class Jobs(NamedTuple):
-    """How many jobs of each name wait or run, requeued ones among them, and how many are held and start only by hand.
+    """By job name: how many jobs wait or run, requeued ones included (`alive`), and how many are held (`held`).
 
-    Slurm holds a job itself, for instance one that a node could not start.
+    A held job does not start until somebody releases it. Slurm itself holds a job that a node could not start.
     """
 
     alive: Counter[str]
@@ -52,7 +55,7 @@ class Jobs(NamedTuple):
 
 
 def jobs(job_names: Iterable[str]) -> Jobs:
-    """What has become of the jobs of these names. Raises BadInput where Slurm does not answer."""
+    """Count the jobs that have these names. Raises BadInput if Slurm does not answer."""
     names = ",".join(job_names)
     if not names:
         return Jobs(Counter(), Counter())
@@ -68,7 +71,7 @@ def cancel(job_name: str) -> None:
 
 
 def _said(*command: str) -> str:
-    """What a command prints. Raises BadInput with what it says on its other stream."""
+    """What a command prints on stdout. If it fails, raises BadInput with what it prints on stderr."""
     try:
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE_SECONDS, check=True

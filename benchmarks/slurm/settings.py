@@ -1,4 +1,4 @@
-"""What a Slurm job asks for: the command line's options, over the profile `dsr-bench.toml`, over defaults.
+"""What a Slurm job asks for: options of the command line, else of the profile `dsr-bench.toml`, else defaults.
 
     [slurm]
     workers = 8            # jobs at once, at most
@@ -27,17 +27,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.spec import BadInput, one_line, require, shown
+from benchmarks.spec import BadInput, is_number, one_line, require, shown
 
 PROFILE, TABLE = "dsr-bench.toml", "slurm"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 RESOLUTION_SECONDS = 60
-"""Slurm may send a warning, and end a job, so much earlier or later than stated."""
+"""Slurm may send its warning, and end a job, up to so much earlier or later than asked."""
 OWN = (
     *("array", "chdir", "error", "job-name", "nodes", "no-requeue", "ntasks", "ntasks-per-node", "open-mode"),
     *("output", "parsable", "requeue", "signal", "test-only", "wait", "wrap"),
 )
-"""Options of sbatch that the launcher sets."""
+"""Options of sbatch that the launcher sets itself."""
 OTHERWISE = {
     "time": "time",
     "gpus-per-node": "gpus",
@@ -45,16 +45,16 @@ OTHERWISE = {
     "mem": "memory",
     "partition": "partition",
 }
-"""Options of sbatch that have a name of their own here."""
+"""Options of sbatch that have another name here."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Of every job: `seconds` it may take, GPUs, CPUs (None: as many as Slurm gives), memory, partition.
+    """What a job asks for: `seconds` that it may take, GPUs, CPUs (None: as many as Slurm gives), memory, partition.
 
     `workers`: jobs at once, at most. `warning_seconds`: how long before its time is up a job stops. `requeues`: how
-    often it then goes on. `options`: of sbatch, by name. `setup`: lines of shell before it starts. `price`: of a job
-    in an hour.
+    often it then goes on. `options`: more options of sbatch, by name. `setup`: lines of shell before it starts.
+    `price`: of a job per hour.
     """
 
     workers: int = 4
@@ -81,15 +81,15 @@ KEYS = {
     "partition": "partition", "warning": "warning_seconds", "requeues": "requeues", "options": "options",
     "setup": "setup", "price": "price", "currency": "currency",
 }  # fmt: skip
-"""Names in a profile and on the command line, and the settings they stand for."""
+"""Names in a profile and on the command line, with the settings that they set."""
 MOST = 1_000_000
 LEAST = {"workers": 1, "gpus": 0, "cpus": 1, "requeues": 0, "price": 0}
 
 
 def settings(given: Mapping[str, Any], options: Iterable[str], folder: Path) -> Settings:
-    """What was given by name on the command line (None: not given), over the profile of that folder.
+    """The settings: those `given` on the command line (None: not given), else those of the folder's profile.
 
-    `options`: of sbatch, as `key=value`. Raises BadInput for whatever Slurm could not use.
+    `options`: more options of sbatch, as `key=value`. Raises BadInput for whatever Slurm could not use.
     """
     path = profile(folder)
     found = _checked(_read(path), str(path)) if path else {}
@@ -112,7 +112,7 @@ def profile(folder: Path) -> Path | None:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """The table of Slurm's settings. Raises BadInput for a file that is no TOML or has other tables."""
+    """The profile's table of settings. Raises BadInput for a file that is not TOML or has other tables."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except RecursionError:
@@ -153,16 +153,15 @@ def _value(name: str, value: Any, what: str) -> Any:
 
 
 def _number(value: Any, least: int, what: str, whole: bool) -> Any:
-    kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= MOST:
+    if not is_number(value) or (whole and not isinstance(value, int)) or not least <= value <= MOST:
         kind = "whole number" if whole else "number"
-        bound = f"at most {MOST:,}" if isinstance(value, int | float) and value > MOST else f"at least {least}"
+        bound = f"at most {MOST:,}" if is_number(value) and value > MOST else f"at least {least}"
         raise BadInput(f"{what} must be a {kind} of {bound}, not {shown(value)}")
     return value
 
 
 def seconds_of(text: Any, what: str) -> int:
-    """`"90m"`, `"4h"`, `"12:00:00"` or `"1-12:00:00"` in seconds. Raises BadInput for all else and for no time."""
+    """`"90m"`, `"4h"`, `"12:00:00"` or `"1-12:00:00"` in seconds. Raises BadInput for anything else and for 0."""
     found = 0.0
     if isinstance(text, str):
         if amount := re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", text, re.ASCII):

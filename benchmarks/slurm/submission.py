@@ -5,7 +5,8 @@
         ID_0_log.out      what a job printed, ID_0_log.err what went wrong; of an array ID_0_0_log.out, ID_1_0_log.out
         the rest          submitit's: batch scripts, and the pickled workers
 
-Every submission has a folder and a job name of its own. Job ids are used again after a while, and by every cluster.
+Every submission has a folder and a job name of its own, because Slurm uses job ids again after a while, and clusters
+use the same ones.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from benchmarks.spec import BadInput, one_line
 
 FOLDER, RECORD = "slurm", "submission.json"
 CARRIED = ("DSR_", "PYTHONPATH")
-"""How the names of variables begin that a worker gets even where a cluster's jobs do not inherit them."""
+"""Beginnings of names of variables that a worker gets even if a cluster's jobs do not inherit the environment."""
 FOLDERS = ("DSR_DATA", "DSR_RESULTS")
 
 
@@ -49,7 +50,7 @@ class Submission:
     job_ids: tuple[str, ...] = field(default=())
 
     def write(self) -> None:
-        """Write the record. Raises BadInput where that is impossible."""
+        """Write the record. Raises BadInput if that is impossible."""
         stated = {name: value for name, value in asdict(self).items() if name != "folder"}
         partials.make_folder(self.folder)
         write_whole(self.folder / RECORD, json.dumps(stated, indent=2) + "\n")
@@ -70,10 +71,10 @@ def submissions(results: Path, sweep: str) -> list[Submission]:
 def submit(
     sweep: str, words: Iterable[str], workers: int, at_once: int, chosen: Settings, results: Path, where: Cluster
 ) -> Submission:
-    """Send so many jobs to Slurm, each of which carries out the command `words`. Returns what was recorded of them.
+    """Submit `workers` jobs that each call `dsr-bench` with `words`. Returns the record of the submission.
 
-    The record is written before the first job is sent, so that no job is ever without one. Raises BadInput where Slurm
-    refuses them.
+    The record is written before the first job is sent, so that no job is ever without one. Raises BadInput if Slurm
+    refuses the jobs.
     """
     name = f"dsr-bench-{sweep}-{secrets.token_hex(4)}"
     folder = results.absolute() / FOLDER / name.removeprefix("dsr-bench-")
@@ -97,7 +98,7 @@ def _sent(worker: Worker, count: int, record: Submission, chosen: Settings) -> s
 
     executor = _executor(record.folder, record.job_name, count, chosen)
     try:
-        with redirect_stderr(io.StringIO()):  # submitit prints there what it raises
+        with redirect_stderr(io.StringIO()):  # submitit prints its exceptions there, too
             jobs = executor.submit_array([worker] * count)
     except (FailedJobError, FailedSubmissionError) as error:
         raise BadInput(f"sbatch: {one_line(error)}") from error
@@ -114,7 +115,7 @@ def _executor(folder: Path, job_name: str, count: int, chosen: Settings) -> Any:
 
 
 def parameters(job_name: str, count: int, chosen: Settings) -> dict[str, Any]:
-    """What submitit is told of every job; what is None is left to Slurm."""
+    """submitit's parameters for every job. None leaves a parameter to Slurm."""
     options = {"signal": f"B:{WARNING.name.removeprefix('SIG')}@{chosen.warning_seconds}", "requeue": True}
     return {
         "job_name": job_name,
@@ -132,9 +133,9 @@ def parameters(job_name: str, count: int, chosen: Settings) -> dict[str, Any]:
 
 
 def carried(environment: Mapping[str, str], results: Path, launch: str) -> dict[str, str]:
-    """The variables that a worker gets, folders by their whole paths.
+    """The environment variables that a worker gets. Folders are absolute paths.
 
-    `launch`: what the workers of one submission have in common; a run that fails for one is not repeated by the others.
+    `launch`: the name that the workers of one submission share: a run that fails in one is not repeated by the others.
     """
     found = {name: value for name, value in environment.items() if name.startswith(CARRIED)}
     found |= {name: str(Path(found[name]).absolute()) for name in FOLDERS if found.get(name)}

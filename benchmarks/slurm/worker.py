@@ -4,9 +4,9 @@ The batch script becomes this process (`exec`), and Slurm's warning goes to it a
 one process gets the warning, and passes it on to the worker, which stops its runs after their last whole epoch. A
 signal to a job's steps would reach the runs' processes, too, and end them before their launcher knows why.
 
-submitit can requeue a job by itself, from the handler of the signal. It is not used: it counts a warning as one of time
-only when 80 % of the time, or all but ten minutes, are over, and any other without end. Here Slurm counts, for as long
-as the job lives, and the decision is made after the worker has said how it ended.
+submitit could requeue a job by itself, in its handler of the signal. That is not used: submitit takes a signal for the
+end of the job's time only if 80 % of the time, or all but ten minutes, have passed. Otherwise it requeues without a
+limit. Here Slurm's own count of restarts is used, and a job is requeued only after its worker has said how it ended.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 
-STOPPED = 75
-"""A worker's exit code when it was stopped early and has more to do."""
+from benchmarks.launching.stopping import EARLY
+
 WARNING = signal.SIGUSR1
 THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
 class Worker:
-    """`words`: the command, after `dsr-bench`. `environment`: variables that it gets where the job has none.
+    """What a job does. `words`: its command, after `dsr-bench`. `environment`: variables, unless the job has them.
 
     `at_once`: runs that share the job's CPUs. `requeues`: how often the job goes on after its time was up.
     """
@@ -38,7 +38,7 @@ class Worker:
     requeues: int = 0
 
     def __call__(self) -> None:
-        """Work, and end as the worker does. Raises SystemExit with its code, if that is not 0."""
+        """Call the command and wait for its end. Raises SystemExit with its exit code if that is not 0."""
         warned = False
         process: subprocess.Popen[bytes] | None = None
 
@@ -53,8 +53,8 @@ class Worker:
         if warned:
             process.send_signal(WARNING)
         code = process.wait()
-        if warned and code in (STOPPED, -WARNING):  # killed by the warning: it came before the worker could handle it
-            code = STOPPED
+        if warned and code in (EARLY, -WARNING):  # or killed by the warning, before it could handle it
+            code = EARLY
             self._go_on()
         if code:
             raise SystemExit(code if code > 0 else 128 - code)
@@ -62,7 +62,7 @@ class Worker:
     def _environment(self) -> dict[str, str]:
         found = {**self.environment, **os.environ}
         cpus = found.get("SLURM_CPUS_ON_NODE", "")
-        if THREADS not in found and cpus.isdigit():  # many a cluster lets a job see all cores of its node
+        if THREADS not in found and cpus.isdigit():  # on many clusters a job sees all cores of its node
             found[THREADS] = str(max(1, int(cpus) // self.at_once))
         return found
 

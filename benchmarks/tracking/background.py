@@ -1,7 +1,7 @@
-"""A process of its own that mirrors, so that an MLflow that hangs, crashes or takes its time never holds up a run.
+"""Mirrors in a process of its own, so that no run waits for an MLflow that hangs, crashes or is slow.
 
-The launcher asks and goes on; when it looks again it learns whether there was trouble. After trouble nothing more is
-tried: what is missing, the run directories have.
+The launcher hands over a task and goes on. The next time it looks, it learns whether an error has occurred. After an
+error nothing more is mirrored. Nothing is lost, because the run directories have everything.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.launching.stopping import deaf, end_all
 from benchmarks.tracking import mirror
 from benchmarks.tracking.connection import one_line
 from benchmarks.tracking.derived import Derived
@@ -39,9 +40,10 @@ TASKS: Mapping[str, Callable[..., str | None]] = {"close_stale": _close_stale, "
 
 
 class Background:
-    """Does tasks one after the other in a process that starts with the first. Nothing here raises or waits.
+    """Does tasks one after the other, in a process that starts with the first task. No method raises an exception.
 
-    At most one batch is on its way, so that no pipe ever fills up; what is asked meanwhile is kept, and only once.
+    Only one batch of tasks is sent at a time, so that the pipe never fills up. Tasks that are asked for meanwhile are
+    kept, each only once. `trouble`: what has gone wrong, in one line.
     """
 
     def __init__(self, results: Path, derived: Derived | None = None) -> None:
@@ -58,9 +60,9 @@ class Background:
         self.look()
 
     def look(self, seconds: float = 0.0) -> bool:
-        """Learn of what is done, for so long at most, and hand over what waits. Whether something is still to be done.
+        """Wait for the answer to the last batch, for so long at most, then send the next batch.
 
-        `trouble` says what went wrong, if anything has.
+        Returns whether something is still to be done. `trouble` says what has gone wrong, if anything has.
         """
         try:
             if self.is_busy and self.pipe and self.pipe.poll(seconds):
@@ -79,30 +81,30 @@ class Background:
         return self.is_busy or bool(self.waiting)
 
     def finish(self, seconds: float) -> bool:
-        """Wait for what has been asked, for so long at most, and end the process. Whether all is done."""
+        """Wait for all tasks, for so long at most, and end the process. Returns whether all have been done."""
         end = time.monotonic() + seconds
         while self.look(max(0.0, end - time.monotonic())) and time.monotonic() < end:
             pass
         is_done = not (self.trouble or self.is_busy or self.waiting)
         if self.process:
-            self.process.terminate()
-            self.process.join()
+            end_all([self.process])
         return is_done
 
     def _pipe(self) -> Connection:
         if self.pipe is None:
-            context = multiprocessing.get_context("spawn")  # a fresh one, without torch and without a run's threads
+            context = multiprocessing.get_context("spawn")  # without torch, and without a run's threads
             self.pipe, theirs = context.Pipe()
             arguments = (self.results, self.derived, theirs)
             self.process = context.Process(target=_serve, args=arguments, name="mlflow", daemon=True)
-            self.process.start()
+            with deaf():
+                self.process.start()
             theirs.close()
         return self.pipe
 
 
 def _serve(results: Path, derived: Derived | None, pipe: Connection) -> None:
-    """In the process: do every batch, answer with the first trouble, and end with it or with the launcher."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher decides
+    """What the process does: all tasks of a batch, then an answer. It ends after an error, or with the launcher."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no masks of signals (`stopping.deaf`)
     _be_silent()
     trouble = None
     while not trouble:
@@ -116,7 +118,7 @@ def _serve(results: Path, derived: Derived | None, pipe: Connection) -> None:
 
 
 def _be_silent() -> None:
-    """The terminal is the launcher's, which shows the sweep there."""
+    """Discard what this process prints: the launcher shows the sweep on the terminal."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

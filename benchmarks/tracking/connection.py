@@ -1,6 +1,6 @@
-"""Where MLflow is, as one results folder sees it: a server or a SQLite database, its lock, and what its errors mean.
+"""The connection of a results folder to MLflow: a server or a SQLite database, its lock, and what its errors mean.
 
-Modules of this folder import mlflow inside functions, and no others import it.
+Only modules of this folder import mlflow. They do so inside functions, because mlflow may not be installed.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # fmt: off
-ENVIRONMENT = {  # each unless the user has set it; left alone, mlflow waits four minutes for a dead server
+ENVIRONMENT = {  # used unless the user has set another value; without them, mlflow waits four minutes for a dead server
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 # fmt: on
 LOCK_SECONDS = 300
-"""How long another process is waited for, which may be making the store on a busy machine; a dead one holds no lock."""
+"""How long to wait for the lock: its holder may be creating the database. A process that has ended holds no lock."""
 MARKER = "mlflow.json"
-"""In a run's directory or a report's folder: what MLflow has of it."""
+"""File of a run's directory or a report's folder: what MLflow has of it."""
 
 
 class Connection:
-    """MLflow as one results folder sees it. Connect and write under the lock: a store made twice at once is broken.
+    """A results folder's connection to MLflow. Hold `lock` while you connect and write.
 
-    The lock of a database lies beside it, because several results folders may share one.
+    A database that two processes create at the same time is broken. The lock file of a database lies beside it, because
+    several results folders may share the database.
     """
 
     def __init__(self, results: Path) -> None:
@@ -52,64 +53,64 @@ class Connection:
 
     @property
     def masked_uri(self) -> str:
-        """The address as it may be kept in a file."""
+        """The address without its secrets, as it may be written to a file."""
         return one_line(self.uri)
 
     def exists(self) -> bool:
-        """Whether the store has been made; a server is taken to be there."""
+        """Whether the database exists; a server is assumed to exist."""
         return self.database is None or self.database.exists()
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow's client; a database that is not there is made. Raises whatever mlflow raises."""
-        warnings.filterwarnings("ignore", module="mlflow")  # which uses what sqlalchemy has deprecated
+        """MLflow's client. A database that does not exist is created. Raises whatever mlflow raises."""
+        warnings.filterwarnings("ignore", module="mlflow")  # mlflow uses deprecated functions of sqlalchemy
         from mlflow import MlflowClient
 
         if addresses.is_in_memory(self.uri):
             raise RuntimeError("a database in memory ends with this process; name a file, as in sqlite:///mlflow.db")
         if self.database and not self.database.exists():
-            for marker in self.results.rglob(MARKER):  # of a store that is gone
+            for marker in self.results.rglob(MARKER):  # they are of a database that has been removed
                 marker.unlink(missing_ok=True)
             self._make(self.database)
-        if self.database:  # raises within 5 s where mlflow would try for 100 s
+        if self.database:  # a locked database: this raises within 5 s, mlflow would try for 100 s
             sqlite3.connect(self.database, timeout=5).execute("BEGIN IMMEDIATE").connection.close()
         return MlflowClient(self.uri)
 
     def _make(self, database: Path) -> None:
-        """A new store, made beside its place: a kill half-way would spoil it for good."""
+        """Create a database under another name, then rename it: one that is half created would be of no use."""
         from mlflow import MlflowClient
 
         partial = database.with_name(f"{database.name}.partial")
         try:
-            partial.write_bytes(b"")  # empties what a kill has left, and fails at once where nothing can be written
+            partial.write_bytes(b"")  # empties what a killed process has left; fails at once if nothing can be written
             MlflowClient(addresses.of_file(partial))
             partial.replace(database)
-        except BaseException:  # the disk may be full
+        except BaseException:  # for example a full disk
             for left in (partial, partial.with_name(f"{partial.name}-journal")):
                 partials.remove(left)
             raise
 
     def said(self, error: Exception) -> str:
-        """One line about trouble with MLflow: where, what, and how to mend it if that is known."""
-        where = addresses.masked(self.uri.replace(" ", "%20"))  # a blank would end it
+        """One line about an error of MLflow: where it is, what it is, and how to mend it if that is known."""
+        where = addresses.masked(self.uri.replace(" ", "%20"))  # for `masked`, an address ends at a blank
         what = str(error).replace(self.uri, where)
         return one_line(f"MLflow at {where}: {_of_network(what) or _of_schema(what) or what}")
 
 
 def one_line(text: str) -> str:
-    """Without line breaks, SQL, and what is secret in an address."""
+    """A text without line breaks, SQL and the secrets of addresses; its first 400 characters."""
     return addresses.masked(" ".join(text.partition("[SQL:")[0].split()))[:400]
 
 
 def _of_network(text: str) -> str:
-    """In few words, that a server is silent or not there; empty where the text is of something else."""
+    """That a server does not answer or refuses, in few words; empty if the text says something else."""
     if "Read timed out" in text:
         return f"no answer within {os.environ['MLFLOW_HTTP_REQUEST_TIMEOUT']} s (MLFLOW_HTTP_REQUEST_TIMEOUT)"
     return "connection refused" if "Connection refused" in text else ""
 
 
 def _of_schema(text: str) -> str:
-    """What to do about a database of another version of MLflow; empty where the text is of something else."""
+    """What to do about a database of another version of MLflow; empty if the text says something else."""
     found = re.search(r"out-of-date database schema \(found version (\w+)", text)
     if not found:
         return ""

@@ -1,7 +1,7 @@
-"""Metrics that a tracker shows of a finished run and that the run itself does not hold: energies above all.
+"""Metrics of a finished run that MLflow shows and that are not stored with the run, such as energy.
 
-Energy is never stored with a run. `benchmarks.cli.energies` lets `reports` derive it and hands it to the mirror, which
-knows neither energy models nor reports.
+Energy is derived in `reports` from what is stored. `benchmarks.cli.energies` passes it to the mirror, which imports
+neither energy models nor reports.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.runs.record import Result
 
 
 class Derived(Protocol):
-    """Metrics of a run by name, and the tags that name the constants behind them."""
+    """Derived metrics of a run by name, and tags that name the constants they are derived with."""
 
     @property
     def tags(self) -> Mapping[str, str]: ...

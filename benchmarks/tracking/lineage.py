@@ -1,8 +1,9 @@
-"""What a finished run was made of and what it made, as MLflow's own entities: a data set and a logged model.
+"""Registers in MLflow which data a finished run has used, and which model it has made.
 
-The data set is named after data set and scale, as a run's folder is, and its digest is the first 36 digits of the
-data's SHA-256: MLflow takes no more, and the profile has all of them. The model is external: its weights stay in the
-run's directory, and MLflow has their path and digest. Its metrics are those of the result, linked to the data set.
+The name of MLflow's data set consists of data set and scale, as that of the folder of run directories does. Its digest
+is the first 36 digits of the data's SHA-256, because MLflow accepts no more; its profile has the whole SHA-256. The
+model is external: its weights stay in the run's directory, and MLflow has their path and digest. The metrics of the
+model are those of the run's result. They are linked to the data set.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ NOT_IN_A_NAME = "/:.%\"'"
 def link(
     there: Connection, run: Run, directory: Path, about: Mapping[str, Any], result: Result, final: Sequence[Metric]
 ) -> str | None:
-    """Log what of a finished run's data set and model is not there; the model's identity, or None without one.
+    """Log a finished run's data set and model, as far as MLflow lacks them. Returns the model's id, if there is one.
 
     `final`: the metrics of the result.
     """
@@ -62,7 +63,7 @@ def _data(there: Connection, run: Run, about: Mapping[str, Any], result: Result)
 
 
 def _sizes(about: Mapping[str, Any], result: Result) -> dict[str, int | str]:
-    """Images in each split. A conversion trains on none; it has those from which it may measure thresholds."""
+    """Images in each split. A conversion's training images are those from which thresholds may be measured."""
     recipe = about["recipe"]
     return {
         "training images": result.train_images or recipe.get("train_images") or "all",
@@ -72,7 +73,7 @@ def _sizes(about: Mapping[str, Any], result: Result) -> dict[str, int | str]:
 
 
 def _model(there: Connection, run: Run, directory: Path, about: Mapping[str, Any], result: Result) -> LoggedModel:
-    """The logged model of these weights, READY and among the run's outputs; a second one of the same is deleted."""
+    """The logged model with these weights, READY and among the run's outputs. A twin of it is deleted."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     run_id, experiment = run.info.run_id, run.info.experiment_id

@@ -1,8 +1,8 @@
-"""MLflow mirrors what the run directories say, and never the other way round: no run needs any of this.
+"""Copies what run directories say to MLflow. Nothing is read back, so no run needs MLflow.
 
-`mirror` adds to MLflow what is missing there, whatever state a run directory is in: one function for a run in progress,
-its end, its resumption after a kill, and `dsr-bench sync` days later. `attach` puts a sweep's report on its parent run.
-What is derived of a run is handed in.
+`mirror` adds what MLflow lacks, whatever state a run directory is in. So one function serves a run in progress, a run
+that has ended, one that is resumed after it was killed, and `dsr-bench sync` days later. `attach` adds a sweep's report
+to its parent run.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 REPORT = (".html", ".md", ".tex", ".csv")
-"""How the files of a report end that are attached to its sweep."""
+"""Endings of the files of a report that are attached to its sweep."""
 BATCH = 1000
 """MLflow's limit for the metrics of one request."""
 
 
 def mirror(directories: Iterable[Path], results: Path, derived: Derived | None = None) -> str | None:
-    """Bring MLflow up to date with run directories under `results`; None, or one line saying why it could not.
+    """Bring MLflow up to date with run directories under `results`. Returns None, or an error in one line.
 
-    `derived`: what is shown of finished runs beside what their directories say.
+    `derived`: metrics of finished runs that are not in their directories.
     """
     there, trouble = Connection(results), None
     try:
@@ -51,9 +51,10 @@ def mirror(directories: Iterable[Path], results: Path, derived: Derived | None =
 
 
 def attach(folder: Path, sweep: str, smoke: bool, results: Path) -> str | None:
-    """Put the tables and the page in `folder` on the sweep's parent runs, once; returns what `mirror` returns.
+    """Attach the tables and the page in `folder` to the sweep's parent runs, once. Returns what `mirror` returns.
 
-    A sweep that is not in MLflow gets nothing. `smoke`: whether they are of smoke scale, which has parents of its own.
+    If MLflow does not have the sweep, nothing happens. `smoke`: the report is of smoke scale, whose sweeps have parent
+    runs of their own.
     """
     there = Connection(results)
     try:
@@ -66,12 +67,12 @@ def attach(folder: Path, sweep: str, smoke: bool, results: Path) -> str | None:
 
 
 def close_stale(results: Path, live_keys: Collection[str]) -> str | None:
-    """End as KILLED the runs that MLflow takes for running and whose key is not live; returns what `mirror` returns."""
+    """Mark as KILLED the runs that are running according to MLflow and not live. Returns what `mirror` returns."""
     there = Connection(results)
     try:
         with there.lock:
             client = there.client
-        ours = (  # a server is shared
+        ours = (  # a server may be shared with other results folders
             f"attributes.status = 'RUNNING' and tags.`snn.results` = {entries.quoted(str(there.results))}"
         )
         experiments = [e.experiment_id for e in client.search_experiments()]
@@ -85,13 +86,13 @@ def close_stale(results: Path, live_keys: Collection[str]) -> str | None:
 
 
 def unsettled(directories: Iterable[Path], results: Path) -> list[Path]:
-    """The directories of ended runs that MLflow lacks, as far as their markers say."""
+    """Those of these directories of ended runs that MLflow lacks according to their markers."""
     there = Connection(results)
     return [directory for directory in directories if not _is_settled(directory, there, None)]
 
 
 def is_attached(folder: Path, results: Path) -> bool:
-    """Whether the report in `folder` has been attached as it is now."""
+    """Whether the report in `folder` has been attached in its present state."""
     there = Connection(results)
     marker = _marker(folder)
     return there.exists() and (marker.get("uri"), marker.get("report")) == (there.masked_uri, _digest(_files(folder)))
@@ -133,7 +134,7 @@ def _attach(folder: Path, sweep: str, smoke: bool, there: Connection) -> None:
 
 
 def _bring_up_to_date(directory: Path, there: Connection, derived: Derived | None) -> None:
-    """Log what MLflow lacks, then the status, then the marker: cut short anywhere, the next call goes on there."""
+    """Log what MLflow lacks, then the status, then the marker. A call that is interrupted is completed by the next."""
     store.described(directory)  # raises ValueError for a damaged one
     about = json_files.read(directory / store.RUN)
     ended, started = modified(directory / store.RESULT), modified(directory / store.RUN)
@@ -143,7 +144,7 @@ def _bring_up_to_date(directory: Path, there: Connection, derived: Derived | Non
     epochs = translation.epochs(directory / store.CURVES)
     run = entries.find_or_make(there, about, tags, started)
     logged = _logged(there, run)
-    if any(logged.get((m.key, m.step), m.value) != m.value for m in epochs):  # the run has begun anew since
+    if any(logged.get((m.key, m.step), m.value) != m.value for m in epochs):  # the run has been started again since
         _supersede(there, run)
         run, logged = entries.find_or_make(there, about, tags, started), {}
     new = [m for m in epochs if (m.key, m.step) not in logged]
@@ -153,11 +154,12 @@ def _bring_up_to_date(directory: Path, there: Connection, derived: Derived | Non
         _log(there, run, about, tags, new)
         there.client.update_run(run.info.run_id, "RUNNING")
         return
-    shown = dict(derived.metrics(directory, result)) if derived else {}
+    # a run that was killed may have left counts, but no result to derive anything of
+    shown = dict(derived.metrics(directory, result)) if derived and result.status == "done" else {}
     final = translation.final(result, shown, ended)
     _log(there, run, about, tags, [*new, *(m for m in final if run.data.metrics.get(m.key) != m.value)])
     model = lineage.link(there, run, directory, about, result, final)
-    if there.is_server and not logged:  # the request that made it may have been done twice, the first time by now
+    if there.is_server and not logged:  # merges a twin that the server has created late
         entries.find_or_make(there, about, tags, started)
     there.client.set_terminated(run.info.run_id, "FINISHED" if result.status == "done" else "FAILED", ended)
     marker = {"uri": there.masked_uri, "run_id": run.info.run_id, "ended": ended, "model": model}
@@ -168,7 +170,7 @@ def _bring_up_to_date(directory: Path, there: Connection, derived: Derived | Non
 def _log(
     there: Connection, run: Run, about: Mapping[str, Any], tags: Mapping[str, str], metrics: Sequence[Metric]
 ) -> None:
-    """Parameters and tags that a run lacks there, and these metrics."""
+    """Log these metrics, and the parameters and tags that the run lacks in MLflow."""
     from mlflow.entities import Param, RunTag
 
     known, run_id = run.data, run.info.run_id

@@ -1,6 +1,6 @@
-"""A sweep's MLflow: kept up to date while runs go on, in the background, and its trouble never becomes theirs.
+"""Keeps MLflow up to date in the background while a sweep runs. Errors of MLflow never stop a run.
 
-`DSR_TRACKING=off` leaves MLflow alone; `dsr-bench sync` can still bring the runs in later.
+With `DSR_TRACKING=off` nothing is mirrored. `dsr-bench sync` can still bring the runs in later.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN = 30.0
 SHARE = 0.02
-"""Of the time that a sweep takes: how long its end may wait for a server."""
+"""How long the end of a sweep may wait for a server, as a share of the time that the sweep has taken."""
 LEAST_SECONDS, MOST_SECONDS = 2.0, 60.0
-"""The same in seconds, at least and at most. A local database is always waited for as long as the latter."""
+"""The least and the most of that time. The end of a sweep waits up to the most for a local database."""
 SYNC = "`dsr-bench sync` brings them in"
 
 
 class Tracking:
-    """A sweep's MLflow, in a `with`: at its end one line says what was not mirrored, if anything was not."""
+    """Mirrors a sweep inside a `with` block. At its end one line says what was not mirrored, if anything was not."""
 
     def __init__(self, console: Console, results: Path, derived: Derived | None = None) -> None:
         self.console, self.results = console, results
@@ -62,7 +62,7 @@ class Tracking:
             self._say_what_is_missing(is_done, "" if self.has_spoken else why)
 
     def follow(self, inner: Observer, runs: Iterable[Run]) -> Observer:
-        """An observer that passes everything on to `inner`, and has the runs mirrored."""
+        """An observer that passes everything on to `inner`, and mirrors these runs."""
         if not self.background:
             return inner
         if find_spec("mlflow") is None:
@@ -73,7 +73,7 @@ class Tracking:
         return Mirroring(inner, self)
 
     def mirror(self, run: Run, has_ended: bool) -> None:
-        """Have a run mirrored as it is now."""
+        """Ask for a run to be mirrored in its present state."""
         if self.background:
             directory = store.directory(self.results, run)
             if has_ended:
@@ -82,13 +82,13 @@ class Tracking:
             self.listen()
 
     def attach(self, folder: Path, sweep: str, smoke: bool) -> None:
-        """Have a sweep's tables and page put on its parent run, unless they are there."""
+        """Ask for a sweep's report, tables and page, to be attached to its parent run, unless it already is."""
         if self.background and find_spec("mlflow") and not is_attached(folder, self.results):
             self.report = folder
             self.background.ask("attach", folder, sweep, smoke)
 
     def listen(self) -> None:
-        """Say what is wrong with MLflow, once; the runs go on without it."""
+        """Print an error of MLflow, once. The runs go on without MLflow."""
         if self.background:
             self.background.look()
             if self.background.trouble and not self.has_spoken:
@@ -104,7 +104,7 @@ class Tracking:
         return min(max(LEAST_SECONDS, SHARE * (time.monotonic() - self.began)), MOST_SECONDS)
 
     def _say_what_is_missing(self, is_done: bool, why: str) -> None:
-        """A report is not missing where all was done and the sweep has no parent run in MLflow."""
+        """Print what MLflow lacks. If all was done, it lacks no report: the sweep then has no parent run in MLflow."""
         runs = len(unsettled(self.ended, self.results))
         parts = [f"{runs} of {len(self.ended)} runs"] if runs else []
         if self.report and not is_done and not is_attached(self.report, self.results):
@@ -115,7 +115,7 @@ class Tracking:
 
 
 class Mirroring:
-    """Passes everything on to `inner`; has a run mirrored at its end, and meanwhile at most twice a minute."""
+    """Passes everything on to `inner`. Mirrors a run when it has ended, and before that at most twice a minute."""
 
     def __init__(self, inner: Observer, tracking: Tracking) -> None:
         self.inner, self.tracking = inner, tracking
@@ -148,6 +148,6 @@ class Mirroring:
 
 
 def note(console: Console, text: str) -> None:
-    """One line on MLflow."""
+    """Print one line about MLflow."""
     console.print(" [yellow]mlflow[/] ", end="")
     console.print(text, markup=False, highlight=False, soft_wrap=True)

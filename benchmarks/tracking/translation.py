@@ -1,4 +1,4 @@
-"""What a run directory says, in MLflow's words: metrics, parameters and tags."""
+"""Translates what a run directory says into MLflow's metrics, parameters and tags."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def epochs(curves: Path) -> list[Metric]:
 
 
 def final(result: Result, shown: Mapping[str, float], when: int) -> list[Metric]:
-    """The numbers of a result, but for those that say which run it is. `shown`: what is derived of it, by name."""
+    """The numbers of a result, except those that identify the run. `shown`: derived metrics by name."""
     identity = ("timesteps", "seed")
     numbers = {n: v for n, v in vars(result).items() if isinstance(v, int | float) and n not in identity}
     return _metrics(FINAL_METRICS | {name: name for name in shown}, "result", {**numbers, **shown}, 0, when)
 
 
 def _metrics(names: Mapping[str, str], group: str, values: Mapping[str, Any], step: int, when: int) -> list[Metric]:
-    """The values that are finite numbers; of infinity MLflow would make 1.8e308."""
+    """The values that are finite numbers. MLflow would store infinity as 1.8e308."""
     from mlflow.entities import Metric
 
     numbers = {names.get(n, f"{group}/{n}"): float(value) for n, value in values.items() if value not in (None, "")}
@@ -55,12 +55,12 @@ def params(about: Mapping[str, Any]) -> dict[str, str]:
     """The run and its recipe, as `run.json` has them."""
     flat = about["run"] | about["recipe"]
     flat |= {f"{part}.{name}": value for part in ("neuron", "norm") for name, value in flat.pop(part).items()}
-    flat |= {"T": flat.pop("timesteps"), "sources": None}  # the sources are no part of what was done
+    flat |= {"T": flat.pop("timesteps"), "sources": None}  # sources change no result
     return {name: str(value) for name, value in flat.items() if value is not None}
 
 
 def tags(about: Mapping[str, Any], result: Result | None) -> dict[str, str]:
-    """What a run is found by, and where its result came from."""
+    """Tags that a run is found by, and tags that say where its result came from."""
     known = {"kind": "run", "run_key": about["key"], "parent_key": about["parent_key"], "sweep": about["sweep"]}
     known |= {name.replace("timesteps", "T"): value for name, value in about["run"].items()} | {"status": "running"}
     if result:
@@ -76,5 +76,5 @@ def title(run: Mapping[str, Any]) -> str:
 
 
 def modified(path: Path) -> int:
-    """When a file was written last, in milliseconds, as MLflow counts; 0 for one that is not there."""
+    """When a file was last written, in milliseconds since 1970; 0 if it does not exist."""
     return int(1000 * path.stat().st_mtime) if path.exists() else 0

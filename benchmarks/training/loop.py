@@ -1,4 +1,4 @@
-"""The only training loop: cross-entropy on the logits, with the optimiser and learning rates of `schedule.py`.
+"""The only training loop: batches, optimiser and learning rates (`schedule.py`); `backward.py` makes the gradients.
 
 The whole state is saved after every epoch. An interrupted run continues from it to the same result, because order and
 augmentation depend only on (seed, epoch) and all other randomness is seeded again in each epoch.
@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from benchmarks.data import Dataset, Split, Streamed, training_batches
 from benchmarks.distributed.processes import ALONE, Team
@@ -33,6 +32,7 @@ from benchmarks.measurement.metering import (
 )
 from benchmarks.runs.record import Epoch
 from benchmarks.spec import BadInput, Recipe
+from benchmarks.training.backward import Backward, lowering
 from benchmarks.training.schedule import learning_rate, make_optimizer, set_learning_rate
 
 
@@ -68,12 +68,24 @@ class Training:
 
 
 class Trainer:
-    """Trains a network; `state()` and `restore()` make and read its checkpoint. `team`: processes that train it."""
+    """Trains a network; `state()` and `restore()` make and read its checkpoint.
+
+    `team`: processes that train it. `backward` makes the gradients of a batch (`benchmarks.methods.backward`); without
+    it they are those of the recipe's loss.
+    """
 
     def __init__(
-        self, network: nn.Module, data: Dataset, recipe: Recipe, seed: int, timesteps: int, team: Team = ALONE
+        self,
+        network: nn.Module,
+        data: Dataset,
+        recipe: Recipe,
+        seed: int,
+        timesteps: int,
+        team: Team = ALONE,
+        backward: Backward | None = None,
     ) -> None:
         self.network, self.data, self.recipe, self.team = network, data, recipe, team
+        self.backward = backward or lowering(recipe)
         self.seed, self.timesteps = seed, timesteps
         smallest = len(data.train.labels) % recipe.batch_size or recipe.batch_size
         if smallest < team.size:
@@ -178,18 +190,16 @@ class Trainer:
             return self.step(images, labels, share)
 
     def step(self, images: Tensor, labels: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Forward, backward, update. Returns logits and loss without a graph.
+        """Gradients and update. Returns logits and loss without a graph.
 
         `share` is this process's share of the whole batch, in (0, 1].
         """
         self.optimizer.zero_grad(set_to_none=True)
         with self.team.norms():
-            logits = self.network(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        (loss * share).backward()
-        self.team.add_gradients(self.network)
+            logits, loss = self.backward(self.network, images, labels)
+        self.team.add_gradients(self.network, share)
         self.optimizer.step()
-        return logits.detach(), loss.detach()
+        return logits, loss
 
     def state(self, training: Training) -> dict[str, Any]:
         return {

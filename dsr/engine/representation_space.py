@@ -7,7 +7,8 @@ Two signals pass through the network: the representation r `(B, ...)` with a gra
                     have the same scale as in `dsr.engine.exact`. The variance over time is not visible in a
                     representation; it is measured on the spikes and has no gradient. The spikes' currents get the same
                     affine map
-    dropout         drops spikes independently at each step; its gradient is the (weighted) share of steps kept
+    dropout         drops spikes, or values behind pools, independently at each step; its gradient is the (weighted)
+                    share of steps kept
     neurons         simulate T steps; their value is the measured representation, their gradient that of the clamp:
                     dL/dI = G / tau where 0 <= I / tau <= ceiling, dL/dV = c sum G where I / tau > ceiling
 
@@ -148,14 +149,19 @@ class _Training(Engine):
         return value
 
     def dropout(self, layer: nn.Dropout, signal: Signal) -> Signal:
-        if not isinstance(signal.spiking, Spikes):
-            raise NotImplementedError(f"dropout is only defined directly behind neurons in {self.kind}")
         with torch.no_grad():
-            spikes, kept = self.trains.dropped(signal.spiking, layer.p)
-            measured = self.trains.weigh(spikes, self.weights)
+            spikes, kept = self._dropped(signal.spiking, layer.p)
+            measured = self.trains.sum_over_time(self.spiking.steps(spikes), self.weights)
             share = self.trains.sum_over_time(kept.to(measured.dtype), self.weights) / (1.0 - layer.p)
         passed = share * self._value(signal)
         return Signal(measured + (passed - passed.detach()), spikes)
+
+    def _dropped(self, signal: inference.Signal, share: float) -> tuple[inference.Signal, Tensor]:
+        if isinstance(signal, Spikes):
+            return self.trains.dropped(signal, share)
+        values = self.spiking.steps(signal)
+        kept = torch.rand_like(values) >= share
+        return Dense(values * kept / (1.0 - share)), kept
 
     def add(self, left: Signal, right: Signal) -> Signal:
         with torch.no_grad():

@@ -14,14 +14,13 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.spec import BadInput, one_line, require, shown
+from benchmarks.spec import BadInput, is_number, one_line, require, shown
 from reports.energy.lemaire import MemoryModel
 from reports.energy.models import FP32_45NM, INT8_45NM, SYNOP_77FJ, EnergyModel
 
@@ -101,16 +100,14 @@ def _check(section: str, values: dict[str, Any], of: type[EnergyModel] | type[Me
         require(name, [f.name for f in fields(of)], f"constant in [{section}] of {path}")
         texts = name in ("name", "access")
         given = value if name in LISTS and isinstance(value, list) else [value]
-        kind = str if texts or name == "leaky" else (int, float)
+        kind = str if texts or name == "leaky" else float
         if (name in LISTS) != isinstance(value, list) or not all(_is(kind, one) for one in given):
             like = defaults.get(name, 4.6)
             raise BadInput(f"{path}: [{section}] {name} must be like {like!r}, not {shown(value)}")
 
 
-def _is(kind: Any, value: Any) -> bool:
+def _is(kind: type[str] | type[float], value: Any) -> bool:
     """Text, or a number that an energy or a size can be."""
-    if not isinstance(value, kind) or isinstance(value, bool):
-        return False
-    if isinstance(value, str):
-        return value.isprintable()
-    return 0 <= value <= LARGEST and math.isfinite(value)
+    if kind is str:
+        return isinstance(value, str) and value.isprintable()
+    return is_number(value) and 0 <= value <= LARGEST

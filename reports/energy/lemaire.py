@@ -29,6 +29,8 @@ COLUMNS = (
     *("operations_graded_pool", "input_nonzero", "output_spikes", "output_neurons", "timesteps", "analog_repeats"),
 )
 TEXT = ("key", "layer", "origin", "kind", "operation")
+ACCUMULATES = ("ac", "sum")
+"""Kinds of layers that spikes enter; those of a sum enter one by one."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class MemoryModel:
     line_picojoules_per_bit: float = 1.09e-5
     point_bytes: tuple[float, ...] = (0, 8 * 2**10, 32 * 2**10, 2**20)
     point_picojoules: tuple[float, ...] = (0, 10, 20, 100)
-    leaky: tuple[str, ...] = ("dsr-lif", "stbp")
+    leaky: tuple[str, ...] = ("dsr-lif", "stbp", "plif")
 
     def __str__(self) -> str:
         line = f"{self.line_picojoules:g} pJ + {self.line_picojoules_per_bit:g} pJ per bit the memory holds"
@@ -80,7 +82,7 @@ def microjoules(layers: pd.DataFrame, model: MemoryModel) -> pd.DataFrame:
     layers = _sized(layers)
     dense, neurons = _dense(layers, model), _neurons(layers, model)
     analog = dense.mul(layers["analog_repeats"].fillna(1), axis=0)
-    counted = _accumulating(layers, model).where(layers["kind"] == "ac", analog) + neurons
+    counted = _accumulating(layers, model).where(layers["kind"].isin(ACCUMULATES), analog) + neurons
     linear = layers["operation"].isin(["conv", "linear"])
     found = counted.assign(total=counted.sum(axis=1, skipna=False), dense=dense.sum(axis=1).where(linear, 0.0))
     summed = found.groupby(layers["key"], sort=False)

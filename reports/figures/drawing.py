@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -75,8 +76,17 @@ def _pdf(figure: Drawing, caption: str) -> bytes:
 
 def _own(svg: str, name: str) -> str:
     """The drawing with identifiers that no other figure of a page has."""
-    mine = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{mine}-", svg)
+    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{_mine(name)}-", svg)
+
+
+def _mine(name: str) -> str:
+    """How the identifiers in the drawing of this name begin."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)
+
+
+def is_of_report(path: Path) -> bool:
+    """Whether an SVG file is a figure that was drawn here, under the name that it still has."""
+    return path.is_file() and f'id="{_mine(path.stem)}-figure_1"' in path.read_text(encoding="utf-8", errors="replace")
 
 
 def colour_of(method: str) -> str | None:

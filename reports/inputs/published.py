@@ -15,7 +15,7 @@ from benchmarks.spec import BadInput
 PATH = Path(__file__).parents[2] / "results" / "published.csv"
 COLUMNS = (
     *("table", "dataset", "label", "network", "neuron", "timesteps", "accuracy", "spread", "runs"),
-    *("method", "our_network", "source", "read_in"),
+    *("method", "our_network", "source", "read_in", "remark"),
 )
 NUMBERS = ("accuracy", "spread", "runs")
 RULES: Rules = dict.fromkeys(COLUMNS, Words()) | {
@@ -28,6 +28,8 @@ RULES: Rules = dict.fromkeys(COLUMNS, Words()) | {
 
 def read(path: Path = PATH) -> pd.DataFrame:
     """One row per published accuracy (percent); `method` and `our_network` name what of ours stands for it, if any.
+
+    `remark`: what the released code or its logs say of the number; the number stays as it was printed.
 
     `timesteps` stays text (one paper gives a range); `steps` is the number, NaN where it is none. No rows where the
     file does not exist, as in an installed package. Raises BadInput for a file without the columns or with other

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.recipes import resolve
 from benchmarks.runs import identity, store
@@ -19,21 +19,26 @@ IN, DEFAULT, OUT = "in it", "at its default", "never in it"
 DEFAULTS = "A field at its default adds nothing to a key: a new field leaves old keys as they are. Other values do."
 
 
-def explain(one: Known, results: Path) -> tuple[Table | None, list[str]]:
-    """The table of what is in the key, if the recipe is known, and whether the run is cached, in a few lines.
+class Answer(NamedTuple):
+    """`table`: what is in the key, if the recipe is known. `is_cached`: whether the run counts as done; `said`: why."""
 
-    `results`: the folder of results that a sweep would look in.
-    """
+    table: Table | None
+    is_cached: bool
+    said: list[str]
+
+
+def explain(one: Known, results: Path) -> Answer:
+    """What the key of a run is made of, and whether the run is cached. `results`: where a sweep would look."""
     table = _table(one, one.recipe) if one.recipe else None
     try:
         today = identity.key(one.run)
     except BadInput as error:
-        return table, [f"Not cached: the key that it has today is not known ({error})."]
+        return Answer(table, False, [f"Not cached: the key that it has today is not known ({error})."])
     if today != one.key:
-        return table, [f"Not cached: its key is {today} today. {_what_changed(one)}"]
+        return Answer(table, False, [f"Not cached: its key is {today} today. {_what_changed(one)}"])
     job = job_of(one.run, results)
     found = _evidence(job, results)
-    return table, found or [f"Not cached: {_why_not(job, results)}."]
+    return Answer(table, bool(found), found or [f"Not cached: {_why_not(job, results)}."])
 
 
 def _table(one: Known, recipe: Recipe) -> Table:

@@ -45,6 +45,8 @@ def written(name: str, value: Any) -> str:
         return str(value)[:12]
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(written(name, one) for one in value) or DASH
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -33,6 +33,11 @@ LONG = (512, 1024, 2048)
 WARM_UP = "warmup_iterations"
 SCHEDULE = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", WARM_UP, "augmentation", "optimizer")
 EPOCH_UNKNOWN = "not stated; its code prints the best"
+BEST_ON_TEST = "the best on the test split"
+READOUT = ("readout", "votes of ten spiking neurons a class", "mean output current")
+
+
+Beyond = tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Protocol:
     has_row: bool = False
     epoch: str = "not known here"
     unstated: tuple[tuple[str, str], ...] = ()
-    beyond: tuple[tuple[str, str, str], ...] = ()
+    beyond: Beyond = ()
     borrowed: tuple[str, ...] = ()
 
 
@@ -119,6 +124,10 @@ def _own(run: Run) -> Protocol | None:
     match run.method:
         case "stbp-tdbn" | "stbp-tdbn-spikes" | "stbp-tdbn-tuned":
             return _stbp(run)
+        case "stbp" | "stbp-published" | "stbp-neunorm":
+            return _without_tdbn(run)
+        case "plif" | "plif-stepwise" | "plif-published":
+            return _plif(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
         case "calibration" | "calibration-published" | "ann-published":
@@ -127,7 +136,11 @@ def _own(run: Run) -> Protocol | None:
             own = Protocol("Li et al. 2021 (calibration)", at, ("vgg16", "a variant of ResNet-18"), (32, 64, *LONG))
             if run.method != "ann-published":
                 own = replace(own, beyond=((MEASURED_ON, "a few training batches", "512"),))
-        case "deng-gu" | "deng-gu-ann" | "maximum-shift":
+        case "sew" | "sew-published":
+            return _sew(run)
+        case "rmp":
+            own = _rmp(run)
+        case "deng-gu" | "deng-gu-ann" | "deng-gu-released" | "maximum-shift":
             own = _deng_gu(run)
         case "threshold-balancing" | "threshold-balancing-half":
             unstated = ((MEASURED_ON, "512"),)
@@ -148,6 +161,12 @@ def _qcfs(run: Run) -> Protocol:
     return Protocol("Bu et al. 2022 (QCFS)", at, networks, steps, epoch=EPOCH_UNKNOWN)
 
 
+def _rmp(run: Run) -> Protocol:
+    unstated = (("factor on thresholds", "1"), ("coding of images", "as currents"), (MEASURED_ON, "512"))
+    steps = (2048,) if run.dataset == "cifar10" else (768,)
+    return Protocol("Han et al. 2020 (RMP)", run, ("vgg16",), steps, unstated=unstated, borrowed=SCHEDULE)
+
+
 def _deng_gu(run: Run) -> Protocol:
     """`maximum-shift` is their conversion, of an ANN that is not clipped as theirs is."""
     converted = run.method != "deng-gu-ann"
@@ -158,12 +177,12 @@ def _deng_gu(run: Run) -> Protocol:
         (("parent's " if converted else "") + "learning rate", "0.001 by default, in steps", "0.1, cosine"),
     ]
     if converted:
-        beyond += [
-            (MEASURED_ON, "all training images", "512"),
-            ("shift behind residual additions", "none", "as elsewhere"),
-            ("neuron on the logits", "yes", "no"),
-        ]
-    at, networks = replace(run, method="deng-gu" if converted else run.method), ("networks of its own",)
+        beyond += [(MEASURED_ON, "all training images", "512")]
+    released = run.method == "deng-gu-released"
+    if converted and not released:
+        beyond += [("shift behind residual additions", "none", "as elsewhere"), ("neuron on the logits", "yes", "no")]
+    method = "deng-gu" if converted and not released else run.method
+    at, networks = replace(run, method=method), ("networks of its own",)
     return Protocol("Deng & Gu 2021", at, networks, steps, unstated=unstated, beyond=tuple(beyond), borrowed=(WARM_UP,))
 
 
@@ -177,6 +196,50 @@ def _stbp(run: Run) -> Protocol | None:
     unstated = (("threshold", "0.5; only width / V matters"), ("optimiser, epochs, augmentation", "DSR's"))
     at = replace(run, dataset=dataset, method=method)
     return Protocol("Zheng et al. 2021 (STBP-tdBN)", at, (network,), timesteps, unstated=unstated, borrowed=SCHEDULE)
+
+
+def _without_tdbn(run: Run) -> Protocol | None:
+    """STBP as released, and NeuNorm, of which nothing is."""
+    if run.dataset != "cifar10":
+        return None
+    if run.method == "stbp-neunorm":
+        unstated = (
+            ("code", "SpikingJelly's layer"),
+            ("threshold", "0.25"),
+            ("optimiser, epochs, augmentation", "DSR's"),
+        )
+        return Protocol("Wu et al. 2019 (NeuNorm)", run, ("cifarnet",), (12,), unstated=unstated, borrowed=SCHEDULE)
+    released = replace(run, method="stbp-published")
+    beyond: Beyond = (("threshold", "0.75, from which users see a loss that does not move", "0.25"),)
+    beyond += (READOUT,) if run.method == "stbp" else ()
+    return Protocol("Wu et al. 2018 (STBP)", released, ("cifarnet",), (5,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _sew(run: Run) -> Protocol | None:
+    known = {"imagenet": (("sew-resnet18-imagenet", "sew-resnet34-imagenet"), 4), "cifar10dvs": (("sew-dvs",), 16)}
+    dataset = STANDS_FOR.get(run.dataset, run.dataset)
+    if dataset in CIFAR:
+        unstated = (("networks, T and recipe on this data set", "ours"),)
+        return Protocol("Fang et al. 2021 (SEW ResNet)", run, (), (), unstated=unstated, borrowed=SCHEDULE)
+    if dataset not in known:
+        return None
+    networks, steps = known[dataset]
+    at = replace(run, dataset=dataset, method="sew-published")
+    beyond: Beyond = (("arithmetic", "float16 autocast", "float32"),)
+    return Protocol("Fang et al. 2021 (SEW ResNet)", at, networks, (steps,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _plif(run: Run) -> Protocol | None:
+    known = {"cifar10": ("plif-cifar10", 8), "cifar10dvs": ("plif-dvs", 20)}
+    dataset = STANDS_FOR.get(run.dataset, run.dataset)
+    if dataset not in known:
+        return None
+    network, steps = known[dataset]
+    at = replace(run, dataset=dataset, method="plif-published")
+    beyond: Beyond = (("frames", "128 x 128 pixels", "48 x 48"),) if dataset == "cifar10dvs" else ()
+    beyond += (READOUT,) if run.method != "plif-published" else ()
+    beyond += (("statistics of the norms", "of each step by itself", "over all steps"),) if run.method == "plif" else ()
+    return Protocol("Fang et al. 2021 (PLIF)", at, (network,), (steps,), epoch=BEST_ON_TEST, beyond=beyond)
 
 
 def parent_of(found: Protocol) -> Run | None:

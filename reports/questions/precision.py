@@ -9,17 +9,24 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmarks.catalogue import timeless
-from benchmarks.spec import spelled
+from benchmarks.spec import spelled, variant
 from reports.claims.statement import described
 from reports.inputs.predictions import Kept
-from reports.questions.cells import accuracy, between, by_seed, contrast, places
-from reports.questions.trials import PRECISION, changes
-from reports.rendering.table import Cell, Column, Table, laid_out
+from reports.questions.cells import accuracy, at, between, by_seed, contrast, places
+from reports.questions.trials import PRECISION
+from reports.rendering.table import Cell, Column, Table
 from reports.statistics.difference import Estimate
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 TOLERATED = 0.5
 """Points that training in bfloat16 may cost before no recipe should take it."""
+COLUMNS = (
+    Column("method", numeric=False),
+    Column("T"),
+    Column(FLOAT32, "%, 95 %"),
+    Column(BFLOAT16, "%, 95 %"),
+    Column("difference", numeric=False),
+)
 NOTE = (
     "Accuracy with bfloat16 operands minus that with float32, same seeds; all else is equal. Every accuracy is "
     "evaluated in float32. All: every pair of the lines above, taken as independent."
@@ -47,22 +54,23 @@ def tables_of(frame: pd.DataFrame, kept: Kept) -> list[Table]:
 def pairs_of(rows: pd.DataFrame) -> Iterator[Pair]:
     """The methods whose variants with both precisions have rows; `rows` are of one network and scale."""
     for (name, steps), full in rows.groupby(["method", "timesteps"], sort=False):
-        method = str(name).partition("@")[0]
-        if changes(str(name)) != {PRECISION: FLOAT32}:
+        method, changes = variant(str(name))
+        if changes != {PRECISION: FLOAT32}:
             continue
-        half = rows[(rows["method"] == spelled(method, {PRECISION: BFLOAT16})) & (rows["timesteps"] == steps)]
+        half = at(rows, spelled(method, {PRECISION: BFLOAT16}), int(str(steps)))
         if len(half):
             yield Pair(method, int(str(steps)), full, half)
 
 
 def together(pairs: list[Pair]) -> Estimate | None:
     """The mean difference over the pairs of all methods; None where no two runs have one seed."""
-    full, half = dict[int, float](), dict[int, float]()
+    full, half = list[float](), list[float]()
     for pair in pairs:
-        both = by_seed(pair.full), by_seed(pair.half)
-        for seed in sorted(both[0].keys() & both[1].keys()):
-            full[len(full)], half[len(half)] = both[0][seed], both[1][seed]
-    return contrast(half, full)
+        in_full, in_half = by_seed(pair.full), by_seed(pair.half)
+        common = sorted(in_full.keys() & in_half.keys())
+        full += [in_full[seed] for seed in common]
+        half += [in_half[seed] for seed in common]
+    return contrast(dict(enumerate(half)), dict(enumerate(full)))
 
 
 def sentence(pairs: list[Pair]) -> str:
@@ -84,18 +92,16 @@ def sentence(pairs: list[Pair]) -> str:
 
 
 def _table(where: str, scale: str, pairs: list[Pair], kept: Kept) -> Table:
-    differences = [between(pair.half, pair.full, kept) for pair in pairs]
-    every = together(pairs) if len(pairs) > 1 else None
-    said = [described(one) if one else "" for one in [*differences, *([every] if every else [])]]
-    last = [Cell("")] if every else []
-    columns: list[tuple[Column, list[Cell]]] = [
-        (Column("method", numeric=False), [Cell(p.method) for p in pairs] + ([Cell("all")] if every else [])),
-        (Column("T"), [Cell("" if timeless(p.method) else str(p.timesteps)) for p in pairs] + last),
-        (Column(FLOAT32, "%, 95 %"), [accuracy(pair.full) for pair in pairs] + last),
-        (Column(BFLOAT16, "%, 95 %"), [accuracy(pair.half) for pair in pairs] + last),
-        (Column("difference", numeric=False), [Cell(text) for text in said]),
-    ]
-    headings, cells = laid_out(columns)
+    rows = [_line(pair, kept) for pair in pairs]
+    if len(pairs) > 1 and (every := together(pairs)):
+        rows.append((Cell("all"), *[Cell("")] * 3, Cell(described(every))))
     heading = f"Is training in bfloat16 the same training? {where}"
     notes = (NOTE, *filter(None, [sentence(pairs)]))
-    return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, notes)
+    return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", COLUMNS, tuple(rows), notes)
+
+
+def _line(pair: Pair, kept: Kept) -> tuple[Cell, ...]:
+    steps = "" if timeless(pair.method) else str(pair.timesteps)
+    difference = between(pair.half, pair.full, kept)
+    said = described(difference) if difference else ""
+    return Cell(pair.method), Cell(steps), accuracy(pair.full), accuracy(pair.half), Cell(said)

@@ -54,7 +54,7 @@ def _table(heading: str, lines: pd.DataFrame, ours: dict[str, pd.DataFrame]) -> 
         columns.append((Column(f"ours, {scale}", "%, 95 %"), [interval_cell(one) for one, _ in found]))
         columns.append((Column("n"), [Cell(str(seeds) if seeds else DASH) for _, seeds in found]))
     headings, cells = laid_out(columns)
-    notes = (*_notes(ours), *_threshold_notes(lines, ours))
+    notes = (*_notes(ours), *_threshold_notes(lines, ours), *_remarks(lines))
     return Table(heading, "beside ours", heading, headings, cells, notes)
 
 
@@ -89,6 +89,13 @@ def _notes(ours: dict[str, pd.DataFrame]) -> Iterator[str]:
     )
     if cut := [scale for scale in ours if scale != "paper"]:
         yield f"Ours at {' and '.join(cut)} scale is of a shorter training and no reproduction of the paper's number."
+
+
+def _remarks(lines: pd.DataFrame) -> Iterator[str]:
+    """What is known of a printed number beside the number."""
+    for line in lines.to_dict("records"):
+        if line["remark"]:
+            yield f"{line['label']}, {line['accuracy']:.2f} %: {line['remark']}."
 
 
 def _threshold_notes(lines: pd.DataFrame, ours: dict[str, pd.DataFrame]) -> Iterator[str]:

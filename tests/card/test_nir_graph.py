@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 import baselines.conversion
 import baselines.stbp
+import baselines.stbp.plif
+import baselines.stbp.sew
 import dsr
 from benchmarks import catalogue, networks
 from benchmarks.card import neurons, nir_graph, nir_simulation
@@ -24,8 +26,8 @@ nir = pytest.importorskip("nir", reason="nir is not installed (extra: export)")
 
 STEPS, IMAGES = 4, 6
 SPIKING = (
-    *("dsr-if", "dsr-lif", "dsr-if-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned"),
-    *("threshold-balancing", "deng-gu", "calibration", "qcfs"),
+    *("dsr-if", "dsr-lif", "dsr-if-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned", "sew"),
+    *("plif", "stbp", "threshold-balancing", "deng-gu", "calibration", "qcfs"),
 )
 
 
@@ -77,7 +79,10 @@ def spikes_of(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("method", SPIKING)
-@pytest.mark.parametrize("name", ["preact-resnet-tiny", "preact-resnet-imagenet-tiny", "resnet20"])
+@pytest.mark.parametrize(
+    "name",
+    ["preact-resnet-tiny", "preact-resnet-imagenet-tiny", "resnet20", "sew-resnet-tiny", "sew-resnet-imagenet-tiny"],
+)
 def test_a_graph_that_was_read_back_has_the_networks_spikes_and_logits(tmp_path, name, method):
     x = images(size=32 if "imagenet" in name else 8)
     network = busy(name, method, x)
@@ -96,6 +101,37 @@ def test_a_graph_that_was_read_back_has_the_networks_spikes_and_logits(tmp_path,
         assert set(theirs.unique().tolist()) <= {0.0, 1.0}
     assert logits.std() > 1e-3, "a silent network would agree with anything"
     assert graph.metadata["key"] == "k"
+
+
+@pytest.mark.parametrize("method", ["dsr-lif", "sew"])
+def test_the_network_for_event_data_where_its_pools_fit(tmp_path, method):
+    x = images(2, 128)[:2]
+    network = busy("sew-dvs-narrow", method, x)
+    graph = through_a_file(nir_graph.graph_of(network, x[:1], STEPS, {}), tmp_path)
+    with torch.no_grad():
+        logits = network(x)
+    assert logits.std() > 1e-3
+    assert torch.allclose(nir_simulation.logits(graph, x), logits, rtol=0, atol=1e-9)
+    with pytest.raises(BadInput, match="is an average pool with ceil_mode"):
+        nir_graph.graph_of(network, images(2, 48)[:1], STEPS, {})
+
+
+@pytest.mark.parametrize("method", ["stbp-published", "plif-published"])
+def test_votes_of_output_neurons_are_a_layer_behind_them(tmp_path, method):
+    x = images(size=8)
+    network = busy("preact-resnet-tiny", method, x)
+    nn.init.normal_(network.readout.linear.weight, std=3.0)
+    graph = through_a_file(nir_graph.graph_of(network, x[:1], STEPS, {}), tmp_path)
+    with torch.no_grad():
+        logits = network(x)
+    assert logits.std() > 1e-3
+    assert torch.allclose(nir_simulation.logits(graph, x), logits, rtol=0, atol=1e-9)
+
+
+def test_a_norm_behind_a_neuron_is_refused_with_its_reason():
+    network = busy("preact-resnet-tiny", "stbp-neunorm", images(size=32))
+    with pytest.raises(BadInput, match=r"not expressible in NIR: .*NeuNorm. emits no spikes"):
+        nir_graph.graph_of(network, images(size=32)[:1], STEPS, {})
 
 
 @pytest.mark.parametrize("hidden", [(), (20,)])
@@ -126,6 +162,13 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         (baselines.stbp.LIF(6, threshold=0.55, decay=0.5, reset="soft"), [0, 1, 1, 0, 1, 1]),
         (baselines.stbp.LIF(6, threshold=0.5, decay=0.5), [0, 1, 0, 1, 0, 1]),  # .5 is not above .5
         (baselines.stbp.LIF(6, threshold=1.2, decay=1.0), [0, 0, 1, 0, 0, 1]),
+        (baselines.stbp.sew.Neuron(6), [0, 1, 0, 1, 0, 1]),  # .5, 1 fires at the level and is 0
+        # a quarter of the way to .5: .125, .21875 fires and is 0
+        (baselines.stbp.sew.Neuron(6, threshold=0.21875, tau=4.0), [0, 1, 0, 1, 0, 1]),
+        # k = .25, from 0: .125, .21875, .2890625, .341796875 fires and is 0, .125, .21875
+        (baselines.stbp.plif.PLIF(6, threshold=0.3, tau=4.0), [0, 0, 0, 1, 0, 0]),
+        # k = .5: .25 fires at the level and is 0, .25 fires, ...
+        (baselines.stbp.plif.PLIF(6, threshold=0.25, tau=2.0), [1, 1, 1, 1, 1, 1]),
     ],
 )
 def test_a_neuron_fires_as_worked_out_by_hand(neuron, expected):
@@ -158,6 +201,7 @@ def test_what_nir_has_no_words_for_is_said():
     def said(*layers: nn.Module) -> list[str]:
         return neurons.unsaid([neurons.of("n", layer).node((1,), np.float32) for layer in layers])
 
+    assert len(said(baselines.stbp.sew.Neuron(4, tau=2.0, train_tau=True))) == 1
     assert said(baselines.stbp.LIF(4)) == [], "hard reset, above the threshold, from 0: NIR says all of this"
     assert [text.split()[1] for text in said(dsr.IF(4))] == ["reset", "is", "neuron"]
     assert len(said(dsr.IF(4, alpha=1.0))) == 2

@@ -31,14 +31,15 @@ def committed(results: Path, *rows: record.Result, name: str = "quick.csv") -> P
 def asked(word: str, results: Path) -> list[str]:
     """The conclusion, which agrees with what a sweep would do."""
     known = find(word, results)
-    _, said = explain(known, results)
+    answer = explain(known, results)
     work = plan([known.run], results)
-    assert said[0].startswith("Cached: ") == (known.run not in [job.run for job in work.missing])
-    return said
+    assert answer.is_cached == (known.run not in [job.run for job in work.missing])
+    assert answer.said[0].startswith("Cached: " if answer.is_cached else "Not cached: ")
+    return answer.said
 
 
 def lines(word: str, results: Path) -> dict[str, tuple[str, str]]:
-    table, _ = explain(find(word, results), results)
+    table = explain(find(word, results), results).table
     assert table
     return {row[0].text: (row[1].text, row[2].text) for row in table.rows}
 
@@ -112,7 +113,7 @@ def test_a_recipe_that_has_changed_is_named_field_by_field(tmp_path: Path) -> No
     about = json.loads((place / store.RUN).read_text())
     about["recipe"]["epochs"], about["recipe"]["sources"], about["key"] = 77, "elsewhere", "0123456789abcdef"
     (place / store.RUN).write_text(json.dumps(about))
-    _, said = explain(find(str(place), tmp_path), tmp_path)
+    said = explain(find(str(place), tmp_path), tmp_path).said
     changed = "Since it was carried out, epochs was 77 and is 10."
     assert said == [f"Not cached: its key is {key(RUN)} today. {changed}"]
 
@@ -122,7 +123,7 @@ def test_a_parent_whose_recipe_has_changed_is_named(tmp_path: Path) -> None:
     about = json.loads((place / store.RUN).read_text())
     about |= {"parent_key": "fedcba9876543210", "key": "0123456789abcdef"}
     (place / store.RUN).write_text(json.dumps(about))
-    _, said = explain(find(str(place), tmp_path), tmp_path)
+    said = explain(find(str(place), tmp_path), tmp_path).said
     origin = parent(CHILD)
     assert origin
     assert said[0].endswith(f"its parent's key was fedcba9876543210 and is {key(origin)}.")
@@ -130,7 +131,7 @@ def test_a_parent_whose_recipe_has_changed_is_named(tmp_path: Path) -> None:
 
 def test_a_row_whose_recipe_has_changed_has_no_table(tmp_path: Path) -> None:
     committed(tmp_path, ended(RUN, key="0123456789abcdef"))
-    table, said = explain(find("0123", tmp_path), tmp_path)
+    table, _, said = explain(find("0123", tmp_path), tmp_path)
     assert table is None
     assert said[0].endswith("Its recipe has changed since, and no run directory is left that would say in what.")
 
@@ -145,5 +146,5 @@ def test_a_plug_in_that_is_not_loaded_is_said(tmp_path: Path, monkeypatch: pytes
     assert len(lines(str(place), tmp_path)["code"][0]) == 12
     monkeypatch.delenv("DSR_METHODS")
     catalogue.from_outside.cache_clear()
-    _, (said,) = explain(find(str(place), tmp_path), tmp_path)
+    (said,) = explain(find(str(place), tmp_path), tmp_path).said
     assert said.startswith("Not cached: the key that it has today is not known (no recipe of mine: no such method")

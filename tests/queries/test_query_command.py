@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from called import Bench, calling
 from ended_runs import ended, finish
 
-from benchmarks import __main__ as command_line
 from benchmarks.runs import record
 from benchmarks.runs.identity import key
 from benchmarks.spec import Run
@@ -22,31 +20,14 @@ RUN = Run("cifar10", "preact-resnet18-narrow", "dsr-if", 5, 0, "laptop")
 SECOND = replace(RUN, seed=1)
 
 
-class Ending(NamedTuple):
-    code: int | str | None
-    out: str
-    err: str
-
-
-Bench = Callable[..., Ending]
-
-
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
-    def call(*words: str) -> Ending:
-        monkeypatch.setattr(sys, "argv", ["dsr-bench", *words])
-        with pytest.raises(SystemExit) as ending:
-            command_line.main()
-        return Ending(ending.value.code, *capsys.readouterr())
-
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own there
     known = {"test_images": 10_000, "analog_macs": 1e6, "acs": 10e6}
     rows = [ended(RUN, top1=50.0, **known), ended(SECOND, top1=51.0, **known)]
     record.write_csv(map(record.row, rows), tmp_path / "cifar10.csv")
-    handler = signal.getsignal(signal.SIGTERM)
-    yield call
-    signal.signal(signal.SIGTERM, handler)
+    with calling(monkeypatch, capsys) as bench:
+        yield bench
 
 
 @pytest.mark.parametrize(

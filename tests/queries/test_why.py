@@ -166,6 +166,29 @@ def test_what_its_authors_do_not_publish_is_not_called_theirs(tmp_path: Path) ->
     assert "T" not in found
 
 
+def test_plif_matched_differs_from_its_authors_in_what_is_dsrs(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="plif", timesteps=8))[0])
+    assert found["readout"][:2] == ("votes of ten spiking neurons a class", "mean output current")
+    assert found["statistics of the norms"][:2] == ("of each step by itself", "over all steps")
+    assert found["epochs in which the cosine falls, before it rises"][:2] == ("64", DASH)
+    assert (found["loss"][0], found["optimiser"][0], found["batch"][0]) == ("squared-error", "adam", "16")
+    assert "statistics of the norms" not in lines(asked(tmp_path, replace(PAPER, method="plif-stepwise"))[0])
+    run = replace(PAPER, method="plif-published", network="plif-cifar10", timesteps=8)
+    assert asked(tmp_path, run)[1].startswith("The paper has no such row; comparable with Fang et al. 2021")
+    events = replace(run, dataset="cifar10dvs", network="plif-dvs", timesteps=20)
+    assert lines(asked(tmp_path, events)[0])["frames"][:2] == ("128 x 128 pixels", "48 x 48")
+
+
+def test_stbp_differs_from_what_is_released_in_its_threshold_even_as_published(tmp_path: Path) -> None:
+    matched = lines(asked(tmp_path, replace(PAPER, method="stbp", network="cifarnet", timesteps=5))[0])
+    assert matched["drops of the learning rate, shares of the epochs"][:2] == ("0.291667, 0.583333, 0.875", DASH)
+    assert matched["factor on the rate of fully connected layers"][:2] == ("0.1", "1")
+    run = replace(PAPER, method="stbp-published", network="cifarnet", timesteps=5)
+    table, said = asked(tmp_path, run)
+    assert lines(table)["threshold"][:2] == ("0.75, from which users see a loss that does not move", "0.25")
+    assert said.endswith("1 thing differs from Wu et al. 2018 (STBP).")
+
+
 def test_thresholds_measured_on_training_images_are_a_difference_on_imagenet(tmp_path: Path) -> None:
     run = Run("imagenet", "preact-resnet18-imagenet", "dsr-if-hybrid", 50, 0, "paper")
     table, said = asked(tmp_path, run, provenance=replace(CLEAN, data_source="ImageNet, whole"))

@@ -50,3 +50,17 @@ def test_a_method_from_the_csv_cannot_become_markup_in_a_figure(tmp_path: Path) 
 
 def test_a_files_name_holds_nothing_a_path_may_not() -> None:
     assert slug("coverage", "", "../../etc", "a b") == "coverage-etc-a-b"
+
+
+def test_figures_of_an_earlier_report_are_removed_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    rows, target = [result(timesteps=steps) for steps in (2, 4)], tmp_path / "report"
+    reports.write(reports.read([write_rows(tmp_path / "rows.csv", *rows)]), target)
+    name = "accuracy-against-t-digits-tiny-laptop"
+    kept = {"mine.svg": (target / f"{name}.svg").read_text(), "theirs.svg": "<svg/>", "theirs.pdf": "", "notes.md": ""}
+    for other, text in kept.items():
+        (target / other).write_text(text)
+    before = {path.name for path in target.iterdir()}
+    written = reports.write(reports.read([write_rows(tmp_path / "rows.csv", rows[0])]), target)
+    assert f"{name}.svg" in before
+    assert f"{name}.svg" not in {path.name for path in written}
+    assert {path.name for path in target.iterdir()} == {path.name for path in written} | kept.keys()

@@ -57,6 +57,10 @@ def test_a_convolution_of_spikes() -> None:
     assert found["total"] == pytest.approx(found["arithmetic"] + found["memory"])
 
 
+def test_a_layer_that_a_sum_of_spikes_enters_pays_for_each_of_them() -> None:
+    assert picojoules(CONV | {"kind": "sum", "origin": "n + m"}).equals(picojoules(CONV))
+
+
 def test_a_leak_is_one_mac_per_neuron_and_step() -> None:
     assert picojoules(CONV, leaks=True)["total"] - picojoules(CONV)["total"] == pytest.approx(3.2 * 96)
 

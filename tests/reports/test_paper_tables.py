@@ -43,7 +43,7 @@ def test_published_numbers_have_sources_and_name_methods_and_networks_that_exist
     named = rows[rows["method"] != ""]
     assert {variant(method)[0] for method in named["method"]} <= set(METHODS)
     assert set(named["our_network"]) - {""} <= set(NETWORKS)
-    assert set(named.loc[named["our_network"] == "", "method"]) == {"deng-gu"}, "their network is none of ours"
+    assert set(named.loc[named["our_network"] == "", "method"]) == {"deng-gu", "stbp"}, "their network is none of ours"
     assert set(named.loc[named["label"] == "Deng & Gu", "method"]) == {"deng-gu"}
     assert "maximum-shift" not in set(named["method"])
     assert not rows.duplicated(["table", "dataset", "label", "network", "neuron", "timesteps"]).any()
@@ -169,3 +169,15 @@ def test_environment_and_data_are_listed_with_their_runs(tmp_path: Path) -> None
     assert [cell.text for cell in machines.rows[0]] == ["bench-01", "2", "cpu", "2", "3.11", "2.13", "1", "0"]
     assert [cell.text for cell in data.rows[0]][:2] == ["digits", "2"]
     assert data.rows[0][4].text == "aa"
+
+
+def test_a_remark_on_a_printed_number_is_a_note_of_its_table_and_leaves_the_number(tmp_path: Path) -> None:
+    tables = paper.tables_of(frame(tmp_path, cifar(top1=95.0)), published.read())
+    (events,) = [table for table in tables if "DVS-CIFAR10" in table.heading]
+    plif = line(events, "Fang et al. (PLIF)", "LIF")
+    assert plif["paper %"] == "74.80"
+    (note,) = [note for note in events.notes if note.startswith("Fang et al. (PLIF), 74.80 %: ")]
+    assert "last epoch of the same run: 72.20" in note
+    (images,) = [table for table in tables if table.heading.endswith("accuracy on CIFAR-10")]
+    assert any(note.startswith("STBP, 90.53 %: probably of Wu et al. 2019") for note in images.notes)
+    assert not any("75.03" in note for note in events.notes), "no remark, no note"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import pytest
+from called import Bench, calling
 from ended_runs import finish
 from rich.console import Console
 
@@ -28,15 +28,6 @@ QUICK = "sweep quick --launcher slurm --methods ann,dsr-if --seeds 0"
 """Three runs: the ANN, and DSR at two T."""
 
 
-class Ending(NamedTuple):
-    code: int | str | None
-    out: str
-    err: str
-
-
-Bench = Callable[[str], Ending]
-
-
 def _never(*arguments: object) -> NoReturn:
     raise AssertionError("nothing may be run here")
 
@@ -44,22 +35,13 @@ def _never(*arguments: object) -> NoReturn:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bench]:
     """Calls `dsr-bench WORDS` in this process and in an empty folder; results go to its folder `results`."""
-
-    def call(words: str) -> Ending:
-        monkeypatch.setattr(sys, "argv", ["dsr-bench", *words.split()])
-        with pytest.raises(SystemExit) as ending:
-            command_line.main()
-        return Ending(ending.value.code, *capsys.readouterr())
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DSR_RESULTS", "results")
     monkeypatch.setattr(command_line, "console", Console(width=300))
     monkeypatch.setattr(launchers, "console", Console(width=300))
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own there
     monkeypatch.setattr(launch, "local", _never)
-    handler = signal.getsignal(signal.SIGTERM)
-    yield call
-    signal.signal(signal.SIGTERM, handler)
+    with calling(monkeypatch, capsys) as bench:
+        yield bench
 
 
 def script(folder: Path) -> list[str]:

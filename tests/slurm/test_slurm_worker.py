@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from submitit import LocalExecutor
 
-from benchmarks.slurm.worker import STOPPED, Worker
+from benchmarks.launching.stopping import EARLY
+from benchmarks.slurm.worker import Worker
 
 WARNED = "trap 'exit 75' USR1; kill -USR1 $PPID; while :; do sleep 0.05; done"
 """Warns the job, as Slurm does, and stops when the job passes the warning on."""
@@ -53,7 +54,7 @@ def test_a_job_ends_as_its_worker_does_and_is_not_requeued_unless_warned(job, sl
 
 def test_a_worker_that_a_warning_has_stopped_is_requeued(job, slurm, monkeypatch: pytest.MonkeyPatch) -> None:
     said = "dsr-bench: time is up: the job is requeued (1 of at most 2 times)\n"
-    assert job(WARNED) == (STOPPED, said)
+    assert job(WARNED) == (EARLY, said)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert "(2 of at most 2 times)" in job(WARNED)[1]
     assert slurm.calls("scontrol") == ["requeue 17"] * 2
@@ -66,21 +67,21 @@ def test_a_worker_that_has_done_all_or_failed_when_it_is_warned_is_not_requeued(
 
 
 def test_a_worker_that_does_not_handle_the_warning_yet_is_requeued(job, slurm) -> None:
-    assert job("kill -USR1 $PPID; while :; do sleep 0.05; done")[0] == STOPPED
+    assert job("kill -USR1 $PPID; while :; do sleep 0.05; done")[0] == EARLY
     assert slurm.calls("scontrol") == ["requeue 17"]
 
 
 def test_a_job_is_requeued_so_often_and_no_more(job, slurm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
     code, out = job(WARNED)
-    assert (code, slurm.calls("scontrol")) == (STOPPED, [])
+    assert (code, slurm.calls("scontrol")) == (EARLY, [])
     assert "has been requeued 2 times, which is the most: submit the sweep again" in out
 
 
 def test_a_job_that_cannot_be_requeued_says_so(job, slurm) -> None:
     slurm.fails("scontrol", "Requested operation is presently disabled for job 17")
     code, out = job(WARNED)
-    assert code == STOPPED
+    assert code == EARLY
     assert "could not be requeued (Requested operation is presently disabled for job 17): submit the sweep" in out
 
 

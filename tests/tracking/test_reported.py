@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from mirrored import MEASURED, RUN, client, ended, found, started, steps, the_ru
 
 from benchmarks.cli.energies import Energies
 from benchmarks.tracking import mirror
+from reports.energy import by_model
 
 TOOLS = Path(__file__).parents[2] / "docs" / "tools.md"
 
@@ -51,6 +53,18 @@ def test_a_run_that_was_settled_without_energies_gets_them_once(store: Path) -> 
 def test_a_failed_run_has_no_energies(store: Path) -> None:
     mirror.mirror([ended(started(store, "lost"), "failed", "a bug")], store, Energies())
     assert not [name for name in the_run(store, "lost").data.metrics if name.startswith("energy/")]
+
+
+def test_a_run_that_was_killed_after_its_counts_and_then_ended_well_has_its_energies_once(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_model, "energies_of_run", lambda *words: {"memory": 6.0})  # as its ledger alone gives it
+    place = ended(started(store, "killed"), "failed", "killed")
+    mirror.mirror([place], store, Energies())
+    os.utime(place / "result.json", (1, 1))
+    (place / "network.pt").touch()
+    mirror.mirror([ended(place, **MEASURED)], store, Energies())
+    assert steps(store, "killed", "energy/memory_uj_per_image") == [(0, 6.0)]
 
 
 def test_the_most_accurate_run_under_20_microjoules_is_one_question(store: Path) -> None:

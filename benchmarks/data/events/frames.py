@@ -32,9 +32,9 @@ from torch.utils.data import Dataset
 from benchmarks.data.events import stored
 from benchmarks.data.events.recordings import Events, Recordings
 from benchmarks.data.splits import Arrays, both, digest
-from benchmarks.data.workers import load_in_workers
+from benchmarks.data.workers import killed, load_in_workers
 from benchmarks.files import partials
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 RULE = 1
 """Version of the rule above. Raise it when the same recordings give different frames."""
@@ -62,6 +62,8 @@ def packed(
 ) -> Arrays:
     """Return both splits, images `(N, T, 2, H, W)`; pack them first if necessary. Raises BadInput if that fails."""
     place = place_of(recordings, timesteps)
+    for written in (place, _aside(place)):
+        partials.tidy(written)
     if not (is_packed(recordings, timesteps) or _has_same_contents(place, recordings)):
         _pack(recordings, timesteps, place, on_recording)
     splits = {"train": recordings.train, "test": recordings.test}
@@ -142,6 +144,13 @@ def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnR
         _put(work, place, recordings)
     except OSError as error:
         raise BadInput(f"frames of {recordings.title}: {partials.refusal(place.parent, error, needed)}") from error
+    except RuntimeError as error:
+        if not killed(error):
+            raise
+        raise BadInput(
+            f"frames of {recordings.title}: a process that reads recordings was ended ({one_line(error)}); "
+            "call the same command again, with DSR_WORKERS=1 if memory ran out"
+        ) from error
     finally:
         partials.remove(work)
 
@@ -164,12 +173,17 @@ def _put(work: Path, place: Path, recordings: Recordings) -> None:
     if place.exists():
         if (place / MANIFEST).is_file() and stored.manifest(place).get("stamp") == recordings.stamp:
             return
-        older = partials.beside(place.with_name(f"{place.name}-old"))
+        older = partials.beside(_aside(place))
         place.rename(older)  # a process that has mapped it into memory can go on
         work.rename(place)
         partials.remove(older)
     else:
         work.rename(place)
+
+
+def _aside(place: Path) -> Path:
+    """Where outdated frames are put while others take their place."""
+    return place.with_name(f"{place.name}-old")
 
 
 def _count(

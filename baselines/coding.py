@@ -1,0 +1,83 @@
+"""What turns images into spikes, for methods whose first layer accumulates like all others.
+
+    Bernoulli    s_t = sign(x) [U_t <= |x|], U_t uniform in [0, 1)         signed spikes whose mean is x, for |x| <= 1
+    Integrated   s_t of a layer of neurons, whose current is x at every step
+
+Sources: Rathi et al., ICLR 2020; Wu et al. (ASF-BP) 2021; Yan et al., AAAI 2021 (a neuron behind each pixel).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def at_every_step(x: Tensor, timesteps: int) -> Tensor:
+    """Images `(B, C, H, W)`, repeated, or frames `(T, B, C, H, W)` as `(T*B, C, H, W)`."""
+    return x.flatten(0, 1) if x.dim() == 5 else torch.cat([x] * timesteps)
+
+
+class Bernoulli(nn.Module):
+    """Images `(B, C, H, W)` or frames `(T, B, C, H, W)` -> spikes `(T*B, C, H, W)` in {-1, 0, 1}.
+
+    A value is divided by `scale` first; beyond 1 it spikes at every step. Training draws from torch's generator. In
+    evaluation mode the draw is a function of image, pixel and step, so that an image's logits do not depend on what
+    else is evaluated, or in which order.
+    """
+
+    def __init__(self, timesteps: int, scale: float = 1.0) -> None:
+        super().__init__()
+        if timesteps < 1 or scale <= 0:
+            raise ValueError(f"timesteps must be at least 1 and scale positive, not {timesteps} and {scale}")
+        self.timesteps, self.scale = timesteps, scale
+
+    def spike_amplitude(self) -> float:
+        """Return the height of a spike, whose sign is the pixel's."""
+        return 1.0
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        repeated = at_every_step(x, self.timesteps) / self.scale
+        uniform = torch.rand_like(repeated) if self.training else hashed(repeated, self.timesteps)
+        return repeated.sign() * (uniform <= repeated.abs())
+
+    def extra_repr(self) -> str:
+        return f"timesteps={self.timesteps}, scale={self.scale}"
+
+
+def hashed(x: Tensor, timesteps: int) -> Tensor:
+    """Numbers in [0, 1) that follow from each image's own values, its pixels' places and the steps alone.
+
+    `(T*B, C, H, W)` -> same shape. The values' bits are added with odd weights to one 64-bit number an image, and that
+    is mixed with the place and the step (splitmix64, Steele et al. 2014); integers wrap around, so sums are exact.
+    """
+    rows = x.float().contiguous().view(torch.int32).long().view(timesteps, -1, x[0].numel())
+    place = torch.arange(rows.shape[2], device=x.device)
+    image = _mixed((rows * (2 * place + 1)).sum((0, 2)))
+    step = torch.arange(timesteps, device=x.device)
+    seed = _mixed(image + _mixed(step)[:, None])[:, :, None] + place
+    return ((_mixed(seed) >> 40) & 0xFFFFFF).to(x.dtype).div_(2**24).view(x.shape)
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """Return splitmix64 of 64-bit integers; a shift to the right has to clear the sign that torch copies."""
+    x = x + _signed(0x9E3779B97F4A7C15)
+    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * _signed(0xBF58476D1CE4E5B9)
+    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * _signed(0x94D049BB133111EB)
+    return x ^ ((x >> 31) & 0x1FFFFFFFF)
+
+
+def _signed(x: int) -> int:
+    return x - 2**64 if x >= 2**63 else x
+
+
+class Integrated(nn.Module):
+    """Images `(B, C, H, W)` or frames `(T, B, C, H, W)` -> spikes `(T*B, C, H, W)` of neurons that they drive."""
+
+    def __init__(self, timesteps: int, neuron: nn.Module) -> None:
+        super().__init__()
+        self.timesteps, self.neuron = timesteps, neuron
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes: Tensor = self.neuron(at_every_step(x, self.timesteps))
+        return spikes

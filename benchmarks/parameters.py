@@ -1,0 +1,67 @@
+"""Which parameters of its neuron a method lets a variant change, and to what: checked before anything is planned."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+
+from benchmarks.method import Method
+from benchmarks.methods import named
+from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, is_number, require, spelled
+from benchmarks.training.losses import OF_EVERY_STEP
+
+
+def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
+    """Raise BadInput unless the method exists and its neuron takes these parameters.
+
+    Changes to the recipe are checked where it is made (`benchmarks.recipes.variants`).
+    """
+    method = named(base)
+    _require_loss(base, method, changes)
+    neuron = method.neuron
+    changes = {name: value for name, value in changes.items() if name not in OF_RECIPE}
+    allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
+    if "threshold" in changes and method.parent:
+        raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
+    for name in changes:
+        if not allowed:
+            raise BadInput(f"the neurons of {base} have no {name}; its recipe can vary in {', '.join(OF_RECIPE)}")
+        require(name, (*allowed, *OF_RECIPE), f"parameter of {base}")
+    if method.start and changes.get("threshold") == MEASURED_START:
+        del changes["threshold"]
+    defaults = inspect.signature(neuron).parameters
+    for name, value in changes.items():
+        if wanted := _unlike(value, defaults[name].default):
+            raise BadInput(f"{spelled(base, changes)}: {name} takes {wanted}, not {_said(value)}")
+    try:
+        neuron(1, **changes)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{spelled(base, changes)}: {error}") from error
+
+
+def _require_loss(base: str, method: Method, changes: Mapping[str, Parameter]) -> None:
+    """Raise BadInput where a variant names a loss and the method has its own, or no output at every step for it."""
+    if "loss" not in changes:
+        return
+    if method.loss:
+        raise BadInput(f"{base} lowers a loss of its own: it cannot be varied")
+    head = method.readout(partial(method.neuron, 1), 1)(1, 1)
+    if changes["loss"] in OF_EVERY_STEP and not hasattr(head, "every_step"):
+        raise BadInput(f"{spelled(base, changes)}: {base} has no output at every step, which this loss needs")
+
+
+def _unlike(value: Parameter, default: object) -> str:
+    """What a parameter with this default takes, if `value` is something else: 0 and False would name one run twice.
+
+    Empty where the value will do.
+    """
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if is_number(default):
+        return "" if is_number(value) else "a number"
+    return ""
+
+
+def _said(value: Parameter) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)

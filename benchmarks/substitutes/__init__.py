@@ -1,0 +1,14 @@
+"""What every method puts in place of ReLU, batch norm and the head: a file per family, as in `benchmarks.catalogue`.
+
+With `method.py` and `methods.py` the only room that imports `dsr` and `baselines`, but for `perf/`, `card/` and
+`quantization/`, which measure or export their parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.method import Substitutes
+from benchmarks.substitutes import ann, conversions, dsr, stbp
+
+METHODS: Mapping[str, Substitutes] = {**ann.METHODS, **dsr.METHODS, **stbp.METHODS, **conversions.METHODS}

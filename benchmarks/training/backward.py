@@ -1,0 +1,50 @@
+"""How a batch becomes gradients: one backward pass through the whole network, unless a method does it in its own way.
+
+Online methods go backward at every step, others solve an equation or follow spike times. The rest of training, which is
+batches, optimiser, learning rate, meters and checkpoints, is the same for all (`benchmarks.training.loop`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from benchmarks.spec import Recipe
+from benchmarks.training.losses import LOSSES, LossFunction, mean_over_time
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+"""`(outputs, labels)` -> the loss that is lowered, a mean over images; `outputs` as in `losses.LossFunction`."""
+Gradients = Callable[[nn.Module, Tensor, Tensor, Objective], tuple[Tensor, Tensor]]
+"""`(network, images, labels, objective)` -> logits `(B, classes)` and the loss, both without a graph.
+
+Adds the gradients of the loss to those of the network's parameters, which are None before. The network is in training
+mode; images are `(B, C, H, W)`, or event frames `(T, B, C, H, W)`.
+"""
+
+
+def at_once(network: nn.Module, images: Tensor, labels: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+    """Differentiate the loss of a whole batch, all its steps included, in one backward pass."""
+    outputs = network(images)
+    loss = objective(outputs, labels)
+    loss.backward()
+    return mean_over_time(outputs.detach()), loss.detach()
+
+
+@dataclass(frozen=True)
+class Backward:
+    """What a method lowers, and how it finds the gradients."""
+
+    objective: Objective
+    gradients: Gradients = at_once
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Gradients`."""
+        return self.gradients(network, images, labels, self.objective)
+
+
+def lowering(recipe: Recipe, loss: LossFunction | None = None, gradients: Gradients = at_once) -> Backward:
+    """Lower a loss of a method's own; without one, that which the recipe names."""
+    function = loss or LOSSES[recipe.loss]
+    return Backward(lambda outputs, labels: function(outputs, labels, recipe), gradients)
