@@ -66,7 +66,9 @@ def truth(cell: str) -> str:
 
 def key(cell: str) -> str:
     """A name of a run, and nothing that a spreadsheet makes of one. What it names is another matter."""
-    if re.fullmatch(r"\d+[.,]\d+.*|\d+E\+?\d+|\d{5,15}|\d{17,}", cell, re.ASCII) and not re.fullmatch("[0-9a-f]{16}", cell):
+    if re.fullmatch(r"\d+[.,]\d+.*|\d+E\+?\d+|\d{5,15}|\d{17,}", cell, re.ASCII) and not re.fullmatch(
+        "[0-9a-f]{16}", cell
+    ):
         raise NoAnswer(f"{cell[:30]!r} is a number")
     return text(cell)
 
@@ -135,7 +137,11 @@ OF_EPOCHS = {name: check for name, check in OF_CURVES.items() if name != "key"}
 """What an export reads of the curve in a run's directory."""
 NEEDED_WHOLE = number(whole=True, empty=False)
 OF_LEDGER: Mapping[str, Check] = {
-    **{"layer": name, "origin": text, "kind": pattern("ac|mac", empty=False), "operation": text, "neuron": text},
+    "layer": name,
+    "origin": text,
+    "kind": pattern("ac|mac", empty=False),
+    "operation": text,
+    "neuron": text,
     **dict.fromkeys(("in_channels", "out_channels", "kernel", "stride", "groups", "out_height", "out_width"), WHOLE),
     **dict.fromkeys(("weights", "biases", "timesteps", "analog_repeats"), WHOLE),
     "images": number(1, whole=True, empty=False),
@@ -217,7 +223,9 @@ def found_in_a_folder(read: Callable[[bytes], bytes]) -> Callable[[bytes], bytes
     """A reader of files that a folder is searched for: one without our columns is somebody else's, and left alone."""
 
     def read_ours(raw: bytes) -> bytes | None:
-        head = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace").replace("\0", "")
+        head = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace").replace(
+            "\0", ""
+        )
         heads = [line for line in head.splitlines() if line.strip() and not re.match("(<<<<<<<|>>>>>>>|[|]{7}) ", line)]
         names = {word.strip(' "') for word in re.split("[,;\t]", heads[0] if heads else "")}
         return read(raw) if {"key", "status"} <= names else None

@@ -123,7 +123,14 @@ def stops(found: Any) -> bytes:
         raise NoAnswer("it is no list of stops")
     kept = []
     for stop in found:
-        if not isinstance(stop, dict) or set(stop) - {"timesteps", "top1", "loss", "predictions_sha256", "operations", "ledger"}:
+        if not isinstance(stop, dict) or set(stop) - {
+            "timesteps",
+            "top1",
+            "loss",
+            "predictions_sha256",
+            "operations",
+            "ledger",
+        }:
             raise NoAnswer("it has other fields")
         kept.append({**stop, "loss": float(stop["loss"]) if is_like("loss", stop.get("loss", "")) else _none("loss")})
     return json.dumps(kept).encode()

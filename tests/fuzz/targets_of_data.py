@@ -22,15 +22,15 @@ from arrays import ARRAY
 from bytewise import BYTEWISE
 from cases import NoAnswer, Target, Victim
 from image_folder import make
-from PIL import Image
 from pictures import PICTURES
+from PIL import Image
 from recorded import write_aedat4, write_bin
 from rich.console import Console
 from specimens import contents
 from trees import JSON_OF_NAMES
 
 from benchmarks.cli import datasets
-from benchmarks.data import evaluation_batches, load, sizes, training_batches
+from benchmarks.data import load, sizes, training_batches
 from benchmarks.data.events.recordings import CIFAR10_CLASSES
 from benchmarks.data.torchvision_import import torchvision
 from benchmarks.spec import Recipe
@@ -204,7 +204,10 @@ def cat_files() -> dict[str, bytes]:
     with TemporaryDirectory() as scratch:
         for name in CIFAR10_CLASSES:
             for number in (0, 900):
-                write_aedat4(Path(scratch) / "cifar10dvs" / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4", EVENTS_WRITTEN)
+                write_aedat4(
+                    Path(scratch) / "cifar10dvs" / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4",
+                    EVENTS_WRITTEN,
+                )
         return contents(Path(scratch))
 
 
@@ -233,7 +236,11 @@ def images_by_hand(folder: Path, raw: bytes) -> Any:
                 file = Image.open(path)
                 width, height = file.size
                 far = 36 * 36 * max(width, height) / min(width, height)
-                if file.format not in ("JPEG", "PNG", "MPO") or file.mode[0] in "IF" or max(width * height, far) > 2**27:
+                if (
+                    file.format not in ("JPEG", "PNG", "MPO")
+                    or file.mode[0] in "IF"
+                    or max(width * height, far) > 2**27
+                ):
                     raise ValueError
                 image = file.convert("RGB")
         except Exception:
@@ -282,7 +289,12 @@ def fetched_cifar(folder: Path) -> Any:
 
 class _Arrays(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] not in ("numpy", "_codecs") or name not in ("_reconstruct", "ndarray", "dtype", "encode"):
+        if module.partition(".")[0] not in ("numpy", "_codecs") or name not in (
+            "_reconstruct",
+            "ndarray",
+            "dtype",
+            "encode",
+        ):
             raise NoAnswer(f"it wants {module}.{name}")
         return super().find_class(module, name)
 
@@ -294,7 +306,12 @@ def cifar_by_hand(folder: Path, raw: bytes) -> Any:
         with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
             for member in archive:
                 parts = PurePosixPath(member.name).parts
-                if ".." in parts or member.name.startswith("/") or "\\" in member.name or not (member.isreg() or member.isdir()):
+                if (
+                    ".." in parts
+                    or member.name.startswith("/")
+                    or "\\" in member.name
+                    or not (member.isreg() or member.isdir())
+                ):
                     raise NoAnswer(f"{member.name!r} is no file inside")
                 if member.isreg() and len(parts) == 2 and "batch" in parts[1] and parts[1] != "batches.meta":
                     content = archive.extractfile(member).read()  # type: ignore[union-attr]
@@ -317,7 +334,11 @@ def _images_and_labels(held: Any) -> tuple[np.ndarray, list[int]]:
     data, labels = (held.get("data"), held.get("labels")) if isinstance(held, dict) else (None, None)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (3, 3072):
         raise NoAnswer("it has other images")
-    if not isinstance(labels, list) or len(labels) != 3 or any(type(one) is not int or not 0 <= one < 10 for one in labels):
+    if (
+        not isinstance(labels, list)
+        or len(labels) != 3
+        or any(type(one) is not int or not 0 <= one < 10 for one in labels)
+    ):
         raise NoAnswer("it has other labels")
     return data.reshape(3, 3, 32, 32), labels
 
@@ -398,5 +419,12 @@ def of_archives(scratch: Path) -> list[Target]:
     zipped = [Victim(nmnist, archives.ZIP, expected=digits_by_hand, names=("nmnist",))]
     return [
         Target("archive of CIFAR", {cifar: cifar_archive()}, tar, fetched_cifar, scratch / "cifar" / "root", ROOT),
-        Target("archive of N-MNIST", {nmnist: zip_of_digits("Test")}, zipped, fetched_nmnist, scratch / "nmnist" / "root", ROOT),
+        Target(
+            "archive of N-MNIST",
+            {nmnist: zip_of_digits("Test")},
+            zipped,
+            fetched_nmnist,
+            scratch / "nmnist" / "root",
+            ROOT,
+        ),
     ]

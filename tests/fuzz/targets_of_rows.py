@@ -78,7 +78,11 @@ def planned(folder: Path) -> Any:
 def exported(folder: Path) -> Any:
     """The CSV files after an export."""
     done = export("quick", [of_laptop(run) for run in SHOWN], "laptop", folder)
-    return done.refused, done.changes, {name: raw.decode("utf-8", "replace") for name, raw in contents(folder).items() if "/" not in name}
+    return (
+        done.refused,
+        done.changes,
+        {name: raw.decode("utf-8", "replace") for name, raw in contents(folder).items() if "/" not in name},
+    )
 
 
 def targets(scratch: Path) -> list[Target]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -170,7 +168,9 @@ def targets(scratch: Path) -> list[Target]:
         Target("card", one, of_one, card_of, scratch / "card"),
         Target("neurobench", one, [of_one[0], of_one[2], ledger], neurobench_of, scratch / "neurobench"),
         Target("quantization of a run", one, of_one[:3], layers_of, scratch / "quantization"),
-        Target("conversion of a parent", family, [result_of(PARENT), weights_of(PARENT)], converted, scratch / "parent"),
+        Target(
+            "conversion of a parent", family, [result_of(PARENT), weights_of(PARENT)], converted, scratch / "parent"
+        ),
         Target("run off a longer one", long, [*passed, result_of(CHILD, absent=True)], taken, scratch / "taken"),
         Target("resuming", half, half_victims, resumed, scratch / "resumed"),
     ]

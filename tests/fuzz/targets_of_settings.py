@@ -80,7 +80,13 @@ def as_it_is(raw: bytes) -> bytes:
 def _texts(found: Any) -> set[str]:
     if isinstance(found, dict):
         return set().union(*map(_texts, [*found.keys(), *found.values()])) if found else set()
-    return set().union(*map(_texts, found)) if isinstance(found, list) and found else {found} if isinstance(found, str) else set()
+    return (
+        set().union(*map(_texts, found))
+        if isinstance(found, list) and found
+        else {found}
+        if isinstance(found, str)
+        else set()
+    )
 
 
 def profile_of(folder: Path) -> Any:
@@ -125,40 +131,70 @@ TEXT, AMOUNT = independent.text, number()
 SIGNED, COUNT = number(-math.inf), number(1, whole=True, empty=False)
 HISTORY = {
     **dict.fromkeys(("started", "commit", "machine", "part", "group", "quantity"), name),
-    **{"dirty": truth, "verdict": pattern("worse|changed|missing|failed|better|same|new|not compared", empty=False)},
-    **{"value": number(-math.inf, empty=False), "baseline": SIGNED, "limit": SIGNED, "unit": TEXT, "since": TEXT},
+    "dirty": truth,
+    "verdict": pattern("worse|changed|missing|failed|better|same|new|not compared", empty=False),
+    "value": number(-math.inf, empty=False),
+    "baseline": SIGNED,
+    "limit": SIGNED,
+    "unit": TEXT,
+    "since": TEXT,
 }
 STUDY = {
-    **{"study": name, "neuron": name, "tau": AMOUNT, "dt": AMOUNT, "alpha": number(empty=False), "timesteps": COUNT},
-    **{"drive": name, "currents": COUNT, "current": SIGNED, "rate": AMOUNT, "mapping": AMOUNT, "error": SIGNED},
+    "study": name,
+    "neuron": name,
+    "tau": AMOUNT,
+    "dt": AMOUNT,
+    "alpha": number(empty=False),
+    "timesteps": COUNT,
+    "drive": name,
+    "currents": COUNT,
+    "current": SIGNED,
+    "rate": AMOUNT,
+    "mapping": AMOUNT,
+    "error": SIGNED,
     **dict.fromkeys(("mean_error", "max_error", "limit_error", "bound"), AMOUNT),
     **dict.fromkeys(("representation_bias", "quantization_bias", "deviation_bias"), SIGNED),
 }
 SCALE = pattern("paper|short|workstation|laptop|smoke", empty=False)
 LAYERS = {
     **dict.fromkeys(("key", "commit", "dataset", "network", "method", "layer"), name),
-    **{"timesteps": COUNT, "seed": number(0, 2**32 - 1, whole=True, empty=False), "scale": SCALE},
-    **{"neurons": COUNT, "images": COUNT, "ceiling": number(empty=False), "outside": number(high=1, empty=False)},
+    "timesteps": COUNT,
+    "seed": number(0, 2**32 - 1, whole=True, empty=False),
+    "scale": SCALE,
+    "neurons": COUNT,
+    "images": COUNT,
+    "ceiling": number(empty=False),
+    "outside": number(high=1, empty=False),
     **dict.fromkeys(("representation_error", "quantization_error", "deviation_error"), number(empty=False)),
     **dict.fromkeys(("mapping", "representation_bias", "quantization_bias", "deviation_bias"), SIGNED),
 }
 POINTS = {
     **dict.fromkeys(("dataset", "network", "method", "key", "commit", "started", "machine", "device"), name),
-    **{"torch": name, "data_sha256": name, "scale": SCALE, "timesteps": COUNT, "top1": number(high=100, empty=False)},
+    "torch": name,
+    "data_sha256": name,
+    "scale": SCALE,
+    "timesteps": COUNT,
+    "top1": number(high=100, empty=False),
     **dict.fromkeys(("epochs", "seed", "threads"), number(whole=True, empty=False)),
     "loss": number(empty=False),
 }
 PUBLISHED = {
     **dict.fromkeys(("table", "dataset", "label", "network"), name),
     **dict.fromkeys(("neuron", "timesteps", "method", "our_network", "source", "read_in"), TEXT),
-    **{"accuracy": number(high=100, empty=False), "spread": number(high=100), "runs": number(1, whole=True)},
+    "accuracy": number(high=100, empty=False),
+    "spread": number(high=100),
+    "runs": number(1, whole=True),
 }
 
 
 def timings_canonical(raw: bytes) -> bytes:
     """A record whose names and types are an older or a newer record's."""
     found = tree(raw)
-    if not isinstance(found, dict) or not isinstance(found.get("rates"), dict) or not isinstance(found.get("rows"), list):
+    if (
+        not isinstance(found, dict)
+        or not isinstance(found.get("rates"), dict)
+        or not isinstance(found.get("rows"), list)
+    ):
         raise NoAnswer("it is no record")
     if not found["rows"] or not all(isinstance(row, dict) for row in found["rows"]):
         raise NoAnswer("it has no rows")
@@ -173,15 +209,24 @@ def timings_canonical(raw: bytes) -> bytes:
 
 RECORD = {
     **dict.fromkeys(("commit", "started", "machine", "device", "torch", "network", "python", "precision"), str),
-    **{"dirty": (bool, type(None)), "threads": int, "batch": int, "rates": dict, "rows": list},
-    **{"other_load_cores": (float, int, type(None)), "harness": (dict, type(None))},
+    "dirty": (bool, type(None)),
+    "threads": int,
+    "batch": int,
+    "rates": dict,
+    "rows": list,
+    "other_load_cores": (float, int, type(None)),
+    "harness": (dict, type(None)),
 }
 RATES = {
     **dict.fromkeys(("float32_ms", "bfloat16_ms", "copied_bytes_per_second"), (float, int)),
-    **{"lookup_ms": (float, int, type(None)), "neurons": int, "weights_ms": (float, int, type(None))},
+    "lookup_ms": (float, int, type(None)),
+    "neurons": int,
+    "weights_ms": (float, int, type(None)),
 }
 ROW = {
-    **{"subject": str, "T": int, "ratios": (dict, type(None))},
+    "subject": str,
+    "T": int,
+    "ratios": (dict, type(None)),
     **dict.fromkeys(("train_ms", "train_ms_median", "inference_ms", "inference_ms_median"), (float, int, type(None))),
     **dict.fromkeys(("peak_step_bytes", "firing_rate", "floor_ms"), (float, int, type(None))),
 }
@@ -193,7 +238,7 @@ def _like(found: dict[str, Any], types: dict[str, Any], later: tuple[str, ...]) 
             raise NoAnswer(f"{key} is {value!r}"[:80])
         if isinstance(value, str) and not value.isprintable():
             raise NoAnswer(f"{key} is {value!r}"[:80])
-        if isinstance(value, int | float) and not (0 <= value <= 1e308) or (key == "T" and value < 1):
+        if (isinstance(value, int | float) and not (0 <= value <= 1e308)) or (key == "T" and value < 1):
             raise NoAnswer(f"{key} is out of its range")
     if missing := set(types) - set(found) - set(later):
         raise NoAnswer(f"it lacks {missing}")
@@ -221,13 +266,35 @@ def targets(scratch: Path) -> list[Target]:
         return Target(path.rpartition("/")[2], {path: content}, [victim], read, scratch / path.replace("/", "-"))
 
     return [
-        Target("Slurm profile", {"dsr-bench.toml": PROFILE}, [Victim("dsr-bench.toml", TOML, as_it_is)], profile_of, scratch / "slurm"),
-        Target("energy constants", {**rows, "chip.toml": ENERGY}, [Victim("chip.toml", TOML, as_it_is)], energies_of, scratch / "energy"),
+        Target(
+            "Slurm profile",
+            {"dsr-bench.toml": PROFILE},
+            [Victim("dsr-bench.toml", TOML, as_it_is)],
+            profile_of,
+            scratch / "slurm",
+        ),
+        Target(
+            "energy constants",
+            {**rows, "chip.toml": ENERGY},
+            [Victim("chip.toml", TOML, as_it_is)],
+            energies_of,
+            scratch / "energy",
+        ),
         Target("timings in a report", {"perf.json": record}, of_perf, timings_of, scratch / "perf"),
         Target("baseline of timings", {"perf.json": record}, of_perf, baseline_of, scratch / "baseline"),
         of_table("history.csv", history, HISTORY, ("started", "commit", "part", "group", "quantity"), history_of),
-        of_table("quantization.csv", some_study(), STUDY, ("study", "neuron", "tau", "dt", "alpha", "timesteps", "drive", "current"), study_of),
-        of_table("quantization-layers.csv", some("quantization-layers.csv", 40), LAYERS, ("key", "layer"), layers_study_of),
-        of_table("regression/convergence.csv", some("regression/convergence.csv", 20), POINTS, ("key", "epochs"), points_of),
+        of_table(
+            "quantization.csv",
+            some_study(),
+            STUDY,
+            ("study", "neuron", "tau", "dt", "alpha", "timesteps", "drive", "current"),
+            study_of,
+        ),
+        of_table(
+            "quantization-layers.csv", some("quantization-layers.csv", 40), LAYERS, ("key", "layer"), layers_study_of
+        ),
+        of_table(
+            "regression/convergence.csv", some("regression/convergence.csv", 20), POINTS, ("key", "epochs"), points_of
+        ),
         of_table("published.csv", some("published.csv", 40), PUBLISHED, (), published_of),
     ]

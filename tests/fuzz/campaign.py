@@ -1,0 +1,102 @@
+"""A fuzzing campaign: files that users have are damaged at random, and what every reader says of them is judged.
+
+    python tests/fuzz/campaign.py --cases 10000
+    python tests/fuzz/campaign.py --seed 1234 --only report --case 17
+
+Targets take turns. A case depends only on the seed, the target and its number, so that the second command repeats one.
+Exit code 1 if there is a finding: a traceback, a warning, a hang, code from a file that ran, a harmless change that is
+refused, or an answer that an independent reading of the damaged file does not give (`cases`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from random import SystemRandom
+from typing import get_args
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
+
+import targets_of_data  # noqa: E402 - found by the line above
+import targets_of_rows  # noqa: E402
+import targets_of_runs  # noqa: E402
+import targets_of_settings  # noqa: E402
+from cases import Kind, Outcome, Target, case  # noqa: E402
+
+PARTS = (targets_of_rows, targets_of_runs, targets_of_settings, targets_of_data)
+
+
+def all_targets(scratch: Path) -> list[Target]:
+    """Every reader that is fuzzed, with its undamaged files."""
+    return [target for part in PARTS for target in part.targets(scratch / part.__name__)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=10_000, help="of all targets together")
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000), help="default: a new one")
+    parser.add_argument("--only", help="only targets whose names begin so")
+    parser.add_argument("--case", type=int, help="only the case of this number")
+    parser.add_argument("--to", type=Path, help="a JSON file for the figures")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    print(f"seed {asked.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
+        targets = [target for target in all_targets(Path(scratch)) if target.name.startswith(asked.only or "")]
+        if not targets:
+            parser.error(f"no target begins with {asked.only!r}")
+        return run(targets, asked)
+
+
+def run(targets: Sequence[Target], asked: argparse.Namespace) -> int:
+    began, outcomes, seconds = time.monotonic(), list[Outcome](), Counter[str]()
+    numbers = range(asked.cases) if asked.case is None else [asked.case * len(targets) + i for i in range(len(targets))]
+    try:
+        for number in numbers:
+            target = targets[number % len(targets)]
+            start = time.monotonic()
+            outcomes.append(case(target, number // len(targets), asked.seed))
+            seconds[target.name] += time.monotonic() - start
+            if outcomes[-1].kind == "finding" or asked.case is not None:
+                print(line(outcomes[-1]), flush=True)
+    except KeyboardInterrupt:
+        print("interrupted")
+    print("\n".join(table(outcomes, seconds)), f"seed {asked.seed}, {time.monotonic() - began:.0f} s", sep="\n")
+    if asked.to:
+        asked.to.write_text(json.dumps(figures(outcomes, asked.seed), indent=1) + "\n")
+    return int(any(outcome.kind == "finding" for outcome in outcomes))
+
+
+def line(outcome: Outcome) -> str:
+    return f"{outcome.kind.upper()} {outcome.target}, case {outcome.number}, {outcome.mutation}: {outcome.said}"
+
+
+def table(outcomes: Sequence[Outcome], seconds: Counter[str]) -> list[str]:
+    """What came of the cases of each target."""
+    kinds = get_args(Kind)
+    counts = Counter((outcome.target, outcome.kind) for outcome in outcomes)
+    lines = [f"{'':24}" + "".join(f"{word:>11}" for word in ("cases", *kinds, "s a case"))]
+    for name in dict.fromkeys(outcome.target for outcome in outcomes):
+        numbers = [counts[name, kind] for kind in kinds]
+        told = [str(sum(numbers)), *(str(n or "") for n in numbers), f"{seconds[name] / sum(numbers):.2f}"]
+        lines.append(f"{name:24}" + "".join(f"{word:>11}" for word in told))
+    sums = Counter(outcome.kind for outcome in outcomes)
+    return [*lines, f"{'all':24}" + "".join(f"{n:>11}" for n in (len(outcomes), *(sums[kind] for kind in kinds)))]
+
+
+def figures(outcomes: Sequence[Outcome], seed: int) -> dict[str, object]:
+    """What the table says, for programs."""
+    findings = [line(outcome) for outcome in outcomes if outcome.kind == "finding"]
+    return {"seed": seed, "cases": len(outcomes), **Counter(o.kind for o in outcomes), "findings": findings}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
