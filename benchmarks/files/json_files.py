@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
@@ -42,15 +42,22 @@ def made(kind: type[T], stated: Any) -> T:
     if not isinstance(stated, Mapping):
         raise ValueError(f"{shown(stated)} is no object with the fields of a {kind.__name__}")
     hints, known = _hints(kind), {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
-    for name, value in stated.items():
-        if name not in known:
-            raise ValueError(f"it has a field {shown(name)}, which a {kind.__name__} has not")
-        if not fits(value, hints[name]):
-            raise ValueError(f"{name} is {shown(value)}, which is not {_words(hints[name])}")
+    if other := [name for name in stated if name not in known]:
+        raise ValueError(f"it has a field {shown(other[0])}, which a {kind.__name__} has not")
     needed = (one.name for one in known.values() if one.default is MISSING and one.default_factory is MISSING)
-    if missing := [name for name in needed if name not in stated]:
-        raise ValueError(f"it lacks {', '.join(missing)}")
+    demand(stated, {name: hints[name] for name in known}, set(known).difference(needed))
     return kind(**stated)
+
+
+def demand(stated: Any, types: Mapping[str, Any], optional: Collection[str] = ()) -> None:
+    """Raise ValueError for what is no object, a missing name, or a value of another type; other names are ignored."""
+    if not isinstance(stated, Mapping):
+        raise ValueError(f"{shown(stated)} is no object")
+    if missing := [name for name in types if name not in stated and name not in optional]:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    for name, kind in types.items():
+        if name in stated and not fits(stated[name], kind):
+            raise ValueError(f"{name} is {shown(stated[name])}, which is not {_words(kind)}")
 
 
 @cache

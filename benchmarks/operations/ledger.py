@@ -19,6 +19,7 @@ from benchmarks.files import columns, csv_files
 from benchmarks.files.columns import Number, Words
 from benchmarks.operations.structure import INPUT, Layer, Structure
 from benchmarks.operations.tally import Tally
+from benchmarks.runs import agreement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def _rule(kind: type, name: str) -> columns.Rule:
 RULES = {one.name: _rule(LedgerRow, one.name) for one in fields(LedgerRow)}
 RULES |= {
     "layer": Words(needed=True),
-    "kind": Words(("ac", "mac"), needed=True),
+    "kind": Words(agreement.KINDS, needed=True),
     "images": Number(1, whole=True, needed=True),
 }
 RULES |= dict.fromkeys(("dense_macs_per_step", "padded_macs_per_step", "operations"), Number(whole=True, needed=True))

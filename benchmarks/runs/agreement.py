@@ -1,6 +1,6 @@
 """Layers and curves of runs: what their cells may hold, and whether they say the same as the rows beside them.
 
-    accumulates of all layers   =  the row's `acs`
+    accumulates of all layers   =  the row's `acs` (layers that spikes or sums of spikes enter)
     multiply-accumulates        =  its `analog_macs`, or `analog_macs_every_step`, as older ledgers counted
     the last epoch's accuracy   =  its `top1`, but for two images
 
@@ -16,6 +16,9 @@ from typing import Any
 from benchmarks.files import columns
 from benchmarks.files.columns import Number, Words
 
+ACCUMULATES = ("ac", "sum")
+"""Kinds of layers that spikes enter; those of a sum enter one by one."""
+KINDS = (*ACCUMULATES, "mac")
 CLOSE = 1e-6
 """Relative: sums of floats that were taken in another order, or written with fewer digits."""
 SIZE, WHOLE, AMOUNT = Number(1, whole=True), Number(whole=True), Number()
@@ -23,7 +26,7 @@ LAYERS: columns.Rules = {
     "key": Words(needed=True),
     "layer": Words(needed=True),
     "origin": Words(),
-    "kind": Words(("ac", "mac"), needed=True),
+    "kind": Words(KINDS, needed=True),
     "operation": Words(("conv", "linear", "add", "pool"), needed=True),
     **dict.fromkeys(("in_channels", "out_channels", "kernel", "stride", "groups", "out_height", "out_width"), SIZE),
     **dict.fromkeys(("weights", "biases", "dense_macs_per_step", "padded_macs_per_step"), WHOLE),
@@ -64,15 +67,14 @@ def checked_curves(lines: Lines, where: str, later: Sequence[str] = LATER_OF_CUR
 
 def layers_differ(lines: Lines, row: Row) -> str:
     """How the layers of a run contradict its row's operations; empty where they agree, or one of them does not say."""
-    sums = {
-        kind: math.fsum(_number(line["operations"]) for line in lines if line["kind"] == kind) for kind in ("ac", "mac")
-    }
-    dense = math.fsum(_number(line["dense_macs_per_step"]) for line in lines)
-    for what, found, stated in (
-        ("acs", sums["ac"], ("acs",)),
-        ("analog_macs", sums["mac"], ("analog_macs", "analog_macs_every_step")),
-        ("dense_macs_per_step", dense, ("dense_macs_per_step",)),
+    spiking = [line for line in lines if line["kind"] in ACCUMULATES]
+    graded = [line for line in lines if line["kind"] not in ACCUMULATES]
+    for what, of, column, stated in (
+        ("acs", spiking, "operations", ("acs",)),
+        ("analog_macs", graded, "operations", ("analog_macs", "analog_macs_every_step")),
+        ("dense_macs_per_step", lines, "dense_macs_per_step", ("dense_macs_per_step",)),
     ):
+        found = math.fsum(_number(line[column]) for line in of)
         values = [_number(row.get(name)) for name in stated]
         if not any(math.isnan(value) or math.isclose(found, value, rel_tol=CLOSE, abs_tol=CLOSE) for value in values):
             return f"its layers add up to {what} = {found:.12g} and its row says {values[0]:.12g}"

@@ -1,7 +1,6 @@
 """Where a run has come to, on disk: what its process saves as it goes, and what the next process continues from.
 
-A checkpoint names the data and the parent's weights that it was made with, and the digest of its content. It is used
-with the same data and weights only.
+A checkpoint names the data and the parent's weights that it was made with. It is used with the same ones only.
 """
 
 from __future__ import annotations
@@ -12,19 +11,15 @@ from typing import Any
 import torch
 
 from benchmarks.data import Dataset
-from benchmarks.measurement import digests
 from benchmarks.measurement.weights import cause, unpacked
 from benchmarks.runs import store
 from benchmarks.runs.record import replacing
 from benchmarks.spec import BadInput, shown
 
-CONTENT = "content_sha256"
-
 
 def keep(state: dict[str, Any], place: Path, data: Dataset, parent_sha256: str | None) -> None:
     """Save the state in a run's directory, whole or not at all. `parent_sha256`: digest of the parent's weights."""
-    whole = {**state, "data_sha256": data.sha256, "parent_sha256": parent_sha256}
-    save({**whole, CONTENT: digests.of_tree(whole)}, place / store.CHECKPOINT)
+    save({**state, "data_sha256": data.sha256, "parent_sha256": parent_sha256}, place / store.CHECKPOINT)
 
 
 def kept(place: Path, data: Dataset, device: torch.device, parent_sha256: str | None) -> dict[str, Any] | None:
@@ -40,9 +35,6 @@ def kept(place: Path, data: Dataset, device: torch.device, parent_sha256: str | 
         saved = unpacked(path, device)
         if not isinstance(saved, dict):
             raise ValueError(f"{type(saved).__name__}, not a dictionary")
-        content = saved.pop(CONTENT, None)  # older ones do not say
-        if content is not None and content != digests.of_tree(saved):
-            raise ValueError("its content is not what was saved")
     except Exception as error:  # torch raises half a dozen kinds for a file that is damaged or cut short
         print(f"{path} cannot be read ({cause(error)}): the run begins anew", flush=True)
         return None

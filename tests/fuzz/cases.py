@@ -65,13 +65,17 @@ class Victim:
 
 @dataclass(frozen=True)
 class Target:
-    """`files`: of an undamaged folder, by their paths; `read`: its answer. Another file may be refused than the victim."""
+    """`files`: of an undamaged folder, by their paths; `read`: its answer, from the folder.
+
+    `each`: cases that it has for one of the slowest target.
+    """
 
     name: str
     files: Mapping[str, bytes]
     victims: Sequence[Victim]
     read: Callable[[Path], Any]
     folder: Path
+    each: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that are set while it reads; `{}` stands for its folder."""
     answers: dict[tuple[str, bytes | None], Any] = field(default_factory=dict)
@@ -136,7 +140,7 @@ def case(target: Target, number: int, seed: int = 0) -> Outcome:
     what = f"{victim.path}: {done.names}"
     put(target, {victim.path: done.content})
     said, answer = _read(target)
-    ran = [path for path in target.folder.parent.glob("*RAN*")]
+    ran = list(target.folder.parent.glob("*RAN*"))
     for path in ran:
         path.unlink()
     if ran:
@@ -165,11 +169,8 @@ def _read(target: Target) -> tuple[Any, Any]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        ours = [one for one in traceback.extract_tb(error.__traceback__) if "/tests/" not in one.filename]
-        ours = [one for one in ours if "site-packages" not in one.filename and "/lib/python" not in one.filename] or [
-            last
-        ]
+        passed = traceback.extract_tb(error.__traceback__)
+        ours = [one for one in passed if not re.search("/tests/|site-packages|/lib/python", one.filename)] or passed
         where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
         return f"{type(error).__name__} at {where}: {' '.join(str(error).split())[:200]}", None
     told = [one for one in warned if not issubclass(one.category, DeprecationWarning | ResourceWarning)]

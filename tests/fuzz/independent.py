@@ -1,7 +1,7 @@
-"""CSV files read again, by rules of their own: what each column may hold, written here and not taken from the library.
+"""CSV files read again, by rules of their own: what each column may hold is written here, not taken from the library.
 
-`rows`, `layers`, ... return a file's content in one form, or raise NoAnswer where it makes no sense. A number is spelled
-with digits, one point and one exponent at most.
+`rows`, `layers`, ... return a file's content in one form, or raise NoAnswer where it makes no sense. A number is
+spelled with digits, one point and one exponent at most.
 """
 
 from __future__ import annotations
@@ -66,9 +66,8 @@ def truth(cell: str) -> str:
 
 def key(cell: str) -> str:
     """A name of a run, and nothing that a spreadsheet makes of one. What it names is another matter."""
-    if re.fullmatch(r"\d+[.,]\d+.*|\d+E\+?\d+|\d{5,15}|\d{17,}", cell, re.ASCII) and not re.fullmatch(
-        "[0-9a-f]{16}", cell
-    ):
+    number = re.fullmatch(r"\d+[.,]\d+.*|\d+E\+?\d+|\d{5,15}|\d{17,}", cell, re.ASCII)
+    if number and not re.fullmatch("[0-9a-f]{16}", cell):
         raise NoAnswer(f"{cell[:30]!r} is a number")
     return text(cell)
 
@@ -91,10 +90,8 @@ LARGEST = 2.0**53
 WHOLE, PERCENT = number(whole=True), number(high=100.0)
 OF_RUNS: Mapping[str, Check] = {
     **dict.fromkeys(("dataset", "network", "method"), name),
-    **dict.fromkeys(
-        ("reason", "train_joules_source", "commit", "started", "machine", "device", "python", "torch"), text
-    ),
-    **dict.fromkeys(("data_source", "kernels", "data_sha256"), text),
+    **dict.fromkeys(("reason", "train_joules_source", "commit", "started", "machine", "device"), text),
+    **dict.fromkeys(("python", "torch", "data_source", "kernels", "data_sha256"), text),
     **dict.fromkeys(("top1", "top1_best", "top1_validation_selected", "validation_top1"), PERCENT),
     **dict.fromkeys(
         ("train_loss", "test_loss", "initial_threshold", "analog_macs", "analog_macs_every_step", "acs"), number()
@@ -168,6 +165,8 @@ def lines(raw: bytes, checks: Mapping[str, Check], later: Collection[str] = ()) 
         first, *rest = [row for row in csv.reader(io.StringIO(content, newline=""), strict=True) if row]
     except (csv.Error, ValueError):
         raise NoAnswer("it is no table") from None
+    if not rest:
+        return []
     wanted = [name for name in first if name in checks]
     if len(set(wanted)) < len(wanted) or set(checks) - set(wanted) - set(later):
         raise NoAnswer("columns are missing, or there twice")
@@ -223,9 +222,8 @@ def found_in_a_folder(read: Callable[[bytes], bytes]) -> Callable[[bytes], bytes
     """A reader of files that a folder is searched for: one without our columns is somebody else's, and left alone."""
 
     def read_ours(raw: bytes) -> bytes | None:
-        head = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace").replace(
-            "\0", ""
-        )
+        encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        head = raw.decode(encoding, "replace").replace("\0", "")
         heads = [line for line in head.splitlines() if line.strip() and not re.match("(<<<<<<<|>>>>>>>|[|]{7}) ", line)]
         names = {word.strip(' "') for word in re.split("[,;\t]", heads[0] if heads else "")}
         return read(raw) if {"key", "status"} <= names else None

@@ -27,6 +27,7 @@ TEXTS = (
 )
 NEEDED = ("key", "dataset", "network", "method", "timesteps", "seed", "scale", "status", "provenance")
 RUN = ("dataset", "network", "method", "timesteps", "seed", "scale")
+OF_STOPS = ("timesteps", "top1", "loss", "predictions_sha256", "operations", "ledger")
 MAYBE_ENDLESS = ("train_loss", "test_loss")
 
 
@@ -98,12 +99,10 @@ def about_of(pristine: bytes) -> Callable[[bytes], bytes]:
 
     def read(raw: bytes) -> bytes:
         found = tree(raw)
-        if (
-            not isinstance(found, dict)
-            or not isinstance(found.get("recipe"), dict)
-            or not isinstance(found.get("sweep"), str | None)
-        ):
+        if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
             raise NoAnswer("it is no run.json")
+        if not isinstance(found.get("sweep"), str | None):
+            raise NoAnswer("its sweep is no name")
         sources = found["recipe"].get("sources", "")
         if not isinstance(sources, str) or any(ord(c) < 32 for c in sources + (found.get("sweep") or "")):
             raise NoAnswer("its sources are no text")
@@ -123,14 +122,7 @@ def stops(found: Any) -> bytes:
         raise NoAnswer("it is no list of stops")
     kept = []
     for stop in found:
-        if not isinstance(stop, dict) or set(stop) - {
-            "timesteps",
-            "top1",
-            "loss",
-            "predictions_sha256",
-            "operations",
-            "ledger",
-        }:
+        if not isinstance(stop, dict) or set(stop) - {*OF_STOPS}:
             raise NoAnswer("it has other fields")
         kept.append({**stop, "loss": float(stop["loss"]) if is_like("loss", stop.get("loss", "")) else _none("loss")})
     return json.dumps(kept).encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -20,7 +20,7 @@ class Mutation:
     harmless: bool = False
 
 
-def family(damage: Sequence[Change], harmless: Sequence[Change] = ()) -> tuple[Mutation, ...]:
+def family(damage: Iterable[Change], harmless: Iterable[Change] = ()) -> tuple[Mutation, ...]:
     """Mutations named after their functions."""
     found = [(change, False) for change in damage] + [(change, True) for change in harmless]
     return tuple(Mutation(change.__name__.replace("_", " "), change, kind) for change, kind in found)

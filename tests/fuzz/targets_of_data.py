@@ -153,11 +153,6 @@ def frames_by_hand(folder: Path, raw: bytes) -> Any:
     return *found, [20, 2, 2, 34, 34]
 
 
-def frames_packed() -> dict[str, bytes]:
-    """Recordings with their packed frames beside them."""
-    return recorded_digits()
-
-
 def dvs_of(folder: Path) -> Any:
     data = load("cifar10dvs", EVENTS, frames=2)
     return seen_of(data.train), seen_of(data.test)
@@ -204,10 +199,8 @@ def cat_files() -> dict[str, bytes]:
     with TemporaryDirectory() as scratch:
         for name in CIFAR10_CLASSES:
             for number in (0, 900):
-                write_aedat4(
-                    Path(scratch) / "cifar10dvs" / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4",
-                    EVENTS_WRITTEN,
-                )
+                folder = Path(scratch) / "cifar10dvs" / "CIFAR10DVS" / name
+                write_aedat4(folder / f"cifar10_{name}_{number}.aedat4", EVENTS_WRITTEN)
         return contents(Path(scratch))
 
 
@@ -236,12 +229,10 @@ def images_by_hand(folder: Path, raw: bytes) -> Any:
                 file = Image.open(path)
                 width, height = file.size
                 far = 36 * 36 * max(width, height) / min(width, height)
-                if (
-                    file.format not in ("JPEG", "PNG", "MPO")
-                    or file.mode[0] in "IF"
-                    or max(width * height, far) > 2**27
-                ):
-                    raise ValueError
+                if file.format not in ("JPEG", "PNG", "MPO") or file.mode[0] in "IF":
+                    raise ValueError("it has another format")
+                if max(width * height, far) > 2**27:
+                    raise ValueError("it is too large")
                 image = file.convert("RGB")
         except Exception:
             raise NoAnswer("it is no picture") from None
@@ -289,12 +280,8 @@ def fetched_cifar(folder: Path) -> Any:
 
 class _Arrays(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] not in ("numpy", "_codecs") or name not in (
-            "_reconstruct",
-            "ndarray",
-            "dtype",
-            "encode",
-        ):
+        known = ("_reconstruct", "ndarray", "dtype", "encode")
+        if module.partition(".")[0] not in ("numpy", "_codecs") or name not in known:
             raise NoAnswer(f"it wants {module}.{name}")
         return super().find_class(module, name)
 
@@ -306,12 +293,8 @@ def cifar_by_hand(folder: Path, raw: bytes) -> Any:
         with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
             for member in archive:
                 parts = PurePosixPath(member.name).parts
-                if (
-                    ".." in parts
-                    or member.name.startswith("/")
-                    or "\\" in member.name
-                    or not (member.isreg() or member.isdir())
-                ):
+                outside = ".." in parts or member.name.startswith("/") or "\\" in member.name
+                if outside or not (member.isreg() or member.isdir()):
                     raise NoAnswer(f"{member.name!r} is no file inside")
                 if member.isreg() and len(parts) == 2 and "batch" in parts[1] and parts[1] != "batches.meta":
                     content = archive.extractfile(member).read()  # type: ignore[union-attr]
@@ -334,11 +317,9 @@ def _images_and_labels(held: Any) -> tuple[np.ndarray, list[int]]:
     data, labels = (held.get("data"), held.get("labels")) if isinstance(held, dict) else (None, None)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (3, 3072):
         raise NoAnswer("it has other images")
-    if (
-        not isinstance(labels, list)
-        or len(labels) != 3
-        or any(type(one) is not int or not 0 <= one < 10 for one in labels)
-    ):
+    if not isinstance(labels, list) or len(labels) != 3:
+        raise NoAnswer("it has another number of labels")
+    if any(type(one) is not int or not 0 <= one < 10 for one in labels):
         raise NoAnswer("it has other labels")
     return data.reshape(3, 3, 32, 32), labels
 

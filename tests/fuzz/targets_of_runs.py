@@ -11,7 +11,7 @@ from typing import Any
 import independent
 import independent_records
 import torch
-from arrays import PREDICTIONS, STATE
+from arrays import CHECKPOINT, PREDICTIONS, STATE
 from cases import Target, Victim
 from specimens import CHILD, COMMIT, PARENT, SHOWN, SPIKING, carried_out, contents, of_laptop, only, place, recorded
 from spreadsheets import SPREADSHEET
@@ -159,7 +159,8 @@ def targets(scratch: Path) -> list[Target]:
         Victim(f"{place(CHILD)}/predictions-T1.npz", PREDICTIONS),
         Victim(f"{place(CHILD)}/{store.RATES}", SPREADSHEET, independent.rates),
     ]
-    half_victims = [Victim(f"{place(SHORT)}/{store.CHECKPOINT}", STATE)]
+    of_parent = [result_of(PARENT), weights_of(PARENT)]
+    half_victims = [Victim(f"{place(SHORT)}/{store.CHECKPOINT}", CHECKPOINT)]
     runs = only(files, "runs")
     return [
         Target("results of runs", runs, records[:1], standing, scratch / "standing"),
@@ -168,9 +169,7 @@ def targets(scratch: Path) -> list[Target]:
         Target("card", one, of_one, card_of, scratch / "card"),
         Target("neurobench", one, [of_one[0], of_one[2], ledger], neurobench_of, scratch / "neurobench"),
         Target("quantization of a run", one, of_one[:3], layers_of, scratch / "quantization"),
-        Target(
-            "conversion of a parent", family, [result_of(PARENT), weights_of(PARENT)], converted, scratch / "parent"
-        ),
+        Target("conversion of a parent", family, of_parent, converted, scratch / "parent"),
         Target("run off a longer one", long, [*passed, result_of(CHILD, absent=True)], taken, scratch / "taken"),
         Target("resuming", half, half_victims, resumed, scratch / "resumed"),
     ]

@@ -78,15 +78,8 @@ def as_it_is(raw: bytes) -> bytes:
 
 
 def _texts(found: Any) -> set[str]:
-    if isinstance(found, dict):
-        return set().union(*map(_texts, [*found.keys(), *found.values()])) if found else set()
-    return (
-        set().union(*map(_texts, found))
-        if isinstance(found, list) and found
-        else {found}
-        if isinstance(found, str)
-        else set()
-    )
+    inner = [*found.keys(), *found.values()] if isinstance(found, dict) else found if isinstance(found, list) else []
+    return set().union(*map(_texts, inner)) | ({found} if isinstance(found, str) else set())
 
 
 def profile_of(folder: Path) -> Any:
@@ -190,11 +183,8 @@ PUBLISHED = {
 def timings_canonical(raw: bytes) -> bytes:
     """A record whose names and types are an older or a newer record's."""
     found = tree(raw)
-    if (
-        not isinstance(found, dict)
-        or not isinstance(found.get("rates"), dict)
-        or not isinstance(found.get("rows"), list)
-    ):
+    parts = (found.get("rates"), found.get("rows")) if isinstance(found, dict) else ()
+    if not parts or not isinstance(parts[0], dict) or not isinstance(parts[1], list):
         raise NoAnswer("it is no record")
     if not found["rows"] or not all(isinstance(row, dict) for row in found["rows"]):
         raise NoAnswer("it has no rows")
@@ -233,8 +223,10 @@ ROW = {
 
 
 def _like(found: dict[str, Any], types: dict[str, Any], later: tuple[str, ...]) -> None:
+    for key in found.keys() - types.keys():
+        del found[key]  # a newer record's
     for key, value in found.items():
-        if key not in types or not isinstance(value, types[key]) or (isinstance(value, bool) and key != "dirty"):
+        if not isinstance(value, types[key]) or (isinstance(value, bool) and key != "dirty"):
             raise NoAnswer(f"{key} is {value!r}"[:80])
         if isinstance(value, str) and not value.isprintable():
             raise NoAnswer(f"{key} is {value!r}"[:80])
@@ -260,41 +252,23 @@ def targets(scratch: Path) -> list[Target]:
     record = next((RESULTS / "perf").glob("amd-epyc-avx-512*.json")).read_bytes()
     history = next((RESULTS / "regression" / "history").glob("*.csv")).read_bytes()
     of_perf = [Victim("perf.json", JSON_OF_NAMES, timings_canonical)]
+    profile, energies = ([Victim(name, TOML, as_it_is)] for name in ("dsr-bench.toml", "chip.toml"))
+    setting = ("study", "neuron", "tau", "dt", "alpha", "timesteps", "drive", "current")
+    check = ("started", "commit", "part", "group", "quantity")
+    layers, convergence = some("quantization-layers.csv", 40), some("regression/convergence.csv", 20)
 
     def of_table(path: str, content: bytes, checks: Any, identity: tuple[str, ...], read: Any) -> Target:
         victim = Victim(path, SPREADSHEET, canonical(checks, identity))
         return Target(path.rpartition("/")[2], {path: content}, [victim], read, scratch / path.replace("/", "-"))
 
     return [
-        Target(
-            "Slurm profile",
-            {"dsr-bench.toml": PROFILE},
-            [Victim("dsr-bench.toml", TOML, as_it_is)],
-            profile_of,
-            scratch / "slurm",
-        ),
-        Target(
-            "energy constants",
-            {**rows, "chip.toml": ENERGY},
-            [Victim("chip.toml", TOML, as_it_is)],
-            energies_of,
-            scratch / "energy",
-        ),
+        Target("Slurm profile", {"dsr-bench.toml": PROFILE}, profile, profile_of, scratch / "slurm"),
+        Target("energy constants", {**rows, "chip.toml": ENERGY}, energies, energies_of, scratch / "energy"),
         Target("timings in a report", {"perf.json": record}, of_perf, timings_of, scratch / "perf"),
         Target("baseline of timings", {"perf.json": record}, of_perf, baseline_of, scratch / "baseline"),
-        of_table("history.csv", history, HISTORY, ("started", "commit", "part", "group", "quantity"), history_of),
-        of_table(
-            "quantization.csv",
-            some_study(),
-            STUDY,
-            ("study", "neuron", "tau", "dt", "alpha", "timesteps", "drive", "current"),
-            study_of,
-        ),
-        of_table(
-            "quantization-layers.csv", some("quantization-layers.csv", 40), LAYERS, ("key", "layer"), layers_study_of
-        ),
-        of_table(
-            "regression/convergence.csv", some("regression/convergence.csv", 20), POINTS, ("key", "epochs"), points_of
-        ),
+        of_table("history.csv", history, HISTORY, check, history_of),
+        of_table("quantization.csv", some_study(), STUDY, setting, study_of),
+        of_table("quantization-layers.csv", layers, LAYERS, ("key", "layer"), layers_study_of),
+        of_table("regression/convergence.csv", convergence, POINTS, ("key", "epochs"), points_of),
         of_table("published.csv", some("published.csv", 40), PUBLISHED, (), published_of),
     ]
