@@ -40,8 +40,7 @@ CURVES: columns.Rules = {
     "epoch": Number(1, whole=True, needed=True),
     **dict.fromkeys(("train_seconds", "train_joules"), AMOUNT),
     "test_top1": Number(high=100.0),
-    "train_loss": Number(endless=True),
-    "train_cpu_seconds": AMOUNT,
+    **dict.fromkeys(("train_loss", "train_cpu_seconds"), AMOUNT),
     "validation_top1": Number(high=100.0),
 }
 LATER_OF_CURVES = ("train_loss", "train_cpu_seconds", "validation_top1")

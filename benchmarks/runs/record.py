@@ -144,7 +144,7 @@ LARGEST_T = 2**20
 RULES: dict[str, columns.Rule] = {name: Words() for name in COLUMNS}
 RULES |= {name: Number(whole=int in (HINTS[name], *get_args(HINTS[name]))) for name in NUMERIC}
 RULES |= dict.fromkeys(("top1", "top1_best", "top1_validation_selected", "validation_top1"), Number(high=100.0))
-RULES |= dict.fromkeys(("train_loss", "test_loss"), Number(endless=True))
+RULES |= {"test_loss": Number(endless=True)}
 RULES |= {"test_images": Number(1, whole=True), "firing_rate": Number(high=1.0), "threads": Number(1, whole=True)}
 RULES |= {"timesteps": Number(1, LARGEST_T, True, True), "seed": Number(0, MAX_SEED, True, True)}
 RULES |= dict.fromkeys(("key", "dataset", "network", "method"), Words(needed=True))

@@ -135,7 +135,7 @@ def _said(path: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(path)
     except FileNotFoundError:
-        raise BadInput(f"{path} not found: {path.parent} is not the directory of a run that has ended") from None
+        raise BadInput(f"{path} not found: {path.parent} is not the directory of a finished run") from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} is damaged, or of another version: {one_line(error)}") from error
 

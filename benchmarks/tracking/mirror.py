@@ -135,7 +135,6 @@ def _attach(folder: Path, sweep: str, smoke: bool, there: Connection) -> None:
 
 def _bring_up_to_date(directory: Path, there: Connection, derived: Derived | None) -> None:
     """Log what MLflow lacks, then the status, then the marker. A call that is interrupted is completed by the next."""
-    store.described(directory)  # raises ValueError for a damaged one
     about = json_files.read(directory / store.RUN)
     ended, started = modified(directory / store.RESULT), modified(directory / store.RUN)
     result = record.load(directory / store.RESULT) if ended else None

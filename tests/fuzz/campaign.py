@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from random import SystemRandom
 from typing import get_args
@@ -31,39 +31,48 @@ import targets_of_runs  # noqa: E402
 import targets_of_settings  # noqa: E402
 from cases import Kind, Outcome, Target, case  # noqa: E402
 
-PARTS = (targets_of_rows, targets_of_runs, targets_of_settings, targets_of_data)
+PARTS = {targets_of_rows: 1, targets_of_runs: 1, targets_of_settings: 6, targets_of_data: 6}
+"""Cases of a target in every round: reports and runs take seconds, settings and data milliseconds."""
 
 
-def all_targets(scratch: Path) -> list[Target]:
-    """Every reader that is fuzzed, with its undamaged files."""
-    return [target for part in PARTS for target in part.targets(scratch / part.__name__)]
+def turns(scratch: Path) -> list[Target]:
+    """One round: every reader that is fuzzed, some more than once."""
+    return [target for part, often in PARTS.items() for target in part.targets(scratch / part.__name__) * often]
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=10_000, help="of all targets together")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000), help="default: a new one")
     parser.add_argument("--only", help="only targets whose names begin so")
     parser.add_argument("--case", type=int, help="only the case of this number")
     parser.add_argument("--to", type=Path, help="a JSON file for the figures")
-    asked = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    asked = parser.parse_args(words)
     print(f"seed {asked.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
-        targets = [target for target in all_targets(Path(scratch)) if target.name.startswith(asked.only or "")]
-        if not targets:
+        chosen = [target for target in turns(Path(scratch)) if target.name.startswith(asked.only or "")]
+        if not chosen:
             parser.error(f"no target begins with {asked.only!r}")
-        return run(targets, asked)
+        return run(chosen, asked)
 
 
-def run(targets: Sequence[Target], asked: argparse.Namespace) -> int:
-    began, outcomes, seconds = time.monotonic(), list[Outcome](), Counter[str]()
-    numbers = range(asked.cases) if asked.case is None else [asked.case * len(targets) + i for i in range(len(targets))]
+def numbered(chosen: Sequence[Target], asked: argparse.Namespace) -> Iterator[tuple[Target, int]]:
+    """The cases to carry out: rounds of all targets, or the case of one number."""
+    if asked.case is not None:
+        yield from ((target, asked.case) for target in {target.name: target for target in chosen}.values())
+        return
+    numbers = Counter[str]()
+    for target in islice(cycle(chosen), asked.cases):
+        yield target, numbers[target.name]
+        numbers[target.name] += 1
+
+
+def run(chosen: Sequence[Target], asked: argparse.Namespace) -> int:
+    began, outcomes, seconds = time.monotonic(), list[Outcome](), defaultdict[str, float](float)
     try:
-        for number in numbers:
-            target = targets[number % len(targets)]
+        for target, number in numbered(chosen, asked):
             start = time.monotonic()
-            outcomes.append(case(target, number // len(targets), asked.seed))
+            outcomes.append(case(target, number, asked.seed))
             seconds[target.name] += time.monotonic() - start
             if outcomes[-1].kind == "finding" or asked.case is not None:
                 print(line(outcomes[-1]), flush=True)
@@ -79,7 +88,7 @@ def line(outcome: Outcome) -> str:
     return f"{outcome.kind.upper()} {outcome.target}, case {outcome.number}, {outcome.mutation}: {outcome.said}"
 
 
-def table(outcomes: Sequence[Outcome], seconds: Counter[str]) -> list[str]:
+def table(outcomes: Sequence[Outcome], seconds: Mapping[str, float]) -> list[str]:
     """What came of the cases of each target."""
     kinds = get_args(Kind)
     counts = Counter((outcome.target, outcome.kind) for outcome in outcomes)

@@ -28,7 +28,7 @@ TEXTS = (
 NEEDED = ("key", "dataset", "network", "method", "timesteps", "seed", "scale", "status", "provenance")
 RUN = ("dataset", "network", "method", "timesteps", "seed", "scale")
 OF_STOPS = ("timesteps", "top1", "loss", "predictions_sha256", "operations", "ledger")
-MAYBE_ENDLESS = ("train_loss", "test_loss")
+MAYBE_ENDLESS = ("test_loss",)
 
 
 def tree(raw: bytes) -> Any:

@@ -248,11 +248,18 @@ def some_study() -> bytes:
 
 
 def targets(scratch: Path) -> list[Target]:
-    rows = only(recorded(), "quick.csv")
+    """Reports of rows with other constants, and what `of_tables` gives."""
+    rows, energies = only(recorded(), "quick.csv"), [Victim("chip.toml", TOML, as_it_is)]
+    files = {**rows, "chip.toml": ENERGY}
+    return [Target("energy constants", files, energies, energies_of, scratch / "energy"), *of_tables(scratch)]
+
+
+def of_tables(scratch: Path) -> list[Target]:
+    """What is read without a run: settings, timings, and tables beside those of runs."""
     record = next((RESULTS / "perf").glob("amd-epyc-avx-512*.json")).read_bytes()
     history = next((RESULTS / "regression" / "history").glob("*.csv")).read_bytes()
     of_perf = [Victim("perf.json", JSON_OF_NAMES, timings_canonical)]
-    profile, energies = ([Victim(name, TOML, as_it_is)] for name in ("dsr-bench.toml", "chip.toml"))
+    profile = [Victim("dsr-bench.toml", TOML, as_it_is)]
     setting = ("study", "neuron", "tau", "dt", "alpha", "timesteps", "drive", "current")
     check = ("started", "commit", "part", "group", "quantity")
     layers, convergence = some("quantization-layers.csv", 40), some("regression/convergence.csv", 20)
@@ -263,7 +270,6 @@ def targets(scratch: Path) -> list[Target]:
 
     return [
         Target("Slurm profile", {"dsr-bench.toml": PROFILE}, profile, profile_of, scratch / "slurm"),
-        Target("energy constants", {**rows, "chip.toml": ENERGY}, energies, energies_of, scratch / "energy"),
         Target("timings in a report", {"perf.json": record}, of_perf, timings_of, scratch / "perf"),
         Target("baseline of timings", {"perf.json": record}, of_perf, baseline_of, scratch / "baseline"),
         of_table("history.csv", history, HISTORY, check, history_of),

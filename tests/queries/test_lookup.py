@@ -96,7 +96,7 @@ def test_what_means_no_run_or_several_is_refused_in_one_line(tmp_path: Path) -> 
         ("../nowhere", "names no run"),
         ("", "no directory of a run"),
         (str(empty), "no directory of a run: it has no run.json"),
-        (str(broken.parent), "cannot be read"),
+        (str(broken.parent), "run.json is damaged, or of another version: "),
     ):
         with pytest.raises(BadInput, match=said) as caught:
             find(word, tmp_path)
