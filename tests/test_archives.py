@@ -50,7 +50,7 @@ def test_an_archive_that_would_write_elsewhere_writes_nothing(name: str, tmp_pat
     archive = zipped(tmp_path / "a.zip", "good.txt", name)
     with pytest.raises(BadInput, match=r"a\.zip: its member .* is no file inside the folder; nothing of it is used"):
         unzip(archive, inside)
-    assert [path.name for path in tmp_path.rglob("*")] == ["a", "a.zip", "b"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "a.zip", "b"]
 
 
 def test_a_link_in_an_archive_is_refused(tmp_path: Path) -> None:
