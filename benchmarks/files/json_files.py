@@ -43,7 +43,7 @@ def made(kind: type[T], stated: Any) -> T:
         raise ValueError(f"{shown(stated)} is no object with the fields of a {kind.__name__}")
     hints, known = _hints(kind), {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
     if other := [name for name in stated if name not in known]:
-        raise ValueError(f"it has a field {shown(other[0])}, which a {kind.__name__} has not")
+        raise ValueError(f"it has a field {shown(other[0])}, which is none of {kind.__name__}")
     needed = (one.name for one in known.values() if one.default is MISSING and one.default_factory is MISSING)
     demand(stated, {name: hints[name] for name in known}, set(known).difference(needed))
     return kind(**stated)

@@ -25,13 +25,16 @@ from typing import get_args
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-import targets_of_data  # noqa: E402 - found by the line above
+import targets_of_archives  # noqa: E402 - found by the line above
+import targets_of_data  # noqa: E402
+import targets_of_recordings  # noqa: E402
 import targets_of_rows  # noqa: E402
 import targets_of_runs  # noqa: E402
 import targets_of_settings  # noqa: E402
 from cases import Kind, Outcome, Target, case  # noqa: E402
 
-PARTS = {targets_of_rows: 1, targets_of_runs: 1, targets_of_settings: 6, targets_of_data: 6}
+QUICK = (targets_of_settings, targets_of_data, targets_of_recordings, targets_of_archives)
+PARTS = {targets_of_rows: 1, targets_of_runs: 1, **dict.fromkeys(QUICK, 6)}
 """Cases of a target in every round: reports and runs take seconds, settings and data milliseconds."""
 
 

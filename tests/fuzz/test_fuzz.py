@@ -12,7 +12,9 @@ from typing import Any
 
 import cases
 import pytest
+import targets_of_archives
 import targets_of_data
+import targets_of_recordings
 import targets_of_settings
 from campaign import line, main, table, turns
 from cases import NoAnswer, Outcome, Target, Victim, case
@@ -54,7 +56,8 @@ def refusing(line: str) -> Callable[[Path], Any]:
 
 
 def test_damaged_settings_and_data_are_refused_or_read_right(tmp_path: Path) -> None:
-    quick = [*targets_of_settings.of_tables(tmp_path), *targets_of_data.targets(tmp_path)]
+    data = (targets_of_data, targets_of_recordings, targets_of_archives)
+    quick = [*targets_of_settings.of_tables(tmp_path), *(one for part in data for one in part.targets(tmp_path))]
     found = [case(target, number, SEED) for number in range(CASES) for target in quick]
     assert [line(one) for one in found if one.kind == "finding"] == []
     assert {"refused", "unchanged", "changed"} <= {one.kind for one in found}
