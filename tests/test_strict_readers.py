@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -34,7 +35,7 @@ def test_what_float_or_an_eye_would_take_for_a_number_is_none(cell: str) -> None
         (Number(high=100.0), "nan", ": nan is not within 0 and 100"),
         (Number(whole=True), "4.5", ": 4.5 is not a whole number"),
         (Number(whole=True), "4.0", ""),
-        (Number(whole=True), "1e300", ": 1e300 is not within 0 and 9.0072e+15"),
+        (Number(whole=True), "1e300", ": 1e300 is not below 9.0072e+15"),
         (Number(), "", ""),
         (Number(needed=True), "", " has an empty cell"),
         (Words(), "a\x1b[31m", r": 'a\x1b[31m' has a line break or another control character"),
@@ -83,9 +84,8 @@ def test_an_object_becomes_a_dataclass_only_with_its_names_and_types() -> None:
         ({"steps": [1, "2"]}, "steps is"),
         ({"more": 1}, "it has a field 'more', which is none of Of"),
     ):
-        with pytest.raises(ValueError, match="^") as caught:
+        with pytest.raises(ValueError, match=re.escape(said)):
             json_files.made(Of, {**good, **change})
-        assert str(caught.value).startswith(said)
     with pytest.raises(ValueError, match="it lacks count"):
         json_files.made(Of, {"name": "a"})
 

@@ -49,12 +49,13 @@ class Number:
             return ""
         if not NUMBER.fullmatch(bare) and bare not in ("inf", "-inf", "nan"):
             return f": {shown(cell)}{of} is not a number"
-        value, high = float(bare), min(self.high, LARGEST_WHOLE) if self.whole else self.high
-        said = f": {shown(cell, quoted=False)}{of} is not"
+        value, said = float(bare), f": {shown(cell, quoted=False)}{of} is not"
         if not math.isfinite(value) and self.high == math.inf:
             return f"{said} finite"
-        if not self.low <= value <= high:
+        if not self.low <= value <= self.high:
             return f"{said} within {self.low:g} and {self.high:g}"
+        if self.whole and value > LARGEST_WHOLE:
+            return f"{said} below {LARGEST_WHOLE:g}"
         return f"{said} a whole number" if self.whole and value % 1 else ""
 
 
