@@ -115,7 +115,7 @@ OF_LAYERS: Mapping[str, Check] = {
     "key": name,
     "layer": name,
     "origin": text,
-    "kind": pattern("ac|mac", empty=False),
+    "kind": pattern("ac|sum|mac", empty=False),
     "operation": pattern("conv|linear|add|pool", empty=False),
     **dict.fromkeys(("in_channels", "out_channels", "groups", "out_height", "out_width"), number(1, whole=True)),
     **dict.fromkeys(("kernel", "stride", "timesteps", "analog_repeats"), number(1, whole=True)),
@@ -134,7 +134,7 @@ NEEDED_WHOLE = number(whole=True, empty=False)
 OF_LEDGER: Mapping[str, Check] = {
     "layer": name,
     "origin": text,
-    "kind": pattern("ac|mac", empty=False),
+    "kind": pattern("ac|sum|mac", empty=False),
     "operation": text,
     "neuron": text,
     **dict.fromkeys(("in_channels", "out_channels", "kernel", "stride", "groups", "out_height", "out_width"), WHOLE),
