@@ -11,7 +11,7 @@ from ended_runs import CLEAN, finish
 
 from benchmarks.export.layers import COLUMNS
 from benchmarks.export.rows import export
-from benchmarks.operations.ledger import LedgerRow
+from benchmarks.operations.ledger_rows import LedgerRow
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import read_csv

@@ -13,7 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from benchmarks.files import csv_files
-from benchmarks.operations import ledger
+from benchmarks.operations import ledger_rows
 from benchmarks.runs import agreement, store
 from benchmarks.runs.record import replacing
 
@@ -64,7 +64,7 @@ def rows_of(place: Path, key: str) -> list[LayerRow]:
     Raises BadInput for a ledger that no run can have left.
     """
     path = place / store.LEDGER
-    lines = [line for line in ledger.read(path) if line.get("operation")] if path.exists() else []
+    lines = [line for line in ledger_rows.read(path) if line.get("operation")] if path.exists() else []
     return [_row(line, key) for line in lines]
 
 

@@ -25,7 +25,7 @@ from benchmarks.measurement.evaluation import Evaluation
 from benchmarks.measurement.predictions import Predictions, joined, put
 from benchmarks.operations import neurobench, silence
 from benchmarks.operations.counter import Counter, SynOps, inputs_of
-from benchmarks.operations.ledger import RULES, LedgerRow, per_image, read_rates
+from benchmarks.operations.ledger_rows import RULES, LedgerRow, per_image, read_rates
 from benchmarks.operations.structure import INPUT, Structure, structure
 from benchmarks.operations.tally import Tally, of_input
 from benchmarks.recipes import GRID, anytime

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measurement import weights
-from benchmarks.operations import ledger
+from benchmarks.operations import ledger_rows
 from benchmarks.runs import agreement, store
 from benchmarks.runs.record import Result, write_whole
 from benchmarks.spec import BadInput
@@ -41,7 +41,7 @@ DEFINITIONS = {
 
 def write(place: Path, result: Result, static: Mapping[str, Any] | None) -> None:
     """Write the file next to a run's ledger, unless `static` is None or the ledger is of an older format."""
-    rows = ledger.read(place / store.LEDGER)
+    rows = ledger_rows.read(place / store.LEDGER)
     if static and "operation" in rows[0] and rows[0]["operation"]:
         write_whole(place / store.NEUROBENCH, json.dumps(summary(rows, result, static), indent=2) + "\n")
 
@@ -50,7 +50,9 @@ def rewrite(place: Path) -> str:
     """Write the file again for a finished run's directory and return its text. Raises BadInput if files are missing."""
     try:
         _, result = store.finished(place)
-        if wrong := agreement.layers_differ(ledger.per_image(ledger.read(place / store.LEDGER)), vars(result)):
+        if wrong := agreement.layers_differ(
+            ledger_rows.per_image(ledger_rows.read(place / store.LEDGER)), vars(result)
+        ):
             raise BadInput(f"{place / store.LEDGER}: {wrong} ({store.RESULT})")
         write(place, result, static_of(place, result.weights_sha256))
         return (place / store.NEUROBENCH).read_text(encoding="utf-8")
