@@ -173,7 +173,7 @@ POINTS = {
 }
 PUBLISHED = {
     **dict.fromkeys(("table", "dataset", "label", "network"), name),
-    **dict.fromkeys(("neuron", "timesteps", "method", "our_network", "source", "read_in"), TEXT),
+    **dict.fromkeys(("neuron", "timesteps", "method", "our_network", "source", "read_in", "remark"), TEXT),
     "accuracy": number(high=100, empty=False),
     "spread": number(high=100),
     "runs": number(1, whole=True),
