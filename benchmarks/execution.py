@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.data import Dataset, evaluation_batches, load, to_measure
 from benchmarks.distributed.processes import ALONE, Team
-from benchmarks.measurement import digests, latencies, predictions
+from benchmarks.measurement import digests, latencies, predictions, weights
 from benchmarks.measurement.evaluation import Evaluation, evaluate
 from benchmarks.measurement.metering import Memory, idle_memory
 from benchmarks.measurement.provenance import Code, provenance
@@ -119,7 +119,11 @@ def _prepare(job: Job) -> Prepared:
 def _require_same_data(job: Job, parent: Job, data: Dataset) -> None:
     """Raise BadInput where the parent was trained on other data. Event data in other frames are not compared."""
     trained = parent.result()
-    seen = trained.provenance.data_sha256 if trained else ""
+    if not trained or trained.status != "done":
+        raise BadInput(
+            f"{parent.place / store.RESULT} is no result of {parent}: a run starts from a parent that is done"
+        )
+    seen = trained.provenance.data_sha256
     comparable = frames(job.run, job.recipe) == frames(parent.run, parent.recipe)
     if seen and comparable and seen != data.sha256:
         raise BadInput(f"{parent} was trained on {checkpoint.other_data(seen, data, parent.place)}")
@@ -133,13 +137,13 @@ def _hand_over(job: Job, parent: Job, network: nn.Module, data: Dataset) -> str:
     """
     device, recipe, origin = data.train.device, job.recipe, parent.run
     ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, parent.recipe).to(device)
-    weights = checkpoint.weights(parent.place / store.NETWORK, device)
-    ancestor.load_state_dict(weights)
+    trained = parent.result()
+    given = weights.give(ancestor, parent.place / store.NETWORK, device, trained.weights_sha256 if trained else None)
     wanted = int(recipe.conversion.get("images", 1))
     split = data.test if recipe.conversion.get("test_images") else to_measure(data, recipe, wanted)
     images, _ = next(evaluation_batches(split, data, wanted))
     named(job.run.method).hand_over(network, ancestor.eval(), images, recipe)
-    return digests.of_state(weights)
+    return digests.of_state(given)
 
 
 def _trainer(job: Job, prepared: Prepared, training: Training, team: Team) -> tuple[Trainer, Training]:
@@ -151,7 +155,10 @@ def _trainer(job: Job, prepared: Prepared, training: Training, team: Team) -> tu
     )
     if saved := checkpoint.kept(job.place, data, data.train.device, prepared.parent_sha256):
         idle, dirty = training.memory.idle, training.dirty
-        training = trainer.restore(saved)
+        try:
+            training = trainer.restore(saved)
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise checkpoint.unusable(job.place, error) from error
         training.memory.idle, training.dirty = idle, training.dirty or dirty
     return trainer, training
 

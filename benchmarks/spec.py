@@ -40,9 +40,27 @@ class BadInput(ValueError):
     """A request that cannot be carried out; its text is one line: what, where, what is allowed."""
 
 
-def one_line(error: Exception) -> str:
-    """What an error says, without line breaks; its kind where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+LONGEST_CAUSE, LONGEST_VALUE = 500, 80
+"""Characters that a message shows of an error of somebody else's code, and of a value from a file."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line that a terminal prints as it stands; its kind where it says nothing."""
+    return _cut(_printable(" ".join(str(error).split())), LONGEST_CAUSE) or type(error).__name__
+
+
+def shown(value: object, quoted: bool = True) -> str:
+    """A value from a file as a message shows it: in one line, and not all of a long one."""
+    text = repr(value) if quoted else str(value)
+    return _cut(_printable(text), LONGEST_VALUE)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 @dataclass(frozen=True, order=True)
@@ -180,9 +198,9 @@ def require(value: str, allowed: Iterable[str], what: str) -> str:
     if value in allowed:
         return value
     spelled_so = {name.lower(): name for name in allowed}
-    near = difflib.get_close_matches(value.lower(), spelled_so, n=1)
+    near = difflib.get_close_matches(value[:LONGEST_VALUE].lower(), spelled_so, n=1)
     hint = f" (did you mean {spelled_so[near[0]]!r}?)" if near else ""
-    raise BadInput(f"unknown {what} {value!r}{hint}; allowed: {', '.join(allowed)}")
+    raise BadInput(f"unknown {what} {shown(value)}{hint}; allowed: {', '.join(allowed)}")
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

@@ -53,8 +53,10 @@ def read(
     inputs = sections.Inputs(
         chosen=constants.read(energy_path),
         rows=rows,
-        layers=layers_and_curves.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT, lemaire.LATER),
-        curves=layers_and_curves.read(csv_paths, "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER),
+        layers=layers_and_curves.read(csv_paths, "layers", lemaire.COLUMNS, lemaire.TEXT, lemaire.LATER, rows),
+        curves=layers_and_curves.read(
+            csv_paths, "curves", to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER, rows
+        ),
         records=perf.read(perf_paths),
         studies=quantization.read(study_paths),
         histories=regression.read(history_paths),

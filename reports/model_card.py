@@ -16,6 +16,7 @@ from benchmarks.runs.record import NUMERIC, Result, row
 from reports.cost.costs import BUSY_CORES
 from reports.energy import models
 from reports.energy.models import FP32_45NM, EnergyModel
+from reports.rendering.markdown import code, word
 from reports.rendering.table import DASH, warning_of
 from reports.statistics.intervals import wilson
 
@@ -48,9 +49,9 @@ def render(
     load = weights or BESIDE + LOAD.format(shape=", ".join(map(str, shape)), inputs=inputs)
     parts = [
         _head(result),
-        f"# {result.method}, T = {result.timesteps}: {result.network} on {result.dataset}",
+        f"# {word(result.method)}, T = {result.timesteps}: {word(result.network)} on {word(result.dataset)}",
         *([f"> **{warning}**"] if warning else []),
-        f"{title}. One run of dsr-bench, scale `{result.scale}`, seed {result.seed}, key `{result.key}`.",
+        f"{word(title)}. One run of dsr-bench, scale {code(result.scale)}, seed {result.seed}, key {code(result.key)}.",
         "## Results",
         _table(_results(result, model)),
         "## Cost",
@@ -133,15 +134,15 @@ def _cost(result: Result) -> Iterable[tuple[str, str]]:
         shown = f"{DASH} (other processes took {load:.1f} cores meanwhile)" if busy else _number(seconds, 1, f" {unit}")
         yield f"{what}, by the clock", shown
     yield "peak memory of a step, above the idle process", _number(memory and memory / 2**20, 1, " MiB")
-    yield "joules of training", _number(result.train_joules, 0, f" J ({result.train_joules_source})")
+    yield "joules of training", _number(result.train_joules, 0, f" J ({word(result.train_joules_source or DASH)})")
     if result.parent_key:
-        yield "starts from", f"the run of key `{result.parent_key}`, whose training comes on top"
+        yield "starts from", f"the run of key {code(result.parent_key)}, whose training comes on top"
 
 
 def _data(result: Result) -> Iterable[tuple[str, str]]:
     of = result.provenance
-    yield "source", of.data_source or DASH
-    yield "SHA-256", of.data_sha256 or DASH
+    yield "source", word(of.data_source) or DASH
+    yield "SHA-256", word(of.data_sha256) or DASH
     yield "training images", _number(result.train_images, 0)
     yield "test images", _number(result.test_images, 0)
     yield "licence", "not recorded; the terms of those who published the data hold"
@@ -150,10 +151,10 @@ def _data(result: Result) -> Iterable[tuple[str, str]]:
 def _environment(result: Result) -> Iterable[tuple[str, str]]:
     of = result.provenance
     tree = {True: "changed", False: "as committed", None: "unknown"}[of.dirty]
-    yield "commit", f"{of.commit}, working tree {tree}"
-    yield "started", of.started
-    yield "machine", f"{of.machine}; {of.device}; {of.threads} threads"
-    yield "software", f"Python {of.python}, torch {of.torch}"
+    yield "commit", f"{word(of.commit)}, working tree {tree}"
+    yield "started", word(of.started)
+    yield "machine", f"{word(of.machine)}; {word(of.device)}; {of.threads} threads"
+    yield "software", f"Python {word(of.python)}, torch {word(of.torch)}"
 
 
 def _limitations(result: Result, recipe: Mapping[str, Any]) -> Iterable[str]:
@@ -162,7 +163,7 @@ def _limitations(result: Result, recipe: Mapping[str, Any]) -> Iterable[str]:
         "smoke": "Scale `smoke` shows that the code runs. The weights are of no other use.",
     }.get(result.scale, f"Scale `{result.scale}` is not the published recipe: compare it with rows of this scale only.")
     yield scale
-    yield f"Where the recipe comes from: {recipe['sources']}."
+    yield f"Where the recipe comes from: {word(str(recipe['sources']))}."
     yield f"One seed ({result.seed}): the interval holds how few test images there are, not how much training varies."
     if recipe["conversion"].get("test_images"):
         yield "Thresholds were measured on test images, as the released code does."
@@ -183,7 +184,7 @@ def _recipe(recipe: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         if isinstance(value, Mapping):
             value = ", ".join(f"{part.replace('_', ' ')} {of}" for part, of in value.items())
         if value not in (None, "") and name != "revision":
-            yield name.replace("_", " "), str(value).replace("|", "\\|")
+            yield name.replace("_", " "), word(str(value))
 
 
 def _number(value: float | None, decimals: int, unit: str = "") -> str:

@@ -100,9 +100,9 @@ def committed_family(results: Path) -> None:
         write_csv(
             [*children, row(ended(PARENT, top1=62.0, weights_sha256=OLD)), row(ended(ANN))], results / f"{name}.csv"
         )
-        layer = ["1"] * (len(LayerRow.__dataclass_fields__) - 1)
-        lines = [",".join([of, *layer]) for of in (key(PARENT), key(CHILD))]
-        head = ",".join(LayerRow.__dataclass_fields__)
+        layer = dict.fromkeys(LayerRow.__dataclass_fields__, "1") | {"kind": "ac", "operation": "conv"}
+        lines = [",".join({**layer, "key": of}.values()) for of in (key(PARENT), key(CHILD))]
+        head = ",".join(layer)
         (results / f"{name}-layers.csv").write_text("\n".join([head, *lines]) + "\n")
         curve = "key,epoch,train_seconds,train_joules,test_top1\n"
         (results / f"{name}-curves.csv").write_text(curve + f"{key(PARENT)},1,2,,3\n{key(ANN)},1,2,,3\n")

@@ -132,7 +132,10 @@ def test_a_key_that_a_spreadsheet_took_for_a_number_is_named(text: str, tmp_path
 
 @pytest.mark.parametrize(
     ("steps", "said"),
-    [("one", "quick.csv: column timesteps: 'one' of .* is not a number"), ("1.5", "has no whole timesteps or seed")],
+    [
+        ("one", "quick.csv: column timesteps: 'one' of .* is not a number"),
+        ("1.5", "quick.csv: column timesteps: 1.5 of .* is not a whole number"),
+    ],
 )
 def test_rows_without_whole_numbers_are_named_before_anything_runs(
     steps: str, said: str, text: str, tmp_path: Path

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.export import curves, layers
 from benchmarks.export.rows import export, look
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
@@ -145,7 +147,7 @@ def test_numbers_without_end_in_a_runs_curve_refuse_it(wrong: str, tmp_path: Pat
     path = store.directory(tmp_path, ANN) / store.CURVES
     rewrite(path, {"train_loss": wrong})
     (line,) = export("quick", [ANN], "laptop", tmp_path).refused
-    assert line.endswith(f"curves.csv: column train_loss: '{wrong}' is not finite")
+    assert line.endswith(f"curves.csv: column train_loss: {wrong} of {key(ANN)} is not finite")
 
 
 @pytest.mark.parametrize("column", ["epoch", "test_top1", "train_seconds"])
@@ -156,22 +158,27 @@ def test_words_in_a_runs_curve_refuse_that_run_alone(column: str, tmp_path: Path
     path = store.directory(tmp_path, ANN) / store.CURVES
     rewrite(path, {column: "much"})
     (line,) = export("quick", [ANN, other], "laptop", tmp_path).refused
-    assert line.endswith(f"curves.csv: column {column}: 'much' is not a number")
+    assert line.endswith(f"curves.csv: column {column}: 'much' of {key(ANN)} is not a number")
     assert [row["key"] for row in read_csv(tmp_path / "quick.csv")] == [key(other)]
 
 
 @pytest.mark.parametrize("sweep", ["quick", "cifar10"])
-@pytest.mark.parametrize(("ending", "column"), [("curves", "train_joules"), ("layers", "operations")])
+@pytest.mark.parametrize(
+    ("ending", "column", "names"),
+    [("curves", "train_joules", curves.COLUMNS), ("layers", "operations", layers.COLUMNS)],
+)
 def test_words_in_committed_curves_and_layers_are_seen_before_anything_is_trained(
-    ending: str, column: str, sweep: str, tmp_path: Path
+    ending: str, column: str, names: Sequence[str], sweep: str, tmp_path: Path
 ) -> None:
     """In the sweep's own files, and in another sweep's, which may lend its lines."""
     finish(tmp_path, ANN, 2)
     export("quick", [ANN], "laptop", tmp_path)
     rows = (tmp_path / "quick.csv").read_bytes()
-    (tmp_path / f"quick-{ending}.csv").write_text(f"key,{column}\n{key(ANN)},much\n")
+    cells = {"key": key(ANN), "epoch": "1", "layer": "stem", "kind": "mac", "operation": "conv", column: "much"}
+    lines = [names, [cells.get(name, "") for name in names]]
+    (tmp_path / f"quick-{ending}.csv").write_text("\n".join(map(",".join, lines)) + "\n")
     for ask in (lambda: look(sweep, "laptop", tmp_path), lambda: export(sweep, [ANN], "laptop", tmp_path)):
-        with pytest.raises(BadInput, match=f"quick-{ending}.csv, {key(ANN)}: column {column}: 'much' is not a number"):
+        with pytest.raises(BadInput, match=f"quick-{ending}.csv: column {column}: 'much' of {key(ANN)}"):
             ask()
     assert [path.name for path in tmp_path.glob("*.csv") if "-" not in path.name] == ["quick.csv"]
     assert (tmp_path / "quick.csv").read_bytes() == rows

@@ -77,7 +77,11 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
         lambda path: path.write_text('{"sha256": 1}'),
         "manifest.json: the file and its sha256 must be JSON objects",
     ),
-    ("manifest.json", lambda path: path.write_text('{"sha256": {"test": null}}'), "manifest None"),
+    (
+        "manifest.json",
+        lambda path: path.write_text('{"sha256": {"test": null}}'),
+        "sha256 of test must be one line of text, not None",
+    ),
 ]
 
 

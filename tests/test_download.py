@@ -154,8 +154,6 @@ def official(server, tmp_path, monkeypatch) -> Path:
     known = torchvision.datasets.CIFAR10
     monkeypatch.setattr(known, "url", server.url("/cifar"))
     monkeypatch.setattr(known, "tgz_md5", hashlib.md5(archive).hexdigest())
-    monkeypatch.setattr(known, "_check_integrity", lambda self: (Path(self.root) / self.base_folder).is_dir())
-    monkeypatch.setattr(known, "_load_meta", lambda self: None)
     monkeypatch.setenv("DSR_DATA", str(tmp_path))
     return tmp_path
 

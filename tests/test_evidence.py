@@ -24,7 +24,7 @@ from benchmarks.measurement import digests, predictions
 from benchmarks.methods import kernels_for, kernels_of
 from benchmarks.networks import build
 from benchmarks.operations import silence
-from benchmarks.operations.ledger import LedgerRow
+from benchmarks.operations.ledger_rows import LedgerRow
 from benchmarks.recipes import resolve
 from benchmarks.runs import store
 from benchmarks.runs.identity import key

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchmarks.networks import build
-from benchmarks.operations.ledger import LedgerRow, RateRow
+from benchmarks.operations.ledger_rows import LedgerRow, RateRow
 from benchmarks.operations.structure import structure
 from benchmarks.recipes import resolve
 from benchmarks.spec import Run

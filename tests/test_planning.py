@@ -271,7 +271,7 @@ def test_an_export_replaces_failed_by_done_never_back_and_drops_stale_rows(tmp_p
         export("quick", [ANN], "laptop", tmp_path, replace=True)
         found += [line["status"] + line["top1"] for line in read_csv(path)]
     assert found == ["failed0", "out-of-memory1", "done2", "done2", "done4"]
-    stale = [row(ended(CHILD, key="0" * 16)), row(ended(PAPER, scale="huge"))]
+    stale = [row(ended(CHILD, key="0" * 16)), row(ended(PAPER, key="2" * 16))]
     write_csv([*stale, *read_csv(path)], path)
     assert export("quick", [], "laptop", tmp_path) == Exported(path, 1, 0, stale=2)
     foreign = row(ended(CHILD, key="1" * 16)) | {"method": "of-a-plug-in"}

@@ -22,7 +22,7 @@ from benchmarks.networks.gates import And, Iand
 from benchmarks.networks.parts import DirectCoding, Parts
 from benchmarks.networks.sew_resnet import SEWEventNet, SEWResNet
 from benchmarks.operations.counter import counting
-from benchmarks.operations.ledger import LedgerRow
+from benchmarks.operations.ledger_rows import LedgerRow
 from benchmarks.operations.structure import structure
 
 STEPS = 3

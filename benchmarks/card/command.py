@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import torch
@@ -17,12 +16,14 @@ from benchmarks.card import neurons, nir_graph, weights
 from benchmarks.card.committed import result_of
 from benchmarks.card.shapes import described
 from benchmarks.files.partials import make_folder
+from benchmarks.measurement import weights as stored
 from benchmarks.methods import named
 from benchmarks.runs import store
-from benchmarks.runs.record import Result, load, write_whole
-from benchmarks.spec import BadInput, Recipe, Run, one_line
+from benchmarks.runs.record import Result, write_whole
+from benchmarks.spec import BadInput, Recipe, Run
 from reports import model_card
 from reports.queries.lookup import Known, find
+from reports.rendering.markdown import code, word
 
 CARD, GRAPH = "README.md", "network.nir"
 NO_GRAPH = "Not included: a graph is made from the weights."
@@ -106,9 +107,10 @@ def _whereabouts(known: Known) -> str:
     again = f"dsr-bench run --dataset {run.dataset} --network {run.network} --method {run.method}"
     again += f" --timesteps {run.timesteps} --seed {run.seed} --scale {run.scale}"
     return (
-        f"The weights are not included. They are in `{place}` on the machine that trained them ({row['machine']}; "
-        f"{row['device']}), started {row['started']}; `dsr-bench card` on that machine exports them too. "
-        f"After the row has been deleted from the CSV, `{again}` trains the network again."
+        f"The weights are not included. They are in {code(str(place))} on the machine that trained them "
+        f"({word(str(row['machine']))}; {word(str(row['device']))}), started {word(str(row['started']))}; "
+        f"`dsr-bench card` on that machine exports them too. "
+        f"After the row has been deleted from the CSV, {code(again)} trains the network again."
     )
 
 
@@ -122,21 +124,14 @@ class Finished(NamedTuple):
 
 
 def _read(place: Path) -> Finished:
-    try:
-        about = store.described(place)
-        result = load(place / store.RESULT)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInput(f"{place}: the run has not ended, or its files are of another version") from error
+    about, result = store.finished(place)
     if result.status != "done":
         raise BadInput(f"{place}: the run has not succeeded ({result.status})")
     if not (place / store.NETWORK).exists():
         raise BadInput(
             f"{place / store.NETWORK} not found; a conversion read off a longer run shares that run's weights"
         )
-    try:
-        state = torch.load(place / store.NETWORK, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise BadInput(f"{place / store.NETWORK} is damaged: {one_line(error)}") from error
+    state = stored.read(place / store.NETWORK, torch.device("cpu"), result.weights_sha256)
     return Finished(about.run, about.recipe, result, state)
 
 

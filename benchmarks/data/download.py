@@ -7,9 +7,9 @@ used only if its checksum is right.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import urllib.request
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from http.client import HTTPException
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.catalogue.datasets import ENTRIES
+from benchmarks.data.archives import pickles, unzip
 from benchmarks.data.splits import digest
 from benchmarks.files import partials
 from benchmarks.files.addresses import masked
@@ -46,7 +47,7 @@ def fetch(name: str, folder: Path, on_bytes: OnBytes = lambda done, of: None) ->
         partials.remove(work / UNPACKED)
         work.rename(folder)
         partials.remove(archives)
-    except (OSError, RuntimeError, HTTPException, zipfile.BadZipFile, BadInput) as error:
+    except (OSError, HTTPException, BadInput) as error:
         failed = partials.failure(error)
         why = str(partials.refusal(folder, failed)) if failed and not isinstance(error, BadInput) else one_line(error)
         raise BadInput(
@@ -122,17 +123,41 @@ def _cifar(official: str, archives: Path, work: Path, on_bytes: OnBytes) -> None
     from benchmarks.data.torchvision_import import torchvision
 
     known = getattr(torchvision.datasets, official)
-    download(known.url, archives / known.filename, known.tgz_md5, on_bytes)
-    torchvision.datasets.utils.extract_archive(str(archives / known.filename), str(work / UNPACKED))
+    archive = archives / known.filename
+    download(known.url, archive, known.tgz_md5, on_bytes)
+    batches = {split: [name for name, _ in files] for split, files in
+               (("train", known.train_list), ("test", known.test_list))}  # fmt: skip
+    found = pickles(archive, [f"{known.base_folder}/{name}" for names in batches.values() for name in names])
     sha256 = {}
-    for split in ("train", "test"):
-        data = known(work / UNPACKED, train=split == "train")
-        labels = np.asarray(data.targets, dtype=np.int64)
-        np.save(work / f"{split}-images.npy", data.data)
-        np.save(work / f"{split}-labels.npy", labels)
-        sha256[split] = digest(data.data, labels)
+    for split, names in batches.items():
+        parts = [_batch(found.get(f"{known.base_folder}/{name}"), f"{archive}: {name}") for name in names]
+        images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        _save(images, work / f"{split}-images.npy")
+        _save(labels, work / f"{split}-labels.npy")
+        sha256[split] = digest(images, labels)
     manifest = {"name": work.name, "source": "official files, by torchvision", "sha256": sha256}
     (work / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _save(array: np.ndarray, path: Path) -> None:
+    """Write an array; numpy itself does not say what went wrong with a full disk."""
+    np.save(written := io.BytesIO(), array)
+    path.write_bytes(written.getbuffer())
+
+
+def _batch(held: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images `(N, 32, 32, 3)` and labels `(N,)` of one of CIFAR's files. Raises BadInput for anything else."""
+    stated = held if isinstance(held, dict) else {}
+    data, labels = stated.get("data"), stated.get("labels", stated.get("fine_labels"))
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3 * 32 * 32:
+        raise BadInput(f"{where} not found in it, or without images of 3 x 32 x 32 bytes")
+    if not isinstance(labels, list) or len(labels) != len(data) or not all(_is_label(label) for label in labels):
+        raise BadInput(f"{where} does not have a label for each of its {len(data)} images")
+    return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), np.asarray(labels, dtype=np.int64)
+
+
+def _is_label(label: Any) -> bool:
+    return isinstance(label, int) and not isinstance(label, bool) and 0 <= label < 100
 
 
 def _nmnist(archives: Path, work: Path, on_bytes: OnBytes) -> None:
@@ -142,21 +167,15 @@ def _nmnist(archives: Path, work: Path, on_bytes: OnBytes) -> None:
         (known.test_url, known.test_filename, known.test_md5),
     ):
         download(url, archives / name, md5, on_bytes)
-        _unzip(archives / name, work / "NMNIST")
+        unzip(archives / name, work / "NMNIST")
 
 
 def _cifar10dvs(archives: Path, work: Path, on_bytes: OnBytes) -> None:
     known = _tonic().CIFAR10DVS
     download(known.url, archives / known.filename, known.file_md5, on_bytes)
-    _unzip(archives / known.filename, work / UNPACKED)
+    unzip(archives / known.filename, work / UNPACKED)
     for name in known.data_filename:
-        _unzip(work / UNPACKED / name, work / "CIFAR10DVS")
-
-
-def _unzip(archive: Path, to: Path) -> None:
-    with zipfile.ZipFile(archive) as opened:
-        partials.demand_room(to, sum(each.file_size for each in opened.infolist()))
-        opened.extractall(to)
+        unzip(work / UNPACKED / name, work / "CIFAR10DVS")
 
 
 def _tonic() -> Any:

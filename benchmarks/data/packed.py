@@ -9,7 +9,6 @@ Every load checks shapes, types and the range of labels, and the checksums if th
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +17,9 @@ import numpy as np
 import torch
 
 from benchmarks.data.splits import Arrays, Split, both, digest
+from benchmarks.files import json_files
 from benchmarks.files.addresses import masked
-from benchmarks.spec import BadInput, one_line
+from benchmarks.spec import BadInput, one_line, shown
 
 
 class Head(NamedTuple):
@@ -50,9 +50,12 @@ def read(name: str, classes: int) -> Arrays:
     manifest = _manifest(folder)
     train_digest, train = _split(folder, "train", classes, manifest)
     test_digest, test = _split(folder, "test", classes, manifest)
+    if train.images.shape[1:] != test.images.shape[1:]:
+        shapes = " and ".join(str(tuple(split.images.shape[2:])) for split in (train, test))
+        raise BadInput(f"{folder}: train-images.npy and test-images.npy differ in the size of their images ({shapes})")
     if train_digest == test_digest:
         raise BadInput(f"{folder}: the test split is identical to the training split")
-    source = masked(str(manifest.get("source", "packed arrays without a manifest, not compared")))
+    source = masked(manifest.get("source", "packed arrays without a manifest, not compared"))
     return Arrays(classes, train, test, both(train_digest, test_digest), source)
 
 
@@ -66,8 +69,8 @@ def head(name: str) -> Head:
 def _split(folder: Path, split: str, classes: int, manifest: dict[str, Any]) -> tuple[str, Split]:
     images = _array(folder / f"{split}-images.npy", np.uint8, 4)
     labels = _array(folder / f"{split}-labels.npy", np.int64, 1)
-    if images.shape[3] != 3:
-        raise BadInput(f"{folder}/{split}-images.npy: shape {images.shape}, expected N x H x W x 3")
+    if images.shape[3] != 3 or images.shape[1] != images.shape[2]:
+        raise BadInput(f"{folder}/{split}-images.npy: shape {images.shape}, expected N x H x H x 3")
     if len(images) != len(labels) or not len(labels):
         raise BadInput(f"{folder}: {len(images)} {split} images but {len(labels)} labels")
     if labels.min() < 0 or labels.max() >= classes:
@@ -78,7 +81,7 @@ def _split(folder: Path, split: str, classes: int, manifest: dict[str, Any]) -> 
     expected = manifest.get("sha256", {}).get(split, sha256)
     if sha256 != expected:
         raise BadInput(
-            f"{folder}: the {split} split is damaged (SHA-256 {sha256[:12]}..., manifest {str(expected)[:12]}...)"
+            f"{folder}: the {split} split is damaged (SHA-256 {sha256[:12]}..., manifest.json {expected[:12]}...)"
         )
     channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     return sha256, Split(torch.from_numpy(channels_first), torch.from_numpy(labels))
@@ -108,9 +111,16 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+        manifest = json_files.read(path, "utf-8-sig")
+    except (OSError, ValueError) as error:
         raise BadInput(f"{path} is not valid JSON ({one_line(error)})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256", {}), dict):
         raise BadInput(f"{path}: the file and its sha256 must be JSON objects")
+    texts = {
+        "source": manifest.get("source", ""),
+        **{f"sha256 of {n}": v for n, v in manifest.get("sha256", {}).items()},
+    }
+    for name, value in texts.items():
+        if not isinstance(value, str) or not value.isprintable():
+            raise BadInput(f"{path}: {shown(name, quoted=False)} must be one line of text, not {shown(value)}")
     return manifest

@@ -8,6 +8,7 @@ and crops the centre. Random choices depend only on (seed, epoch, index of the i
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,10 @@ from torch.utils.data import Dataset
 
 from benchmarks.data.workers import load_in_workers
 from benchmarks.spec import BadInput, one_line
+
+FORMATS = ("JPEG", "PNG")
+MOST_PIXELS = 2**27
+"""Of an image, as it is and with its shorter edge scaled: three times the largest of ImageNet."""
 
 
 @dataclass(frozen=True)
@@ -83,21 +88,36 @@ class _Views(Dataset[Tensor | str]):
             steps = [transforms.Resize(split.size * 8 // 7), transforms.CenterCrop(split.size)]
         else:
             steps = [transforms.RandomResizedCrop(split.size), transforms.RandomHorizontalFlip()]
-        self.files, self.seed, self.view = split.files, seed, transforms.Compose(steps)
+        self.files, self.seed, self.view, self.edge = split.files, seed, transforms.Compose(steps), split.size * 8 // 7
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor | str:
         try:
-            with Image.open(self.files[index]) as file:
-                image = file.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:  # PIL's errors for truncated files and other formats
+            image = _decoded(self.files[index], self.edge)
+        except Exception as error:  # Pillow raises a dozen kinds for damaged files, and for other formats
             return f"{self.files[index]} cannot be decoded ({one_line(error)})"
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the process's generator
             torch.default_generator.manual_seed(seed_of(f"view {self.seed} {index}"))
             view = self.view(image)
         return torch.from_numpy(np.array(view)).permute(2, 0, 1)
+
+
+def _decoded(path: str, edge: int) -> Image.Image:
+    """Decode an image file to RGB. Raises Pillow's errors, and ValueError for what would become another image.
+
+    Pillow decodes many formats, some by starting other programs, and clips grey values of 16 bits to white.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of large files and odd palettes
+        with Image.open(path, formats=FORMATS) as file:
+            wide = edge * max(file.size) / min(file.size)
+            if max(file.width * file.height, edge * wide) > MOST_PIXELS:
+                raise ValueError(f"{file.width} x {file.height} pixels are too many, or too far from a square")
+            if file.mode.startswith(("I", "F")):
+                raise ValueError(f"its pixels have more than 8 bits (mode {file.mode})")
+            return file.convert("RGB")
 
 
 def seed_of(text: str) -> int:

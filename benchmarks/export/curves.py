@@ -8,12 +8,11 @@ loss, core-seconds so far, accuracy on the validation split. A split that is not
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from benchmarks.files import csv_files
-from benchmarks.runs import store
+from benchmarks.runs import agreement, store
 from benchmarks.runs.record import read_csv, replacing
 
 COLUMNS = (
@@ -36,11 +35,10 @@ def path_of(rows: Path) -> Path:
 
 
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
-    """The lines of a file by their run's key; none if the file does not exist. Raises BadInput for words as numbers."""
-    curves = csv_files.by_key(path)
-    for key, lines in curves.items():
-        for line in lines:
-            csv_files.numeric(line, COLUMNS[1:], f"{path}, {key}")
+    """The lines of a file by their run's key; none if the file does not exist. Raises BadInput for a damaged file."""
+    curves: dict[str, list[dict[str, str]]] = {}
+    for line in agreement.checked_curves(csv_files.keyed(path), str(path)):
+        curves.setdefault(line["key"], []).append({name: line.get(name, "") for name in COLUMNS})
     return curves
 
 
@@ -62,29 +60,11 @@ def write(
 
 
 def rows_of(place: Path, name: str) -> list[dict[str, str]]:
-    """The curve in a run's directory; none if nothing was trained. Raises BadInput for words in place of numbers."""
+    """The curve in a run's directory; none if nothing was trained. Raises BadInput for a damaged one."""
     path = place / store.CURVES
-    lines = read_csv(path) if path.exists() else []
-    for line in lines:
-        csv_files.numeric(line, COLUMNS[1:], str(path))
+    lines = [{"key": name, **line} for line in read_csv(path)] if path.exists() else []
+    agreement.checked_curves(lines, str(path), ("train_joules", *agreement.LATER_OF_CURVES))
     return [{"key": name} | {c: _short(c, line.get(c) or "") for c in COLUMNS[1:]} for line in lines]
-
-
-def mismatch(curve: Sequence[Mapping[str, str]], row: Mapping[str, Any]) -> str:
-    """How a curve's last epoch contradicts the row's accuracy or number of epochs; empty where they agree.
-
-    The row's accuracy was measured once more after the last epoch. A GPU's choice of kernels may move two images
-    (`benchmarks.execution` allows as many between its own two measurements), and so may the difference be here.
-    """
-    last = curve[-1]
-    if last["test_top1"] and abs(float(last["test_top1"]) - row["top1"]) > max(0.1, 200 / (row["test_images"] or 2000)):
-        return f"its curve ends at {last['test_top1']} % and its row says top1 = {row['top1']:.2f}"
-    held_out = row.get("validation_top1")
-    if last["validation_top1"] and held_out is not None and abs(float(last["validation_top1"]) - held_out) > 0.01:
-        return f"its curve ends at {last['validation_top1']} % of held-out images and its row says {held_out:.2f}"
-    if row["epochs"] and last["epoch"] and float(last["epoch"]) != row["epochs"]:
-        return f"its curve ends with epoch {last['epoch']} and its row says {row['epochs']} epochs"
-    return ""
 
 
 def _short(column: str, value: str) -> str:

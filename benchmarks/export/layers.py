@@ -13,9 +13,9 @@ from operator import attrgetter
 from pathlib import Path
 
 from benchmarks.files import csv_files
-from benchmarks.runs import store
-from benchmarks.runs.record import read_csv, replacing
-from benchmarks.spec import BadInput, one_line
+from benchmarks.operations import ledger_rows
+from benchmarks.runs import agreement, store
+from benchmarks.runs.record import replacing
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,8 @@ class LayerRow:
 
 COLUMNS = [column.name for column in fields(LayerRow)]
 VALUES = attrgetter(*COLUMNS)
-NUMERIC = COLUMNS[COLUMNS.index("in_channels") :]
 PER_IMAGE = ("operations", "operations_graded_pool", "input_nonzero")
 """Totals in a ledger that become means over its images."""
-LATER = ("neuron_updates", "neuron_leaks")
-"""The same of neurons: columns that older files lack, and in older ledgers the last."""
 
 
 def path_of(csv_of_runs: Path) -> Path:
@@ -66,36 +63,30 @@ def path_of(csv_of_runs: Path) -> Path:
 def rows_of(place: Path, key: str) -> list[LayerRow]:
     """The rows of a run's directory; none if its ledger is missing or of an older format.
 
-    Raises BadInput for a ledger that holds words in place of numbers.
+    Raises BadInput for a ledger that no run can have left.
     """
     path = place / store.LEDGER
-    ledger = [line for line in read_csv(path) if line.get("operation")] if path.exists() else []
-    try:
-        return [_row(line, key) for line in ledger]
-    except (ValueError, KeyError, ZeroDivisionError) as error:
-        raise BadInput(f"{path} is damaged: {one_line(error)}") from error
+    lines = [line for line in ledger_rows.read(path) if line.get("operation")] if path.exists() else []
+    return [_row(line, key) for line in lines]
 
 
 def _row(line: Mapping[str, str], key: str) -> LayerRow:
-    images = int(line["images"])
-    means = {name: _mean(line[name], images) for name in PER_IMAGE}
-    spikes = _mean(line["output_nonzero"], images) if line["neuron_updates"] else ""
-    of_neurons = {name: _mean(line.get(name) or "", images) for name in LATER}
-    known = {**line, **means, **of_neurons, "key": key, "output_spikes": spikes}
-    return LayerRow(**{name: known[name] for name in COLUMNS})
+    images = int(float(line["images"]))
+    means = {name: _mean(line.get(name, ""), images) for name in (*PER_IMAGE, *agreement.LATER_OF_LAYERS)}
+    spikes = _mean(line.get("output_nonzero", ""), images) if line.get("neuron_updates") else ""
+    known = {**line, **means, "key": key, "output_spikes": spikes}
+    return LayerRow(**{name: known.get(name, "") for name in COLUMNS})
 
 
 def _mean(total: str, images: int) -> str:
-    return repr(int(total) / images) if total else ""
+    return repr(int(float(total)) / images) if total else ""
 
 
 def read(path: Path) -> dict[str, list[LayerRow]]:
-    """The rows of a file by their run's key; none if the file does not exist. Raises BadInput for words as numbers."""
+    """The rows of a file by their run's key; none if the file does not exist. Raises BadInput for a damaged file."""
     rows: dict[str, list[LayerRow]] = {}
-    for key, lines in csv_files.by_key(path).items():
-        for line in lines:
-            csv_files.numeric(line, NUMERIC, f"{path}, {key}")
-        rows[key] = [LayerRow(**{name: line.get(name) or "" for name in COLUMNS}) for line in lines]
+    for line in agreement.checked_layers(csv_files.keyed(path), str(path)):
+        rows.setdefault(line["key"], []).append(LayerRow(**{name: line.get(name) or "" for name in COLUMNS}))
     return rows
 
 

@@ -7,13 +7,13 @@ until somebody asks for it to take the old one's place; then the rows that desce
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.campaigns import NAMED
 from benchmarks.export import curves, layers
-from benchmarks.runs import contents, store
+from benchmarks.runs import agreement, contents, store
 from benchmarks.runs.contents import Row
 from benchmarks.runs.job import Job
 from benchmarks.runs.record import row
@@ -83,8 +83,11 @@ def _defect(fresh: Fresh, job: Job, name: str, trained: bool) -> str:
         return f"it was trained, and {path} is missing"
     if not job.is_done():
         return "its parent was trained again since, and it was not"
-    contradiction = curves.mismatch(curve, fresh.rows[name]) if curve else ""
-    return contradiction and f"{contradiction} ({path})"
+    if curve and (contradiction := agreement.curve_differs(curve, fresh.rows[name])):
+        return f"{contradiction} ({path})"
+    lines = [asdict(line) for line in fresh.layers[name]]
+    contradiction = agreement.layers_differ(lines, fresh.rows[name]) if lines else ""
+    return contradiction and f"{contradiction} ({fresh.places[name] / store.LEDGER})"
 
 
 def _is_dirty(job: Job) -> bool:

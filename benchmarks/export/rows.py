@@ -139,10 +139,7 @@ def _is_current(found: Row) -> bool:
 
     Of a method that is not here, as a plug-in may be that is not loaded, nobody can tell: its rows stay.
     """
-    try:
-        steps, seed = int(found["timesteps"]), int(found["seed"])
-    except ValueError as error:
-        raise BadInput(f"the row of {found['key']} has no whole timesteps or seed: {error}") from None
+    steps, seed = int(float(found["timesteps"])), int(float(found["seed"]))
     run = Run(found["dataset"], found["network"], found["method"], steps, seed, found["scale"])  # type: ignore[arg-type]
     try:
         return found["scale"] in get_args(Scale) and key(run) == found["key"]
@@ -156,4 +153,4 @@ def _place(found: Row, sweep: str) -> tuple[Any, ...]:
     method = found["method"]
     position = next((i for i, known in enumerate(order) if method.startswith(known)), len(order))
     where = found["scale"], found["dataset"], found["network"]
-    return *where, position, method, int(found["timesteps"]), int(found["seed"])
+    return *where, position, method, float(found["timesteps"]), float(found["seed"])

@@ -1,8 +1,8 @@
 """CSV files that people, spreadsheets and merges may have changed, with the same rules for every reader.
 
 read            UTF-8 with or without a byte-order mark, commas, any line endings
-refused         UTF-16 and Latin-1, semicolons and tabs, conflict markers, lines that are too short or too long:
-                BadInput names the file, the line and the remedy
+refused         UTF-16 and Latin-1, semicolons and tabs, conflict markers, lines that are too short or too long, two
+                columns of one name: BadInput names the file, the line and the remedy
 ignored         files without the columns that a reader needs, when it reads a whole folder
 """
 
@@ -11,12 +11,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import math
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, shown
 
 MARKERS = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -47,27 +45,6 @@ def keyed(path: Path) -> list[dict[str, str]]:
     if not has_columns(path, "key"):
         raise BadInput(f"{path} has no column 'key', so it is not a result CSV and is not overwritten; move it away")
     return rows(path)
-
-
-def by_key(path: Path) -> dict[str, list[dict[str, str]]]:
-    """Read the rows of such a file, grouped by key."""
-    groups: dict[str, list[dict[str, str]]] = {}
-    for row in keyed(path):
-        groups.setdefault(row["key"], []).append(row)
-    return groups
-
-
-def numeric(row: Mapping[str, str], names: Iterable[str], where: str) -> None:
-    """Raise BadInput for the first of these columns that holds no finite number; empty cells are fine."""
-    for name in names:
-        if not (text := row.get(name)):
-            continue
-        try:
-            number = float(text)
-        except ValueError:
-            raise BadInput(f"{where}: column {name}: {text!r} is not a number") from None
-        if not math.isfinite(number):
-            raise BadInput(f"{where}: column {name}: {text!r} is not finite")
 
 
 def has_columns(path: Path, *names: str) -> bool:
@@ -103,6 +80,8 @@ def parsed(text: str, where: str) -> list[dict[str, str]]:
         names = next(reader, [])
         if len(names) == 1 and (other := re.search("[;\t]", names[0])):
             raise BadInput(f"cannot read {where}: values are separated by {other[0]!r}, not ','; {MEND}")
+        if twice := [name for name in names if name and names.count(name) > 1]:
+            raise BadInput(f"cannot read {where}: two columns are called {shown(twice[0])}; {MEND}")
         return [_row(names, values, f"{where}, line {reader.line_num}") for values in reader if values]
     except csv.Error as error:
         raise BadInput(f"cannot read {where}, line {reader.line_num}: {error}; {MEND}") from None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from benchmarks.files import json_files
 from benchmarks.files.filesystems import Kind
 from benchmarks.files.partials import HOST
 
@@ -47,8 +48,8 @@ def this_process(since: float, lease: float, kind: Kind, filesystem: str) -> Own
 def read(text: str) -> Owner | None:
     """Read what `Owner.text` wrote; None for anything else, such as what a power cut leaves."""
     try:
-        return Owner(**json.loads(text))
-    except (ValueError, TypeError):
+        return json_files.made(Owner, json_files.parsed(text))
+    except ValueError:
         return None
 
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from benchmarks.operations.ledger import LedgerRow, RateRow, ledger, operations, rates
+from benchmarks.operations.ledger import ledger, operations, rates
+from benchmarks.operations.ledger_rows import LedgerRow, RateRow
 from benchmarks.operations.structure import Structure, structure
 from benchmarks.operations.tally import Tally, tallying
 

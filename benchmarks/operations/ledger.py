@@ -11,59 +11,12 @@ each spike accumulates; count B, `operations_graded_pool`, multiplies the nonzer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from benchmarks.operations.ledger_rows import LedgerRow, RateRow
 from benchmarks.operations.structure import INPUT, Layer, Structure
 from benchmarks.operations.tally import Tally
-
-
-@dataclass(frozen=True, kw_only=True)
-class LedgerRow:
-    """One layer's line in `ledger.csv`; `results/README.md` explains every column. None: not applicable."""
-
-    layer: str
-    origin: str
-    kind: str
-    operation: str | None = None
-    in_channels: int | None = None
-    out_channels: int | None = None
-    kernel: int | None = None
-    stride: int | None = None
-    groups: int | None = None
-    out_height: int | None = None
-    out_width: int | None = None
-    weights: int | None = None
-    biases: int | None = None
-    timesteps: int | None = None
-    analog_repeats: int | None = None
-    images: int
-    dense_macs_per_step: int
-    padded_macs_per_step: int
-    operations: int
-    operations_every_step: int | None = None
-    operations_nonzero: int | None = None
-    operations_graded_pool: int | None = None
-    pool_additions: int | None = None
-    input_nonzero: int | None = None
-    pooled_nonzero: int | None = None
-    bias_accumulates: int | None = None
-    neuron: str | None = None
-    output_neurons: int | None = None
-    output_nonzero: int | None = None
-    neuron_updates: int | None = None
-    neuron_leaks: int | None = None
-
-
-@dataclass(frozen=True)
-class RateRow:
-    """One step of one layer of spiking neurons in `rates.csv`; its firing rate is spikes / (neurons x images)."""
-
-    layer: str
-    step: int
-    spikes: int
-    neurons: int
-    images: int
 
 
 def ledger(structure: Structure, tally: Tally, inputs: int) -> list[LedgerRow]:

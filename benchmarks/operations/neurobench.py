@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.runs import store
-from benchmarks.runs.record import Result, load, read_csv, write_whole
+from benchmarks.measurement import weights
+from benchmarks.operations import ledger_rows
+from benchmarks.runs import agreement, store
+from benchmarks.runs.record import Result, write_whole
 from benchmarks.spec import BadInput
 
 DEFINITIONS = {
@@ -43,7 +45,7 @@ WEIGHTS = ("weight", "weight.original")
 
 def write(place: Path, result: Result, static: Mapping[str, Any] | None) -> None:
     """Write the file next to a run's ledger, unless `static` is None or the ledger is of an older format."""
-    rows = read_csv(place / store.LEDGER)
+    rows = ledger_rows.read(place / store.LEDGER)
     if static and "operation" in rows[0] and rows[0]["operation"]:
         write_whole(place / store.NEUROBENCH, json.dumps(summary(rows, result, static), indent=2) + "\n")
 
@@ -51,9 +53,16 @@ def write(place: Path, result: Result, static: Mapping[str, Any] | None) -> None
 def rewrite(place: Path) -> str:
     """Write the file again for a finished run's directory and return its text. Raises BadInput if files are missing."""
     try:
-        write(place, load(place / store.RESULT), static_of(place))
+        _, result = store.finished(place)
+        if wrong := agreement.layers_differ(
+            ledger_rows.per_image(ledger_rows.read(place / store.LEDGER)), vars(result)
+        ):
+            raise BadInput(f"{place / store.LEDGER}: {wrong} ({store.RESULT})")
+        write(place, result, static_of(place, result.weights_sha256))
         return (place / store.NEUROBENCH).read_text(encoding="utf-8")
-    except (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
+    except BadInput:
+        raise
+    except (OSError, ValueError, KeyError, IndexError) as error:
         required = f"{store.RESULT}, {store.NETWORK} and a {store.LEDGER} of this version"
         raise BadInput(f"{place} is not the directory of a finished run; required are {required}") from error
 
@@ -99,15 +108,15 @@ def _dense(row: Mapping[str, str]) -> int:
 
 def static(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Compute the metrics that depend on the weights alone."""
-    weights = [value for name, value in state.items() if name.endswith(WEIGHTS) and value.dim() > 1]
-    zeros = sum(int((weight == 0).sum()) for weight in weights)
+    kernels = [value for name, value in state.items() if name.endswith(WEIGHTS) and value.dim() > 1]
+    zeros = sum(int((kernel == 0).sum()) for kernel in kernels)
     return {
         "Footprint": sum(value.nbytes for value in state.values()),
-        "ConnectionSparsity": zeros / sum(weight.numel() for weight in weights),
+        "ConnectionSparsity": zeros / sum(kernel.numel() for kernel in kernels),
     }
 
 
-def static_of(place: Path) -> dict[str, Any] | None:
-    """Compute the same from a run's stored weights; None if these have been deleted."""
+def static_of(place: Path, sha256: str | None) -> dict[str, Any] | None:
+    """Compute the same from a run's stored weights, of that digest; None if these have been deleted."""
     path = place / store.NETWORK
-    return static(torch.load(path, map_location="cpu", weights_only=True)) if path.exists() else None
+    return static(weights.read(path, torch.device("cpu"), sha256)) if path.exists() else None

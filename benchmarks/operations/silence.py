@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.operations import ledger_rows
 from benchmarks.runs import store
 from benchmarks.runs.job import Job
-from benchmarks.runs.record import read_csv
 
 
 def mention(job: Job) -> str | None:
@@ -27,5 +27,5 @@ def mention(job: Job) -> str | None:
 def silent_layers(place: Path) -> list[str]:
     """List the silent layers in a run's ledger; none if the ledger is missing or of an older version."""
     path = place / store.LEDGER
-    ledger = read_csv(path) if path.exists() else []
+    ledger = ledger_rows.read(path) if path.exists() else []
     return [line["neuron"] for line in ledger if line.get("neuron") and line.get("output_nonzero") == "0"]

@@ -17,12 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import timings
 from benchmarks.measurement.provenance import provenance
 from benchmarks.perf.machine import Rates, floor_ms, measure
 from benchmarks.perf.reference import ratios
 from benchmarks.perf.subjects import YARDSTICK, grid
 from benchmarks.runs.record import write_whole
-from benchmarks.spec import BadInput, Precision
+from benchmarks.spec import Precision
 
 MEASURED = (
     *("train_ms", "train_ms_median", "inference_ms", "inference_ms_median"),
@@ -109,13 +110,9 @@ def path_of(results: Path, record: Mapping[str, Any]) -> Path:
 def read(path: Path) -> dict[str, Any] | None:
     """Read a record; None if the file does not exist. Raises BadInput for a file that is not a record."""
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        assert record["rows"]
+        return timings.read(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AssertionError):
-        raise BadInput(f"{path} is not a record of `dsr-bench perf`") from None
-    return record
 
 
 def slug(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from rich.markup import escape
 import reports
 from benchmarks.data import evaluation_batches, load
 from benchmarks.files import csv_files
+from benchmarks.measurement import weights
 from benchmarks.measurement.evaluation import ROWS
 from benchmarks.networks import build
 from benchmarks.quantization.split import LayerErrors, layer_errors
 from benchmarks.quantization.studies import studies
 from benchmarks.recipes import frames, resolve
-from benchmarks.runs import record, store
+from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.record import Result, write_whole
 from benchmarks.spec import BadInput, Run
@@ -65,26 +65,22 @@ def of_run(place: Path) -> tuple[Run, Result, list[dict[str, Any]]]:
 
     Raises BadInput if the directory is not a finished run's, the recipe has changed, or no neuron is DSR's.
     """
-    try:
-        about = json.loads((place / store.RUN).read_text(encoding="utf-8"))
-        result = record.load(place / store.RESULT)
-        run = Run(**about["run"])
-    except (OSError, ValueError, TypeError, KeyError):
-        raise BadInput(f"{place} is not the directory of a finished run") from None
-    if result.status != "done" or key(run) != about["key"]:
+    about, result = store.finished(place)
+    run = about.run
+    if result.status != "done" or key(run) != about.key:
         raise BadInput(f"{place}: {'the run has failed' if result.status != 'done' else 'the recipe has changed'}")
     origin = {"key": result.key, "commit": result.provenance.commit, **vars(run)}
-    rows = [origin | asdict(layer) for layer in _layers(run, place)]
+    rows = [origin | asdict(layer) for layer in _layers(run, place, result)]
     if not rows:
         raise BadInput(f"{run}: the network has no DSR neuron")
     return run, result, rows
 
 
-def _layers(run: Run, place: Path) -> list[LayerErrors]:
+def _layers(run: Run, place: Path, result: Result) -> list[LayerErrors]:
     recipe = resolve(run)
     data = load(run.dataset, recipe, frames=frames(run, recipe))
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe)
-    network.load_state_dict(torch.load(place / store.NETWORK, map_location="cpu", weights_only=True))
+    weights.give(network, place / store.NETWORK, torch.device("cpu"), result.weights_sha256)
     some = data.test.take(torch.arange(min(IMAGES, len(data.test.labels))))
     batches = evaluation_batches(some, data, max(1, ROWS // run.timesteps))
     return layer_errors(network, (images for images, _ in batches))

@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from benchmarks.files import columns
+from benchmarks.files.columns import Number, Words
 from benchmarks.measurement.provenance import ROOT
 from benchmarks.runs.record import read_csv, write_whole
-from benchmarks.spec import BadInput
+from benchmarks.spec import SCALES
 
 Setting = tuple[str, str, str, int, str, int]
 
@@ -51,6 +53,18 @@ class Point:
         return self.dataset, self.network, self.method, self.timesteps, self.scale, self.epochs
 
 
+TYPES: dict[str, Any] = get_type_hints(Point)
+RULES: columns.Rules = {
+    **{
+        name: Words(needed=True) if kind is str else Number(whole=kind is int, needed=True)
+        for name, kind in TYPES.items()
+    },
+    "timesteps": Number(1, whole=True, needed=True),
+    "top1": Number(high=100.0, needed=True),
+    "scale": Words(SCALES, needed=True),
+}
+
+
 def path_of(results: Path) -> Path:
     return results / "regression" / "convergence.csv"
 
@@ -62,12 +76,14 @@ def read(results: Path) -> list[Point]:
 
 
 def _stored(path: Path) -> list[Point]:
-    types: dict[str, Any] = get_type_hints(Point)
     rows = read_csv(path)
-    try:
-        return [Point(**{name: kind(row[name]) for name, kind in types.items()}) for row in rows]
-    except (KeyError, ValueError, TypeError) as error:
-        raise BadInput(f"{path} contains rows that are not reference points ({error})") from None
+    columns.refuse(rows, RULES, str(path))
+    columns.refuse_repeated(rows, ("key", "epochs"), str(path))
+    return [Point(**{name: _typed(kind, row[name]) for name, kind in TYPES.items()}) for row in rows]
+
+
+def _typed(kind: type, cell: str) -> Any:
+    return kind(float(cell)) if kind in (int, float) else cell
 
 
 def merge(new: Iterable[Point], results: Path) -> Path:

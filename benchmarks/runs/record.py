@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +17,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Literal, get_args, get_type_hints
 
-from benchmarks.files import csv_files, partials
-from benchmarks.spec import BadInput
+from benchmarks.files import columns, csv_files, json_files, partials
+from benchmarks.files.columns import Number, Words
+from benchmarks.spec import MAX_SEED, SCALES, BadInput, Run, shown
 
 Status = Literal["done", "failed", "out-of-memory"]
 
@@ -139,10 +139,19 @@ COLUMNS = [f.name for f in fields(Result) if f.name != "provenance"] + [f.name f
 
 HINTS = get_type_hints(Result) | get_type_hints(Provenance)
 NUMERIC = [name for name in COLUMNS if {int, float} & {HINTS[name], *get_args(HINTS[name])}]
-RANGES = dict.fromkeys(("top1", "top1_best", "top1_validation_selected", "validation_top1"), (0.0, 100.0)) | {
-    "test_images": (1.0, math.inf)
-}
-"""The smallest and the largest number that a column may have: percentages, and the number of images behind them."""
+LARGEST_T = 2**20
+"""The most time steps that a row may have: more than any run here or in the literature."""
+RULES: dict[str, columns.Rule] = {name: Words() for name in COLUMNS}
+RULES |= {name: Number(whole=int in (HINTS[name], *get_args(HINTS[name]))) for name in NUMERIC}
+RULES |= dict.fromkeys(("top1", "top1_best", "top1_validation_selected", "validation_top1"), Number(high=100.0))
+RULES |= {"test_loss": Number(endless=True)}
+RULES |= {"test_images": Number(1, whole=True), "firing_rate": Number(high=1.0), "threads": Number(1, whole=True)}
+RULES |= {"timesteps": Number(1, LARGEST_T, True, True), "seed": Number(0, MAX_SEED, True, True)}
+RULES |= dict.fromkeys(("key", "dataset", "network", "method"), Words(needed=True))
+RULES |= {"scale": Words(SCALES, needed=True), "status": Words(get_args(Status), needed=True)}
+RULES |= {"reason": Words(lines=True)}
+RULES |= {"dirty": Words(("True", "False", "TRUE", "FALSE"))}  # spreadsheets write the last two
+"""What the cells of every column may hold."""
 
 
 def save(result: Result, path: Path) -> None:
@@ -151,9 +160,22 @@ def save(result: Result, path: Path) -> None:
 
 
 def load(path: Path) -> Result:
-    """Read what `save` wrote."""
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    return Result(**(stored | {"provenance": Provenance(**stored["provenance"])}))
+    """Read what `save` wrote. Raises OSError and ValueError, the latter also for values that no run can have left."""
+    stored = json_files.read(path)
+    if not isinstance(stored, Mapping) or "provenance" not in stored:
+        raise ValueError("it is no object with a provenance")
+    origin = json_files.made(Provenance, stored["provenance"])
+    result = json_files.made(Result, {**stored, "provenance": origin})
+    flat = {name: "" if value is None else str(value) for name, value in row(result).items()}
+    columns.refuse([flat], RULES, path.name, what="field")
+    if wrong := _wrong(flat):
+        raise ValueError(wrong)
+    return result
+
+
+def run_of(result: Result) -> Run:
+    """The run that a result says it is of."""
+    return Run(**{one.name: getattr(result, one.name) for one in fields(Run)})
 
 
 def write_csv(rows: Iterable[dict[str, Any]], path: Path) -> None:
@@ -178,48 +200,35 @@ def rows_of_runs(folder: Path) -> dict[Path, list[dict[str, str]]]:
     return {path: checked(read_csv(path), path) for path in ours}
 
 
-TAKEN_FOR_NUMBERS = r"\d+[.,]\d+(E\+?\d+)?|\d+E\+?\d+"
-"""What a spreadsheet makes of a key like 5050e10123456789."""
+TAKEN_FOR_NUMBERS = r"\d+[.,]\d+([Ee]\+?\d+)?|\d+E\+?\d+|\d+e\+\d+|\d{5,15}|\d{17,}"
+"""What a spreadsheet makes of a key like 5050e10123456789, or of one of digits alone."""
 
 
 def checked(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
-    """Return rows of runs unchanged. Raises BadInput for the first thing in them that no run can have written.
+    """Return rows of runs unchanged, except for the capitals of a spreadsheet's TRUE and FALSE.
 
-    That is a missing column, a key that a spreadsheet took for a number, no key, an unknown status, a run that is its
-    own parent, a run that is done without an accuracy, or in a column of numbers a text or a number outside `RANGES`.
+    Raises BadInput for the first thing in them that no run can have written: a missing column, a cell that breaks its
+    column's rule, a key that a spreadsheet took for a number, a run that is its own parent, or one that is done without
+    an accuracy.
     """
-    if rows and (missing := [name for name in COLUMNS if name not in rows[0] and name not in LATER_COLUMNS]):
-        raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
-    if numbers := [row["key"] for row in rows if re.fullmatch(TAKEN_FOR_NUMBERS, row["key"])]:
-        raise BadInput(
-            f"{path}: {numbers[0]!r} is no key; a spreadsheet took it for a number: restore the file from git"
-        )
+    columns.refuse(rows, RULES, str(path), LATER_COLUMNS)
+    for name in ("key", "parent_key"):
+        if numbers := [row[name] for row in rows if re.fullmatch(TAKEN_FOR_NUMBERS, row[name], re.ASCII)]:
+            raise BadInput(
+                f"{path}: {shown(numbers[0])} is no key; a spreadsheet took it for a number: restore the file from git"
+            )
     for line in rows:
         if wrong := _wrong(line):
             raise BadInput(f"{path}: {wrong}")
-    return rows
+    return [row | {"dirty": row["dirty"].title()} for row in rows]
 
 
 def _wrong(line: Mapping[str, str]) -> str:
-    """The first cell in a row of a run that makes no sense, in words; empty if there is none."""
-    if not line["key"]:
-        return "column key has an empty cell"
-    if line["status"] not in get_args(Status):
-        return f"column status: {line['status']!r} of {line['key']}; allowed: {', '.join(get_args(Status))}"
+    """What cells of a row contradict each other, in words; empty if there are none."""
     if line["parent_key"] == line["key"]:
-        return f"column parent_key: {line['key']} names itself as its parent"
+        return f"column parent_key: {shown(line['key'], quoted=False)} names itself as its parent"
     if line["status"] == "done" and not line["top1"]:
-        return f"column top1: {line['key']} is done and has no accuracy"
-    for name in NUMERIC:
-        if not (text := line.get(name, "")):
-            continue
-        low, high = RANGES.get(name, (-math.inf, math.inf))
-        try:
-            value = float(text)
-        except ValueError:
-            return f"column {name}: {text!r} of {line['key']} is not a number"
-        if name in RANGES and not low <= value <= high:
-            return f"column {name}: {text} of {line['key']} is not within {low:g} and {high:g}"
+        return f"column top1: {shown(line['key'], quoted=False)} is done and has no accuracy"
     return ""
 
 

@@ -24,22 +24,23 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from benchmarks.files import csv_files, partials
+from benchmarks.files import csv_files, json_files, partials
 from benchmarks.runs import contents
-from benchmarks.runs.identity import key
-from benchmarks.runs.record import Result, load, replacing, rows_of_runs, write_whole
-from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.runs.identity import key, key_of
+from benchmarks.runs.record import Result, load, replacing, rows_of_runs, run_of, write_whole
+from benchmarks.spec import BadInput, Recipe, Run, one_line, shown
 
 RUN, CURVES, CHECKPOINT, NETWORK = "run.json", "curves.csv", "checkpoint.pt", "network.pt"
 QUANTIZATION, QUANTIZATION_LAYERS = STUDIES = ("quantization.csv", "quantization-layers.csv")
 LEDGER, RATES, NEUROBENCH = "ledger.csv", "rates.csv", "neurobench.json"
 PREDICTIONS = "predictions.npz"
 STOPS, RESULT, LOG = "stops.json", "result.json", "log.txt"
+T = TypeVar("T")
 LAYERS = "-layers.csv"
 BESIDE = (LAYERS, "-curves.csv")
 """Endings of the names of files that accompany a file of rows of runs."""
@@ -106,9 +107,37 @@ class Description:
 
 
 def described(place: Path) -> Description:
-    """Read what `describe` wrote. Raises OSError, ValueError, KeyError or TypeError if that is missing or damaged."""
-    about = json.loads((place / RUN).read_text(encoding="utf-8"))
-    return Description(about["key"], about["parent_key"], Run(**about["run"]), Recipe(**about["recipe"]))
+    """What a run's directory says it is. Raises OSError or ValueError where it does not say.
+
+    A key is made of the rest, which tells whether the rest is as it was written.
+    """
+    about = json_files.read(place / RUN)
+    if not isinstance(about, Mapping):
+        raise ValueError(f"{shown(about)} is no object")
+    stated = {name: about.get(name) for name in ("key", "parent_key")}
+    run, recipe = (json_files.made(kind, about.get(name)) for name, kind in (("run", Run), ("recipe", Recipe)))
+    found = json_files.made(Description, {**stated, "run": run, "recipe": recipe})
+    if (made := key_of(found.run, found.recipe, found.parent_key)) != found.key:
+        raise ValueError(f"it says key {shown(found.key)}, and its run, recipe and parent make the key {made!r}")
+    return found
+
+
+def finished(place: Path) -> tuple[Description, Result]:
+    """What a run's directory says of a run that has ended. Raises BadInput where it does not say, or is of two runs."""
+    about, result = _said(place / RUN, lambda path: described(path.parent)), _said(place / RESULT, load)
+    if (result.key, run_of(result)) != (about.key, about.run):
+        other = f"{run_of(result)} ({shown(result.key, quoted=False)})"
+        raise BadInput(f"{place / RESULT} is of {other}, and {RUN} beside it of {about.run} ({about.key})")
+    return about, result
+
+
+def _said(path: Path, read: Callable[[Path], T]) -> T:
+    try:
+        return read(path)
+    except FileNotFoundError:
+        raise BadInput(f"{path} not found: {path.parent} is not the directory of a finished run") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is damaged, or of another version: {one_line(error)}") from error
 
 
 def places(runs: Path) -> dict[str, Path]:
@@ -122,11 +151,13 @@ def result(results: Path, run: Run) -> Result | None:
 
 
 def result_in(place: Path) -> Result | None:
-    """The same for a run whose directory is known."""
+    """The same for a run whose directory is known; None also for a result that is another run's."""
     try:
-        return load(place / RESULT)
-    except (OSError, ValueError, TypeError, KeyError):
+        found = load(place / RESULT)
+    except (OSError, ValueError):
         return None
+    own = place_of(Path(), run_of(found), found.key)
+    return found if place.parts[-2:] == own.parts[-2:] else None
 
 
 def has_ended_well(place: Path, parents_place: Path | None) -> bool:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.spec import BadInput, is_number, require
+from benchmarks.spec import BadInput, is_number, one_line, require, shown
 
 PROFILE, TABLE = "dsr-bench.toml", "slurm"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -82,6 +82,7 @@ KEYS = {
     "setup": "setup", "price": "price", "currency": "currency",
 }  # fmt: skip
 """Names in a profile and on the command line, with the settings that they set."""
+MOST = 1_000_000
 LEAST = {"workers": 1, "gpus": 0, "cpus": 1, "requeues": 0, "price": 0}
 
 
@@ -113,9 +114,11 @@ def profile(folder: Path) -> Path | None:
 def _read(path: Path) -> Mapping[str, Any]:
     """The profile's table of settings. Raises BadInput for a file that is not TOML or has other tables."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise BadInput(f"{path} cannot be read: it is nested too deeply") from None
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{path} cannot be read: {one_line(error)}") from error
     for name in tables:
         require(name, [TABLE], f"table in {path}")
     table = tables.get(TABLE, {})
@@ -140,18 +143,20 @@ def _value(name: str, value: Any, what: str) -> Any:
         return _options(value, what)
     if name == "setup":
         if not (isinstance(value, list) and all(isinstance(line, str) for line in value)):
-            raise BadInput(f"{what} must be a list of lines of shell, not {value!r}")
+            raise BadInput(f"{what} must be a list of lines of shell, not {shown(value)}")
         return tuple(value)
     if not (isinstance(value, str) and value.isprintable()):
-        raise BadInput(f"{what} must be a text of one line, not {value!r}")
+        raise BadInput(f"{what} must be a text of one line, not {shown(value)}")
     if name == "memory" and not re.fullmatch(r"[1-9]\d*[KMGT]", value, re.ASCII):
-        raise BadInput(f"{what} must be a whole number with K, M, G or T, as in 32G, not {value!r}")
+        raise BadInput(f"{what} must be a whole number with K, M, G or T, as in 32G, not {shown(value)}")
     return value
 
 
 def _number(value: Any, least: int, what: str, whole: bool) -> Any:
-    if not is_number(value) or (whole and not isinstance(value, int)) or not least <= value < math.inf:
-        raise BadInput(f"{what} must be a {'whole ' if whole else ''}number of at least {least}, not {value!r}")
+    if not is_number(value) or (whole and not isinstance(value, int)) or not least <= value <= MOST:
+        kind = "whole number" if whole else "number"
+        bound = f"at most {MOST:,}" if is_number(value) and value > MOST else f"at least {least}"
+        raise BadInput(f"{what} must be a {kind} of {bound}, not {shown(value)}")
     return value
 
 
@@ -165,7 +170,7 @@ def seconds_of(text: Any, what: str) -> int:
             days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
             found = days * 86_400 + hours * 3600 + minutes * 60 + seconds
     if found < 1:
-        raise BadInput(f"{what} must be a time above 0, as in 90m, 4h, 12:00:00 or 1-12:00:00, not {text!r}")
+        raise BadInput(f"{what} must be a time above 0, as in 90m, 4h, 12:00:00 or 1-12:00:00, not {shown(text)}")
     return math.ceil(found)
 
 
@@ -179,18 +184,20 @@ def _pair(word: str) -> tuple[str, str]:
 def _options(values: Any, what: str) -> dict[str, str | bool]:
     """Options of sbatch by their names there; `true` is a flag without a value. Raises BadInput."""
     if not isinstance(values, Mapping):
-        raise BadInput(f"{what} must be a table of sbatch's options, as in {{ account = 'lab42' }}, not {values!r}")
+        raise BadInput(
+            f"{what} must be a table of sbatch's options, as in {{ account = 'lab42' }}, not {shown(values)}"
+        )
     found: dict[str, str | bool] = {}
     for given, value in values.items():
         name, text = given.replace("_", "-"), str(value)
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-            raise BadInput(f"{what}: {given!r} is no name of an sbatch option, as account or qos are")
+            raise BadInput(f"{what}: {shown(given)} is no name of an sbatch option, as account or qos are")
         if name in OWN:
             raise BadInput(f"{what}: {name} is set by the launcher")
         if name in OTHERWISE:
             raise BadInput(f"{what}: {name} is called {OTHERWISE[name]} here (--{OTHERWISE[name]})")
         if isinstance(value, list | Mapping) or not (text and text.isprintable()):
-            raise BadInput(f"{what}: {name} must have a value of one line, not {value!r}")
+            raise BadInput(f"{what}: {name} must have a value of one line, not {shown(value)}")
         found[name] = True if text.lower() == "true" else text
     return found
 

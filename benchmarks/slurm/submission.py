@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.files import partials
+from benchmarks.files import json_files, partials
 from benchmarks.runs.record import write_whole
 from benchmarks.slurm.queue import Cluster
 from benchmarks.slurm.settings import Settings
@@ -61,10 +61,9 @@ def submissions(results: Path, sweep: str) -> list[Submission]:
     found = []
     for path in partials.seen(results.absolute(), f"{FOLDER}/*/{RECORD}"):
         try:
-            stated = json.loads(path.read_text(encoding="utf-8"))
-            words, ids = tuple(stated.pop("words")), tuple(stated.pop("job_ids"))
-            found.append(Submission(**stated, words=words, job_ids=ids, folder=path.parent))
-        except (OSError, ValueError, TypeError, KeyError):
+            one = json_files.made(Submission, {**json_files.read(path), "folder": path.parent})
+            found.append(replace(one, words=tuple(one.words), job_ids=tuple(one.job_ids)))
+        except (OSError, ValueError, TypeError):
             continue
     return sorted((one for one in found if one.sweep == sweep), key=lambda one: one.submitted)
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.files import json_files
 from benchmarks.runs import record, store
 from benchmarks.tracking import entries, lineage, translation
 from benchmarks.tracking.connection import MARKER, Connection, one_line
@@ -106,7 +107,7 @@ def _is_settled(directory: Path, there: Connection, derived: Derived | None) -> 
 def _marker(folder: Path) -> Mapping[str, Any]:
     """What a folder's marker says; nothing where it is missing or damaged."""
     try:
-        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        found = json_files.read(folder / MARKER)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -134,7 +135,7 @@ def _attach(folder: Path, sweep: str, smoke: bool, there: Connection) -> None:
 
 def _bring_up_to_date(directory: Path, there: Connection, derived: Derived | None) -> None:
     """Log what MLflow lacks, then the status, then the marker. A call that is interrupted is completed by the next."""
-    about = json.loads((directory / store.RUN).read_text(encoding="utf-8"))
+    about = json_files.read(directory / store.RUN)
     ended, started = modified(directory / store.RESULT), modified(directory / store.RUN)
     result = record.load(directory / store.RESULT) if ended else None
     tags = translation.tags(about, result) | {"snn.results": str(there.results)}

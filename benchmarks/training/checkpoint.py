@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from benchmarks.data import Dataset
+from benchmarks.measurement.weights import cause, unpacked
 from benchmarks.runs import store
 from benchmarks.runs.record import replacing
-from benchmarks.spec import BadInput, one_line
+from benchmarks.spec import BadInput, shown
 
 
 def keep(state: dict[str, Any], place: Path, data: Dataset, parent_sha256: str | None) -> None:
@@ -31,9 +32,11 @@ def kept(place: Path, data: Dataset, device: torch.device, parent_sha256: str | 
     if not path.exists():
         return None
     try:
-        saved: dict[str, Any] = weights(path, device)
+        saved = unpacked(path, device)
+        if not isinstance(saved, dict):
+            raise ValueError(f"{type(saved).__name__}, not a dictionary")
     except Exception as error:  # torch raises half a dozen kinds for a file that is damaged or cut short
-        print(f"{path} cannot be read ({one_line(error)}): the run begins anew", flush=True)
+        print(f"{path} cannot be read ({cause(error)}): the run begins anew", flush=True)
         return None
     seen = saved.pop("data_sha256", data.sha256)  # older ones do not say
     if seen != data.sha256:
@@ -46,13 +49,14 @@ def kept(place: Path, data: Dataset, device: torch.device, parent_sha256: str | 
 
 def other_data(seen: str, data: Dataset, place: Path) -> str:
     """In words: data with the digest `seen` were used before, and what to do about it."""
-    digests = f"SHA-256 {seen[:12]}... and {data.sha256[:12]}..."
-    return f"other {data.name} data than those here ({digests}): remove {place}, or let DSR_DATA name those data"
+    both = f"SHA-256 {shown(seen, quoted=False)[:12]}... and {data.sha256[:12]}..."
+    return f"other {data.name} data than those here ({both}): remove {place}, or let DSR_DATA name those data"
 
 
-def weights(path: Path, device: torch.device) -> Any:
-    """Tensors that `save` wrote, on a device."""
-    return torch.load(path, map_location=device, weights_only=True)
+def unusable(place: Path, error: Exception) -> BadInput:
+    """That a checkpoint can be read, and a run cannot continue from it."""
+    path = place / store.CHECKPOINT
+    return BadInput(f"{path} is no state that this run can continue from ({cause(error)}); without it, it begins anew")
 
 
 def save(state: Any, path: Path) -> None:

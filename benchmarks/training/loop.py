@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.data import Dataset, Split, Streamed, training_batches
 from benchmarks.distributed.processes import ALONE, Team
+from benchmarks.files import json_files
 from benchmarks.measurement.evaluation import Evaluation, evaluate
 from benchmarks.measurement.joules import meter
 from benchmarks.measurement.metering import (
@@ -212,9 +213,9 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         stored = state["training"]
-        epochs = [Epoch(**epoch) for epoch in stored["epochs"]]
-        source = stored.get("joules_source")  # older checkpoints lack it
-        return Training(Memory(**stored["memory"]), epochs, stored["other_load_cores"], source, stored.get("dirty"))
+        epochs = [json_files.made(Epoch, epoch) for epoch in stored["epochs"]]
+        memory, others = json_files.made(Memory, stored["memory"]), {n: v for n, v in stored.items() if n != "memory"}
+        return json_files.made(Training, {**others, "memory": memory, "epochs": epochs})  # older ones lack some fields
 
 
 def _larger(a: float | None, b: float | None) -> float | None:

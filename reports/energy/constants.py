@@ -14,19 +14,20 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.spec import BadInput, is_number, require
+from benchmarks.spec import BadInput, is_number, one_line, require, shown
 from reports.energy.lemaire import MemoryModel
 from reports.energy.models import FP32_45NM, INT8_45NM, SYNOP_77FJ, EnergyModel
 
 MODELS = {"fp32": FP32_45NM, "int8": INT8_45NM, "synop": SYNOP_77FJ}
 ACCESS = ("line", "points")
+LARGEST = 1e12
+"""Of all constants: one joule per operation."""
 LISTS = ("point_bytes", "point_picojoules", "leaky")
 
 
@@ -55,12 +56,16 @@ def read(path: Path | None) -> Constants:
         return DEFAULT
     try:
         stated = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    except RecursionError:
+        raise BadInput(f"cannot read {path}: it is nested too deeply") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or one_line(error)}") from error
     models = dict(MODELS)
     for section, values in stated.items():
         if not isinstance(values, dict):
-            raise BadInput(f"{path}: {section} stands outside of a [section]")
+            raise BadInput(f"{path}: {shown(section, quoted=False)} stands outside of a [section]")
+        if not section.isprintable():
+            raise BadInput(f"{path}: [{shown(section)}] is no name of a model")
         if section != "memory":
             models[section] = _model(section, values, path)
     return Constants(models, _memory(stated.get("memory", {}), path))
@@ -98,11 +103,11 @@ def _check(section: str, values: dict[str, Any], of: type[EnergyModel] | type[Me
         kind = str if texts or name == "leaky" else float
         if (name in LISTS) != isinstance(value, list) or not all(_is(kind, one) for one in given):
             like = defaults.get(name, 4.6)
-            raise BadInput(f"{path}: [{section}] {name} must be like {like!r}, not {value!r}")
+            raise BadInput(f"{path}: [{section}] {name} must be like {like!r}, not {shown(value)}")
 
 
 def _is(kind: type[str] | type[float], value: Any) -> bool:
     """Text, or a number that an energy or a size can be."""
     if kind is str:
-        return isinstance(value, str)
-    return is_number(value) and math.isfinite(value) and value >= 0
+        return isinstance(value, str) and value.isprintable()
+    return is_number(value) and 0 <= value <= LARGEST

@@ -26,18 +26,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from benchmarks.runs.agreement import ACCUMULATES, LATER_OF_LAYERS
+
 COLUMNS = (
     *("key", "layer", "origin", "kind", "operation", "in_channels", "out_channels", "kernel", "stride", "groups"),
     *("out_height", "out_width", "weights", "biases", "dense_macs_per_step", "padded_macs_per_step", "operations"),
     *("operations_graded_pool", "input_nonzero", "output_spikes", "output_neurons", "timesteps", "analog_repeats"),
 )
 TEXT = ("key", "layer", "origin", "kind", "operation")
-LATER = ("neuron_updates", "neuron_leaks")
-"""Columns that files lack which were written before these were counted."""
+LATER = LATER_OF_LAYERS
 CONVOLUTIONS = ("conv", "transposed")
 WEIGHTED = (*CONVOLUTIONS, "linear")
-ACCUMULATES = ("ac", "sum")
-"""Kinds of layers that spikes enter; those of a sum enter one by one."""
 
 
 @dataclass(frozen=True)

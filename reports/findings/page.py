@@ -101,7 +101,9 @@ def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
         network = rows["network"].value_counts().index[0]
     (table,) = tables.accuracies(tables.grouped(rows[rows["network"] == network]))
     lines = markdown.render([table], {}).split("\n\n")[1]
-    where = f"CIFAR-10, `{network}`, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {SHORT_NOTE}"
+    where = (
+        f"CIFAR-10, {markdown.code(str(network))}, scale `{scale}`: {sentences.SCALES.get(scale, scale)}. {SHORT_NOTE}"
+    )
     return f"{where}\n\n{lines}\n\n{verdicts}"
 
 

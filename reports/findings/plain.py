@@ -22,6 +22,7 @@ from reports.inputs.predictions import Kept
 from reports.questions import ladder, length, precision, records, width
 from reports.questions.cells import at, between
 from reports.questions.trials import are_trials
+from reports.rendering.markdown import code
 from reports.statistics.difference import Estimate
 from reports.tables.paper import EVIDENCE
 
@@ -132,7 +133,7 @@ def _level(here: Place) -> Iterator[str]:
     ]
     if found:
         images = f"{ENTRIES[DATASET].name}'s test images"
-        yield f"Of {images}, `{here.network}` at scale `{here.scale}` classifies correctly: {', '.join(found)}."
+        yield f"Of {images}, {code(here.network)} at scale `{here.scale}` classifies correctly: {', '.join(found)}."
 
 
 def _told(templates: Templates, estimate: Estimate | None, **words: object) -> Iterator[str]:

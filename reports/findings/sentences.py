@@ -16,7 +16,7 @@ from reports.claims.families import CONTROLS, FAMILIES, HYBRID, TWINS
 from reports.claims.rule import SURVIVES
 from reports.claims.statement import JUDGED, KINDS, Kind
 from reports.inputs.rows import RUN
-from reports.rendering.markdown import escape
+from reports.rendering.markdown import code, escape
 from reports.tables.paper import EVIDENCE
 
 WORDS = {"reproduced": "Holds", "inconclusive": "Open", "not reproduced": "Does not hold"}
@@ -75,7 +75,7 @@ def levels(frame: pd.DataFrame) -> Iterator[str]:
         steps = LOW if LOW in methods.index else int(methods[methods == methods.max()].index.min())
         trained = _span(rows.loc[rows["epochs"] > 0, "train_images"])
         images = f"trained on {trained} images, tested on {_span(rows['test_images'])}"
-        where = f"{_named(rows)} (`{network}`, scale `{scale}`, {images}), T = {steps}"
+        where = f"{_named(rows)} ({code(str(network))}, scale `{scale}`, {images}), T = {steps}"
         yield f"- {where}: {'; '.join(_groups(rows, steps))}."
 
 
@@ -109,7 +109,9 @@ def _groups(rows: pd.DataFrame, steps: int) -> Iterator[str]:
 def _means(chosen: pd.DataFrame, members: Sequence[str]) -> str:
     """Mean and number of seeds of each method that was run."""
     found = [(method, chosen[chosen["method"] == method]["top1"]) for method in members]
-    return ", ".join(f"{values.mean():.1f} % (`{name}`, n = {len(values)})" for name, values in found if len(values))
+    return ", ".join(
+        f"{values.mean():.1f} % ({code(str(name))}, n = {len(values)})" for name, values in found if len(values)
+    )
 
 
 def not_run(ledger: Sequence[Judged]) -> Iterator[str]:
@@ -119,5 +121,5 @@ def not_run(ledger: Sequence[Judged]) -> Iterator[str]:
             left = [(claim, scale) for claim, scale, o in ledger if o.verdict == verdict and claim.kind == kind]
             for group in dict.fromkeys(group_of(claim, scale) for claim, scale in left):
                 there = [claim.name for claim, scale in left if group_of(claim, scale) == group]
-                names = ", ".join(f"`{name}`" for name in there)
+                names = ", ".join(code(str(name)) for name in there)
                 yield f"- {verdict[0].upper()}{verdict[1:]}, {group} ({len(there)}): {names}."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spec import BadInput
+from benchmarks.spec import BadInput, one_line
 
 FOLDER = "predictions"
 Kept = Mapping[str, "Predictions"]
@@ -73,10 +72,15 @@ def read(path: Path, row: Mapping[Any, Any]) -> Predictions:
 def _unpacked(content: bytes, path: Path) -> Predictions:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            images = int(stored["images"])
-            predicted, packed, margin = stored["predicted"], stored["correct"], stored["margin"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path} is no file of predictions: {error}") from error
-    if images < 1 or not len(predicted) == len(margin) == images or len(packed) != (images + 7) // 8:
+            count, predicted, packed, margin = (stored[name] for name in ("images", "predicted", "correct", "margin"))
+            images = int(count)
+    except Exception as error:  # numpy, zipfile and zlib raise half a dozen kinds for a damaged file
+        raise BadInput(f"{path} is no file of predictions: {one_line(error)}") from error
+    if predicted.dtype not in (np.uint8, np.uint16) or packed.dtype != np.uint8 or margin.dtype != np.uint8:
+        kinds = f"{predicted.dtype}, {packed.dtype} and {margin.dtype}"
+        raise BadInput(
+            f"{path} is no file of predictions: its arrays are {kinds}, expected are uint8 (classes: or uint16)"
+        )
+    if images < 1 or not predicted.shape == margin.shape == (images,) or packed.shape != ((images + 7) // 8,):
         raise BadInput(f"{path} is no file of predictions: its arrays differ in length")
     return Predictions(predicted, np.unpackbits(packed, count=images).astype(bool), margin / 255.0)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.catalogue.networks import full
+from benchmarks.files import columns
+from benchmarks.files.columns import Number, Rules, Words
 from benchmarks.runs.record import read_csv
 from benchmarks.spec import BadInput
 
@@ -16,6 +18,12 @@ COLUMNS = (
     *("method", "our_network", "source", "read_in", "remark"),
 )
 NUMBERS = ("accuracy", "spread", "runs")
+RULES: Rules = dict.fromkeys(COLUMNS, Words()) | {
+    **dict.fromkeys(("table", "dataset", "label", "network"), Words(needed=True)),
+    "accuracy": Number(high=100.0, needed=True),
+    "spread": Number(high=100.0),
+    "runs": Number(1, whole=True),
+}
 
 
 def read(path: Path = PATH) -> pd.DataFrame:
@@ -32,12 +40,10 @@ def read(path: Path = PATH) -> pd.DataFrame:
     rows = read_csv(path)
     if missing := [name for name in COLUMNS if not rows or name not in rows[0]]:
         raise BadInput(f"{path} lacks the columns {', '.join(missing)}")
+    columns.refuse(rows, RULES, str(path))
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
     for name in NUMBERS:
-        try:
-            frame[name] = pd.to_numeric(frame[name].replace("", None))
-        except ValueError as error:
-            raise BadInput(f"{path}: column {name}: {error}") from error
+        frame[name] = pd.to_numeric(frame[name].replace("", None))
     return frame.assign(steps=pd.to_numeric(frame["timesteps"], errors="coerce"))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.runs import contents, record, store
 from benchmarks.runs.identity import unchanged
-from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.spec import BadInput, Recipe, Run, one_line
 from reports.inputs.rows import RUN
 
 SHOWN = 5
@@ -67,8 +67,8 @@ def _known_from_directory(place: Path, results: Path) -> Known:
     rows = _rows(results)
     try:
         about = store.described(place)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{place / store.RUN} cannot be read: {error}") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{place / store.RUN} is damaged, or of another version: {one_line(error)}") from error
     beside = {**store.places(results / "runs"), **store.places(place.parent.parent)}
     row = _row_of(about.key, beside | {about.key: place}, rows)
     parents = _ancestors(about.parent_key, beside, rows)
@@ -87,7 +87,7 @@ def _known_from_row(key: str, rows: Mapping[str, tuple[Row, str]]) -> Known:
 def _recipe_of(place: Path) -> Recipe | None:
     try:
         return store.described(place).recipe
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
 
 
@@ -118,10 +118,8 @@ def _ancestors(key: str | None, places: Mapping[str, Path], rows: Mapping[str, t
 
 def _row_of(key: str, places: Mapping[str, Path], rows: Mapping[str, tuple[Row, str]]) -> Row:
     """From the run's directory, else from a committed file, else nothing."""
-    try:
-        return record.row(record.load(places[key] / store.RESULT))
-    except (OSError, ValueError, TypeError, KeyError):
-        return rows[key][0] if key in rows else {}
+    found = store.result_in(places[key]) if key in places else None
+    return record.row(found) if found else rows[key][0] if key in rows else {}
 
 
 def _rows(results: Path) -> dict[str, tuple[Row, str]]:

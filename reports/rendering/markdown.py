@@ -40,3 +40,13 @@ def _cell(cell: Cell) -> str:
 def escape(text: str) -> str:
     """Text that Markdown prints as it stands."""
     return re.sub(r"([\\`*_|<\[])", r"\\\1", text)
+
+
+def word(text: str) -> str:
+    """The same for a name inside a sentence, where an underscore between letters is one."""
+    return escape(text).replace(r"\_", "_")
+
+
+def code(text: str) -> str:
+    """Text in the typeface of code, where nothing can be escaped: what would end it, or a table's cell, is replaced."""
+    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', '/')}`"

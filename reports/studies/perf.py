@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import timings
 from benchmarks.spec import BadInput
 from reports.cost import fit
 from reports.cost.costs import BUSY_CORES
@@ -21,15 +21,10 @@ Record = Mapping[str, Any]
 
 def read(paths: Iterable[Path]) -> list[Record]:
     """The records. Raises BadInput for a file that is none."""
-    records = []
-    for path in paths:
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            assert record["rows"]
-        except (OSError, ValueError, KeyError, TypeError, AssertionError):
-            raise BadInput(f"{path} is no record of `dsr-bench perf`") from None
-        records.append(record)
-    return records
+    try:
+        return [timings.read(path) for path in paths]
+    except FileNotFoundError as error:
+        raise BadInput(f"{error.filename} not found") from None
 
 
 def table_of(record: Record, before: Record | None = None) -> Table:

@@ -2,40 +2,72 @@
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from benchmarks.files import csv_files
-from benchmarks.spec import BadInput
+from benchmarks.files import columns, csv_files
+from benchmarks.files.columns import Number, Rules, Words
+from benchmarks.spec import MAX_SEED, SCALES, BadInput
 from reports.figures.drawing import COLOURS, Figure, draw
+from reports.inputs.typed import frame_of
 from reports.rendering.table import Cell, Column, Table, laid_out, numbers
 from reports.studies import quantization_figures
 from reports.tables.comparison import SMOKE_WARNING
 
-OF_NEURONS = {"study", "neuron", "dt", "alpha", "timesteps", "mean_error", "max_error"}
-OF_LAYERS = {"key", "method", "layer", "ceiling", "representation_error", "quantization_error", "deviation_error"}
-
-
+ANY, COUNT = Number(low=-math.inf), Number(1, whole=True, needed=True)
+OF_NEURONS: Rules = {
+    **dict.fromkeys(("study", "neuron"), Words(needed=True)),
+    **dict.fromkeys(("tau", "dt"), Number()),
+    "alpha": Number(needed=True),
+    "timesteps": COUNT,
+    "drive": Words(needed=True),
+    "currents": COUNT,
+    "current": ANY,
+    "rate": Number(),
+    "mapping": Number(),
+    "error": ANY,
+    **dict.fromkeys(("mean_error", "max_error", "limit_error", "bound"), Number()),
+    **dict.fromkeys(("representation_bias", "quantization_bias", "deviation_bias"), ANY),
+}
+OF_LAYERS: Rules = {
+    **dict.fromkeys(("key", "commit", "dataset", "network", "method"), Words(needed=True)),
+    "timesteps": COUNT,
+    "seed": Number(0, MAX_SEED, whole=True, needed=True),
+    "scale": Words(SCALES, needed=True),
+    "layer": Words(needed=True),
+    "neurons": COUNT,
+    "images": COUNT,
+    "ceiling": Number(needed=True),
+    "outside": Number(0, 1, needed=True),
+    "mapping": ANY,
+    **dict.fromkeys(("representation_error", "quantization_error", "deviation_error"), Number(needed=True)),
+    **dict.fromkeys(("representation_bias", "quantization_bias", "deviation_bias"), ANY),
+}
+IDENTITY = {
+    "study": ("study", "neuron", "tau", "dt", "alpha", "timesteps", "drive", "current"),
+    "layer": ("key", "layer"),
+}
 SPELLED = {"representation": "representation", "quantization": "quantisation", "deviation": "deviation"}
 
 
 def read(paths: Iterable[Path]) -> list[pd.DataFrame]:
     """The rows of each file. Raises BadInput for a file that is neither kind."""
-    frames = []
-    for path in paths:
-        text = csv_files.whole(path)
-        try:
-            frame = pd.read_csv(io.StringIO(text))
-        except ValueError:
-            raise BadInput(f"cannot read {path}") from None
-        if frame.empty or not (set(frame) >= OF_NEURONS or set(frame) >= OF_LAYERS):
-            raise BadInput(f"{path} is no CSV file of `dsr-bench quantization`")
-        frames.append(frame)
-    return frames
+    return [_read_one(path) for path in paths]
+
+
+def _read_one(path: Path) -> pd.DataFrame:
+    rows = csv_files.rows(path)
+    kind = next((name for name in IDENTITY if rows and name in rows[0]), "")
+    if not kind:
+        raise BadInput(f"{path} is no CSV file of `dsr-bench quantization`")
+    rules = OF_NEURONS if kind == "study" else OF_LAYERS
+    columns.refuse(rows, rules, str(path))
+    columns.refuse_repeated(rows, IDENTITY[kind], str(path))
+    return frame_of(rows, rules)
 
 
 def tables_of(frame: pd.DataFrame) -> list[Table]:

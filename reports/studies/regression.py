@@ -6,31 +6,33 @@ A figure's ordinate is the same for all quantities,   (value - baseline) / (limi
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from benchmarks.files import csv_files
+from benchmarks.files import columns, csv_files
+from benchmarks.files.columns import Number, Rules, Words
 from benchmarks.spec import BadInput
 from reports.figures.drawing import COLOURS, OTHER, Figure, draw
+from reports.inputs.typed import frame_of
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers
 
-REQUIRED = [
-    "started",
-    "commit",
-    "machine",
-    "part",
-    "group",
-    "quantity",
-    "verdict",
-    "value",
-    "baseline",
-    "limit",
-    "since",
-]
+VERDICTS = ("worse", "changed", "missing", "failed", "better", "same", "new", "not compared")
+ANY = Number(low=-math.inf)
+RULES: Rules = {
+    **dict.fromkeys(("started", "commit"), Words(needed=True)),
+    "dirty": Words(("True", "False", "TRUE", "FALSE")),
+    **dict.fromkeys(("machine", "part", "group", "quantity"), Words(needed=True)),
+    "verdict": Words(VERDICTS, needed=True),
+    "value": Number(low=-math.inf, needed=True),
+    "baseline": ANY,
+    "limit": ANY,
+    "unit": Words(),
+    "since": Words(),
+}
 WHAT = ["part", "group", "quantity"]
 SHOWN_CHECKS = 40
 BAD = ("worse", "changed", "failed", "missing")
@@ -40,14 +42,12 @@ def read(paths: Iterable[Path]) -> list[pd.DataFrame]:
     """The rows of each machine's history. Raises BadInput for a file that is none."""
     frames = []
     for path in paths:
-        text = csv_files.whole(path)
-        try:
-            frame = pd.read_csv(io.StringIO(text), dtype={"commit": str, "since": str, "unit": str})
-        except ValueError:
-            raise BadInput(f"cannot read {path}") from None
-        if frame.empty or not set(frame) >= {*REQUIRED, "unit", "dirty"}:
+        rows = csv_files.rows(path)
+        if not rows or not set(rows[0]) >= set(RULES):
             raise BadInput(f"{path} is no history of `dsr-bench regression`")
-        frames.append(frame)
+        columns.refuse(rows, RULES, str(path))
+        columns.refuse_repeated(rows, ("started", "commit", *WHAT), str(path))
+        frames.append(frame_of(rows, RULES))
     return frames
 
 

@@ -162,7 +162,7 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match=r"has not succeeded \(failed\)"):
         command.command(command.Request(str(broken)), QUIET)
     (broken / store.RESULT).unlink()
-    with pytest.raises(BadInput, match="has not ended"):
+    with pytest.raises(BadInput, match=r"result.json not found: .* is not the directory of a finished run"):
         command.command(command.Request(str(broken)), QUIET)
     for name, said in (("no-such", "names no run"), ("", "is no directory of a run"), ("*", "names no run")):
         with pytest.raises(BadInput, match=said):

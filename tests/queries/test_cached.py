@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ended_runs import ended, finish
 from benchmarks import catalogue
 from benchmarks.recipes import resolve
 from benchmarks.runs import record, store
-from benchmarks.runs.identity import key, parent
+from benchmarks.runs.identity import key, key_of, parent
 from benchmarks.runs.plan import plan
 from benchmarks.spec import Recipe, Run
 from reports.queries.cached import explain
@@ -110,8 +110,8 @@ def test_a_child_of_a_parent_that_was_trained_again_does_not_count(tmp_path: Pat
 
 def test_a_recipe_that_has_changed_is_named_field_by_field(tmp_path: Path) -> None:
     place = finish(tmp_path, RUN)
-    about = json.loads((place / store.RUN).read_text())
-    about["recipe"]["epochs"], about["recipe"]["sources"], about["key"] = 77, "elsewhere", "0123456789abcdef"
+    older = replace(resolve(RUN), epochs=77, sources="elsewhere")
+    about = json.loads((place / store.RUN).read_text()) | {"recipe": asdict(older), "key": key_of(RUN, older, None)}
     (place / store.RUN).write_text(json.dumps(about))
     said = explain(find(str(place), tmp_path), tmp_path).said
     changed = "Since it was carried out, epochs was 77 and is 10."
@@ -121,7 +121,7 @@ def test_a_recipe_that_has_changed_is_named_field_by_field(tmp_path: Path) -> No
 def test_a_parent_whose_recipe_has_changed_is_named(tmp_path: Path) -> None:
     place = finish(tmp_path, CHILD)
     about = json.loads((place / store.RUN).read_text())
-    about |= {"parent_key": "fedcba9876543210", "key": "0123456789abcdef"}
+    about |= {"parent_key": "fedcba9876543210", "key": key_of(CHILD, resolve(CHILD), "fedcba9876543210")}
     (place / store.RUN).write_text(json.dumps(about))
     said = explain(find(str(place), tmp_path), tmp_path).said
     origin = parent(CHILD)

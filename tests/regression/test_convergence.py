@@ -112,7 +112,7 @@ def test_points_survive_the_file_and_replace_those_of_their_setting(tmp_path):
     points.merge([point(0, 0.7, 80.0, epochs=4)], tmp_path)
     assert [(p.method, p.loss) for p in points.read(tmp_path)] == [("dsr-if", 0.7), ("stbp-tdbn", 1.0)]
     path.write_text("key,loss\n1,2\n")
-    with pytest.raises(BadInput, match="contains rows that are not reference points"):
+    with pytest.raises(BadInput, match=r"convergence\.csv lacks the columns"):
         points.read(tmp_path)
 
 

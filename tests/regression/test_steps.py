@@ -76,8 +76,10 @@ def test_a_kernel_is_timed_before_every_round_and_after_the_last():
 def record(train: list[float], peak: float = 50.0, threads: int = 2, **more) -> dict:
     origin = {"commit": "c" * 40, "dirty": False, "started": "2026-11-25", "threads": threads, "torch": "2.13"}
     row = {"subject": "dsr-if", "T": 5, "train_ms": 1.0, "inference_ms": 1.0, "firing_rate": None, "floor_ms": None}
+    row |= {"train_ms_median": 1.1}
     row |= {"peak_step_bytes": peak * 2**20, "ratios": {**origin, "train": train, "inference": [1.0] * 7}}
-    return {**origin, "machine": "Abacus", "device": "cpu", "rates": vars(RATES), "rows": [{**row, **more}]}
+    setting = {"machine": "Abacus", "device": "cpu", "network": "tiny", "batch": 8}
+    return {**origin, **setting, "rates": vars(RATES), "rows": [{**row, **more}]}
 
 
 def check(results: Path, *measured: dict, save: bool = False):

@@ -48,7 +48,7 @@ def test_a_file_that_is_no_result_csv_is_refused_in_one_line(tmp_path: Path, tex
         ({"top1": None}, "column top1: .* is done and has no accuracy"),
         ({"top1": float("nan")}, "column top1: nan of .* is not within 0 and 100"),
         ({"key": "a" * 16, "parent_key": "a" * 16}, "column parent_key: a+ names itself as its parent"),
-        ({"scale": "huge"}, "unknown scale"),
+        ({"scale": "huge"}, "column scale: 'huge' of .*; allowed: paper, short"),
         ({"timesteps": 4.5}, "column timesteps"),
         ({"timesteps": None}, "column timesteps has an empty cell"),
     ],

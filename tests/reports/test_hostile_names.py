@@ -45,7 +45,7 @@ def test_what_a_row_says_of_itself_and_of_where_it_came_from_is_text(tmp_path: P
 def test_names_of_files_folders_and_layers_are_text(tmp_path: Path) -> None:
     name = EVIL.replace("/", "|")
     (folder := tmp_path / name).mkdir()
-    path = write_rows(folder / f"{name}.csv", result(key="a", method=EVIL))
+    path = write_rows(folder / f"{name}.csv", result(key="a", method=EVIL, top1=21.0, epochs=2, validation_top1=31.0))
     ledger = "key,layer,kind,operations\n"
     path.with_name(f"{name}-layers.csv").write_text(ledger)
     curves = "key,epoch,train_seconds,train_joules,test_top1,train_loss,train_cpu_seconds,validation_top1\n"

@@ -150,8 +150,18 @@ def write_layers(path: Path, *layers: dict[str, Any]) -> None:
         writer.writerows(layers)
 
 
+def counted(*layers: dict[str, object]) -> dict[str, float]:
+    """What a row says of runs that have these layers, which all accumulate."""
+    dense = sum(float(str(layer["dense_macs_per_step"])) for layer in layers)
+    acs = sum(float(str(layer["operations"])) for layer in layers)
+    return {"acs": acs, "analog_macs": 0.0, "analog_macs_every_step": 0.0, "dense_macs_per_step": int(dense)}
+
+
 def test_layers_beside_the_rows_fill_the_column(tmp_path: Path) -> None:
-    rows = write_rows(tmp_path / "rows.csv", ann(method="ann"), result(key="k"), result(method="dsr-lif", key="l"))
+    of_layers = counted(CONV, LINEAR)
+    rows = write_rows(
+        tmp_path / "rows.csv", ann(method="ann"), result(key="k", **of_layers), result(method="dsr-lif", key="l")
+    )
     write_layers(tmp_path / "rows-layers.csv", CONV, LINEAR, CONV | {"key": "of another sweep"})
     reports.write(reports.read([rows, rows]), tmp_path / "page")
     numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")
@@ -162,7 +172,8 @@ def test_layers_beside_the_rows_fill_the_column(tmp_path: Path) -> None:
 
 
 def test_methods_whose_neurons_leak_pay_for_it(tmp_path: Path) -> None:
-    rows = write_rows(tmp_path / "rows.csv", result(key="k"), result(method="stbp-tdbn", key="l"))
+    once = counted(CONV)
+    rows = write_rows(tmp_path / "rows.csv", result(key="k", **once), result(method="stbp-tdbn", key="l", **once))
     write_layers(tmp_path / "rows-layers.csv", CONV, CONV | {"key": "l"})
     reports.write(reports.read([rows]), tmp_path / "page")
     numbers = pd.read_csv(tmp_path / "page" / "energy.csv").set_index("method")["memory_events_microjoules"]

@@ -106,7 +106,8 @@ def test_without_the_script_nothing_is_hidden_but_empty_toolbars(tmp_path: Path)
 def test_a_card_draws_the_curve_there_is_and_says_of_which_images(tmp_path: Path) -> None:
     heads = "key,epoch,train_seconds,train_joules,test_top1,train_loss,train_cpu_seconds,validation_top1"
     lines = {"a": ["a,1,1,,20,,,30", "a,2,2,,21,,,31"], "b": ["b,1,1,,,,,40", "b,2,2,,,,,47.5"]}
-    path = write_rows(tmp_path / "rows.csv", result(key="a"), result(key="b", method="dsr-lif", validation_top1=47.5))
+    rows = [result(key="a", top1=21.0, epochs=2), result(key="b", method="dsr-lif", validation_top1=47.5, epochs=2)]
+    path = write_rows(tmp_path / "rows.csv", *rows)
     (tmp_path / "rows-curves.csv").write_text("\n".join([heads, *lines["a"], *lines["b"]]) + "\n")
     text = page_of(path, tmp_path)
     assert "test accuracy, epoch 1 to 2: 20.0 to 21.0 %" in text

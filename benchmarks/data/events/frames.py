@@ -15,7 +15,6 @@ written under a temporary name and renamed when it is complete.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -23,7 +22,6 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,17 +29,17 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmarks.data.events import stored
 from benchmarks.data.events.recordings import Events, Recordings
-from benchmarks.data.splits import Arrays, Split, both, digest
+from benchmarks.data.splits import Arrays, both, digest
 from benchmarks.data.workers import killed, load_in_workers
 from benchmarks.files import partials
-from benchmarks.runs.record import write_whole
 from benchmarks.spec import BadInput, one_line
 
 RULE = 1
 """Version of the rule above. Raise it when the same recordings give different frames."""
 
-MANIFEST, NAME = "manifest.json", re.compile(r"T\d+-\w+")
+MANIFEST, NAME = stored.MANIFEST, re.compile(r"T\d+-\w+")
 
 OnRecording = Callable[[int, int], None]
 
@@ -68,17 +66,19 @@ def packed(
         partials.tidy(written)
     if not (is_packed(recordings, timesteps) or _has_same_contents(place, recordings)):
         _pack(recordings, timesteps, place, on_recording)
-    sha256 = _sha256(place)
-    train, test = (_mapped(place, split) for split in ("train", "test"))
+    splits = {"train": recordings.train, "test": recordings.test}
+    frame = (timesteps, 2, *recordings.size)
+    found = stored.read(place, {n: stored.Expected(frame, [label for label, _ in s]) for n, s in splits.items()})
+    sha256 = stored.digests(place)
     how = f"{timesteps} frames of equal event count" if timesteps > 1 else "all events in one frame"
     source = f"{recordings.title}; {how}"
-    return Arrays(classes, train, test, both(sha256["train"], sha256["test"]), source)
+    return Arrays(classes, found["train"], found["test"], both(sha256["train"], sha256["test"]), source)
 
 
 def is_packed(recordings: Recordings, timesteps: int) -> bool:
     """Whether these frames are packed and no recording has been written to since."""
     place = place_of(recordings, timesteps)
-    return (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp
+    return (place / MANIFEST).is_file() and stored.manifest(place).get("stamp") == recordings.stamp
 
 
 def bytes_to_pack(recordings: Recordings, timesteps: int) -> int:
@@ -117,22 +117,17 @@ def is_used(place: Path, recordings: Recordings) -> bool:
 
 def verify(place: Path, contents: str) -> None:
     """Compare packed frames with their checksums and the recordings' contents. Raises BadInput if they differ."""
-    expected = _sha256(place)
-    for name in ("train", "test"):
-        split = _mapped(place, name)
-        if digest(split.images.numpy(), split.labels.numpy()) != expected[name]:
-            raise _damaged(place, name)
-    if _manifest(place).get("contents") != contents:
+    stored.compare(place, {name: stored.mapped(place, name) for name in stored.SPLITS})
+    if stored.manifest(place).get("contents") != contents:
         raise BadInput(f"{place} was packed from recordings that have changed since; delete it to have it packed again")
 
 
 def _has_same_contents(place: Path, recordings: Recordings) -> bool:
     """Whether packed frames are of exactly these recordings. If so, the new stamp is stored, to skip the next check."""
-    manifest = _manifest(place) if (place / MANIFEST).is_file() else {}
+    manifest = stored.manifest(place) if (place / MANIFEST).is_file() else {}
     if "contents" not in manifest or manifest["contents"] != recordings.contents():
         return False
-    with contextlib.suppress(BadInput):  # the folder may be read-only
-        write_whole(place / MANIFEST, json.dumps(manifest | {"stamp": recordings.stamp}, indent=2) + "\n")
+    stored.add(place, stamp=recordings.stamp)
     return True
 
 
@@ -144,6 +139,7 @@ def _pack(recordings: Recordings, timesteps: int, place: Path, on_recording: OnR
         manifest = {"source": recordings.title, "timesteps": timesteps, "rule": RULE, "stamp": recordings.stamp}
         manifest["contents"] = recordings.contents()  # before packing, so that changes during packing are noticed later
         manifest["sha256"] = _splits(recordings, timesteps, work, on_recording)
+        manifest[stored.COMPARED] = stored.stamp(work)
         (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         _put(work, place, recordings)
     except OSError as error:
@@ -175,7 +171,7 @@ def _splits(recordings: Recordings, timesteps: int, work: Path, on_recording: On
 def _put(work: Path, place: Path, recordings: Recordings) -> None:
     """Move finished frames into place, unless another process has done so; outdated frames are replaced."""
     if place.exists():
-        if (place / MANIFEST).is_file() and _manifest(place).get("stamp") == recordings.stamp:
+        if (place / MANIFEST).is_file() and stored.manifest(place).get("stamp") == recordings.stamp:
             return
         older = partials.beside(_aside(place))
         place.rename(older)  # a process that has mapped it into memory can go on
@@ -250,30 +246,3 @@ def _mapped_anew(to: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
         with to.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, to.stat().st_size)
     return out
-
-
-def _sha256(place: Path) -> dict[str, str]:
-    """Return the splits' digests at the time of packing."""
-    return {split: str(digest) for split, digest in _manifest(place)["sha256"].items()}
-
-
-def _manifest(place: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        manifest["sha256"]["train"], manifest["sha256"]["test"]
-        return manifest
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{place}: {MANIFEST} is damaged; delete the folder to have it packed again") from error
-
-
-def _mapped(place: Path, split: str) -> Split:
-    try:
-        images = np.load(place / f"{split}-images.npy", mmap_mode="c")  # copy on write: torch needs write access
-        labels = np.load(place / f"{split}-labels.npy")
-    except (OSError, ValueError) as error:
-        raise _damaged(place, split) from error
-    return Split(torch.from_numpy(images), torch.from_numpy(labels))
-
-
-def _damaged(place: Path, split: str) -> BadInput:
-    return BadInput(f"{place}: the {split} frames are damaged; delete the folder to have it packed again")

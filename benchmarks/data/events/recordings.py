@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.data.events import aedat4
 from benchmarks.data.whole import counted, part_of
 from benchmarks.files import partials
 from benchmarks.spec import BadInput, one_line
@@ -183,9 +184,13 @@ def _read_aedat4(path: Path) -> Events:
     except ImportError:
         raise BadInput("reading .aedat4 needs the package aedat: pip install dsr-bench[events]") from None
     try:
-        events = _tonic().read_aedat4(str(path))
-    except Exception as error:  # the decoder raises all kinds of errors for a damaged file
-        raise BadInput(f"{path} cannot be read; it is damaged or truncated ({one_line(error)})") from error
+        aedat4.check(path)
+        with aedat4.quiet():
+            events = _tonic().read_aedat4(str(path))
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # the decoder's own, for damage
+            raise BadInput(f"{path} cannot be read; it is damaged or truncated ({one_line(error)})") from error
+        raise
     events.dtype.names = ("t", "x", "y", "p")
     return _columns(events, path)
 
