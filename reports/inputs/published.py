@@ -43,7 +43,7 @@ def read(path: Path = PATH) -> pd.DataFrame:
     columns.refuse(rows, RULES, str(path))
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
     for name in NUMBERS:
-        frame[name] = pd.to_numeric(frame[name].replace("", None))
+        frame[name] = pd.to_numeric(frame[name].str.strip().replace("", None))  # a spreadsheet pads
     return frame.assign(steps=pd.to_numeric(frame["timesteps"], errors="coerce"))
 
 

@@ -53,7 +53,8 @@ def _read_one(path: Path) -> pd.DataFrame:
     rows = checked(read_csv(path), path)
     if not rows:
         raise BadInput(f"{path} has no rows")
-    return _typed(pd.DataFrame(rows, columns=COLUMNS, dtype="str").replace("", None), path)
+    bare = [row | {name: row.get(name, "").strip() for name in NUMERIC} for row in rows]  # a spreadsheet pads
+    return _typed(pd.DataFrame(bare, columns=COLUMNS, dtype="str").replace("", None), path)
 
 
 def _typed(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

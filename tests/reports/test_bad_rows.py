@@ -58,6 +58,12 @@ def test_a_cell_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[str
         read([write_rows(tmp_path / "rows.csv", result(**changes))])
 
 
+@pytest.mark.parametrize("padded", [" 90.5", "90.5 ", "90.5\xa0", "\u300090.5"])
+def test_a_number_that_a_spreadsheet_pads_is_that_number(tmp_path: Path, padded: str) -> None:
+    frame = read([write_rows(tmp_path / "rows.csv", result(top1=padded))])
+    assert frame["top1"].tolist() == [90.5]
+
+
 def test_no_file_at_all_is_refused() -> None:
     with pytest.raises(BadInput, match="no CSV file"):
         read([])
