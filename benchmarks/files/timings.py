@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from benchmarks.files import json_files
 from benchmarks.spec import BadInput, one_line, shown
 
 Types = Mapping[str, Any]
+LARGEST = 1e18
+"""More milliseconds, bytes or images than anything here can have; fits square numbers."""
 ORIGIN: Types = {"commit": str, "dirty": bool | None, "started": str, "threads": int, "torch": str}
 RECORD: Types = {
     **ORIGIN,
@@ -73,8 +74,8 @@ def _demand(stated: Any, types: Types) -> None:
         for value in _values(stated.get(name)):
             if isinstance(value, str) and not value.isprintable():
                 raise ValueError(f"{name} is {shown(value)}")
-            if isinstance(value, int | float) and not 0 <= value <= sys.float_info.max:
-                raise ValueError(f"{name} is {shown(value)}, which is negative or not finite")
+            if isinstance(value, int | float) and not 0 <= value <= LARGEST:
+                raise ValueError(f"{name} is {shown(value)}, which is negative or above {LARGEST:g}")
 
 
 def _values(value: Any) -> Iterator[Any]:

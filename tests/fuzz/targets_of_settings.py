@@ -96,7 +96,12 @@ def timings_of(folder: Path) -> Any:
 
 
 def baseline_of(folder: Path) -> Any:
-    return perf_record.read(folder / "perf.json")
+    """What a comparison knows of a record: names of newer ones are ignored."""
+    found = perf_record.read(folder / "perf.json")
+    assert found
+    known = {**found, "rates": {name: found["rates"].get(name) for name in RATES}}
+    known["rows"] = [{name: row.get(name) for name in ROW} for row in found["rows"]]
+    return {name: known.get(name) for name in RECORD}
 
 
 def history_of(folder: Path) -> Any:
