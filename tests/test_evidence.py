@@ -29,7 +29,7 @@ from benchmarks.recipes import resolve
 from benchmarks.runs import store
 from benchmarks.runs.identity import key
 from benchmarks.runs.job import job_of
-from benchmarks.runs.record import row, write_csv
+from benchmarks.runs.record import row, save, write_csv
 from benchmarks.spec import BadInput, Run
 from benchmarks.training import loop
 
@@ -154,7 +154,8 @@ def test_a_row_says_which_kernels_ran(method: str, monkeypatch) -> None:
 def ledger(place: Path, **emitted: int) -> None:
     counts = {"origin": "", "kind": "mac", "images": 8, "dense_macs_per_step": 1, "padded_macs_per_step": 1}
     counts["operations"] = 1
-    rows = [LedgerRow(layer="conv", neuron=name, output_nonzero=count, **counts) for name, count in emitted.items()]
+    of = {f"behind {name}": (name, count) for name, count in emitted.items()}
+    rows = [LedgerRow(layer=layer, neuron=name, output_nonzero=n, **counts) for layer, (name, n) in of.items()]
     store.write_table(place / store.LEDGER, [*rows, LedgerRow(layer="linear", **counts)])
 
 
@@ -193,6 +194,9 @@ def test_a_converted_parent_with_a_dead_layer_is_done_with_a_reason(trained: Pat
     weights[scale].zero_()
     weights[scale.replace("weight", "bias")].fill_(-1.0)
     torch.save(weights, place / store.NETWORK)
+    with pytest.raises(BadInput, match="has weights of SHA-256"):
+        execute(SMOKE_CHILD, trained)
+    save(replace(before, weights_sha256=digests.of_state(weights)), place / store.RESULT)
     result = execute(SMOKE_CHILD, trained)
     assert result.status == "done"
     assert result.reason is not None

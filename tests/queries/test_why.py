@@ -11,7 +11,8 @@ from ended_runs import CLEAN, finish
 
 from benchmarks.campaigns import NAMED
 from benchmarks.methods import BUILT_IN
-from benchmarks.runs.identity import key, parent
+from benchmarks.recipes import resolve
+from benchmarks.runs.identity import key, key_of, parent
 from benchmarks.spec import Run, Scale
 from reports.queries.lookup import find
 from reports.queries.protocols import protocol_of
@@ -87,9 +88,12 @@ def test_a_run_whose_test_split_was_read_once_says_so(tmp_path: Path) -> None:
 
 
 def test_the_recipe_is_the_one_the_run_had(tmp_path: Path) -> None:
-    place = finish(tmp_path, PAPER, **OFFICIAL)
-    text = (place / "run.json").read_text()
-    (place / "run.json").write_text(text.replace('"weight_decay": 0.0005', '"weight_decay": 0.0001'))
+    had = key_of(PAPER, replace(resolve(PAPER), weight_decay=0.0001), None)
+    now = finish(tmp_path, PAPER, **OFFICIAL)
+    place = now.rename(now.with_name(now.name.replace(key(PAPER), had)))
+    for file in (place / "run.json", place / "result.json"):
+        text = file.read_text().replace(key(PAPER), had)
+        file.write_text(text.replace('"weight_decay": 0.0005', '"weight_decay": 0.0001'))
     table, said = explain(find(str(place), tmp_path))
     assert lines(table)["weight decay"][:2] == ("0.0005", "0.0001")
     assert said.startswith("Not comparable with the paper's row: 1 thing differs")
