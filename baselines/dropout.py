@@ -1,6 +1,6 @@
 """Dropout whose mask is drawn once an image and kept at every step (Fang et al. 2021; Rathi and Roy 2021).
 
-One kind drops whole rows of a channel's map, as the released code of TSSL-BP does.
+One kind drops whole rows of a channel's map, as the released code of TSSL-BP does, and one whole channels (CQ training).
 """
 
 from __future__ import annotations
@@ -34,3 +34,11 @@ class RowDropoutOverTime(DropoutOverTime):
     def ones(self, step: Tensor) -> Tensor:
         """`(B, C, H, 1)`, or of features `(B, F)` a one each."""
         return torch.ones_like(step[..., :1]) if step.dim() == 4 else torch.ones_like(step)
+
+
+class ChannelDropoutOverTime(DropoutOverTime):
+    """The same for whole channels: of maps `(T*B, C, H, W)`, one draw per image and channel."""
+
+    def ones(self, step: Tensor) -> Tensor:
+        """`(B, C, 1, 1)`, or of features `(B, F)` a one each."""
+        return torch.ones_like(step[..., :1, :1]) if step.dim() == 4 else torch.ones_like(step)

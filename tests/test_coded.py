@@ -15,6 +15,7 @@ from torch.nn import functional as F
 import dsr.engine
 from baselines import clipped, conversion, cq, events, spike_norm
 from baselines.coding import Bernoulli, BernoulliStep
+from baselines.dropout import ChannelDropoutOverTime
 from benchmarks.data import load
 from benchmarks.execution import execute
 from benchmarks.networks import build
@@ -240,6 +241,15 @@ def test_the_published_recipe_is_that_of_the_scripts():
     assert recipe.drops == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     assert (recipe.drop, recipe.weight_decay, recipe.neuron) == (0.7, 0.0, {"clip": 1.0})
     assert resolve(Run("cifar100", "cq-vgg", "cq-published-ann", 1, 0, "paper")).epochs == 1414
+
+
+def test_channels_are_dropped_whole_and_features_one_by_one():
+    torch.manual_seed(0)
+    dropped = ChannelDropoutOverTime(0.25)(torch.ones(40, 50, 3, 3))
+    assert torch.equal(dropped, dropped[..., :1, :1].expand_as(dropped))
+    assert dropped.eq(0).double().mean().item() == pytest.approx(0.25, abs=0.04)
+    assert dropped.unique().tolist() == [0.0, pytest.approx(1 / 0.75)]
+    assert 0 < ChannelDropoutOverTime(0.25)(torch.ones(40, 50)).eq(0).sum() < 2000
 
 
 def test_stage_two_is_the_clamp_at_one():

@@ -22,7 +22,7 @@ from benchmarks.networks.gates import And, Iand
 from benchmarks.networks.parts import DirectCoding, FedBack, SpikingNeuron
 from benchmarks.operations.geometry import POOLS
 
-TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten)
+TRANSPARENT = (nn.Identity, nn.Dropout, nn.Flatten)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
 LINEAR = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, DirectCoding)
 GATES = (nn.MaxPool2d, And, Iand, FedBack)

@@ -13,6 +13,7 @@ import baselines.conversion
 import baselines.cq
 import baselines.spike_norm
 from baselines.coding import BernoulliStep
+from baselines.dropout import ChannelDropoutOverTime
 from benchmarks.method import Substitutes, parents_weights
 from benchmarks.networks.parts import MakeLayer
 from benchmarks.spec import Recipe
@@ -47,7 +48,7 @@ def _behind_pools(neuron: Callable[[], nn.Module]) -> MakeLayer:
 
 
 def _dropped_channels(timesteps: int) -> MakeLayer:
-    return nn.Dropout2d
+    return lambda p=0.5: ChannelDropoutOverTime(p, timesteps)
 
 
 def _largest_currents(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
