@@ -1,6 +1,7 @@
 """Dropout whose mask is drawn once an image and kept at every step (Fang et al. 2021; Rathi and Roy 2021).
 
-One kind drops whole rows of a channel's map, as the released code of TSSL-BP does, and one whole channels (CQ training).
+One kind drops whole rows of a channel's map, as the released code of TSSL-BP does, one whole channels, as CQ training's
+does.
 """
 
 from __future__ import annotations
