@@ -98,10 +98,12 @@ def settings(given: Mapping[str, Any], options: Iterable[str], folder: Path) -> 
     merged = found | stated | {"options": {**found.get("options", {}), **more}}
     chosen = Settings(**{KEYS[name]: value for name, value in merged.items()})
     if chosen.seconds < chosen.warning_seconds + RESOLUTION_SECONDS:
+        of_file = {"time", "warning"} & found.keys() - stated.keys()
+        least = math.ceil((chosen.warning_seconds + RESOLUTION_SECONDS) / 60)
         raise BadInput(
-            f"time: {chosen.seconds} s is too short for a warning {chosen.warning_seconds} s before its end, which "
-            f"Slurm may send {RESOLUTION_SECONDS} s early; give at least "
-            f"{math.ceil((chosen.warning_seconds + RESOLUTION_SECONDS) / 60)}m"
+            f"{f'{path}: ' if of_file else ''}time: {chosen.seconds} s is too short for a warning "
+            f"{chosen.warning_seconds} s before its end, which Slurm may send {RESOLUTION_SECONDS} s early; "
+            f"give at least {least}m"
         )
     return chosen
 

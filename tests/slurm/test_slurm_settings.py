@@ -103,6 +103,7 @@ WRONG = [
     ("", (), {"workers": 0}, "--workers must be a whole number of at least 1, not 0"),
     ("", (), {"time": "4"}, "--time must be a time above 0"),
     ("", (), {"time": "2m"}, "time: 120 s is too short for a warning 120 s before its end, * give at least 3m"),
+    ('[slurm]\ntime = "2m"', (), {}, "dsr-bench.toml: time: 120 s is too short for a warning 120 s before its end, *"),
 ]
 
 
