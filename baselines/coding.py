@@ -22,7 +22,7 @@ class Bernoulli(nn.Module):
 
     A value is divided by `scale` first; beyond 1 it spikes at every step. Training draws from torch's generator. In
     evaluation mode the draw is a function of image, pixel and step, so that an image's logits do not depend on what
-    else is evaluated, or in which order. Who calls it once a step sets `first`, the number of that step (from 0).
+    else is evaluated, or in which order.
     """
 
     def __init__(self, timesteps: int, scale: float = 1.0) -> None:

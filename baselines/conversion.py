@@ -24,6 +24,7 @@ from torch import Tensor, fx, nn
 from baselines.coding import BernoulliStep
 from baselines.events import Passed, Program
 from baselines.events.paths import POOLS, Tracer, Unsupported, fed_by_sums
+from baselines.wrapped import Wrapped
 
 ADDITIONS = tuple(("call_function", add) for add in (operator.add, operator.iadd, torch.add))
 THROUGH = (nn.modules.batchnorm._BatchNorm, nn.Identity, nn.Dropout)
@@ -102,7 +103,7 @@ class IF(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-class Converted(nn.Module):
+class Converted(Wrapped):
     """A network of IF neurons, simulated step by step; its logits are the mean over the steps.
 
     `network` maps one step, `(B, C, H, W)`, to that step's logits `(B, classes)`. Memory does not grow with T.
@@ -121,12 +122,8 @@ class Converted(nn.Module):
         library: ctypes.CDLL | None = None,
         leaves: tuple[type[nn.Module], ...] = (),
     ) -> None:
-        super().__init__()
-        for name, child in network.named_children():
-            self.add_module(name, child)
+        super().__init__(network)
         self.timesteps, self.library, self.leaves = timesteps, library, leaves
-        # hidden in a tuple, because a registered network would give every parameter a second name
-        self._hidden = (network,)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images `(B, C, H, W)` or frames `(T, B, C, H, W)` -> logits `(B, classes)`."""

@@ -1,5 +1,7 @@
 """Dropout whose mask is drawn once an image and kept at every step (Fang et al. 2021; Rathi and Roy 2021).
 
+`DropoutOverTime` gets all steps at once, `HeldDropout` one a call (Xiao et al. 2021; Wu et al. 2021, ASF-BP).
+
 One kind drops whole rows of a channel's map, as the released code of TSSL-BP does, one whole channels, as CQ training's
 does.
 """
@@ -43,3 +45,22 @@ class ChannelDropoutOverTime(DropoutOverTime):
     def ones(self, step: Tensor) -> Tensor:
         """`(B, C, 1, 1)`, or of features `(B, F)` a one each."""
         return torch.ones_like(step[..., :1, :1]) if step.dim() == 4 else torch.ones_like(step)
+
+
+class HeldDropout(nn.Dropout):
+    """`(B, ...)` -> same shape; in training, the mask is drawn at the first call and held until `reset()`."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.mask: Tensor | None = None
+
+    def reset(self) -> None:
+        """Draw another mask at the next call."""
+        self.mask = None
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch names it)
+        if not self.training or self.p == 0:
+            return input
+        if self.mask is None:
+            self.mask = F.dropout(torch.ones_like(input, requires_grad=False), self.p)
+        return input * self.mask

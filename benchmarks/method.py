@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 import baselines.ann
+from baselines.dropout import DropoutOverTime
 from benchmarks.catalogue.facts import Facts
 from benchmarks.networks.parts import MakeLayer, Norm, Readout, SpikingNeuron
 from benchmarks.spec import Recipe
@@ -46,6 +48,11 @@ def average_pool(neuron: Callable[[], nn.Module]) -> MakeLayer:
 def dropped_anew(timesteps: int) -> MakeLayer:
     """Dropout whose mask is drawn again at every step."""
     return nn.Dropout
+
+
+def dropped_over_time(timesteps: int) -> MakeLayer:
+    """Dropout whose mask is drawn once an image and kept at every step."""
+    return partial(DropoutOverTime, timesteps=timesteps)
 
 
 def mean_current(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:

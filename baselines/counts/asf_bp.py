@@ -26,10 +26,10 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-from baselines import coding
+from baselines.coding import BernoulliStep
 from baselines.counts.flow import Part
+from baselines.dropout import HeldDropout
 
 SHARE = 0.6
 """Of a new estimate in the slope."""
@@ -132,20 +132,20 @@ class IF(Part, nn.Module):
         return f"threshold={self.threshold}, leak={self.leak}, measured={self.measured} of {self.period} batches"
 
 
-class Input(Part, coding.Bernoulli):
+class Input(Part, BernoulliStep):
     """Images `(B, C, H, W)` -> one step's spikes in {-1, 0, 1}, same shape; a pixel beyond `scale` spikes always."""
 
     def __init__(self, scale: float = 1.0) -> None:
-        super().__init__(1, scale)
+        super().__init__(scale)
         self.begin()
 
     def begin(self) -> None:
-        self.first, self.total = 0, torch.zeros(())
+        self.reset()
+        self.total = torch.zeros(())
 
     @torch.no_grad()
     def of_step(self, x: Tensor) -> Tensor:
-        spikes = coding.Bernoulli.forward(self, x)
-        self.first += 1
+        spikes = BernoulliStep.forward(self, x)
         if self.training:
             self.total = spikes.clone() if self.first == 1 else self.total.add_(spikes)
         return spikes
@@ -154,21 +154,13 @@ class Input(Part, coding.Bernoulli):
         return self.total
 
 
-class Dropout(Part, nn.Dropout):
+class Dropout(Part, HeldDropout):
     """Dropout whose mask is drawn once an image, for all steps and for their sum."""
 
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__(p)
-        self.begin()
-
-    def begin(self) -> None:
-        self.mask: Tensor | None = None
+    begin = HeldDropout.reset
 
     def of_step(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        self.mask = F.dropout(torch.ones_like(x), self.p) if self.mask is None else self.mask
-        return x * self.mask
+        return HeldDropout.forward(self, x)
 
     of_sums = of_step
 

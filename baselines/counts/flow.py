@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, fx, nn
 
+from baselines.wrapped import Wrapped
+
 
 class Part:
     """A module that keeps something from step to step; to be inherited beside torch's module.
@@ -41,7 +43,7 @@ class Part:
         """Be told that all steps of a training batch are done."""
 
 
-class Accumulated(nn.Module):
+class Accumulated(Wrapped):
     """A network of `Part`s that is simulated for `timesteps` steps; its logits are means over them.
 
     `network` maps the images, or the frames of one step, `(B, C, H, W)`, to that step's logits `(B, classes)`. Its
@@ -51,12 +53,8 @@ class Accumulated(nn.Module):
     steps_at_once = 1
 
     def __init__(self, network: nn.Module, timesteps: int) -> None:
-        super().__init__()
-        for name, child in network.named_children():
-            self.add_module(name, child)
+        super().__init__(network)
         self.timesteps = timesteps
-        # hidden in a tuple, because a registered network would give every parameter a second name
-        self._hidden = (network,)
 
     def parts(self) -> Iterator[Part]:
         return (module for module in self.modules() if isinstance(module, Part))

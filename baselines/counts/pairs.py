@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, fx, nn
 
+from baselines.wrapped import Wrapped
+
 LINEAR = (nn.Conv2d, nn.Linear, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Identity, nn.Flatten)
 
 
@@ -33,7 +35,7 @@ class TreatsPairs(Protocol):
     def pair(self, pair: Pair) -> Pair | Tensor: ...
 
 
-class Paired(nn.Module):
+class Paired(Wrapped):
     """A network that is trained on pairs, and is itself in every other respect.
 
     `first_layer`: the class of the layer that gets the images, as currents of `timesteps` steps; its attribute `layer`
@@ -43,11 +45,8 @@ class Paired(nn.Module):
     """
 
     def __init__(self, network: nn.Module, timesteps: int, first_layer: type[nn.Module]) -> None:
-        super().__init__()
-        for name, child in network.named_children():
-            self.add_module(name, child)
-        # hidden in a tuple, because a registered network would give every parameter a second name
-        self._hidden, self._arguments = (network,), (timesteps, first_layer)
+        super().__init__(network)
+        self._arguments = timesteps, first_layer
         self._walk: _Walk | None = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ In the reset the spike is a constant and V is not, so V has a gradient from the 
     dL/dl   = sum_t  v_t dL/du_{t+1},     v_t = u_t - V f_t (late: u_t)
 
 where e_t = dL/df_t. Both released codes compute these gradients; of hybrid training, neither V nor l is trained.
-The spike-time slope is there computed as exp(-n)^decay in float32, which is 0 beyond n = 103; here it is not.
+The released code computes the spike-time slope as exp(-n)^decay in float32, which is 0 beyond n = 103; ours is not.
 """
 
 from __future__ import annotations

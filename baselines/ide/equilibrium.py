@@ -26,10 +26,11 @@ from torch import Tensor, fx, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils import parametrize
 
+from baselines.dropout import HeldDropout
 from baselines.ide import spectral
 from baselines.ide.adjoint import MOST, TOLERANCE, solve
-from baselines.ide.dropout import HeldDropout
 from baselines.ide.neuron import Neuron
+from baselines.wrapped import Wrapped
 
 At = Literal["rate", "f of rate"]
 
@@ -70,7 +71,7 @@ class _Implicit(torch.autograd.Function):
         return ctx.adjoint(grad), None, None
 
 
-class Equilibrium(nn.Module):
+class Equilibrium(Wrapped):
     """A network with feedback whose parts are IDE's, simulated for `timesteps` steps.
 
     Images `(B, C, H, W)` or frames `(T, B, C, H, W)` -> logits `(B, classes)`. Parameters, buffers and their names are
@@ -89,13 +90,9 @@ class Equilibrium(nn.Module):
         tolerance: float = TOLERANCE,
         most: int = MOST,
     ) -> None:
-        super().__init__()
-        for name, child in network.named_children():
-            self.add_module(name, child)
+        super().__init__(network)
         self.timesteps, self.at, self.moves_twice = timesteps, at, moves_twice
         self.tolerance, self.most = tolerance, most
-        # hidden in a tuple, because a registered network would give every parameter a second name
-        self._hidden: tuple[Any] = (network,)
 
     def forward(self, x: Tensor) -> Tensor:
         network: Any = self._hidden[0]
@@ -116,7 +113,7 @@ class Equilibrium(nn.Module):
 
     def _drive(self, x: Tensor) -> Tensor:
         """Return x_1 `(B, ...)`, or of frames `(T*B, ...)`."""
-        network = self._hidden[0]
+        network: Any = self._hidden[0]
         current = network.stem(x)
         if self.training and self.moves_twice:
             with torch.no_grad():

@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-import baselines.clipped
 import baselines.conversion
 import baselines.cq
 import baselines.spike_norm
@@ -18,12 +17,8 @@ from benchmarks.method import Substitutes, parents_weights
 from benchmarks.networks.parts import MakeLayer
 from benchmarks.spec import Recipe
 from benchmarks.substitutes.ann import relu
-from benchmarks.substitutes.conversions import step_by_step
+from benchmarks.substitutes.conversions import clipped, step_by_step
 from benchmarks.substitutes.fused import fused
-
-
-def _clamped(timesteps: int, clip: float = 1.0) -> nn.Module:
-    return baselines.clipped.ClippedReLU(clip)
 
 
 def _quantised(timesteps: int, levels: int = 32) -> nn.Module:
@@ -48,7 +43,7 @@ def _behind_pools(neuron: Callable[[], nn.Module]) -> MakeLayer:
 
 
 def _dropped_channels(timesteps: int) -> MakeLayer:
-    return lambda p=0.5: ChannelDropoutOverTime(p, timesteps)
+    return partial(ChannelDropoutOverTime, timesteps=timesteps)
 
 
 def _largest_currents(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
@@ -57,8 +52,7 @@ def _largest_currents(network: nn.Module, parent: nn.Module, images: Tensor, rec
     baselines.spike_norm.set_thresholds(network, images, int(recipe.conversion["steps"]))
 
 
-_converted = partial(
-    Substitutes,
+CONVERTED = Substitutes(
     baselines.conversion.IF,
     wrap=step_by_step,
     streams=True,
@@ -68,11 +62,11 @@ _converted = partial(
 
 METHODS: Mapping[str, Substitutes] = {
     "ann-pixels": Substitutes(relu, wrap=fused),
-    "cq-clamp-ann": Substitutes(_clamped, wrap=fused),
+    "cq-clamp-ann": Substitutes(clipped, wrap=fused),
     "cq-ann": Substitutes(_quantised, wrap=fused),
-    "cq": _converted(),
-    "cq-published-ann": Substitutes(_clamped, wrap=fused, dropout=_dropped_channels),
-    "cq-published": _converted(),
+    "cq": CONVERTED,
+    "cq-published-ann": Substitutes(clipped, wrap=fused, dropout=_dropped_channels),
+    "cq-published": CONVERTED,
     "spike-norm": Substitutes(
         baselines.conversion.IF,
         wrap=step_by_step,

@@ -25,7 +25,7 @@ def _qcfs(
     return baselines.qcfs.Activation(levels, threshold, order)
 
 
-def _clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
+def clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
     return baselines.clipped.ClippedReLU(clip)
 
 
@@ -79,7 +79,7 @@ METHODS: Mapping[str, Substitutes] = {
     "threshold-balancing-half": _converted(_balance),
     "maximum-shift": _converted(_maximum),
     "rmp": _converted(_maximum),
-    "deng-gu-ann": Substitutes(_clipped, wrap=fused),
+    "deng-gu-ann": Substitutes(clipped, wrap=fused),
     "deng-gu": _converted(_maximum),
     "deng-gu-released": Substitutes(
         baselines.conversion.IF,

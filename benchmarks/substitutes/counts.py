@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from baselines.counts import asf_bp, tandem
 from baselines.counts.flow import Accumulated
 from baselines.counts.pairs import Paired
-from benchmarks.method import Substitutes
+from benchmarks.method import Substitutes, no_norm
 from benchmarks.networks.parts import DirectCoding, MakeLayer, Norm, Readout
 from benchmarks.spec import Recipe
 
@@ -34,10 +34,6 @@ def _one_mask(timesteps: int) -> MakeLayer:
 def _on_pairs(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     tandem.start_norms(network)
     return Paired(network, timesteps, DirectCoding)
-
-
-def _no_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
-    return lambda features, branches=1: nn.Identity()
 
 
 def _current_by_threshold(neuron: Callable[[], Any], timesteps: int) -> Readout:
@@ -74,7 +70,7 @@ def _tandem() -> Substitutes:
 def _asf_bp() -> Substitutes:
     return Substitutes(
         asf_bp.IF,
-        _no_norm,
+        no_norm,
         _current_by_threshold,
         _on_sums,
         streams=True,

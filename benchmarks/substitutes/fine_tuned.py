@@ -9,8 +9,8 @@ from torch import Tensor, nn
 import baselines.fine_tuned
 from baselines.coding import Bernoulli
 from baselines.dropout import DropoutOverTime
-from benchmarks.method import MakeCoding, MakeDropout, Substitutes, no_norm, parents_weights
-from benchmarks.networks.parts import MakeLayer, Readout
+from benchmarks.method import MakeCoding, MakeDropout, Substitutes, dropped_over_time, no_norm, parents_weights
+from benchmarks.networks.parts import Readout
 from benchmarks.spec import Recipe
 from benchmarks.substitutes.ann import relu
 
@@ -24,10 +24,6 @@ def _sum(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
 
 def _sum_without_bias(neuron: Callable[[], nn.Module], timesteps: int) -> Readout:
     return lambda features, classes, reencode=True: baselines.fine_tuned.Readout(features, classes, timesteps, False)
-
-
-def _kept(timesteps: int) -> MakeLayer:
-    return lambda share=0.5: DropoutOverTime(share, timesteps)
 
 
 def _kept_at(share: float) -> MakeDropout:
@@ -48,7 +44,9 @@ def _measured(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Rec
 
 
 def _matched(coding: MakeCoding | None = None) -> Substitutes:
-    return Substitutes(baselines.fine_tuned.LIF, readout=_sum, hand_over=_measured, dropout=_kept, coding=coding)
+    return Substitutes(
+        baselines.fine_tuned.LIF, readout=_sum, hand_over=_measured, dropout=dropped_over_time, coding=coding
+    )
 
 
 def _published(dropout: MakeDropout, coding: MakeCoding | None = None) -> Substitutes:

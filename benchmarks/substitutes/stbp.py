@@ -19,8 +19,7 @@ import baselines.stbp.stepwise
 import baselines.stbp.tdbn
 import dsr.engine
 import dsr.engine.bits
-from baselines.dropout import DropoutOverTime
-from benchmarks.method import MakeReadout, Substitutes, mean_current, no_norm
+from benchmarks.method import MakeReadout, Substitutes, dropped_over_time, mean_current, no_norm
 from benchmarks.networks.parts import DirectCoding, MakeLayer, Norm, Readout
 from benchmarks.spec import Recipe
 
@@ -48,10 +47,6 @@ def _mean_spikes(neuron: Callable[[], nn.Module], timesteps: int, votes: int = 1
 def _maximum(neuron: Callable[[], nn.Module]) -> MakeLayer:
     """A maximum of spikes, or of sums of them: whether any neuron under the window fires."""
     return nn.MaxPool2d
-
-
-def _dropped_over_time(timesteps: int) -> MakeLayer:
-    return lambda p=0.5: DropoutOverTime(p, timesteps)
 
 
 def _neuron_and_neunorm(
@@ -107,6 +102,6 @@ METHODS: Mapping[str, Substitutes] = {
         _norm_of_each_step,
         partial(_mean_spikes, votes=VOTES, bias=False),
         pool=_maximum,
-        dropout=_dropped_over_time,
+        dropout=dropped_over_time,
     ),
 }

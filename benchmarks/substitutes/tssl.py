@@ -9,15 +9,11 @@ from torch import Tensor, nn
 
 import baselines.tssl
 from baselines.dropout import RowDropoutOverTime
-from benchmarks.method import MakeNorm, Substitutes, batch_norm
-from benchmarks.networks.parts import MakeLayer, Norm, Readout
+from benchmarks.method import MakeNorm, Substitutes, batch_norm, no_norm
+from benchmarks.networks.parts import MakeLayer, Readout
 from benchmarks.spec import Recipe
 from benchmarks.training.backward import Objective
 from benchmarks.training.losses import mean_over_time
-
-
-def _no_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
-    return lambda features, branches=1: nn.Identity()
 
 
 def _readout(neuron: Callable[[], nn.Module], timesteps: int, bias: bool = True) -> Readout:
@@ -64,5 +60,5 @@ def _tssl(norm: MakeNorm, bias: bool, times: int) -> Substitutes:
 
 METHODS: Mapping[str, Substitutes] = {
     "tssl-bp": _tssl(batch_norm, bias=True, times=1),
-    "tssl-bp-published": _tssl(_no_norm, bias=False, times=2),
+    "tssl-bp-published": _tssl(no_norm, bias=False, times=2),
 }
