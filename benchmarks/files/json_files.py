@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from benchmarks.spec import shown
+from benchmarks.spec import is_number, shown
 
 T = TypeVar("T")
 
@@ -79,9 +79,9 @@ def fits(value: Any, hint: Any) -> bool:
     if isinstance(kind, type) and issubclass(kind, Sequence):
         return isinstance(value, list | tuple) and all(fits(one, parts[0]) for one in value)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number(value)
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and is_number(value)
     return isinstance(value, hint)
 
 

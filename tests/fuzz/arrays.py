@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from bytewise import BYTEWISE
 from mutation import Change, family
+from trees import parent_of, places
 
 MARK: list[str] = []
 """The file that code from a pickle would make, set by the campaign."""
@@ -218,20 +219,9 @@ def _state(change: Callable[[Any, Random], Any]) -> Change:
     return changed
 
 
-def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    return [found for name, node in inner for found in ((*path, name), *places(node, (*path, name)))]
-
-
-def _parent(tree: Any, path: tuple[Any, ...]) -> Any:
-    for name in path[:-1]:
-        tree = tree[name]
-    return tree
-
-
 def another_entry(tree: Any, rng: Random) -> Any:
     path = rng.choice(places(tree))
-    parent = _parent(tree, path)
+    parent = parent_of(tree, path)
     value = parent[path[-1]]
     if isinstance(value, torch.Tensor):
         others = (
@@ -250,13 +240,13 @@ def another_entry(tree: Any, rng: Random) -> Any:
 
 def an_entry_missing(tree: Any, rng: Random) -> Any:
     path = rng.choice(places(tree))
-    del _parent(tree, path)[path[-1]]
+    del parent_of(tree, path)[path[-1]]
     return tree
 
 
 def an_entry_renamed(tree: Any, rng: Random) -> Any:
     path = rng.choice([path for path in places(tree) if isinstance(path[-1], str)])
-    parent = _parent(tree, path)
+    parent = parent_of(tree, path)
     parent[rng.choice((path[-1] + "x", "", *map(str, parent)))] = parent.pop(path[-1])
     return tree
 
@@ -268,7 +258,7 @@ def an_entry_more(tree: Any, rng: Random) -> Any:
 
 def two_entries_swapped(tree: Any, rng: Random) -> Any:
     one, other = rng.sample(places(tree), 2)
-    a, b = _parent(tree, one), _parent(tree, other)
+    a, b = parent_of(tree, one), parent_of(tree, other)
     a[one[-1]], b[other[-1]] = b[other[-1]], a[one[-1]]
     return tree
 

@@ -24,14 +24,14 @@ def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for name, node in inner for found in ((*path, name), *places(node, (*path, name)))]
 
 
-def _parent(tree: Any, path: tuple[Any, ...]) -> Any:
+def parent_of(tree: Any, path: tuple[Any, ...]) -> Any:
     for name in path[:-1]:
         tree = tree[name]
     return tree
 
 
 def _at(tree: Any, path: tuple[Any, ...]) -> Any:
-    return _parent(tree, path)[path[-1]]
+    return parent_of(tree, path)[path[-1]]
 
 
 def another_type(value: Any, rng: Random) -> Any:
@@ -78,7 +78,7 @@ def nodes(read: Read, write: Write) -> list[Change]:
             if not (found := places(tree)):
                 return tree
             path = rng.choice(found)
-            _parent(tree, path)[path[-1]] = change(_at(tree, path), rng)
+            parent_of(tree, path)[path[-1]] = change(_at(tree, path), rng)
             return tree
 
         on_one.__name__ = change.__name__
@@ -90,14 +90,14 @@ def nodes(read: Read, write: Write) -> list[Change]:
 def missing(tree: Any, rng: Random) -> Any:
     if found := places(tree):
         path = rng.choice(found)
-        del _parent(tree, path)[path[-1]]
+        del parent_of(tree, path)[path[-1]]
     return tree
 
 
 def renamed(tree: Any, rng: Random) -> Any:
     if found := [path for path in places(tree) if isinstance(path[-1], str)]:
         path = rng.choice(found)
-        parent = _parent(tree, path)
+        parent = parent_of(tree, path)
         parent[rng.choice((path[-1].upper(), path[-1] + " ", path[-1][:-1] or "x", *map(str, parent)))] = parent.pop(
             path[-1]
         )
@@ -123,12 +123,12 @@ def swapped(tree: Any, rng: Random) -> Any:
     if alike:
         other = rng.choice(alike)
         values = _at(tree, one), _at(tree, other)
-        _parent(tree, one)[one[-1]], _parent(tree, other)[other[-1]] = values[1], values[0]
+        parent_of(tree, one)[one[-1]], parent_of(tree, other)[other[-1]] = values[1], values[0]
     return tree
 
 
 def doubled(tree: Any, rng: Random) -> Any:
-    """An entry of a list is there twice."""
+    """An entry of a list appears twice."""
     lists = [_at(tree, path) for path in places(tree) if isinstance(_at(tree, path), list)]
     lists = [one for one in [tree, *lists] if isinstance(one, list) and one]
     if lists:

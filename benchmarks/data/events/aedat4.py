@@ -1,4 +1,4 @@
-"""The outline of an AEDAT 4 file, looked at before the file is decoded: whether all its packets are there.
+"""Checks the outline of an AEDAT 4 file before the file is decoded: whether it has all its packets.
 
     #!AER-DAT4.0\\r\\n   length   IOHeader   { stream, length, packet } ...   table of the packets
 

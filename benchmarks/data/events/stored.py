@@ -54,7 +54,8 @@ def add(place: Path, **values: str) -> None:
 
 def digests(place: Path) -> dict[str, str]:
     """Return the splits' digests at the time of packing."""
-    return {split: manifest(place)["sha256"][split] for split in SPLITS}
+    sha256 = manifest(place)["sha256"]
+    return {split: sha256[split] for split in SPLITS}
 
 
 def stamp(place: Path) -> str:
