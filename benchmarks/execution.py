@@ -111,13 +111,16 @@ def _prepare(job: Job) -> Prepared:
     network = build(run.network, run.method, run.timesteps, data.classes, data.channels, recipe).to(device)
     given = None
     if job.parent:
-        _require_same_data(job, job.parent, data)
-        given = _hand_over(job, job.parent, network, data)
+        trained = _trained_on(data, job, job.parent)
+        given = _hand_over(job, job.parent, network, data, trained.weights_sha256)
     return Prepared(data, network, memory, given, set_start(run, recipe, network, data))
 
 
-def _require_same_data(job: Job, parent: Job, data: Dataset) -> None:
-    """Raise BadInput where the parent was trained on other data. Event data in other frames are not compared."""
+def _trained_on(data: Dataset, job: Job, parent: Job) -> Result:
+    """The parent's result. Raises BadInput where it is not done, and where it was trained on other data.
+
+    Event data in other frames are not compared.
+    """
     trained = parent.result()
     if not trained or trained.status != "done":
         raise BadInput(
@@ -127,9 +130,10 @@ def _require_same_data(job: Job, parent: Job, data: Dataset) -> None:
     comparable = frames(job.run, job.recipe) == frames(parent.run, parent.recipe)
     if seen and comparable and seen != data.sha256:
         raise BadInput(f"{parent} was trained on {checkpoint.other_data(seen, data, parent.place)}")
+    return trained
 
 
-def _hand_over(job: Job, parent: Job, network: nn.Module, data: Dataset) -> str:
+def _hand_over(job: Job, parent: Job, network: nn.Module, data: Dataset, weights_sha256: str | None) -> str:
     """Give the network what its trained parent has; returns the digest of the parent's weights.
 
     What has to be measured for that is measured on training images, and on test images where the recipe says so: one
@@ -137,8 +141,7 @@ def _hand_over(job: Job, parent: Job, network: nn.Module, data: Dataset) -> str:
     """
     device, recipe, origin = data.train.device, job.recipe, parent.run
     ancestor = build(origin.network, origin.method, 1, data.classes, data.channels, parent.recipe).to(device)
-    trained = parent.result()
-    given = weights.give(ancestor, parent.place / store.NETWORK, device, trained.weights_sha256 if trained else None)
+    given = weights.give(ancestor, parent.place / store.NETWORK, device, weights_sha256)
     wanted = int(recipe.conversion.get("images", 1))
     split = data.test if recipe.conversion.get("test_images") else to_measure(data, recipe, wanted)
     images, _ = next(evaluation_batches(split, data, wanted))
