@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import reports
+from benchmarks.regression.finding import Verdict
 from benchmarks.regression.history import COLUMNS
 from benchmarks.spec import BadInput
 from reports.rendering.table import DASH
@@ -71,3 +73,7 @@ def test_what_is_no_history_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "odd.csv").write_text(text)
     with pytest.raises(BadInput, match=r"odd\.csv"):
         regression.read([tmp_path / "odd.csv"])
+
+
+def test_verdicts_are_those_of_the_checks() -> None:
+    assert {*regression.VERDICTS} == {*get_args(Verdict)}
