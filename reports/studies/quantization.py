@@ -20,7 +20,8 @@ from reports.tables.comparison import SMOKE_WARNING
 
 ANY, COUNT = Number(low=-math.inf), Number(1, whole=True, needed=True)
 OF_NEURONS: Rules = {
-    **dict.fromkeys(("study", "neuron"), Words(needed=True)),
+    "study": Words(quantization_figures.STUDIES, needed=True),
+    "neuron": Words(quantization_figures.NEURONS, needed=True),
     **dict.fromkeys(("tau", "dt"), Number()),
     "alpha": Number(needed=True),
     "timesteps": COUNT,
@@ -47,6 +48,7 @@ OF_LAYERS: Rules = {
     **dict.fromkeys(("representation_error", "quantization_error", "deviation_error"), Number(needed=True)),
     **dict.fromkeys(("representation_bias", "quantization_bias", "deviation_bias"), ANY),
 }
+MEASURED = (("alpha", "mean_error"), ("alpha", "max_error"), ("convergence", "mean_error"))
 IDENTITY = {
     "study": ("study", "neuron", "tau", "dt", "alpha", "timesteps", "drive", "current"),
     "layer": ("key", "layer"),
@@ -67,7 +69,20 @@ def _read_one(path: Path) -> pd.DataFrame:
     rules = OF_NEURONS if kind == "study" else OF_LAYERS
     columns.refuse(rows, rules, str(path))
     columns.refuse_repeated(rows, IDENTITY[kind], str(path))
-    return frame_of(rows, rules)
+    frame = frame_of(rows, rules)
+    if kind == "study":
+        _refuse_partial(frame, path)
+    return frame
+
+
+def _refuse_partial(frame: pd.DataFrame, path: Path) -> None:
+    """Tables and figures need all curves of a study. Raises BadInput."""
+    lacking = [name for name, found in quantization_figures.parts(frame).items() if found.empty]
+    if lacking:
+        raise BadInput(f"{path} has no row of {lacking[0]}; `dsr-bench quantization` writes the whole file")
+    for study, column in MEASURED:
+        if frame.loc[frame["study"] == study, column].isna().any():
+            raise BadInput(f"{path}: a row of study {study!r} has no {column}")
 
 
 def tables_of(frame: pd.DataFrame) -> list[Table]:

@@ -17,8 +17,11 @@ IF, LIF = COLOURS["dsr-if"], COLOURS["dsr-lif"]
 ONE, HALF = "#D55E00", "#009E73"
 GREY = "#888888"
 SHOWN = (2, 5, 10, 20, 64)
+SHOWN_DT = 0.05
+DTS = {0.1: "#E69F00", SHOWN_DT: LIF, 0.01: "#7A3300"}
 PERCENT = "% of the ceiling"
 STUDIES = ("rate", "alpha", "convergence", "deviation")
+NEURONS = ("if", "lif")
 SETTING = ["neuron", "dt", "alpha", "timesteps"]
 Style = dict[str, Any]
 
@@ -28,11 +31,27 @@ def named(neuron: str, dt: float) -> str:
     return neuron.upper() if math.isnan(dt) else f"{neuron.upper()}, dt = {dt:g}"
 
 
+def parts(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each curve that a table or figure cannot do without, by what to call it."""
+    found = {
+        f"study {study!r} of neuron {neuron!r}": frame[(frame["study"] == study) & (frame["neuron"] == neuron)]
+        for study in STUDIES
+        for neuron in NEURONS
+    }
+    for neuron, dt in (("if", math.nan), ("lif", SHOWN_DT)):
+        rows = found[f"study 'alpha' of neuron {neuron!r}"]
+        rows = rows if math.isnan(dt) else rows[rows["dt"] == dt]
+        found |= {f"study 'alpha' of {named(neuron, dt)}, T = {T}": rows[rows["timesteps"] == T] for T in SHOWN}
+    rows = found["study 'convergence' of neuron 'lif'"]
+    constant = rows[rows["drive"] == "constant"]
+    return found | {f"study 'convergence' of {named('lif', dt)}": constant[constant["dt"] == dt] for dt in DTS}
+
+
 def figures_of_neurons(frame: pd.DataFrame) -> list[Figure]:
     """Rate against current, error against alpha, convergence, and the deviation's bias."""
     rate, alpha, long, deviation = (frame[frame["study"] == study] for study in STUDIES)
-    figures = [_draw_rate(rate[rate["neuron"] == neuron]) for neuron in ("if", "lif")]
-    for rows in (alpha[alpha["neuron"] == "if"], alpha[alpha["dt"] == 0.05]):
+    figures = [_draw_rate(rate[rate["neuron"] == neuron]) for neuron in NEURONS]
+    for rows in (alpha[alpha["neuron"] == "if"], alpha[alpha["dt"] == SHOWN_DT]):
         figures += [_draw_alpha(rows, key, what) for key, what in (("mean_error", "mean"), ("max_error", "largest"))]
     for neuron, paint in (("if", _convergence_if), ("lif", _convergence_lif)):
         rows = long[long["neuron"] == neuron]
@@ -135,15 +154,15 @@ def _convergence_lif(rows: pd.DataFrame) -> Callable[[Axes], None]:
     looks: dict[str, tuple[Style, str]] = {
         "constant": ({"lw": 1.5}, "constant"),
         "inside": ({"marker": "o", "ms": 4.5, "mfc": "white", "lw": 0}, "changing, inside the range"),
-        "beyond": ({"marker": "s", "ms": 3.5, "lw": 1}, "changing, beyond it too (dt = 0.05)"),
+        "beyond": ({"marker": "s", "ms": 3.5, "lw": 1}, f"changing, beyond it too (dt = {SHOWN_DT:g})"),
     }
 
     def paint(axes: Axes) -> None:
         ends = []
-        for dt, colour in ((0.1, "#E69F00"), (0.05, LIF), (0.01, "#7A3300")):
+        for dt, colour in DTS.items():
             for drive, (style, _) in looks.items():
                 one = rows[(rows["dt"] == dt) & (rows["drive"] == drive)]
-                if drive != "beyond" or dt == 0.05:
+                if drive != "beyond" or dt == SHOWN_DT:
                     axes.plot(one["timesteps"], 100 * one["mean_error"], color=colour, **style)
                 if drive == "constant":
                     axes.plot(one["timesteps"], 100 * one["bound"], color=colour, lw=1, ls="--")

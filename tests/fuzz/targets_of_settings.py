@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from benchmarks.regression import points
 from benchmarks.slurm.settings import settings
 from reports.inputs import published
 from reports.studies import perf
+from reports.studies.quantization_figures import SHOWN
 
 RESULTS = Path(__file__).parents[2] / "results"
 PROFILE = b"""[slurm]
@@ -247,9 +249,19 @@ def some(path: str, lines: int) -> bytes:
 
 
 def some_study() -> bytes:
-    """Lines of every part of the committed study."""
-    lines = (RESULTS / "quantization.csv").read_bytes().splitlines(keepends=True)
-    return b"".join([lines[0], *lines[1:4], *(line for line in lines if line.startswith(b"alpha,"))][:120])
+    """Lines of every curve of the committed study."""
+    heading, *lines = (RESULTS / "quantization.csv").read_bytes().splitlines(keepends=True)
+    columns = heading.decode().split(",")
+    curve = [columns.index(name) for name in ("study", "neuron", "dt", "timesteps", "drive")]
+    counts = Counter[tuple[bytes, ...]]()
+    kept = [heading]
+    for line in lines:
+        cells = line.split(b",")
+        counts[at := tuple(cells[place] for place in curve)] += 1
+        steps = int(cells[columns.index("timesteps")])
+        if counts[at] <= 2 and (cells[0] != b"convergence" or steps <= 2) and (cells[0] != b"alpha" or steps in SHOWN):
+            kept.append(line)
+    return b"".join(kept)
 
 
 def targets(scratch: Path) -> list[Target]:

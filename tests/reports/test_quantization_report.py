@@ -47,6 +47,30 @@ def test_the_committed_rows_make_one_table_with_a_line_per_neuron_and_t() -> Non
     assert lines["LIF, dt = 0.05", "50"][2].text == "0.225"
 
 
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ("study != 'alpha'", "no row of study 'alpha' of neuron 'if'"),
+        ("study != 'rate' or neuron == 'if'", "no row of study 'rate' of neuron 'lif'"),
+        ("study != 'alpha' or timesteps != 10 or dt == 0.1", "no row of study 'alpha' of IF, T = 10"),
+        ("study != 'alpha' or timesteps != 20 or dt != 0.05", "no row of study 'alpha' of LIF, dt = 0.05, T = 20"),
+        ("study != 'convergence' or dt != 0.01", "no row of study 'convergence' of LIF, dt = 0.01"),
+    ],
+)
+def test_a_file_that_lacks_a_curve_is_refused(tmp_path: Path, left: str, said: str) -> None:
+    pd.read_csv(COMMITTED).query(left).to_csv(path := tmp_path / "quantization.csv", index=False)
+    with pytest.raises(BadInput, match=rf"quantization.csv has {said}; `dsr-bench quantization` writes the whole file"):
+        quantization.read([path])
+
+
+def test_a_curve_without_its_errors_is_refused(tmp_path: Path) -> None:
+    rows = pd.read_csv(COMMITTED)
+    rows.loc[(rows["study"] == "alpha").idxmax(), "max_error"] = None
+    rows.to_csv(path := tmp_path / "quantization.csv", index=False)
+    with pytest.raises(BadInput, match="a row of study 'alpha' has no max_error"):
+        quantization.read([path])
+
+
 def test_layers_are_shown_in_percent_of_their_ceiling(tmp_path: Path) -> None:
     (frame,) = quantization.read([layers(tmp_path / "layers.csv")])
     (table,) = quantization.tables_of(frame)

@@ -20,6 +20,7 @@ from pathlib import Path
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins")
 NODES = ("n1", "n2")
 PATIENCE_SECONDS = 600.0
+SECONDS_OF_A_CREDENTIAL = 3.0
 
 CONFIGURATION = """
 ClusterName=dsr-test
@@ -67,6 +68,7 @@ class Host:
         host = platform.node().partition(".")[0]
         text = CONFIGURATION.format(host=host, port=free_port(), folder=folder)
         self.file.write_text(text + "".join(NODE.format(name=name, host=host, port=free_port()) for name in NODES))
+        self.pending = dict[str, float]()
         (folder / "state").mkdir()
         self.controller = self.started("slurmctld", "-D", "-c")
         self.nodes = {name: self.started("slurmd", "-D", "-N", name) for name in NODES}
@@ -105,9 +107,16 @@ class Host:
         return [one for one in listed if is_python(one)]
 
     def released(self) -> list[str]:
-        """All jobs, of which those that have been requeued can start now: Slurm would hold them for two minutes."""
-        for job in self.jobs("PENDING"):
-            self.said("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)  # it may have started
+        """All jobs, of which those that have been requeued can start soon: Slurm would hold them for two minutes.
+
+        They wait for a few seconds all the same: a job that starts in the second in which it was requeued has the
+        credential that Slurm has just revoked, and Slurm ends it.
+        """
+        waiting = self.jobs("PENDING")
+        self.pending = {job: self.pending.get(job, time.monotonic()) for job in waiting}
+        for job in waiting:
+            if time.monotonic() - self.pending[job] > SECONDS_OF_A_CREDENTIAL:
+                self.said("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)  # it may have started
         return self.jobs()
 
     def wait(self, until: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
