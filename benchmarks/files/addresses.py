@@ -21,11 +21,17 @@ SECRETS = (
     (rf"(?<![\w/%*.])[^/:@?=({END}]+:[^/@{END}\\][^/@{END}]*@(?=\w)", f"{HIDDEN}@"),
     (rf"(?<=\w:)/(?!/)[^/{END}]*:[^/{END}]*@", f"/{HIDDEN}@"),
     # queries and fragments
-    (rf"(\w+:/[^?#{END}]*)\?[^{END})]+", rf"\1?{HIDDEN}"),
+    (rf"(\w:/[^?#{END}]*)\?[^{END})]+", rf"\1?{HIDDEN}"),
     (rf"\?[^=?{END}]+=[^{END})]+", f"?{HIDDEN}"),
-    (rf"(\w+://[^#{END}]*)#[^{END})]*=[^{END})]*", rf"\1#{HIDDEN}"),
-    (r"(?i)\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{8,}", rf"\1 {HIDDEN}"),
+    (rf"(\w://[^#{END}]*)#[^{END})]*=[^{END})]*", rf"\1#{HIDDEN}"),
 )
+"""What is hidden in a word; the time that they take grows with a power of its length."""
+HEADER = r"(?i)\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{8,}"
+WORD = re.compile(rf"[^{END}]+")
+SUSPECT = re.compile(r"[@?#]|%40")
+"""What every address with a secret contains."""
+LONGEST = 2_000
+"""Characters of a word that is searched."""
 
 
 SECRET_VARIABLES = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$", re.IGNORECASE)
@@ -37,13 +43,22 @@ LEAST_CHARACTERS = 6
 def masked(text: str) -> str:
     """Hide users, passwords and queries of all addresses in a text, and the values of secret environment variables.
 
-    A blank ends an address.
+    A blank ends an address. A word of more than `LONGEST` characters that might be one is hidden as a whole.
     """
     for value in _secret_values():
         text = text.replace(value, HIDDEN)
+    return re.sub(HEADER, rf"\1 {HIDDEN}", WORD.sub(_masked_word, text))
+
+
+def _masked_word(found: re.Match[str]) -> str:
+    word = found[0]
+    if not SUSPECT.search(word):
+        return word
+    if len(word) > LONGEST:
+        return HIDDEN
     for secret, replacement in SECRETS:
-        text = re.sub(secret, replacement, text)
-    return text
+        word = re.sub(secret, replacement, word)
+    return word
 
 
 def _secret_values() -> list[str]:
