@@ -80,7 +80,6 @@ def test_a_long_word_that_can_be_no_secret_stays_and_any_other_is_hidden(long: s
     assert masked(f"no {long}@host here") == "no *** here"
 
 
-
 @pytest.mark.parametrize(
     "name", ["plain", "sp ace", "what?now", "ha#sh", "per%20cent", "100%", "ünï", "br[ac]ket*", "q'uo\"te", "a&b=c@d:e"]
 )
