@@ -204,6 +204,7 @@ SWEEPS: Mapping[str, Sweep] = {
             *_tuned("dsr-lif-rep", "threshold", MEASURED_START, 0.2, 0.4),
             "dsr-lif-rep@epochs=4@learning_rate=0.4@threshold=first-gradient",
             *_tuned("qcfs-ann", "threshold", 4, 2, 8),
+            "qcfs-ann@epochs=4@learning_rate=0.4@threshold=4",
             *_tuned("stbp-tdbn", "surrogate_width", 1, 0.5, 0.25),
         ),
         timesteps=(5,),
