@@ -143,8 +143,8 @@ class Recipe:
     drops: tuple[float, ...] = ()
     drop: float = 0.1
     linear_rate: float = 1.0
-    decayed: Decayed = "all"
     pixels: PixelValues = "normalised"
+    decayed: Decayed = "all"
     sources: str = ""
 
     def __post_init__(self) -> None:

@@ -72,6 +72,7 @@ def test_defaults_stay_as_they_are_because_keys_leave_them_out() -> None:
             0.1,
             1.0,
             "normalised",
+            "all",
             "",
         )
         == PLAIN
