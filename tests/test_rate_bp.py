@@ -14,9 +14,8 @@ from baselines.counts import rate_bp
 from baselines.counts.pairs import Pair, Paired
 from benchmarks.methods import METHODS
 from benchmarks.networks import build
-from benchmarks.networks.parts import DirectCoding, Parts
+from benchmarks.networks.parts import Parts
 from benchmarks.networks.resnet import ResNet
-from benchmarks.operations.counter import counting
 
 RELEASED = read("rate_bp_released")
 T = 5
@@ -184,17 +183,3 @@ def test_what_training_reads_out_is_what_the_network_emits(frames: bool) -> None
 def test_values_that_a_neuron_cannot_have_are_refused(arguments: tuple[float, ...], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         rate_bp.LIF(*arguments)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("decay", "leaks"), [(0.2, 1), (0.0, 0), (1.0, 0)])
-def test_its_leak_is_counted_where_there_is_one(decay: float, leaks: int) -> None:
-    network = Paired(
-        nn.Sequential(DirectCoding(nn.Conv2d(3, 4, 3), T), rate_bp.LIF(T, 0.1, decay), nn.Conv2d(4, 2, 3)),
-        T,
-        DirectCoding,
-    ).eval()
-    x = noise(2, 3, 6, 6)
-    with torch.no_grad(), counting(network, x[:1], T) as counter:
-        network(x)
-    row = counter.ledger()[0]
-    assert (row.neuron_updates, row.neuron_leaks) == (2 * T * 4 * 16, leaks * 2 * T * 4 * 16)

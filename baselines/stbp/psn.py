@@ -5,16 +5,16 @@
 
 with the currents x (T, N) of N neurons, and G = dL/ds. Neurons without a reset need no step-by-step simulation, and
 there is no recursion for a gradient to fade in. In exchange T is part of the weights, and a step may depend on later
-steps. `masked` keeps the lower triangle of W alone, so that it does not (their masked PSN with k = T, from the first
-epoch on; theirs closes the mask little by little).
+steps. `masked` keeps the lower triangle of W alone, so that it does not: their masked PSN with k = T, masked from the
+first epoch on, where theirs closes the mask little by little.
 
-b starts at -1, a threshold of 1; W from U(-1 / sqrt(T), 1 / sqrt(T)), as a torch layer of T inputs, like the released
-code (fangwei123456/Parallel-Spiking-Neuron 2bfcba4).
+b starts at -1, a threshold of 1; a row of W with n weights from U(-1 / sqrt(n), 1 / sqrt(n)), as a torch layer of n
+inputs. n is T, as in the released code (fangwei123456/Parallel-Spiking-Neuron 2bfcba4), and t in row t of a masked
+W: with T there too, masked networks start all but silent, and some never learn.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -68,8 +68,10 @@ class PSN(nn.Module):
         self.timesteps, self.masked, self.surrogate_slope = timesteps, masked, surrogate_slope
         self.weight = nn.Parameter(torch.empty(timesteps, timesteps))
         self.bias = nn.Parameter(torch.full((timesteps,), -1.0))
+        inputs = torch.arange(1, timesteps + 1) if masked else torch.full((timesteps,), timesteps)
         with torch.random.fork_rng(devices=[]):  # what is drawn behind it is the same for every neuron
-            nn.init.uniform_(self.weight, -1 / math.sqrt(timesteps), 1 / math.sqrt(timesteps))
+            nn.init.uniform_(self.weight, -1.0, 1.0)
+        self.weight.data.mul_(inputs.rsqrt().unsqueeze(1))
 
     def spike_amplitude(self) -> float:
         """Return the height of an emitted spike."""
