@@ -28,7 +28,7 @@ nir = pytest.importorskip("nir", reason="nir is not installed (extra: export)")
 STEPS, IMAGES = 4, 6
 SPIKING = (
     *("dsr-if", "dsr-lif", "dsr-if-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned", "sew"),
-    *("plif", "stbp", "diet-snn", "threshold-balancing", "deng-gu", "calibration", "qcfs"),
+    *("plif", "stbp", "diet-snn", "threshold-balancing", "deng-gu", "calibration", "qcfs", "rate-bp"),
 )
 
 
@@ -151,7 +151,7 @@ def test_a_norm_behind_a_neuron_is_refused_with_its_reason():
         nir_graph.graph_of(network, images(size=32)[:1], STEPS, {})
 
 
-@pytest.mark.parametrize("method", ["tandem", "asf-bp"])
+@pytest.mark.parametrize("method", ["tandem", "asf-bp", "psn"])
 def test_methods_that_count_spikes_are_refused_before_their_norms_are_folded(method):
     network = busy("preact-resnet-tiny", method, images(size=32))
     with pytest.raises(BadInput, match=r"not expressible in NIR: .* emits spikes unlike DSR's"):
