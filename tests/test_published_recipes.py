@@ -205,9 +205,7 @@ def test_what_is_matched_to_dsrs_hybrid_training_differs_in_neuron_start_and_par
     assert recipe_of(method, dataset).optimizer == "adam"
 
 
-@pytest.mark.parametrize(
-    "method", ["plif", "plif-stepwise", "stbp", "stbp-neunorm", "rate-bp", "rate-bp-bptt", "psn"]
-)
+@pytest.mark.parametrize("method", ["plif", "plif-stepwise", "stbp", "stbp-neunorm", "rate-bp", "rate-bp-bptt", "psn"])
 def test_what_is_matched_has_dsrs_recipe_but_for_its_neuron(method: str) -> None:
     usual = recipe_of("ann")
     assert replace(recipe_of(method), neuron={}, norm={}, sources="") == replace(usual, sources="")

@@ -136,9 +136,7 @@ def _fine_tuned(name: str, module: baselines.fine_tuned.LIF) -> Neuron:
     return _decaying(name, threshold, min(module.leak.item(), 1.0), threshold)
 
 
-def _decaying(
-    name: str, threshold: float, decay: float, subtract: float | None, at_level: bool = False
-) -> Neuron:
+def _decaying(name: str, threshold: float, decay: float, subtract: float | None, at_level: bool = False) -> Neuron:
     """A membrane that keeps a share `decay` of what a reset has left of it."""
     if decay == 1.0:
         return Neuron(threshold, 1.0, subtract=subtract, at_level=at_level)

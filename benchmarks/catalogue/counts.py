@@ -81,7 +81,7 @@ def _asf_bp_published(run: Run, usual: Recipe) -> Recipe:
 
 
 def _rate_bp(run: Run, usual: Recipe) -> Recipe:
-    """[RATE] V = 1, the membrane is multiplied by 0.2, sigmoid surrogate of slope 4. The optimiser is DSR's (matched)."""
+    """[RATE] V = 1, membranes keep 0.2 of themselves, sigmoid surrogate of slope 4. All else is DSR's (matched)."""
     neuron = {"threshold": 1.0, "decay": 0.2, "surrogate_slope": 4.0}
     return replace(usual, neuron=neuron, sources="rate-based backpropagation matched to DSR's recipe")
 

@@ -190,9 +190,9 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
                 if any(path.pools for path in paths) and all(path.pools for path in paths):
                     name = f"{node.target}.pooled" + (f".{index}" if index else "")
                     yield node, _pool(graph, name, paths, shapes)
-            module: object = module_of(graph, node)
-            if isinstance(module, MixesSteps):
-                yield node, _weighed(str(node.target), module, shapes[node])
+            neuron: object = module_of(graph, node)
+            if isinstance(neuron, MixesSteps):
+                yield node, _weighed(str(node.target), neuron, shapes[node])
 
 
 def _integrates(graph: fx.GraphModule, neuron: fx.Node) -> bool:
@@ -229,7 +229,7 @@ def _pool(graph: fx.GraphModule, name: str, paths: Sequence[Path], shapes: dict[
 
 
 def _weighed(name: str, neuron: MixesSteps, emitted: torch.Size) -> Layer:
-    """Return what neurons do that weigh steps; `emitted`: `(T, C, ...)`, of one image. Products per step are rounded up."""
+    """Return what neurons do that weigh steps, products per step rounded up; `emitted`: `(T, C, ...)`, of one image."""
     products = neuron.products()
     macs = -(-products * emitted[1:].numel() // emitted[0])
     sizes = replace(geometry.of_channels(TEMPORAL, (), emitted[1:]), weights=products)

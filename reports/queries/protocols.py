@@ -321,7 +321,7 @@ def _psn(run: Run) -> Protocol | None:
     known = {"cifar10": "a network of 256 channels", "imagenet": "sew-resnet34-imagenet"}
     if run.dataset not in known:
         return None
-    recipe = "1024 epochs, mixup and CutMix" if run.dataset == "cifar10" else "320 epochs, SEW ResNet's loss at each step"
+    recipe = "1024 epochs, mixup and CutMix" if run.dataset == "cifar10" else "320 epochs, TET's loss"
     beyond: Beyond = (("recipe", recipe, "DSR's"), ("weight decay", "none", "DSR's"))
     networks = (known[run.dataset],)
     return Protocol("Fang et al. 2023 (PSN)", run, networks, (4,), epoch=BEST_ON_TEST, beyond=beyond, borrowed=SCHEDULE)
