@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import baselines.conversion
 import baselines.fine_tuned
+import baselines.counts.rate_bp
 import baselines.stbp
 import baselines.stbp.plif
 import baselines.stbp.sew
@@ -196,6 +197,8 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         (baselines.stbp.plif.PLIF(6, threshold=0.3, tau=4.0), [0, 0, 0, 1, 0, 0]),
         # k = .5: .25 fires at the level and is 0, .25 fires, ...
         (baselines.stbp.plif.PLIF(6, threshold=0.25, tau=2.0), [1, 1, 1, 1, 1, 1]),
+        # .5, .25 + .5 fires at the level and is 0, .5, .75 fires
+        (baselines.counts.rate_bp.LIF(6, threshold=0.75, decay=0.5), [0, 1, 0, 1, 0, 1]),
     ],
 )
 def test_a_neuron_fires_as_worked_out_by_hand(neuron, expected):
