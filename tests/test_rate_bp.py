@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -112,7 +113,7 @@ def test_a_norm_that_is_not_trained_leaves_its_statistics() -> None:
 def released(method: str, settings: dict) -> nn.Module:
     """Their ResNet with the parts of a method of ours."""
     chosen, steps = METHODS[method], settings["T"]
-    neuron = lambda: chosen.neuron(steps, settings["threshold"], settings["decay"])  # noqa: E731
+    neuron = partial(chosen.neuron, steps, settings["threshold"], settings["decay"])
     parts = Parts(steps, neuron, chosen.norm({}, steps), chosen.readout(neuron, steps))
     widths = tuple(settings["widths"])
     network = ResNet(parts, widths[0], tuple(settings["blocks"]), widths, settings["classes"])

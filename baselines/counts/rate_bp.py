@@ -6,13 +6,13 @@ With the currents x_t of a layer, their mean c over T steps, and G the gradient 
                g_t = a q_t (1 - q_t),   q_t = sigmoid(a (u_t - V))                     the surrogate of ds/du
                e = (1 / T) sum_t f_t g_t,   f_1 = 1,  f_{t+1} = 1 + k f_t
     rate       (1 / T) sum_t s_t,   with the slope e:   dL/dc = e G
-    norm       y = gamma n + beta,  n = (c - m) / sqrt(v + eps)       m, v: of the currents over images, pixels and time
-               dL/dc = gamma / sqrt(v + eps) (G - mean(G) - n mean(G n))                means over images and pixels
+    norm       y = gamma n + beta,  n = (c - mean) / sqrt(var + eps)       both of all x_t: images, pixels and time
+               dL/dc = gamma / sqrt(var + eps) (G - mean(G) - n mean(G n))              means over images and pixels
 
 e is what backpropagation through time gives for a current that grows by the same amount at every step, because the
 reset has no gradient: f_t = du_t/dc. DSR has the slope of a clamp in its place, which depends on c alone. Norms have
-gradients through m and v, but none through the spread over time, which a mean current does not show. All that remains
-of time in the backward pass is in e, so it costs one step.
+gradients through mean and var, but none through the spread over time, which a mean current does not show. All that
+remains of time in the backward pass is in e, so it costs one step.
 
 The networks run on pairs of rate and train (`pairs.py`), as Tandem learning's do. DSR's engine (`dsr.engine`) also
 simulates without a graph and goes backward once, but it knows DSR's neurons and thresholds throughout, its kernels emit
@@ -40,7 +40,7 @@ class LIF(nn.Module):
 
     `timesteps` T >= 1; `threshold` V > 0; `decay` k in [0, 1] multiplies the membrane at each step; `surrogate_slope`
     a > 0. Currents `(T*B, ...)`, row t * B + b -> spikes of height 1, same shape; their gradient goes through time,
-    which trains `rate-bp-bptt`. Raises ValueError for invalid values.
+    which is how `rate-bp-bptt` is trained. Raises ValueError for invalid values.
     """
 
     def __init__(

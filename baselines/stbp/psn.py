@@ -1,6 +1,6 @@
 """The parallel spiking neuron (PSN; Fang et al., NeurIPS 2023): no reset, and all steps at once.
 
-    u = W x + b,   s_t = [u_t >= 0]                     W (T, T) and b (T,) are trained, for a layer of neurons each
+    u = W x + b,   s_t = [u_t >= 0]                     W (T, T) and b (T,) are trained, one pair for a layer
     du = G s'(u),  dL/dx = W^T du,  dL/dW = du x^T,  dL/db = sum du             s': `baselines.stbp.arctangent`
 
 with the currents x (T, N) of N neurons, and G = dL/ds. Neurons without a reset need no step-by-step simulation, and

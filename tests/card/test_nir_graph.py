@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 import baselines.conversion
-import baselines.fine_tuned
 import baselines.counts.rate_bp
+import baselines.fine_tuned
 import baselines.stbp
 import baselines.stbp.plif
 import baselines.stbp.sew
