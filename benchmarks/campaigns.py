@@ -29,6 +29,8 @@ LADDER = ("dsr-ann", "dsr-clamp", "dsr-quantized")
 """Between `ann` and `dsr-if-rep`: DSR's readout, its clip, its levels."""
 ABLATION = tuple(method.replace("dsr-if", "dsr-if-rep", 1) for method in SWEEPS["ablation"].methods)
 THREE, TWO, ONE = (0, 1, 2), (0, 1), (0,)
+SINCE = (5, 2)
+"""T at which methods since DSR are compared."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,10 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 _block("rows of Table 2: hybrid training", ("hybrid-training",), (20,), ONE),
                 _block("rows of Table 2: TSSL-BP", ("tssl-bp",), (5,), ONE),
                 _block("rows of Table 2: IDE", ("ide",), (30,), ONE, ("cifarnet-f-narrow",)),
+            ),
+            (
+                _block("since DSR: rate-based backpropagation", ("rate-bp", "rate-bp-bptt"), SINCE, TWO),
+                _block("since DSR: PSN", ("psn",), SINCE, TWO),
             ),
         ),
     ),

@@ -209,6 +209,7 @@ def _books(method: str, name: str) -> None:
         network(x)
     counted = counter.per_image()
     layers, neuron = structure(network, x[:1]).layers, parts(method, steps, resolve(_run(method))).neuron()
+    weighed = steps * sum(layer.dense_macs for layer in layers if layer.temporal)  # by neurons that say so
     first = layers[0].dense_macs if layers[0].origin == INPUT else 0  # else what codes the images makes spikes of them
     if not isinstance(neuron, SpikingNeuron):
         assert counted.acs == 0, "it has no spiking neuron, and accumulates"
@@ -216,7 +217,7 @@ def _books(method: str, name: str) -> None:
         assert first < counted.analog_macs <= most, f"{counted.analog_macs:,.0f} multiplications of at most {most:,}"
         return
     _spikes_are_of_one_height(neuron, steps)
-    assert counted.analog_macs == first, "something behind what sees the images multiplies"
+    assert counted.analog_macs == first + weighed, "something behind what sees the images multiplies"
     assert counted.firing_rate is not None
     assert 0 <= counted.firing_rate <= 1, f"its firing rate is {counted.firing_rate}"
     most = max(len(layer.sources) for layer in layers)  # spikes in a value

@@ -28,6 +28,7 @@ MEASURED_START: Start = "first-gradient"
 """What a variant writes in place of a threshold: `dsr-if@threshold=first-gradient`."""
 Precision = Literal["float32", "bfloat16"]
 PixelValues = Literal["normalised", "raw"]
+Decayed = Literal["all", "weights"]
 Loss = Literal["cross-entropy", "squared-error", "tet"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 """What training lowers, by name; `benchmarks.training.losses` has their equations."""
@@ -92,7 +93,8 @@ class Recipe:
     to zero over the rest.
     `half_period`: epochs in which the cosine falls to zero, to rise again in as many, and so on (None: all epochs).
     `drops`: shares of the epochs after which the rate is multiplied by `drop`, in place of the cosine. `linear_rate`:
-    what the rate of fully connected layers is multiplied by.
+    what the rate of fully connected layers is multiplied by. `decayed`: what `weight_decay` acts on: all parameters, or
+    only the weights of convolutions and fully connected layers.
     `train_images` and `test_images` limit a split (None: all of it); `validation_images` are held out of the
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
@@ -142,6 +144,7 @@ class Recipe:
     drop: float = 0.1
     linear_rate: float = 1.0
     pixels: PixelValues = "normalised"
+    decayed: Decayed = "all"
     sources: str = ""
 
     def __post_init__(self) -> None:

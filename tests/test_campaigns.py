@@ -111,11 +111,12 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 
-def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
-    last = WORKSTATION.groups[-1]
+def test_rows_of_table_2_come_late_at_the_t_they_are_published_for() -> None:
+    last = WORKSTATION.groups[-2]
     assert all(block.title.startswith("rows of Table 2") and block.seeds == (0,) for block in last)
     runs = [run for block in last for run in block.runs("workstation")]
-    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) :])
+    since = sum(len(block.runs("workstation")) for block in WORKSTATION.groups[-1])
+    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) - since : -since])
     assert {(run.network, run.timesteps) for run in runs if run.method == "sew"} == {
         (NARROW, 4),
         ("sew-resnet18-narrow", 4),
@@ -125,6 +126,15 @@ def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
     assert counts == {("tandem", NARROW, 8), *few}
     assert {run.network for run in runs if run.method == "tssl-bp"} == {NARROW}
     assert {run.network for run in runs if run.method == "ide"} == {"cifarnet-f-narrow"}, "it needs a feedback loop"
+
+
+def test_methods_since_dsr_come_last_with_two_seeds_at_few_steps() -> None:
+    last = WORKSTATION.groups[-1]
+    assert all(block.title.startswith("since DSR") for block in last)
+    runs = [run for block in last for run in block.runs("workstation")]
+    assert {run.method for run in runs} >= {"rate-bp", "rate-bp-bptt", "psn"}
+    assert {(run.timesteps, run.seed) for run in runs} == {(5, 0), (5, 1), (2, 0), (2, 1)}
+    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) :])
 
 
 def test_a_run_of_a_campaign_is_the_same_experiment_in_a_sweep() -> None:

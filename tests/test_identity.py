@@ -37,6 +37,7 @@ FULL = Recipe(
     warmup_share=0.1,
     half_period=4,
     pixels="raw",
+    decayed="weights",
     drops=(0.25,),
 )
 

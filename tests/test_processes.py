@@ -27,7 +27,7 @@ from benchmarks.spec import BadInput, Recipe, Run
 from benchmarks.training.loop import Trainer, Training
 
 NETWORK = "preact-resnet-imagenet-tiny"
-METHODS = ("dsr-ann", "dsr-if", "exact", "dsr-if-rep", "stbp-tdbn", "tandem")
+METHODS = ("dsr-ann", "dsr-if", "exact", "dsr-if-rep", "stbp-tdbn", "tandem", "rate-bp")
 """Double precision is trained by the network's own modules in `dsr-if`; `exact` is the same by DSR's engine."""
 WITH_THRESHOLDS = ("dsr-if", "exact", "dsr-if-rep")
 COUNT, STEPS = 22, 3  # batches of 8, 8 and 6: no two processes' shares of all of them are alike

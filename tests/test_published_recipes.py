@@ -124,6 +124,15 @@ def test_asf_bps_recipe_is_its_authors_and_its_threshold_ours_at_few_steps() -> 
     assert recipe_of("asf-bp-published").neuron["threshold"] == 0.5
 
 
+def test_rate_based_backpropagations_recipe_is_its_authors() -> None:
+    neuron = {"threshold": 1.0, "decay": 0.2, "surrogate_slope": 4.0}
+    for dataset in ("cifar10", "cifar100"):
+        recipe = recipe_of("rate-bp-published", dataset)
+        assert settings(recipe) == (300, 128, 0.1, 0.9, 5e-4, "autoaugment-cutout", neuron)
+        assert (recipe.decayed, recipe.optimizer, recipe.drops, recipe.half_period) == ("weights", "sgd", (), None)
+    assert recipe_of("rate-bp").neuron == recipe_of("rate-bp-bptt").neuron == neuron
+
+
 def test_what_is_matched_of_them_differs_from_dsrs_recipe_where_it_says_so() -> None:
     usual = replace(recipe_of("ann"), sources="")
     assert replace(recipe_of("tandem"), neuron={}, norm={}, sources="") == usual
@@ -196,7 +205,7 @@ def test_what_is_matched_to_dsrs_hybrid_training_differs_in_neuron_start_and_par
     assert recipe_of(method, dataset).optimizer == "adam"
 
 
-@pytest.mark.parametrize("method", ["plif", "plif-stepwise", "stbp", "stbp-neunorm"])
+@pytest.mark.parametrize("method", ["plif", "plif-stepwise", "stbp", "stbp-neunorm", "rate-bp", "rate-bp-bptt", "psn"])
 def test_what_is_matched_has_dsrs_recipe_but_for_its_neuron(method: str) -> None:
     usual = recipe_of("ann")
     assert replace(recipe_of(method), neuron={}, norm={}, sources="") == replace(usual, sources="")

@@ -157,6 +157,18 @@ def test_fully_connected_layers_may_have_a_rate_of_their_own() -> None:
     assert [group["lr"] for group in fresh.param_groups] == pytest.approx([0.8, 0.08])
 
 
+def test_weight_decay_may_leave_norms_biases_and_neurons_alone() -> None:
+    network = build("vgg11-narrow", "plif", 2, 10)
+    recipe = replace(RECIPE, decayed="weights", linear_rate=0.1)
+    groups = make_optimizer(network, recipe).param_groups
+    decays = {id(p): (group["weight_decay"], group["lr"]) for group in groups for p in group["params"]}
+    assert len(decays) == sum(len(group["params"]) for group in groups) == len([*network.parameters()])
+    for name, parameter in network.named_parameters():
+        decay = recipe.weight_decay if parameter.dim() > 1 else 0.0
+        rate = recipe.learning_rate * (0.1 if "readout" in name else 1.0)
+        assert decays[id(parameter)] == (decay, pytest.approx(rate)), name
+
+
 @pytest.mark.parametrize(
     "method",
     [

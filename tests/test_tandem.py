@@ -195,7 +195,7 @@ def test_frames_enter_as_their_mean_with_its_gradient() -> None:
     assert torch.allclose(found, layer.weight.grad, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["tandem", "asf-bp"])
+@pytest.mark.parametrize("method", ["tandem", "asf-bp", "rate-bp"])
 def test_what_is_kept_for_the_backward_pass_does_not_grow_with_t(method: str) -> None:
     def kept(steps: int) -> int:
         torch.manual_seed(0)

@@ -4,7 +4,8 @@
 
 A layer that is linear is called on both: the mean of its outputs is its output for the mean. A part that treats the two
 differently has a method `pair`. Backward therefore costs one step and keeps what one step keeps, whatever T; the trains
-are dropped as soon as the next layer has read them.
+are dropped as soon as the next layer has read them. A neuron gives the rate that it has measured, with a slope of its
+own (`Measured`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, fx, nn
+from torch.autograd.function import once_differentiable
 
 from baselines.wrapped import Wrapped
 
@@ -26,6 +28,21 @@ class Pair(NamedTuple):
 
     rate: Tensor
     train: Tensor
+
+
+class Measured(torch.autograd.Function):
+    """A measured rate `(B, ...)` as a function of the current `(B, ...)`, with a given slope of the same shape."""
+
+    @staticmethod
+    def forward(ctx: Any, current: Tensor, measured: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return measured
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return grad * slope, None, None
 
 
 @runtime_checkable
@@ -46,7 +63,7 @@ class Paired(Wrapped):
 
     def __init__(self, network: nn.Module, timesteps: int, first_layer: type[nn.Module]) -> None:
         super().__init__(network)
-        self._arguments = timesteps, first_layer
+        self.timesteps, self.first_layer = timesteps, first_layer
         self._walk: _Walk | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -60,7 +77,7 @@ class Paired(Wrapped):
         if not self.training or isinstance(x, fx.Proxy):
             logits = network.forward(x)
             return logits
-        self._walk = self._walk or _Walk(network, *self._arguments)
+        self._walk = self._walk or _Walk(network, self.timesteps, self.first_layer)
         logits = self._walk.run(x)
         return logits
 

@@ -19,30 +19,12 @@ channel whose input is always the same then has k = inf; eps' = eps avoids that.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from baselines.counts.pairs import Pair
-
-
-class _StraightThrough(torch.autograd.Function):
-    """The measured value, with the gradient of relu: 1 above 0."""
-
-    @staticmethod
-    def forward(ctx: Any, current: Tensor, measured: Tensor) -> Tensor:
-        ctx.save_for_backward(current > 0)
-        return measured
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (passes,) = ctx.saved_tensors
-        return grad * passes, None
+from baselines.counts.pairs import Measured, Pair
 
 
 class IF(nn.Module):
@@ -87,7 +69,7 @@ class IF(nn.Module):
     def pair(self, pair: Pair) -> Pair:
         """Currents -> measured rate, and the train that has it."""
         train, counts = self.counted(pair.train)
-        return Pair(_StraightThrough.apply(pair.rate, counts.div_(self.timesteps)), train)
+        return Pair(Measured.apply(pair.rate, counts.div_(self.timesteps), pair.rate > 0), train)
 
     def extra_repr(self) -> str:
         return f"timesteps={self.timesteps}, threshold={self.threshold}, leak={self.leak}"

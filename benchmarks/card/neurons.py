@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import baselines.conversion
+import baselines.counts.rate_bp
 import baselines.fine_tuned
 import baselines.stbp
 import baselines.stbp.plif
@@ -112,9 +113,11 @@ def of(name: str, module: nn.Module) -> Neuron:
         return _sew(module)
     if isinstance(module, baselines.stbp.plif.PLIF):
         return _plif(module)
+    if isinstance(module, baselines.counts.rate_bp.LIF):
+        return _decaying(name, module.threshold, module.decay, module.threshold, at_level=True)
     if isinstance(module, baselines.tssl.Neuron):
         raise BadInput(f"{NOT}: {name} filters in discrete steps, which nir.CubaLIF, a continuous one, does not repeat")
-    known = "DSR's, STBP's, PLIF's, SEW's, DIET-SNN's or a conversion's"
+    known = "DSR's, STBP's, PLIF's, SEW's, DIET-SNN's, rate-based backpropagation's or a conversion's"
     emits = f"spikes unlike {known}" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 
@@ -133,14 +136,14 @@ def _fine_tuned(name: str, module: baselines.fine_tuned.LIF) -> Neuron:
     return _decaying(name, threshold, min(module.leak.item(), 1.0), threshold)
 
 
-def _decaying(name: str, threshold: float, decay: float, subtract: float | None) -> Neuron:
+def _decaying(name: str, threshold: float, decay: float, subtract: float | None, at_level: bool = False) -> Neuron:
     """A membrane that keeps a share `decay` of what a reset has left of it."""
     if decay == 1.0:
-        return Neuron(threshold, 1.0, subtract=subtract, at_level=False)
+        return Neuron(threshold, 1.0, subtract=subtract, at_level=at_level)
     if decay <= 0.0:
         raise BadInput(f"{NOT}: the membrane of {name} has decay {decay:g}, and NIR's LIF needs tau > 0")
     tau, resistance = -1.0 / math.log(decay), 1.0 / (1.0 - decay)
-    return Neuron(threshold, 1.0, tau, resistance, subtract=subtract, at_level=False)
+    return Neuron(threshold, 1.0, tau, resistance, subtract=subtract, at_level=at_level)
 
 
 def _sew(neuron: baselines.stbp.sew.Neuron) -> Neuron:

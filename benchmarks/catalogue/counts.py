@@ -1,8 +1,8 @@
 """Methods whose gradient goes through spike counts, with the recipes they are published with.
 
 [TANDEM] Wu et al., TNNLS 2021, code deepspike/tandem_learning 006feb1; [ASF] Wu et al., AAAI 2021, code
-neural-lab/ASF-BP 30f6735; [ours] chosen by us. Both papers could be read as abstracts only: what the codes do not say
-is not known here.
+neural-lab/ASF-BP 30f6735; [RATE] Yu et al., NeurIPS 2024, code Tab-ct/rate-based-backpropagation 3c70ee9; [ours] chosen
+by us. The first two papers could be read as abstracts only: what their codes do not say is not known here.
 """
 
 from __future__ import annotations
@@ -80,6 +80,24 @@ def _asf_bp_published(run: Run, usual: Recipe) -> Recipe:
     )
 
 
+def _rate_bp(run: Run, usual: Recipe) -> Recipe:
+    """[RATE] V = 1, membranes keep 0.2 of themselves, sigmoid surrogate of slope 4. All else is DSR's (matched)."""
+    neuron = {"threshold": 1.0, "decay": 0.2, "surrogate_slope": 4.0}
+    return replace(usual, neuron=neuron, sources="rate-based backpropagation matched to DSR's recipe")
+
+
+def _rate_bp_published(run: Run, usual: Recipe) -> Recipe:
+    """[RATE] SGD 0.1 for 300 epochs of batches of 128, cosine without warm-up, no weight decay on norms and biases,
+    AutoAugment (CIFAR-10's policy on CIFAR-100, too) and Cutout.
+
+    Its gradient is divided by T: a rate of 0.1 is one of 0.1 / T. It keeps the best epoch on the test split, and fills
+    Cutout's holes before it normalises: they are black there, and of the mean colour here.
+    """
+    recipe = replace(_rate_bp(run, usual), epochs=300, warmup_iterations=0, decayed="weights")
+    sources = "rate-based backpropagation as released (README), but for the colour of Cutout's holes"
+    return replace(recipe, augmentation="autoaugment-cutout", sources=sources)
+
+
 METHODS: Mapping[str, Facts] = {
     "tandem": Facts(
         "Tandem learning: gradient through spike counts, slope 1 above 0",
@@ -92,6 +110,26 @@ METHODS: Mapping[str, Facts] = {
         family="spike counts",
         watched=True,
         recipe=_tandem_published,
+    ),
+    "rate-bp": Facts(
+        "Rate-based backpropagation: gradient through rates, measured slopes",
+        family="spike counts",
+        watched=True,
+        recipe=_rate_bp,
+        colour="#7B3294",
+        marker=(5, 2, 0),
+    ),
+    "rate-bp-bptt": Facts(
+        "The neuron of rate-based backpropagation, differentiated through time",
+        family="surrogate gradient",
+        watched=True,
+        recipe=_rate_bp,
+    ),
+    "rate-bp-published": Facts(
+        "Rate-based backpropagation, recipe of its authors' code",
+        family="spike counts",
+        watched=True,
+        recipe=_rate_bp_published,
     ),
     "asf-bp": Facts(
         "ASF-BP: gradient through accumulated spikes, a measured slope per layer, no norm",

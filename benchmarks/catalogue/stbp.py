@@ -1,8 +1,8 @@
-"""Training with a surrogate gradient through time: STBP-tdBN, STBP without it, PLIF, and SEW ResNets' neuron.
+"""Training with a surrogate gradient: STBP-tdBN, STBP without it, PLIF, SEW ResNets' neuron, and the parallel one.
 
 [STBP] Zheng et al. 2021 and the public code it is usually run with; [WU] the released code of STBP's authors, branch
 yjwu17-pytorch-snn at ea9d2f1; [PLIF] Fang et al. 2021, their released code at f644ff6; [SEW] Fang et al., NeurIPS 2021,
-and its released code; [ours] chosen by us.
+and its released code; [PSN] Fang et al., NeurIPS 2023, released code at 2bfcba4; [ours] chosen by us.
 """
 
 from __future__ import annotations
@@ -115,6 +115,14 @@ def _plif_published(run: Run, usual: Recipe) -> Recipe:
     return replace(recipe, augmentation=augmentation, sources=sources)
 
 
+def _psn(run: Run, usual: Recipe) -> Recipe:
+    """[PSN] Thresholds from 1, arctangent of slope 2, W as torch starts a layer of T inputs. [ours] All else is DSR's.
+
+    Weight decay, which is DSR's, acts on W and thresholds too; theirs has none.
+    """
+    return replace(usual, neuron={"surrogate_slope": 2.0}, sources="PSN (Fang et al. 2023) matched to DSR's recipe")
+
+
 METHODS: Mapping[str, Facts] = {
     "stbp-tdbn": Facts(
         "STBP-tdBN, surrogate gradient",
@@ -174,6 +182,14 @@ METHODS: Mapping[str, Facts] = {
         family="surrogate gradient",
         watched=True,
         recipe=_neunorm,
+    ),
+    "psn": Facts(
+        "PSN, parallel spiking neuron, arctangent surrogate",
+        family="surrogate gradient",
+        watched=True,
+        recipe=_psn,
+        colour="#00429D",
+        marker=(6, 2, 0),
     ),
     "plif": Facts(
         "PLIF, trained leak, arctangent surrogate",

@@ -56,6 +56,13 @@ class Leaky(Protocol):
     def leaks(self) -> int: ...
 
 
+@runtime_checkable
+class MixesSteps(Protocol):
+    """Neurons whose steps weigh the currents of others: `products` multiply-accumulates each, of all steps together."""
+
+    def products(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.

@@ -7,7 +7,8 @@ before. A pool between neurons and a layer folds into the layer. So does a sum o
 spikes): a value of k times their height is k spikes, and each is accumulated by itself. If a pool leads to neurons, a
 spike costs one AC per window that contains it. If spikes are added to a current (identity shortcut), each costs one AC.
 Layers fed by graded values (ReLU), or by a sum of them, count their nonzero inputs as multiply-accumulates. The first
-layer's MACs are dense and count once for a static image.
+layer's MACs are dense and count once for a static image. Neurons that weigh the currents of all steps (PSN) multiply
+each of them, which counts at every step.
 """
 
 from __future__ import annotations

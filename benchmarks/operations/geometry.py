@@ -50,7 +50,10 @@ def of_layer(layer: Weighted, output: Sequence[int]) -> Geometry:
 
 
 def of_channels(operation: str, pools: Sequence[nn.Module], output: Sequence[int]) -> Geometry:
-    """Return the geometry of a per-channel operation: "add" (spikes added to a current) or "pool" (before neurons)."""
+    """Return the geometry of a per-channel operation, which has no neighbours but those in its pools.
+
+    It is "add" (spikes added to a current), "pool" (before neurons) or "temporal" (steps weighed by neurons).
+    """
     channels, height, width = (*output, 1, 1)[:3]
     kernel, stride = _of_pools(pools)
     return Geometry(operation, channels, channels, kernel, stride, channels, height, width, channels)

@@ -32,12 +32,12 @@ def rates(structure: Structure, tally: Tally) -> Iterator[RateRow]:
 
 
 def operations(layer: Layer, tally: Tally, inputs: int) -> int:
-    """Return count A of one layer. A layer that is not fed by neurons is dense.
+    """Return count A of one layer. A layer that is not fed by neurons is dense, at every step if it weighs steps.
 
     A layer fed by graded values through a pool or a sum has count B, because an ANN multiplies what these put out.
     """
     if layer.origin in (None, INPUT):
-        return layer.dense_macs * tally.images * inputs
+        return layer.dense_macs * tally.images * (tally.timesteps if layer.temporal else inputs)
     graded = _behind_pools(layer, tally) if layer.graded else None
     return _reached(layer, tally) if graded is None else graded
 
@@ -49,7 +49,7 @@ def _reached(layer: Layer, tally: Tally) -> int:
 def _row(layer: Layer, structure: Structure, tally: Tally, inputs: int) -> LedgerRow:
     done = operations(layer, tally, inputs)
     repeats = None if layer.spiking else tally.timesteps if layer.graded else inputs
-    once = done // inputs if layer.origin in (None, INPUT) else None
+    once = done // inputs if layer.origin in (None, INPUT) and not layer.temporal else None
     return LedgerRow(
         layer=layer.name,
         origin=layer.origin or "",

@@ -31,6 +31,7 @@ DEFINITIONS = {
         "Behind a pool or a sum of spikes the values that enter a layer and are not 0 are multiplied, as NeuroBench "
         "sees them. "
         "A layer fed by images runs once per image, by event frames once per step. "
+        "Products inside neurons that weigh their steps (PSN) are left out. "
         "Weights that are 0 count; NeuroBench leaves them out of its effective operations"
     ),
     "MembraneUpdates": (

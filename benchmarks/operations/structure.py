@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.networks.parts import DirectCoding, Leaky, Stateful
+from benchmarks.networks.parts import DirectCoding, Leaky, MixesSteps, Stateful
 from benchmarks.operations import geometry
 from benchmarks.operations.geometry import Geometry, pooled
 from benchmarks.operations.origins import (
@@ -37,6 +37,8 @@ from benchmarks.operations.origins import (
     spikes,
 )
 
+TEMPORAL = "temporal"
+"""The operation of a layer that weighs the steps of a current, and the end of its name."""
 INPUT = "input"
 """The `origin` of a layer that is fed by the images."""
 
@@ -58,7 +60,8 @@ class Source:
 class Layer:
     """A layer that performs operations: a convolution, a linear layer, an addition of spikes, or a pool before neurons.
 
-    Pixels in front of neurons are one, too, without any operation but the neurons' updates.
+    Pixels in front of neurons are one, too, without any operation but the neurons' updates. So are neurons that weigh
+    the currents of all steps (PSN): their products are multiply-accumulates of every step.
 
     `sources`: what feeds it, several if its input is a sum; none if it is fed by a current, or by pixels that are one.
     `pool`: the average pool directly in front of it, the last of those folded into the layer; `behind_pools`:
@@ -88,9 +91,14 @@ class Layer:
         return self.kind != "mac"
 
     @property
+    def temporal(self) -> bool:
+        """Whether it weighs the steps of a current."""
+        return self.geometry.operation == TEMPORAL
+
+    @property
     def graded(self) -> bool:
-        """Whether its inputs come from neurons that emit graded values instead of spikes (ReLU)."""
-        return self.origin not in (None, INPUT) and not self.spiking
+        """Whether it multiplies at every step: values of neurons that do not spike (ReLU), or currents of all steps."""
+        return self.temporal or (self.origin not in (None, INPUT) and not self.spiking)
 
     @property
     def summed(self) -> bool:
@@ -182,6 +190,9 @@ def _layers(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> Iterato
                 if any(path.pools for path in paths) and all(path.pools for path in paths):
                     name = f"{node.target}.pooled" + (f".{index}" if index else "")
                     yield node, _pool(graph, name, paths, shapes)
+            neuron: object = module_of(graph, node)
+            if isinstance(neuron, MixesSteps):
+                yield node, _weighed(str(node.target), neuron, shapes[node])
 
 
 def _integrates(graph: fx.GraphModule, neuron: fx.Node) -> bool:
@@ -215,6 +226,14 @@ def _pool(graph: fx.GraphModule, name: str, paths: Sequence[Path], shapes: dict[
     output = pooled(shapes[paths[0].origin][1:], pools[0])
     sizes = geometry.of_channels("pool", pools[0] if alike else [one for some in pools for one in some], output)
     return Layer(name, tuple(sources), kind, _with_copies(graph, paths, sizes))
+
+
+def _weighed(name: str, neuron: MixesSteps, emitted: torch.Size) -> Layer:
+    """Return what neurons do that weigh steps, products per step rounded up; `emitted`: `(T, C, ...)`, of one image."""
+    products = neuron.products()
+    macs = -(-products * emitted[1:].numel() // emitted[0])
+    sizes = replace(geometry.of_channels(TEMPORAL, (), emitted[1:]), weights=products)
+    return Layer(f"{name}.{TEMPORAL}", (), "mac", sizes, macs, macs)
 
 
 def _linear_map(graph: fx.GraphModule, node: fx.Node, module: nn.Module, shapes: dict[fx.Node, torch.Size]) -> Layer:

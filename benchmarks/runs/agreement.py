@@ -29,7 +29,7 @@ LAYERS: columns.Rules = {
     "layer": Words(needed=True),
     "origin": Words(),
     "kind": Words(KINDS, needed=True),
-    "operation": Words(("conv", "transposed", "linear", "add", "pool"), needed=True),
+    "operation": Words(("conv", "transposed", "linear", "add", "pool", "temporal"), needed=True),
     **dict.fromkeys(("in_channels", "out_channels", "kernel", "stride", "groups", "out_height", "out_width"), SIZE),
     **dict.fromkeys(("weights", "biases", "dense_macs_per_step", "padded_macs_per_step"), WHOLE),
     **dict.fromkeys(("operations", "operations_graded_pool", "input_nonzero", "output_spikes"), AMOUNT),

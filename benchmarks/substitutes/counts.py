@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.counts import asf_bp, tandem
+from baselines.counts import asf_bp, rate_bp, tandem
 from baselines.counts.flow import Accumulated
 from baselines.counts.pairs import Paired
-from benchmarks.method import Substitutes, no_norm
+from benchmarks.method import MakeReadout, Substitutes, dropped_over_time, no_norm
 from benchmarks.networks.parts import DirectCoding, MakeLayer, Norm, Readout
 from benchmarks.spec import Recipe
 
@@ -33,6 +34,18 @@ def _one_mask(timesteps: int) -> MakeLayer:
 
 def _on_pairs(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     tandem.start_norms(network)
+    return Paired(network, timesteps, DirectCoding)
+
+
+def _norm_of_rates(parameters: Mapping[str, float], timesteps: int) -> Norm:
+    return lambda features, branches=1: rate_bp.Norm(features)
+
+
+def _mean_current_of_rates(neuron: Callable[[], nn.Module], timesteps: int, divided: bool = False) -> Readout:
+    return lambda features, classes, reencode=True: rate_bp.Readout(features, classes, timesteps, divided)
+
+
+def _on_rates(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     return Paired(network, timesteps, DirectCoding)
 
 
@@ -67,6 +80,10 @@ def _tandem() -> Substitutes:
     return Substitutes(tandem.IF, _norm_of_counts, _classifier_of_counts, _on_pairs, dropout=_one_mask)
 
 
+def _rate_bp(readout: MakeReadout = _mean_current_of_rates) -> Substitutes:
+    return Substitutes(rate_bp.LIF, _norm_of_rates, readout, _on_rates, dropout=_one_mask)
+
+
 def _asf_bp() -> Substitutes:
     return Substitutes(
         asf_bp.IF,
@@ -84,6 +101,9 @@ def _asf_bp() -> Substitutes:
 METHODS: Mapping[str, Substitutes] = {
     "tandem": _tandem(),
     "tandem-published": _tandem(),
+    "rate-bp": _rate_bp(),
+    "rate-bp-bptt": Substitutes(rate_bp.LIF, dropout=dropped_over_time),
+    "rate-bp-published": _rate_bp(partial(_mean_current_of_rates, divided=True)),
     "asf-bp": _asf_bp(),
     "asf-bp-published": _asf_bp(),
 }

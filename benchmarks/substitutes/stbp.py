@@ -14,6 +14,7 @@ import baselines.stbp.compiled
 import baselines.stbp.neunorm
 import baselines.stbp.normed
 import baselines.stbp.plif
+import baselines.stbp.psn
 import baselines.stbp.sew
 import baselines.stbp.stepwise
 import baselines.stbp.tdbn
@@ -95,6 +96,7 @@ METHODS: Mapping[str, Substitutes] = {
         baselines.stbp.LIF, no_norm, partial(_mean_spikes, votes=VOTES), wrap=_compiled_neurons
     ),
     "stbp-neunorm": Substitutes(_neuron_and_neunorm, no_norm, wrap=_fitted),
+    "psn": Substitutes(baselines.stbp.psn.PSN),
     "plif": Substitutes(baselines.stbp.plif.PLIF),
     "plif-stepwise": Substitutes(baselines.stbp.plif.PLIF, _norm_of_each_step),
     "plif-published": Substitutes(

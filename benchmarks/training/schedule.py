@@ -27,10 +27,7 @@ ADAPTIVE: Mapping[Optimizer, Callable[..., torch.optim.Optimizer]] = {
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make SGD with momentum, or a kind of Adam with torch's betas 0.9 and 0.999.
-
-    Weight decay applies to all parameters.
-    """
+    """Make SGD with momentum, or a kind of Adam with torch's betas 0.9 and 0.999."""
     groups = _groups(network, recipe)
     if adaptive := ADAPTIVE.get(recipe.optimizer):
         return adaptive(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -38,15 +35,22 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """All parameters; with a rate of their own, those of fully connected layers apart, whose `factor` it is."""
-    parameters = list(network.parameters())
-    if recipe.linear_rate == 1.0:
-        return [{"params": parameters}]
-    linear = [p for module in network.modules() if isinstance(module, nn.Linear) for p in module.parameters()]
-    apart = {id(p) for p in linear}
-    others = [p for p in parameters if id(p) not in apart]
-    rate = recipe.learning_rate * recipe.linear_rate
-    return [{"params": others}, {"params": linear, "lr": rate, "factor": recipe.linear_rate}]
+    """All parameters, in groups of one rate and one weight decay; `factor` is what a group's rate is multiplied by."""
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+    linear = [p for layer in layers if isinstance(layer, nn.Linear) for p in layer.parameters()]
+    apart = {id(p) for p in linear} if recipe.linear_rate != 1.0 else set()
+    decayed = {id(layer.weight) for layer in layers}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for p in network.parameters():
+        groups.setdefault((id(p) in apart, recipe.decayed == "all" or id(p) in decayed), []).append(p)
+    return [_group(recipe, *of, parameters) for of, parameters in sorted(groups.items(), key=lambda one: one[0][0])]
+
+
+def _group(recipe: Recipe, apart: bool, decays: bool, parameters: list[nn.Parameter]) -> dict[str, Any]:
+    found: dict[str, Any] = {"params": parameters}
+    if apart:
+        found |= {"lr": recipe.learning_rate * recipe.linear_rate, "factor": recipe.linear_rate}
+    return found if decays else found | {"weight_decay": 0.0}
 
 
 def learning_rate(recipe: Recipe, iteration: int, per_epoch: int) -> float:

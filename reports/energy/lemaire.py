@@ -15,8 +15,10 @@ one of two published rules. The article's equation for addressing has a factor C
 is done here. Not of the article: an identity shortcut or a pool in front of a neuron reads and writes one potential per
 accumulate and no weight; a spiking network's analog layer is a dense one, once per different input; a transposed
 convolution lays its kernel at every input, k^2 for ceil(k / s)^2; a neuron with a synaptic current besides has two
-potentials that are read, leak and are written at every step. T N is what the network has counted, `neuron_updates` and
-`neuron_leaks`; in files without these columns, one potential per neuron, which leaks in methods named `leaky`.
+potentials that are read, leak and are written at every step; neurons that weigh the currents of all steps (PSN) are a
+dense layer of T x T weights besides, T times, which the ANN of the same layers has not. T N is what the network has
+counted, `neuron_updates` and `neuron_leaks`; in files without these columns, one potential per neuron, which leaks in
+methods named `leaky`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Energy of one image's inference, from counted operations:  E = e_mac * MACs + e_ac * ACs.
 
 A network that does not spike multiplies everywhere; a spiking one multiplies in its first layer, whose input is analog,
-and accumulates behind neurons. Two counts mean the same for both:
+and where neurons weigh steps (PSN), and accumulates behind neurons. Two counts mean the same for both:
 
     events  what hardware that skips zeros pays. ANN: MACs of nonzero activations. SNN: ACs of spikes, MACs at first
     dense   every synapse at every step. ANN: all MACs. SNN: T times all synapses, MACs at first, ACs behind

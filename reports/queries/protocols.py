@@ -48,7 +48,7 @@ class Protocol:
     row is a mean of, None where not known. `has_row`: whether the DSR paper has a row for the method itself.
     `epoch`: which epoch is reported. `unstated`: what the publication leaves open, and what is done here. `beyond`:
     what no recipe says and is done differently, there and here. `borrowed`: fields of the recipe that are DSR's
-    because the publication's own are not known.
+    because the publication's own are not known, or not in the suite.
     """
 
     where: str
@@ -134,6 +134,10 @@ def _own(run: Run) -> Protocol | None:
             return _hybrid_training(run)
         case "tssl-bp" | "tssl-bp-published":
             return _tssl(run)
+        case "rate-bp" | "rate-bp-bptt" | "rate-bp-published":
+            own = _rate_bp(run)
+        case "psn":
+            return _psn(run)
         case "ide" | "ide-published":
             own = _ide(run)
         case method if method.startswith("qcfs"):
@@ -299,6 +303,28 @@ def _counts(run: Run) -> Protocol | None:
     unstated = (("constants at T = 400", "those of the released code, whose T is 100"),)
     where = "Wu et al. 2021 (ASF-BP)"
     return Protocol(where, at, ("vgg7",), (400,), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond)
+
+
+def _rate_bp(run: Run) -> Protocol:
+    """What is released is for CIFAR; of other data sets, that there are numbers."""
+    beyond: Beyond = (("colour of Cutout's holes", "black", "the mean"),)
+    if run.method != "rate-bp-published":
+        here = "through time" if run.method == "rate-bp-bptt" else "not divided"
+        beyond += (("gradient of the loss", "divided by T", here),)
+    at, networks = replace(run, method="rate-bp-published"), ("resnet18", "resnet19", "a VGG")
+    where = "Yu et al. 2024 (rate-based BP)"
+    return Protocol(where, at, networks, (2, 4, 6), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _psn(run: Run) -> Protocol | None:
+    """Its recipes are not in the suite: here they are DSR's."""
+    known = {"cifar10": "a network of 256 channels", "imagenet": "sew-resnet34-imagenet"}
+    if run.dataset not in known:
+        return None
+    recipe = "1024 epochs, mixup and CutMix" if run.dataset == "cifar10" else "320 epochs, TET's loss"
+    beyond: Beyond = (("recipe", recipe, "DSR's"), ("weight decay", "none", "DSR's"))
+    networks = (known[run.dataset],)
+    return Protocol("Fang et al. 2023 (PSN)", run, networks, (4,), epoch=BEST_ON_TEST, beyond=beyond, borrowed=SCHEDULE)
 
 
 def _diet(run: Run) -> Protocol:

@@ -35,6 +35,7 @@ LABELS = {
     "drops": "drops of the learning rate, shares of the epochs",
     "drop": "factor of a drop",
     "linear_rate": "factor on the rate of fully connected layers",
+    "decayed": "what weight decay acts on",
     "pixels": "pixels",
     "train_images": "training images",
     "validation_images": "held-out training images",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import baselines.conversion
+import baselines.counts.rate_bp
 import baselines.fine_tuned
 import baselines.stbp
 import baselines.stbp.plif
@@ -28,7 +29,7 @@ nir = pytest.importorskip("nir", reason="nir is not installed (extra: export)")
 STEPS, IMAGES = 4, 6
 SPIKING = (
     *("dsr-if", "dsr-lif", "dsr-if-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned", "sew"),
-    *("plif", "stbp", "diet-snn", "threshold-balancing", "deng-gu", "calibration", "qcfs"),
+    *("plif", "stbp", "diet-snn", "threshold-balancing", "deng-gu", "calibration", "qcfs", "rate-bp"),
 )
 
 
@@ -151,7 +152,7 @@ def test_a_norm_behind_a_neuron_is_refused_with_its_reason():
         nir_graph.graph_of(network, images(size=32)[:1], STEPS, {})
 
 
-@pytest.mark.parametrize("method", ["tandem", "asf-bp"])
+@pytest.mark.parametrize("method", ["tandem", "asf-bp", "psn"])
 def test_methods_that_count_spikes_are_refused_before_their_norms_are_folded(method):
     network = busy("preact-resnet-tiny", method, images(size=32))
     with pytest.raises(BadInput, match=r"not expressible in NIR: .* emits spikes unlike DSR's"):
@@ -196,6 +197,8 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         (baselines.stbp.plif.PLIF(6, threshold=0.3, tau=4.0), [0, 0, 0, 1, 0, 0]),
         # k = .5: .25 fires at the level and is 0, .25 fires, ...
         (baselines.stbp.plif.PLIF(6, threshold=0.25, tau=2.0), [1, 1, 1, 1, 1, 1]),
+        # .5, .25 + .5 fires at the level and is 0, .5, .75 fires
+        (baselines.counts.rate_bp.LIF(6, threshold=0.75, decay=0.5), [0, 1, 0, 1, 0, 1]),
     ],
 )
 def test_a_neuron_fires_as_worked_out_by_hand(neuron, expected):

@@ -116,7 +116,7 @@ OF_LAYERS: Mapping[str, Check] = {
     "layer": name,
     "origin": text,
     "kind": pattern("ac|sum|mac", empty=False),
-    "operation": pattern("conv|linear|add|pool", empty=False),
+    "operation": pattern("conv|transposed|linear|add|pool|temporal", empty=False),
     **dict.fromkeys(("in_channels", "out_channels", "groups", "out_height", "out_width"), number(1, whole=True)),
     **dict.fromkeys(("kernel", "stride", "timesteps", "analog_repeats"), number(1, whole=True)),
     **dict.fromkeys(("weights", "biases", "dense_macs_per_step", "padded_macs_per_step", "output_neurons"), WHOLE),

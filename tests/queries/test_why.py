@@ -256,6 +256,27 @@ def test_tandem_learning_as_published_differs_in_its_tests_alone(tmp_path: Path)
     assert said.endswith("1 thing differs from Wu et al. 2021 (Tandem learning).")
 
 
+def test_rate_based_backpropagation_differs_from_what_is_released_in_its_gradient_and_recipe(tmp_path: Path) -> None:
+    run = replace(PAPER, method="rate-bp-published", network="resnet18", timesteps=4)
+    table, said = asked(tmp_path, run)
+    assert lines(table)["colour of Cutout's holes"][:2] == ("black", "the mean")
+    assert said.endswith("1 thing differs from Yu et al. 2024 (rate-based BP).")
+    matched = lines(asked(tmp_path, replace(PAPER, method="rate-bp", timesteps=5))[0])
+    assert matched["gradient of the loss"][:2] == ("divided by T", "not divided")
+    assert matched["what weight decay acts on"][:2] == ("weights", "all")
+    assert (matched["epochs"][0], matched["augmentation"][0]) == ("300", "autoaugment-cutout")
+    through = lines(asked(tmp_path, replace(PAPER, method="rate-bp-bptt", timesteps=5))[0])
+    assert through["gradient of the loss"][1] == "through time"
+    assert asked(tmp_path, Run("nmnist", "vgg11", "rate-bp", 20, 0, "paper"))[0] is None
+
+
+def test_psn_has_a_recipe_of_dsrs_and_says_what_its_own_is(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="psn", timesteps=5))[0])
+    assert found["recipe"][:2] == ("1024 epochs, mixup and CutMix", "DSR's")
+    assert found["T"][:2] == ("4", "5")
+    assert asked(tmp_path, replace(PAPER, method="psn", dataset="cifar100"))[0] is None
+
+
 def test_tandem_matched_differs_in_dsrs_recipe_and_in_an_eps(tmp_path: Path) -> None:
     found = lines(asked(tmp_path, replace(PAPER, method="tandem", timesteps=8))[0])
     assert found["network"][:2] == ("cifarnet-tandem", "preact-resnet18")

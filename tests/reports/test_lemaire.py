@@ -124,6 +124,18 @@ def test_an_analog_layer_is_a_dense_one_as_often_as_its_input_changes() -> None:
     assert picojoules(FIRST | {"analog_repeats": 2})["total"] == pytest.approx(2 * dense + neurons)
 
 
+def test_weighed_steps_are_a_layer_of_few_weights_that_no_ann_has() -> None:
+    """Per step of 2, 48 neurons weigh 2 currents each: 96 MACs and as many weights and addresses."""
+    sizes = {"layer": "n.temporal", "origin": "", "kind": "mac", "operation": "temporal", "in_channels": 3}
+    sizes |= {"kernel": 1, "groups": 3, "weights": 4, "biases": 0, "dense_macs_per_step": 96}
+    sizes |= {"padded_macs_per_step": 96, "operations": 192, "input_nonzero": None, "analog_repeats": 2}
+    weighed = CONV | sizes | {"output_spikes": None, "output_neurons": None}
+    alone, both = picojoules(CONV), picojoules(CONV, weighed)
+    assert both["arithmetic"] - alone["arithmetic"] == pytest.approx(2 * (3.2 * 96 + 0.1 * 96))
+    assert both["memory"] - alone["memory"] == pytest.approx(2 * (48 * e(48) + 96 * e(4) + 48 * e(48)))
+    assert both["dense"] == pytest.approx(alone["dense"])
+
+
 def test_an_ann_costs_what_its_dense_layers_cost() -> None:
     still = FIRST | {"output_spikes": None, "timesteps": 1}  # its neurons are counted, and do not spike
     found = picojoules(still)
