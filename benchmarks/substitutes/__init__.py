@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, coded, conversions, counts, dsr, fine_tuned, ide, quantized, stbp, tssl
+from benchmarks.substitutes import ann, clif, coded, conversions, counts, dsr, fine_tuned, ide, quantized, stbp, tssl
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,
     **dsr.METHODS,
     **stbp.METHODS,
+    **clif.METHODS,
     **conversions.METHODS,
     **coded.METHODS,
     **counts.METHODS,
