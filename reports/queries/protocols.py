@@ -7,14 +7,15 @@ that are quoted from others in DSR's tables are no rows of DSR's protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from benchmarks.catalogue import facts, timeless
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.catalogue.networks import DEEP
 from benchmarks.spec import Parameter, Run, spelled, variant
+from reports.queries import since_dsr
+from reports.queries.protocol import BEST_ON_TEST, CIFAR, EPOCH_UNKNOWN, SCHEDULE, WARM_UP, Beyond, Protocol
 
-CIFAR = ("cifar10", "cifar100")
 BODY = {name: entry.paper.network for name, entry in ENTRIES.items() if entry.paper}
 """[DSR] The network of each data set."""
 STANDS_FOR = {name: entry.stands_for for name, entry in ENTRIES.items() if entry.stands_for}
@@ -30,37 +31,7 @@ ABLATIONS: tuple[Mapping[str, Parameter], ...] = (
 """[DSR] Tab. 3: all of DSR, without F, without T, without T from V = 2, without both."""
 MEASURED_ON = "images thresholds are measured on"
 LONG = (512, 1024, 2048)
-WARM_UP = "warmup_iterations"
-SCHEDULE = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", WARM_UP, "augmentation", "optimizer")
-EPOCH_UNKNOWN = "not stated; its code prints the best"
-BEST_ON_TEST = "the best on the test split"
 READOUT = ("readout", "votes of ten spiking neurons a class", "mean output current")
-
-
-Beyond = tuple[tuple[str, str, str], ...]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Where it is published, and what with. `run` has the method whose recipe at scale `paper` it is.
-
-    `networks`, `timesteps`: those that are published; empty where not known or without meaning. `seeds`: how many the
-    row is a mean of, None where not known. `has_row`: whether the DSR paper has a row for the method itself.
-    `epoch`: which epoch is reported. `unstated`: what the publication leaves open, and what is done here. `beyond`:
-    what no recipe says and is done differently, there and here. `borrowed`: fields of the recipe that are DSR's
-    because the publication's own are not known.
-    """
-
-    where: str
-    run: Run
-    networks: tuple[str, ...]
-    timesteps: tuple[int, ...]
-    seeds: int | None = None
-    has_row: bool = False
-    epoch: str = "not known here"
-    unstated: tuple[tuple[str, str], ...] = ()
-    beyond: Beyond = ()
-    borrowed: tuple[str, ...] = ()
 
 
 def protocol_of(run: Run) -> Protocol | None:
@@ -136,6 +107,8 @@ def _own(run: Run) -> Protocol | None:
             return _tssl(run)
         case "ide" | "ide-published":
             own = _ide(run)
+        case method if since_dsr.knows(method):
+            return since_dsr.protocol(run)
         case method if method.startswith("qcfs"):
             own = _qcfs(run)
         case "tandem" | "tandem-published" | "asf-bp" | "asf-bp-published":
