@@ -12,8 +12,8 @@ the layer's many weights, which share its learning rate. With theta = Q s and L 
 (`baselines.qcfs`, clamp then floor), but for the parameter that is trained and for g. The paper leaves the edges open,
 0 < x < Q s; here they are closed, as those of a clamp are.
 
-The paper starts s at 2 mean(|v|) / sqrt(Q) of the first batch's activations v. Behind a norm, which is where activations
-are here, currents start as N(0, 1), and v = max(0, x) has the mean 1 / sqrt(2 pi).
+The paper starts s at 2 mean(|v|) / sqrt(Q) of the first batch's activations v. Behind a norm, where nearly all
+activations are here, currents start as N(0, 1), and v = max(0, x) has the mean 1 / sqrt(2 pi).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, clif, coded, conversions, counts, dsr, fine_tuned, ide, quantized, stbp, tssl
+from benchmarks.substitutes import ann, clif, coded, conversions, counts, dsr, fine_tuned, ide, on_qcfs, quantized, stbp, tssl
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,
@@ -22,5 +22,6 @@ METHODS: Mapping[str, Substitutes] = {
     **fine_tuned.METHODS,
     **tssl.METHODS,
     **ide.METHODS,
+    **on_qcfs.METHODS,
     **quantized.METHODS,
 }

@@ -19,7 +19,7 @@ from benchmarks.substitutes.ann import relu
 from benchmarks.substitutes.fused import fused
 
 
-def _qcfs(
+def qcfs(
     timesteps: int, levels: int = 4, threshold: float = 8.0, order: baselines.qcfs.Order = "clamp-floor"
 ) -> nn.Module:
     return baselines.qcfs.Activation(levels, threshold, order)
@@ -29,9 +29,14 @@ def clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
     return baselines.clipped.ClippedReLU(clip)
 
 
-def step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+def step_by_step(
+    network: nn.Module,
+    timesteps: int,
+    recipe: Recipe,
+    first: baselines.events.Presimulation = baselines.events.Presimulation(),
+) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.events.SOURCE)
-    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,))
+    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,), first)
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
@@ -89,14 +94,14 @@ METHODS: Mapping[str, Substitutes] = {
         streams=True,
     ),
     "calibration": _converted(_calibrate),
-    "qcfs-ann": Substitutes(_qcfs, wrap=fused),
+    "qcfs-ann": Substitutes(qcfs, wrap=fused),
     "qcfs": _converted(parents_weights),
     "ann-published": Substitutes(relu, wrap=fused),
     "calibration-published": _converted(_calibrate),
-    "qcfs-published-ann": Substitutes(_qcfs, wrap=fused),
+    "qcfs-published-ann": Substitutes(qcfs, wrap=fused),
     "qcfs-published": _converted(parents_weights),
-    "qcfs-2022-published-ann": Substitutes(_qcfs, wrap=fused),
+    "qcfs-2022-published-ann": Substitutes(qcfs, wrap=fused),
     "qcfs-2022-published": _converted(parents_weights),
-    "qcfs-l8-ann": Substitutes(_qcfs, wrap=fused),
+    "qcfs-l8-ann": Substitutes(qcfs, wrap=fused),
     "qcfs-l8": _converted(parents_weights),
 }
