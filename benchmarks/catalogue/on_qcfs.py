@@ -1,6 +1,7 @@
 """Conversions that build on QCFS, and the ANNs they convert: SRP and SlipReLU.
 
-[SRP] Hao et al. 2023 and their released code, ANN2SNN_SRP at c31b44c; [ours] chosen by us.
+[SRP] Hao et al. 2023 and their released code, ANN2SNN_SRP at c31b44c; [SLIP] Jiang et al. 2023 and their released code,
+SNN_Conversion_unified at 9c07442; [ours] chosen by us.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ def _srp_published_ann(run: Run, usual: Recipe) -> Recipe:
     return replace(recipe, augmentation=RICH, sources="SRP's ANN as released; Cutout of 16 pixels on both sets")
 
 
+def _slip_relu_ann(run: Run, usual: Recipe) -> Recipe:
+    """[SLIP] a = 0.5, its code's default. [ours] All else is that of `qcfs-ann`: L = 4 (there 16), threshold 8."""
+    neuron = {"slope": 0.5, "levels": 4, "threshold": 8.0}
+    return replace(usual, neuron=neuron, sources="SlipReLU (Jiang et al. 2023) matched to DSR's recipe")
+
+
+def _slip_relu(run: Run, usual: Recipe) -> Recipe:
+    """[SLIP] No training of its own; membranes start at half the threshold."""
+    return replace(usual, epochs=0, neuron={"start": 0.5}, sources="SlipReLU conversion, no calibration")
+
+
 METHODS: Mapping[str, Facts] = {
     "qcfs-srp": Facts(
         "SRP: qcfs-ann converted, with neurons that fall silent after 4 steps",
@@ -58,5 +70,22 @@ METHODS: Mapping[str, Facts] = {
         recipe=_srp_published,
         parent="qcfs-srp-published-ann",
         anytime=True,
+    ),
+    "slip-relu-ann": Facts(
+        "ANN with half a clip and half a QCFS activation, parent of slip-relu",
+        family="ANN",
+        recipe=_slip_relu_ann,
+        shortened=from_four,
+        tuned=from_four,
+        timeless=True,
+        watched=True,
+    ),
+    "slip-relu": Facts(
+        "SlipReLU, converted from slip-relu-ann",
+        family="conversion",
+        recipe=_slip_relu,
+        parent="slip-relu-ann",
+        anytime=True,
+        watched=True,
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from benchmarks.catalogue import timeless
 from benchmarks.spec import Run
 from reports.queries.protocol import BEST_ON_TEST, CIFAR, SCHEDULE, Beyond, Protocol
 
@@ -21,7 +22,8 @@ def knows(method: str) -> bool:
 
 def protocol(run: Run) -> Protocol | None:
     """The published protocol of a run of such a method; None where nothing is published for its data set."""
-    return OWN[run.method](run) if run.dataset in CIFAR else None
+    found = OWN[run.method](run) if run.dataset in CIFAR else None
+    return replace(found, timesteps=()) if found and timeless(found.run.method) else found
 
 
 def _clif(run: Run) -> Protocol:
@@ -43,4 +45,26 @@ def _lsq(run: Run) -> Protocol:
     return Protocol("Esser et al. 2020 (LSQ)", run, (), (), unstated=unstated, beyond=beyond, borrowed=SCHEDULE)
 
 
-OWN = {"clif": _clif, "clif-published": _clif, "lsq-ann": _lsq}
+def _srp(run: Run) -> Protocol:
+    """The paper counts the steps before the first that is read, its README does not; here T counts them."""
+    beyond: Beyond = (("holes of Cutout", "8 x 8 pixels", "16 x 16"),) if run.dataset == "cifar100" else ()
+    at = replace(run, method="qcfs-srp-published-ann" if run.method.endswith("ann") else "qcfs-srp-published")
+    where, networks = "Hao et al. 2023 (SRP)", ("vgg16", "resnet20")
+    return Protocol(where, at, networks, (5, 6, 8, 12), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _slip_relu(run: Run) -> Protocol:
+    """Its README leaves the share, the levels and T open."""
+    unstated = (("share of the clip", "0.5, its code's default"), ("L", "4"))
+    beyond: Beyond = (("schedule", "300 epochs without warm-up, batches of 128", "DSR's"),)
+    networks, borrowed = ("vgg16", "resnet18", "resnet20"), SCHEDULE
+    where = "Jiang et al. 2023 (SlipReLU)"
+    return Protocol(where, run, networks, (), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond, borrowed=borrowed)
+
+
+OWN = {
+    **dict.fromkeys(("clif", "clif-published"), _clif),
+    "lsq-ann": _lsq,
+    **dict.fromkeys(("qcfs-srp", "qcfs-srp-published", "qcfs-srp-published-ann"), _srp),
+    **dict.fromkeys(("slip-relu", "slip-relu-ann"), _slip_relu),
+}
