@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from baselines.coding import BernoulliStep
-from baselines.events import Passed, Presimulation, Program
+from baselines.events import READ_ALL, Passed, Presimulation, Program
 from baselines.events.paths import POOLS, Tracer, Unsupported, fed_by_sums
 from baselines.wrapped import Wrapped
 
@@ -122,7 +122,7 @@ class Converted(Wrapped):
         timesteps: int,
         library: ctypes.CDLL | None = None,
         leaves: tuple[type[nn.Module], ...] = (),
-        first: Presimulation = Presimulation(),
+        first: Presimulation = READ_ALL,
     ) -> None:
         super().__init__(network)
         self.timesteps, self.library, self.leaves, self.first = timesteps, library, leaves, first
@@ -145,8 +145,10 @@ class Converted(Wrapped):
 
     def _first(self, stops: Sequence[int]) -> Presimulation:
         if stops[0] <= self.first.steps < stops[-1]:
-            raise ValueError(f"no output is read in the first {self.first.steps} steps, and a run ends after {stops[0]}")
-        return self.first if stops[0] > self.first.steps else Presimulation()
+            raise ValueError(
+                f"no output is read in the first {self.first.steps} steps, and a run ends after {stops[0]}"
+            )
+        return self.first if stops[0] > self.first.steps else READ_ALL
 
     def reset(self) -> None:
         """Start a new run of the network itself."""

@@ -20,6 +20,7 @@ from benchmarks.sweeps import SWEEPS, Sweep
 
 CHEAP = tuple(steps for steps in GRID if steps <= LONG)
 """T at which conversions are read: beyond, a simulation takes hours."""
+AFTER_FOUR = tuple(steps for steps in CHEAP if steps > 4)
 FROM_ANN = (
     *("threshold-balancing", "threshold-balancing-half", "maximum-shift"),
     *("calibration", "calibration@shift=0@start=0.5"),
@@ -169,6 +170,14 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 _block("rows of Table 2: hybrid training", ("hybrid-training",), (20,), ONE),
                 _block("rows of Table 2: TSSL-BP", ("tssl-bp",), (5,), ONE),
                 _block("rows of Table 2: IDE", ("ide",), (30,), ONE, ("cifarnet-f-narrow",)),
+            ),
+            (
+                _block("since DSR: an ANN of as many bits as T steps need", ("lsq-ann",), (5, 2, 20), TWO),
+                _block("since DSR: CLIF", ("clif",), (5, 2), TWO),
+                _block("since DSR: SRP, whose first 4 steps T counts", ("qcfs-srp",), AFTER_FOUR, TWO),
+                _block("since DSR: SRP of one step, and one to read", ("qcfs-srp@presimulation=1",), (5, 2), TWO),
+                _block("since DSR: an ANN for SlipReLU", ("slip-relu-ann",), (1,), TWO),
+                _block("since DSR: SlipReLU", ("slip-relu",), CHEAP, TWO),
             ),
         ),
     ),

@@ -17,8 +17,9 @@ def by_the_paper(x: np.ndarray, theta: float, slope: float, levels: int) -> tupl
     """Values, dh/dx and dh/dtheta; of each part h_i the last is h_i / theta - [open] x / theta."""
     r = x / theta
     clip, stairs = np.clip(r, 0, 1), np.clip(np.floor(levels * r + 0.5) / levels, 0, 1)
-    open_clip, open_stairs = (r >= 0) & (r <= 1), (np.floor(levels * r + 0.5) >= 0) & (
-        np.floor(levels * r + 0.5) <= levels
+    open_clip, open_stairs = (
+        (r >= 0) & (r <= 1),
+        (np.floor(levels * r + 0.5) >= 0) & (np.floor(levels * r + 0.5) <= levels),
     )
     value = theta * (slope * clip + (1 - slope) * stairs)
     of_x = slope * open_clip + (1 - slope) * open_stairs

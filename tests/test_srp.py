@@ -137,7 +137,7 @@ def test_t_counts_the_first_steps_and_a_run_without_others_is_refused(tmp_path: 
     assert latencies.stops_of(replace(RUN, timesteps=20)) == [5, 8, 10, 15, 16, 20]
     assert {5, 8, 10, 15, 16, 20} <= {*GRID}
     assert job_of(replace(RUN, timesteps=5), tmp_path).parent
-    with pytest.raises(BadInput, match="output of the first 4 steps, which T counts, is not read; T must be at least 5"):
+    with pytest.raises(BadInput, match="first 4 steps, which T counts, is not read; T must be at least 5"):
         job_of(replace(RUN, timesteps=4), tmp_path)
     assert heard_from(replace(RUN, method="x"), resolve(replace(RUN, method="qcfs-srp@presimulation=1"))) == (2, 2)
     network = small("qcfs-srp@presimulation=1", 2)

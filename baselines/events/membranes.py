@@ -36,6 +36,10 @@ class Presimulation(NamedTuple):
     margin: float = 0.0
 
 
+READ_ALL = Presimulation()
+"""A run whose output is read from the first step on."""
+
+
 @dataclass(frozen=True)
 class Term:
     """The connection from one layer to another; the fields are those of `events.c`."""

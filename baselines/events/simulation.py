@@ -19,7 +19,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from baselines.events.maps import maps
-from baselines.events.membranes import Driven, Layer, Map, Presimulation, State, Term
+from baselines.events.membranes import READ_ALL, Driven, Layer, Map, Presimulation, State, Term
 from baselines.events.paths import Reach, Silent, Unsupported, paths, reach, without_idle_pools
 
 SOURCE = Path(__file__).with_name("events.c")
@@ -73,9 +73,7 @@ class Program:
             self.layers[name] = layer
             self.maps |= maps(leading[name], self.layers, names)
 
-    def run(
-        self, images: Tensor, stops: Sequence[int], first: Presimulation = Presimulation()
-    ) -> Iterator[Passed]:
+    def run(self, images: Tensor, stops: Sequence[int], first: Presimulation = READ_ALL) -> Iterator[Passed]:
         """Simulate images `(B, C, H, W)`; yield the results of runs that end after each of the `stops` (ascending).
 
         All `stops` count the steps of `first`, too, and are later than these.

@@ -47,7 +47,7 @@ class _CLIF(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, of: Dynamics) -> Tensor:
         membranes, memories, spikes = (torch.empty_like(x) for _ in range(3))
         for part in parts(x, membranes, memories, spikes):
-            _forward(*part, of)
+            _forward(of, *part)
         ctx.save_for_backward(membranes, memories)
         ctx.dynamics = of
         return spikes
@@ -58,11 +58,11 @@ class _CLIF(torch.autograd.Function):
         membranes, memories = ctx.saved_tensors
         grad_x = torch.empty_like(membranes)
         for part in parts(like(grad, membranes), membranes, memories, grad_x):
-            _backward(*part, ctx.dynamics)
+            _backward(ctx.dynamics, *part)
         return grad_x, None
 
 
-def _forward(x: Tensor, membranes: Tensor, memories: Tensor, spikes: Tensor, of: Dynamics) -> None:
+def _forward(of: Dynamics, x: Tensor, membranes: Tensor, memories: Tensor, spikes: Tensor) -> None:
     """Fill in membranes before reset, complementary potentials and spikes, `(T, n)`."""
     held, memory = torch.zeros_like(x[0]), torch.zeros_like(x[0])
     for current, u, m, s in zip(x, membranes, memories, spikes, strict=True):
@@ -73,7 +73,7 @@ def _forward(x: Tensor, membranes: Tensor, memories: Tensor, spikes: Tensor, of:
         held, memory = u - s * (m.sigmoid() + kept), m
 
 
-def _backward(grad: Tensor, membranes: Tensor, memories: Tensor, grad_x: Tensor, of: Dynamics) -> None:
+def _backward(of: Dynamics, grad: Tensor, membranes: Tensor, memories: Tensor, grad_x: Tensor) -> None:
     """Fill in dL/dx from dL/ds, `(T, n)`. `of_held` is dL/dv_t, `of_memory` what later steps add to dL/dm_t."""
     of_held, of_memory = torch.zeros_like(grad[0]), torch.zeros_like(grad[0])
     for t in range(len(grad) - 1, -1, -1):
@@ -102,8 +102,8 @@ def _slope(distance: Tensor, surrogate: Surrogate) -> Tensor:
 class CLIF(nn.Module):
     """Complementary LIF neuron (Huang et al. 2024; defaults as in all their runs).
 
-    `timesteps` T >= 1; `threshold` V; `tau` > 1, in steps; `surrogate`: a rectangle of width 1, a triangle of width 2 or
-    the derivative of sig(4 (u - V)); `reset`: soft or hard. Raises ValueError for invalid values.
+    `timesteps` T >= 1; `threshold` V; `tau` > 1, in steps; `surrogate`: a rectangle of width 1, a triangle of width 2,
+    or the derivative of sig(4 (u - V)); `reset`: soft or hard. Raises ValueError for invalid values.
     """
 
     def __init__(

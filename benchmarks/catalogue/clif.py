@@ -15,8 +15,8 @@ from benchmarks.spec import Recipe, Run
 def _clif(run: Run, usual: Recipe) -> Recipe:
     """[CLIF] V = 1, tau = 2, rectangle, soft reset. [ours] All else is DSR's (matched).
 
-    The norm is that of `plif`: currents of variance 1 before a threshold of 1, as in theirs. tdBN would come to the same
-    in front of one branch, and halve the variance in front of a sum of two.
+    The norm is that of `plif`: currents of variance 1 before a threshold of 1, as in theirs. tdBN would come to the
+    same in front of one branch, and halve the variance in front of a sum of two.
     """
     neuron = {"threshold": 1.0, "tau": 2.0}
     return replace(usual, neuron=neuron, sources="CLIF (Huang et al. 2024) matched to DSR's recipe")

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from benchmarks.catalogue.conversions import RICH, from_four
 from benchmarks.catalogue.facts import Facts
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import Parameter, Recipe, Run
 
 
 def _srp(run: Run, usual: Recipe) -> Recipe:
     """[SRP] Four steps from half the threshold; then neurons whose membrane is not positive are silent. No training."""
-    neuron = {"start": 0.5, "presimulation": 4, "margin": 0.0}
+    neuron: Mapping[str, Parameter] = {"start": 0.5, "presimulation": 4, "margin": 0.0}
     return replace(usual, epochs=0, neuron=neuron, sources="SRP (Hao et al. 2023), no calibration")
 
 

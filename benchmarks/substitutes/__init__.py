@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, clif, coded, conversions, counts, dsr, fine_tuned, ide, on_qcfs, quantized, stbp, tssl
+from benchmarks.substitutes import (
+    ann,
+    clif,
+    coded,
+    conversions,
+    counts,
+    dsr,
+    fine_tuned,
+    ide,
+    on_qcfs,
+    quantized,
+    stbp,
+    tssl,
+)
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,

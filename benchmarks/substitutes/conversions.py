@@ -33,7 +33,7 @@ def step_by_step(
     network: nn.Module,
     timesteps: int,
     recipe: Recipe,
-    first: baselines.events.Presimulation = baselines.events.Presimulation(),
+    first: baselines.events.Presimulation = baselines.events.READ_ALL,
 ) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.events.SOURCE)
     return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,), first)

@@ -101,8 +101,8 @@ ONCE, EVERY_STEP = "events, first layer once", "events, first layer every step"
 DENSE = "dense"
 """What tables call the counts."""
 FEW_BITS = (
-    "T of an ANN whose activations have b bits says how many: b = ceil(log2(T + 1)). With float32 weights a MAC of such an "
-    "activation is billed as b accumulates, at most as a whole MAC; its first layer and the dense count as whole MACs."
+    "T of an ANN whose activations have b bits says how many: b = ceil(log2(T + 1)). With float32 weights a MAC of "
+    "such an activation is billed as b accumulates, at most as one MAC. Its first layer and dense count are whole MACs."
 )
 """What is said where such an ANN is shown."""
 

@@ -107,9 +107,7 @@ def _own(run: Run) -> Protocol | None:
             return _tssl(run)
         case "ide" | "ide-published":
             own = _ide(run)
-        case method if since_dsr.knows(method):
-            return since_dsr.protocol(run)
-        case method if method.startswith("qcfs"):
+        case method if method.startswith("qcfs") and "srp" not in method:
             own = _qcfs(run)
         case "tandem" | "tandem-published" | "asf-bp" | "asf-bp-published":
             return _counts(run)
@@ -134,7 +132,7 @@ def _own(run: Run) -> Protocol | None:
             at = replace(run, method="threshold-balancing")
             own = Protocol("Rueckauer et al. 2017", at, (), (), unstated=unstated, borrowed=SCHEDULE)
         case _:
-            return None
+            return since_dsr.protocol(run)
     if run.dataset not in CIFAR:
         return None
     return replace(own, timesteps=()) if timeless(own.run.method) else own

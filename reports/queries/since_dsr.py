@@ -15,15 +15,22 @@ CUTOUT = (
 )
 
 
-def knows(method: str) -> bool:
-    """Whether a method's protocol is one of these."""
-    return method in OWN
-
-
 def protocol(run: Run) -> Protocol | None:
-    """The published protocol of a run of such a method; None where nothing is published for its data set."""
-    found = OWN[run.method](run) if run.dataset in CIFAR else None
-    return replace(found, timesteps=()) if found and timeless(found.run.method) else found
+    """The published protocol of a run; None for another method, and where nothing is published for its data set."""
+    match run.method:
+        case "clif" | "clif-published":
+            found = _clif(run)
+        case "lsq-ann":
+            found = _lsq(run)
+        case "qcfs-srp" | "qcfs-srp-published" | "qcfs-srp-published-ann":
+            found = _srp(run)
+        case "slip-relu" | "slip-relu-ann":
+            found = _slip_relu(run)
+        case _:
+            return None
+    if run.dataset not in CIFAR:
+        return None
+    return replace(found, timesteps=()) if timeless(found.run.method) else found
 
 
 def _clif(run: Run) -> Protocol:
@@ -60,11 +67,3 @@ def _slip_relu(run: Run) -> Protocol:
     networks, borrowed = ("vgg16", "resnet18", "resnet20"), SCHEDULE
     where = "Jiang et al. 2023 (SlipReLU)"
     return Protocol(where, run, networks, (), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond, borrowed=borrowed)
-
-
-OWN = {
-    **dict.fromkeys(("clif", "clif-published"), _clif),
-    "lsq-ann": _lsq,
-    **dict.fromkeys(("qcfs-srp", "qcfs-srp-published", "qcfs-srp-published-ann"), _srp),
-    **dict.fromkeys(("slip-relu", "slip-relu-ann"), _slip_relu),
-}
