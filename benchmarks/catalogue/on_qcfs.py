@@ -16,7 +16,7 @@ from benchmarks.spec import Parameter, Recipe, Run
 
 def _srp(run: Run, usual: Recipe) -> Recipe:
     """[SRP] Four steps from half the threshold; then neurons whose membrane is not positive are silent. No training."""
-    neuron: Mapping[str, Parameter] = {"start": 0.5, "presimulation": 4, "margin": 0.0}
+    neuron = {"start": 0.5, "presimulation": 4, "margin": 0.0}
     return replace(usual, epochs=0, neuron=neuron, sources="SRP (Hao et al. 2023), no calibration")
 
 
@@ -28,7 +28,7 @@ def _srp_published(run: Run, usual: Recipe) -> Recipe:
 
 def _srp_published_ann(run: Run, usual: Recipe) -> Recipe:
     """[SRP] QCFS, floor then clamp, L = 4, from a learning rate of 0.02; README: batches of 128. No warm-up."""
-    neuron = {"levels": 4, "threshold": 8.0, "order": "floor-clamp"}
+    neuron: Mapping[str, Parameter] = {"levels": 4, "threshold": 8.0, "order": "floor-clamp"}
     recipe = replace(usual, epochs=300, learning_rate=0.02, warmup_iterations=0, neuron=neuron)
     return replace(recipe, augmentation=RICH, sources="SRP's ANN as released; Cutout of 16 pixels on both sets")
 
