@@ -40,12 +40,13 @@ class IF(conversion.IF):
                 f"not {presimulation} and {margin}"
             )
         self.first = Presimulation(int(presimulation), margin)
-        self.steps, self.silent = 0, torch.zeros((), dtype=torch.bool)
+        self.steps = 0
+        self.silent: Tensor | None = None
 
     def reset(self) -> None:
         """Start a new run."""
         super().reset()
-        self.steps, self.silent = 0, torch.zeros((), dtype=torch.bool)
+        self.steps, self.silent = 0, None
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +54,8 @@ class IF(conversion.IF):
             self.silent = self.membrane <= self.first.margin * self.threshold
             self.membrane = None
         self.steps += 1
-        return super().forward(x).masked_fill_(self.silent, 0.0)
+        emitted = super().forward(x)
+        return emitted if self.silent is None else emitted.masked_fill_(self.silent, 0.0)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, presimulation={self.first.steps}, margin={self.first.margin}"

@@ -104,7 +104,7 @@ def test_events_are_those_of_the_network_itself_and_the_first_steps_are_counted_
             assert torch.equal(one.pooled[name], count.long()), name
         assert torch.allclose(one.logits, other.logits, atol=1e-5)
     neurons = conversion.neurons(network).values()
-    assert any(isinstance(one, srp.IF) and one.silent.any() for one in neurons)
+    assert any(isinstance(one, srp.IF) and one.silent is not None and one.silent.any() for one in neurons)
 
 
 def test_the_first_steps_are_those_of_qcfs_and_the_later_ones_have_fewer_spikes():
@@ -201,5 +201,5 @@ def test_a_neuron_of_one_value_is_reset_between_runs():
         neuron(x)
     assert neuron.silent.item()
     neuron.reset()
-    assert not neuron.silent.any()
+    assert neuron.silent is None
     assert Tensor.item(neuron(torch.ones(1, 1))) == 1.0

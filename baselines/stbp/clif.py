@@ -4,9 +4,9 @@
     m_t = m_{t-1} sig(u_t / tau) + s_t                                      complementary potential, m_0 = 0
     v_t = u_t - s_t (V + sig(m_t))        hard reset:  v_t = (1 - s_t) u_t - s_t sig(m_t)
 
-with the logistic function sig. m decays less where the membrane is high, and the gradient through it reaches further
-back than that through v. The surrogate phi of ds/du is a rectangle, [|u - V| <= 1/2], in all published runs. Nothing is
-detached. With d_t = dL/du_t, e_t = dL/dm_t, and l_t and f_t what later steps add to dL/dv_t and dL/dm_t
+with the logistic function sig. m decays less where the membrane is high, and gradients flow through m as they do
+through v. The surrogate phi of ds/du is a rectangle, [|u - V| <= 1/2], in all published runs. Nothing is detached. With
+d_t = dL/du_t, e_t = dL/dm_t, and l_t and f_t what later steps add to dL/dv_t and dL/dm_t
 
     e_t = f_t - s_t l_t q_t (1 - q_t),     q_t = sig(m_t)
     d_t = phi(u_t) (dL/ds_t - (V + q_t) l_t + e_t) + l_t + e_t m_{t-1} g_t (1 - g_t) / tau,     g_t = sig(u_t / tau)
@@ -41,7 +41,7 @@ class Dynamics(NamedTuple):
 
 
 class _CLIF(torch.autograd.Function):
-    """The recurrence on dense `(T, ...)` and its exact adjoint. Saved: membranes before reset, and both potentials."""
+    """The recurrence on dense `(T, ...)` and its exact adjoint. Saved: membranes before reset and second states."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, of: Dynamics) -> Tensor:

@@ -25,7 +25,7 @@ class EnergyModel:
     """What one multiply-accumulate and one accumulate cost, in picojoules.
 
     `analog_mac_picojoules`: one of a spiking network's analog first layer, where that is not `mac_picojoules`.
-    `mac_bits`: of a multiply-accumulate's activation, where it is of a few bits less in proportion (`quantized_mac`).
+    `mac_bits`: the bits of a multiply-accumulate's activation, where one of fewer costs less in proportion.
     """
 
     name: str
