@@ -110,8 +110,8 @@ class Converted(Wrapped):
     Parameters, buffers and their names are the network's. In evaluation mode float32 images on a CPU are simulated by
     events if `library`, the compiled `events.SOURCE`, is given; `leaves` are analog modules that are not traced
     further. In training mode, for frames, on GPUs, with forward hooks, with hard resets and with random spikes the
-    network itself runs. The output of the steps of `first` is not read; its neurons know what follows from them
-    (`baselines.srp`). Runs that are no longer than these read them all.
+    network itself runs. The output of the steps of `presimulation` is not read; neurons know what follows from
+    them (`baselines.srp`). Runs that are no longer than these read them all.
     """
 
     steps_at_once = 1
@@ -122,10 +122,11 @@ class Converted(Wrapped):
         timesteps: int,
         library: ctypes.CDLL | None = None,
         leaves: tuple[type[nn.Module], ...] = (),
-        first: Presimulation = READ_ALL,
+        presimulation: Presimulation = READ_ALL,
     ) -> None:
         super().__init__(network)
-        self.timesteps, self.library, self.leaves, self.first = timesteps, library, leaves, first
+        self.timesteps, self.library, self.leaves = timesteps, library, leaves
+        self.presimulation = presimulation
 
     def forward(self, x: Tensor) -> Tensor:
         """Images `(B, C, H, W)` or frames `(T, B, C, H, W)` -> logits `(B, classes)`."""
@@ -138,17 +139,17 @@ class Converted(Wrapped):
     def trajectory(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
         """Yield the results of runs that end after each of the `stops` (ascending), if no parameter depends on T.
 
-        Raises ValueError if some, but not all, of the stops are among the steps of `first`.
+        Raises ValueError if some, but not all, of the stops are among the steps of `presimulation`.
         """
         program, first = self.program(x), self._first(stops)
         return program.run(x, stops, first) if program else self._every_neuron(x, stops)
 
     def _first(self, stops: Sequence[int]) -> Presimulation:
-        if stops[0] <= self.first.steps < stops[-1]:
+        if stops[0] <= self.presimulation.steps < stops[-1]:
             raise ValueError(
-                f"no output is read in the first {self.first.steps} steps, and a run ends after {stops[0]}"
+                f"no output is read in the first {self.presimulation.steps} steps, and a run ends after {stops[0]}"
             )
-        return self.first if stops[0] > self.first.steps else READ_ALL
+        return self.presimulation if stops[0] > self.presimulation.steps else READ_ALL
 
     def reset(self) -> None:
         """Start a new run of the network itself."""

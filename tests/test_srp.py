@@ -141,7 +141,7 @@ def test_t_counts_the_first_steps_and_a_run_without_others_is_refused(tmp_path: 
         job_of(replace(RUN, timesteps=4), tmp_path)
     assert heard_from(replace(RUN, method="x"), resolve(replace(RUN, method="qcfs-srp@presimulation=1"))) == (2, 2)
     network = small("qcfs-srp@presimulation=1", 2)
-    assert network.first == Presimulation(1, 0.0)
+    assert network.presimulation == Presimulation(1, 0.0)
 
 
 def test_a_row_of_t_steps_is_billed_for_all_of_them():

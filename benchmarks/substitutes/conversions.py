@@ -33,10 +33,10 @@ def step_by_step(
     network: nn.Module,
     timesteps: int,
     recipe: Recipe,
-    first: baselines.events.Presimulation = baselines.events.READ_ALL,
+    presimulation: baselines.events.Presimulation = baselines.events.READ_ALL,
 ) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.events.SOURCE)
-    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,), first)
+    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,), presimulation)
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
