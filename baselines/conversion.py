@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from baselines.coding import BernoulliStep
-from baselines.events import Passed, Program
+from baselines.events import READ_ALL, Passed, Presimulation, Program
 from baselines.events.paths import POOLS, Tracer, Unsupported, fed_by_sums
 from baselines.wrapped import Wrapped
 
@@ -110,7 +110,8 @@ class Converted(Wrapped):
     Parameters, buffers and their names are the network's. In evaluation mode float32 images on a CPU are simulated by
     events if `library`, the compiled `events.SOURCE`, is given; `leaves` are analog modules that are not traced
     further. In training mode, for frames, on GPUs, with forward hooks, with hard resets and with random spikes the
-    network itself runs.
+    network itself runs. The output of the steps of `presimulation` is not read; neurons know what follows from
+    them (`baselines.srp`). Runs that are no longer than these read them all.
     """
 
     steps_at_once = 1
@@ -121,9 +122,11 @@ class Converted(Wrapped):
         timesteps: int,
         library: ctypes.CDLL | None = None,
         leaves: tuple[type[nn.Module], ...] = (),
+        presimulation: Presimulation = READ_ALL,
     ) -> None:
         super().__init__(network)
         self.timesteps, self.library, self.leaves = timesteps, library, leaves
+        self.presimulation = presimulation
 
     def forward(self, x: Tensor) -> Tensor:
         """Images `(B, C, H, W)` or frames `(T, B, C, H, W)` -> logits `(B, classes)`."""
@@ -134,9 +137,19 @@ class Converted(Wrapped):
         return end.logits
 
     def trajectory(self, x: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
-        """Yield the results of runs that end after each of the `stops` (ascending), if no parameter depends on T."""
-        program = self.program(x)
-        return program.run(x, stops) if program else self._every_neuron(x, stops)
+        """Yield the results of runs that end after each of the `stops` (ascending), if no parameter depends on T.
+
+        Raises ValueError if some, but not all, of the stops are among the steps of `presimulation`.
+        """
+        program, first = self.program(x), self._first(stops)
+        return program.run(x, stops, first) if program else self._every_neuron(x, stops)
+
+    def _first(self, stops: Sequence[int]) -> Presimulation:
+        if stops[0] <= self.presimulation.steps < stops[-1]:
+            raise ValueError(
+                f"no output is read in the first {self.presimulation.steps} steps, and a run ends after {stops[0]}"
+            )
+        return self.presimulation if stops[0] > self.presimulation.steps else READ_ALL
 
     def reset(self) -> None:
         """Start a new run of the network itself."""
@@ -189,14 +202,14 @@ class Converted(Wrapped):
         for name in self._fed_by_sums():
             hooks.append(network.get_submodule(name).register_forward_hook(_count(pooled, name, entering=True)))
         self.reset()
-        total: Tensor | None = None
+        total, unread = torch.zeros(()), self._first(stops).steps
         try:
             for step in range(1, stops[-1] + 1):
                 logits = self.step(x[step - 1] if x.dim() == 5 else x)
-                total = logits if total is None else total + logits
+                total = logits if step == unread + 1 else total + logits
                 if step in stops:
                     steps = {name: torch.stack(counts) for name, counts in by_step.items()}
-                    yield Passed(step, total / step, dict(emitted), steps, dict(pooled))
+                    yield Passed(step, total / (step - unread), dict(emitted), steps, dict(pooled))
         finally:
             for hook in hooks:
                 hook.remove()

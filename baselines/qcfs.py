@@ -33,6 +33,17 @@ class _Floor(torch.autograd.Function):
         return grad
 
 
+def staircase(x: Tensor, threshold: Tensor, levels: int, order: Order = "clamp-floor") -> Tensor:
+    """Return h(x), of the shape of `x`, with the gradients above; `threshold` theta and `levels` L are as there."""
+    share = x / threshold
+    if order == "clamp-floor":
+        share = share.clamp(0.0, 1.0)
+    share = _Floor.apply(share * levels + 0.5) / levels
+    if order == "floor-clamp":
+        share = share.clamp(0.0, 1.0)
+    return share * threshold
+
+
 class Activation(nn.Module):
     """Quantization-clip-floor-shift activation with a trained threshold (Bu et al. 2022, Eq. 15; gradient as released).
 
@@ -51,13 +62,7 @@ class Activation(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 
     def forward(self, x: Tensor) -> Tensor:
-        share = x / self.threshold
-        if self.order == "clamp-floor":
-            share = share.clamp(0.0, 1.0)
-        share = _Floor.apply(share * self.levels + 0.5) / self.levels
-        if self.order == "floor-clamp":
-            share = share.clamp(0.0, 1.0)
-        return share * self.threshold
+        return staircase(x, self.threshold, self.levels, self.order)
 
     def extra_repr(self) -> str:
         return f"levels={self.levels}, threshold={self.threshold.item():.4g}, order={self.order}"

@@ -20,6 +20,7 @@ from benchmarks.sweeps import SWEEPS, Sweep
 
 CHEAP = tuple(steps for steps in GRID if steps <= LONG)
 """T at which conversions are read: beyond, a simulation takes hours."""
+AFTER_FOUR = tuple(steps for steps in CHEAP if steps > 4)
 FROM_ANN = (
     *("threshold-balancing", "threshold-balancing-half", "maximum-shift"),
     *("calibration", "calibration@shift=0@start=0.5"),
@@ -175,6 +176,12 @@ CAMPAIGNS: Mapping[str, Campaign] = {
             (
                 _block("since DSR: rate-based backpropagation", ("rate-bp", "rate-bp-bptt"), SINCE, TWO),
                 _block("since DSR: PSN", ("psn",), SINCE, TWO),
+                _block("since DSR: an ANN of as many bits as T steps need", ("lsq-ann",), (5, 2, 20), TWO),
+                _block("since DSR: CLIF", ("clif",), SINCE, TWO),
+                _block("since DSR: SRP, whose first 4 steps T counts", ("qcfs-srp",), AFTER_FOUR, TWO),
+                _block("since DSR: SRP of one step, and one to read", ("qcfs-srp@presimulation=1",), SINCE, TWO),
+                _block("since DSR: an ANN for SlipReLU", ("slip-relu-ann",), (1,), TWO),
+                _block("since DSR: SlipReLU", ("slip-relu",), CHEAP, TWO),
             ),
         ),
     ),

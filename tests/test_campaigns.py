@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import takewhile
 
 from benchmarks.campaigns import CAMPAIGNS, NAMED, Campaign, Chosen
@@ -111,12 +112,26 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 
-def test_rows_of_table_2_come_late_at_the_t_they_are_published_for() -> None:
-    last = WORKSTATION.groups[-2]
+def runs_of(group: Sequence[Sweep]) -> list[Run]:
+    return [run for block in group for run in block.runs("workstation")]
+
+
+def test_methods_since_dsr_come_last_at_few_steps() -> None:
+    group = WORKSTATION.groups[-1]
+    assert all(block.title.startswith("since DSR") and block.seeds == (0, 1) for block in group)
+    runs = runs_of(group)
+    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) :])
+    assert {run.timesteps for run in runs if run.method == "clif"} == {2, 5}
+    assert min(run.timesteps for run in runs if run.method == "qcfs-srp") == 5, "its first 4 steps are not read"
+    parents = {method for run in runs if (method := resolve(run).parent)}
+    assert parents <= {run.method for run in WORKSTATION.runs("workstation")}
+
+
+def test_rows_of_table_2_come_before_them_at_the_t_they_are_published_for() -> None:
+    last, since = WORKSTATION.groups[-2:]
     assert all(block.title.startswith("rows of Table 2") and block.seeds == (0,) for block in last)
-    runs = [run for block in last for run in block.runs("workstation")]
-    since = sum(len(block.runs("workstation")) for block in WORKSTATION.groups[-1])
-    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) - since : -since])
+    runs, behind = runs_of(last), len(runs_of(since))
+    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) - behind : -behind])
     assert {(run.network, run.timesteps) for run in runs if run.method == "sew"} == {
         (NARROW, 4),
         ("sew-resnet18-narrow", 4),

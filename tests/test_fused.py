@@ -19,6 +19,7 @@ from torch.nn.utils import parametrize, prune
 
 import baselines.fused.network
 import dsr
+from baselines import lsq
 from baselines.clipped import ClippedReLU
 from baselines.fused import FACTORIES as OWN
 from baselines.fused import SOURCE, Fused, clamp, quantized_clamp
@@ -45,6 +46,7 @@ NEURONS: dict[str, Callable[[], nn.Module]] = {
     "rate": lambda: dsr.Quantized(5, 1.3),
     "late-rate": lambda: dsr.Quantized(4, 0.9, alpha=1.0, threshold_gain=0.25),
     "early-rate": lambda: dsr.Quantized(20, 1.1, alpha=1e-8),
+    "lsq": lambda: lsq.Activation(3, 0.25),
 }
 SHAPES = [
     (64, 1, 1, 1),
@@ -81,6 +83,9 @@ def steps_of(neuron: nn.Module, z: Tensor) -> Tensor:
     if isinstance(neuron, Activation):
         levels, theta = neuron.levels, neuron.threshold.item()
         edges = [(k + 0.5) * theta / levels for k in range(-1, levels + 1)] + [0.0, theta]
+    elif isinstance(neuron, lsq.Activation):
+        step = neuron.step.item()
+        edges = [(k + 0.5) * step for k in range(neuron.levels)] + [0.0, neuron.levels * step]
     elif isinstance(neuron, dsr.Clamp):
         edges = [0.0, neuron.threshold.item()]
     elif isinstance(neuron, dsr.Quantized):
@@ -132,6 +137,8 @@ def test_an_activation_has_exactly_its_own_values_and_slopes(neuron):
     _, activation = made((1, 1, 1, 1), neuron)
     if isinstance(activation, Activation | dsr.Clamp | dsr.Quantized):
         theta = activation.threshold.item()
+    elif isinstance(activation, lsq.Activation):
+        theta = activation.ceiling(1).item()
     edges = torch.arange(-8, 28) * (theta / 16)
     z = torch.cat([edges, edges.nextafter(torch.tensor(-9.0)), edges.nextafter(torch.tensor(9.0)), noise(400)])
     z = torch.stack([z, -z], 1).contiguous()  # two features; the statistics are exact: mean 0, variance 1 + rounding
@@ -150,7 +157,7 @@ def of_statistics(ours: Any, z: Tensor, mean: float, inverse: float) -> tuple[Te
     from baselines.fused.kernels import Moments, Normed
 
     statistics = Moments(*torch.tensor([mean, inverse, 1.0]).unsqueeze(1).expand(3, z.shape[1]).contiguous())
-    activation, _ = ours.meaning(ours.neuron)
+    activation, _ = ours.meaning(ours.neuron, z[:1].numel())
     normed = Normed(ours.library, z, statistics, None, None, activation)
     none = torch.zeros(z.shape[1])
     return normed.activated(), normed.differentiated(torch.ones_like(z), none, none)

@@ -69,7 +69,7 @@ def test_a_pool_that_leaves_a_map_as_it_is_adds_nothing_up():
 @pytest.mark.parametrize(
     ("method", "updates", "leaks"),
     [
-        *(("dsr-lif", 1, 1), ("stbp-tdbn", 1, 1), ("plif", 1, 1), ("tssl-bp", 2, 2)),
+        *(("dsr-lif", 1, 1), ("stbp-tdbn", 1, 1), ("plif", 1, 1), ("tssl-bp", 2, 2), ("clif", 2, 3)),
         *(("sew", 1, 0), ("sew@tau=2", 1, 1), ("stbp-tdbn@decay=1", 1, 0)),
         *(("rate-bp", 1, 1), ("rate-bp@decay=1", 1, 0), ("psn", 1, 0)),
         ("dsr-if", 1, None),

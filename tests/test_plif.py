@@ -13,7 +13,7 @@ from invented_spikes import seeded
 from torch import Tensor, nn
 
 import baselines.dropout
-from baselines.stbp import plif
+from baselines.stbp import layout
 from baselines.stbp.plif import PLIF
 from benchmarks.catalogue import networks
 from benchmarks.methods import parts
@@ -156,7 +156,7 @@ class Arctangent(torch.autograd.Function):
 @pytest.mark.parametrize("detach", [False, True])
 @pytest.mark.parametrize("at_once", [2**18, 7])
 def test_its_gradients_equal_autograd_through_the_unrolled_recurrence(reset, detach, at_once, monkeypatch):
-    monkeypatch.setattr(plif, "AT_ONCE", at_once)
+    monkeypatch.setattr(layout, "AT_ONCE", at_once)
     x, grad = seeded(6, 50).double(), seeded(6, 50, seed=1).double()
     ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
     neuron = PLIF(6, 0.4, 3.0, 1.3, reset, detach).double()

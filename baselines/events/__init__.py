@@ -6,6 +6,7 @@ simulation   a network prepared for simulation, and its run
 membranes    the state of a run, which the C code (`events.c`) advances step by step
 """
 
+from baselines.events.membranes import READ_ALL, Presimulation
 from baselines.events.simulation import IMAGES, SOURCE, Passed, Program
 
-__all__ = ["IMAGES", "SOURCE", "Passed", "Program"]
+__all__ = ["IMAGES", "READ_ALL", "SOURCE", "Passed", "Presimulation", "Program"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +23,21 @@ class Driven(Protocol):
 
     def driven(self, x: Tensor) -> Tensor:
         """Add the neuron's own constant current to `x`."""
+
+
+class Presimulation(NamedTuple):
+    """The first `steps` of a run, whose output is not read, and what follows from them (`baselines.srp`).
+
+    After them a neuron whose membrane is at most `margin` times its threshold is silent for the rest of the run, and
+    all membranes start again.
+    """
+
+    steps: int = 0
+    margin: float = 0.0
+
+
+READ_ALL = Presimulation()
+"""A run whose output is read from the first step on."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +139,11 @@ class State:
             if name == last:
                 break
 
+    def restart(self, margin: float) -> None:
+        """Silence neurons whose membrane is at most `margin` times their threshold, and start all layers again."""
+        for layer in self.layers.values():
+            layer.restart(margin)
+
     def count(self, step: int) -> None:
         """Count the spikes of the step (1, 2, ...) just made."""
         for name, spikes in self.spikes.items():
@@ -157,7 +177,8 @@ class _Running:
         images, pixels, width, neuron = len(current), layer.pixels, layer.width, layer.neuron
         drive = _channels_last(neuron.driven(current) if neuron else current, pixels, width)
         theta = neuron.threshold if neuron else torch.zeros((), dtype=torch.float32)
-        self.layer, self.membrane = layer, drive + (neuron.start * theta if neuron else 0.0)
+        self.layer, self.threshold = layer, theta
+        self.membrane = drive + self.start
         self.membrane[..., layer.shape[0] :] = -torch.inf if neuron else 0.0  # padding never fires
         everywhere = drive[0, 0].clone()
         varies = not bool((drive == everywhere).all())
@@ -169,6 +190,18 @@ class _Running:
         terms = [_term_of_c(term, before[term.source]) for term in layer.terms]
         of_c = _LayerOfC(*addresses, images, pixels, width, varies, theta.item())
         self.of_c = ctypes.byref(of_c), (_TermOfC * len(terms))(*terms), ctypes.c_int64(len(terms))
+
+    @property
+    def start(self) -> Tensor | float:
+        """The membrane before the first step."""
+        return self.layer.neuron.start * self.threshold if self.layer.neuron else 0.0
+
+    def restart(self, margin: float) -> None:
+        """Start again. The membrane has the drive of the coming step in it; at minus infinity it never fires."""
+        silent = self.membrane - self.drive <= margin * self.threshold
+        self.membrane.copy_(self.drive + self.start)
+        if self.layer.neuron:
+            self.membrane[silent] = -torch.inf
 
 
 class _Entering:

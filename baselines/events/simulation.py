@@ -19,7 +19,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from baselines.events.maps import maps
-from baselines.events.membranes import Driven, Layer, Map, State, Term
+from baselines.events.membranes import READ_ALL, Driven, Layer, Map, Presimulation, State, Term
 from baselines.events.paths import Reach, Silent, Unsupported, paths, reach, without_idle_pools
 
 SOURCE = Path(__file__).with_name("events.c")
@@ -73,9 +73,12 @@ class Program:
             self.layers[name] = layer
             self.maps |= maps(leading[name], self.layers, names)
 
-    def run(self, images: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
-        """Simulate images `(B, C, H, W)`; yield the results of runs that end after each of the `stops` (ascending)."""
-        passed = [list(self._some(some, stops)) for some in images.split(IMAGES * torch.get_num_threads())]
+    def run(self, images: Tensor, stops: Sequence[int], first: Presimulation = READ_ALL) -> Iterator[Passed]:
+        """Simulate images `(B, C, H, W)`; yield the results of runs that end after each of the `stops` (ascending).
+
+        All `stops` count the steps of `first`, too, and are later than these.
+        """
+        passed = [list(self._some(some, stops, first)) for some in images.split(IMAGES * torch.get_num_threads())]
         for at in zip(*passed, strict=True):
             counts = (_added(dicts) for dicts in zip(*((p.emitted, p.by_step, p.pooled) for p in at), strict=True))
             yield Passed(at[0].timesteps, torch.cat([some.logits for some in at]), *counts)
@@ -92,13 +95,15 @@ class Program:
         assert layer.neuron
         return total * layer.neuron.threshold / (steps * len(images) * layer.pixels)
 
-    def _some(self, images: Tensor, stops: Sequence[int]) -> Iterator[Passed]:
+    def _some(self, images: Tensor, stops: Sequence[int], first: Presimulation) -> Iterator[Passed]:
         state = self._begin(images)
         for step in range(1, stops[-1] + 1):
             state.step()
             state.count(step)
+            if step == first.steps:
+                state.restart(first.margin)
             if step in stops:
-                yield Passed(step, state.logits(step), state.emitted(), state.by_step(), state.pooled())
+                yield Passed(step, state.logits(step - first.steps), state.emitted(), state.by_step(), state.pooled())
 
     @torch.no_grad()
     def _begin(self, images: Tensor) -> State:

@@ -1,4 +1,4 @@
-"""Norm and activation as one call: ReLU, a bounded ReLU (`baselines.clipped`), QCFS (`baselines.qcfs`), and a clamp.
+"""Norm and activation as one call: ReLU, a bounded ReLU (`baselines.clipped`), QCFS, LSQ, and a clamp.
 
 The clamp has a trained ceiling V, and may be quantised to the levels of a firing rate:
 
@@ -22,13 +22,14 @@ from baselines import qcfs as quantized
 from baselines.clipped import ClippedReLU
 from baselines.fused import kernels
 from baselines.fused.kernels import Activation, Moments, Normed
+from baselines.lsq import Activation as LearnedSteps
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 MOST_LEVELS = 2**22
 """Beyond it, float32 cannot tell levels from their halves."""
 
-Meaning = Callable[[Any], tuple[Activation, Tensor | None]]
-"""What a neuron computes now, and the parameter that is its ceiling, if that is trained."""
+Meaning = Callable[[Any, int], tuple[Activation, Tensor | None]]
+"""What a neuron computes now, and its ceiling, if that is trained; the number is how many values an image has there."""
 
 
 class Clamp(Protocol):
@@ -92,7 +93,7 @@ class _Call:
         self.norm, self.neuron, self.library, self.meaning = norm, neuron, library, meaning
 
     def __call__(self, x: Tensor, residual: Tensor | None = None, after: Tensor | None = None) -> Tensor:
-        norm, (activation, ceiling) = self.norm, self.meaning(self.neuron)
+        norm, (activation, ceiling) = self.norm, self.meaning(self.neuron, x[:1].numel())
         if not kernels.is_supported(norm, x, residual, after) or activation.levels > MOST_LEVELS:
             z = norm(x if residual is None else x + residual)
             y: Tensor = self.neuron(z if after is None else z + after)
@@ -103,7 +104,7 @@ class _Call:
 
 def relu(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:
     """Fuse a norm and a ReLU, of whatever class."""
-    return _call(norm, neuron, library, lambda neuron: (Activation(kernels.RELU), None))
+    return _call(norm, neuron, library, lambda neuron, features: (Activation(kernels.RELU), None))
 
 
 def clipped(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:
@@ -114,6 +115,11 @@ def clipped(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call 
 def qcfs(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:
     """Fuse a norm and a `baselines.qcfs.Activation`."""
     return _call(norm, neuron, library, _staircase)
+
+
+def lsq(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:
+    """Fuse a norm and a `baselines.lsq.Activation`."""
+    return _call(norm, neuron, library, _steps)
 
 
 def clamp(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL) -> _Call | None:
@@ -130,22 +136,27 @@ def _call(norm: _BatchNorm, neuron: nn.Module, library: ctypes.CDLL, meaning: Me
     return _Call(norm, neuron, library, meaning) if type(norm) in NORMS else None
 
 
-def _clip(neuron: ClippedReLU) -> tuple[Activation, Tensor | None]:
+def _clip(neuron: ClippedReLU, features: int) -> tuple[Activation, Tensor | None]:
     return Activation(kernels.CLIP, neuron.clip), None
 
 
-def _staircase(neuron: quantized.Activation) -> tuple[Activation, Tensor | None]:
+def _staircase(neuron: quantized.Activation, features: int) -> tuple[Activation, Tensor | None]:
     kind = kernels.CLAMP_FLOOR if neuron.order == "clamp-floor" else kernels.FLOOR_CLAMP
     return Activation(kind, neuron.threshold.item(), neuron.levels), neuron.threshold
 
 
-def _clamp(neuron: Clamp) -> tuple[Activation, Tensor]:
+def _steps(neuron: LearnedSteps, features: int) -> tuple[Activation, Tensor]:
+    ceiling = neuron.ceiling(features)
+    return Activation(kernels.CLAMP_FLOOR, ceiling.item(), neuron.levels), ceiling
+
+
+def _clamp(neuron: Clamp, features: int) -> tuple[Activation, Tensor]:
     neuron.project_threshold()
     return Activation(kernels.CLIP, neuron.threshold.item()), _with_gain(neuron.threshold, neuron.threshold_gain)
 
 
-def _levels(neuron: Quantized) -> tuple[Activation, Tensor]:
-    activation, ceiling = _clamp(neuron)
+def _levels(neuron: Quantized, features: int) -> tuple[Activation, Tensor]:
+    activation, ceiling = _clamp(neuron, features)
     return activation._replace(kind=kernels.LEVELS, levels=neuron.timesteps, alpha=neuron.alpha), ceiling
 
 
@@ -154,5 +165,5 @@ def _with_gain(threshold: Tensor, gain: float) -> Tensor:
     return threshold if gain == 1.0 else threshold * gain + (threshold * (1.0 - gain)).detach()
 
 
-FACTORIES = {nn.ReLU: relu, ClippedReLU: clipped, quantized.Activation: qcfs}
+FACTORIES = {nn.ReLU: relu, ClippedReLU: clipped, quantized.Activation: qcfs, LearnedSteps: lsq}
 """By neuron; a network of other ReLUs is given `{TheirReLU: relu}` as well, and one of clamps `clamp`."""

@@ -16,18 +16,14 @@ where h_t - v_{t-1} stands for k (x_t - v_{t-1}), so that neither currents nor s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from baselines.stbp.layout import dense, flat, like
+from baselines.stbp.layout import dense, like, parts
 from baselines.stbp.neuron import Reset
-
-AT_ONCE = 2**18
-"""Values of a step that a CPU takes through all steps together: with those of all steps, they stay in its cache."""
 
 
 class Dynamics(NamedTuple):
@@ -46,7 +42,7 @@ class _PLIF(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, w: Tensor, of: Dynamics) -> Tensor:
         share = w.sigmoid()
         membranes, spikes = torch.empty_like(x), torch.empty_like(x)
-        for of_x, of_membranes, of_spikes in _parts(x, membranes, spikes):
+        for of_x, of_membranes, of_spikes in parts(x, membranes, spikes):
             _forward(of_x, of_membranes, of_spikes, share, of)
         ctx.save_for_backward(membranes, share)
         ctx.dynamics = of
@@ -57,15 +53,9 @@ class _PLIF(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         membranes, share = ctx.saved_tensors
         grad_x, of_leak = torch.empty_like(membranes), torch.zeros_like(share, dtype=torch.float64)
-        for of_grad, of_membranes, of_x in _parts(like(grad, membranes), membranes, grad_x):
+        for of_grad, of_membranes, of_x in parts(like(grad, membranes), membranes, grad_x):
             of_leak += _backward(of_grad, of_membranes, of_x, share, ctx.dynamics)
         return grad_x, ((1.0 - share) * of_leak).to(share.dtype), None
-
-
-def _parts(x: Tensor, y: Tensor, z: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Views `(T, n)` of dense tensors `(T, ...)` of one layout, part by part."""
-    size = AT_ONCE if x.device.type == "cpu" else max(1, x[0].numel())
-    return zip(*(flat(one).split(size, 1) for one in (x, y, z)), strict=True)
 
 
 def _forward(x: Tensor, membranes: Tensor, spikes: Tensor, share: Tensor, of: Dynamics) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 import baselines.conversion
 import baselines.counts.rate_bp
 import baselines.fine_tuned
+import baselines.srp
 import baselines.stbp
 import baselines.stbp.plif
 import baselines.stbp.sew
@@ -101,6 +102,8 @@ def of(name: str, module: nn.Module) -> Neuron:
         if isinstance(module, dsr.IF):
             return Neuron(level, threshold, subtract=threshold)
         return Neuron(level, threshold / module.dt, module.tau, dt=module.dt, subtract=threshold)
+    if isinstance(module, baselines.srp.IF):
+        raise BadInput(f"{NOT}: {name} may fall silent in the middle of a run")
     if isinstance(module, baselines.conversion.IF):
         theta = module.threshold.item()
         own = module.own

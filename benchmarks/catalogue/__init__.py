@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from benchmarks import plugins
-from benchmarks.catalogue import coded, conversions, counts, dsr, fine_tuned, ide, stbp, tssl
+from benchmarks.catalogue import clif, coded, conversions, counts, dsr, fine_tuned, ide, on_qcfs, quantized, stbp, tssl
 from benchmarks.catalogue.facts import Facts
 from benchmarks.catalogue.networks import TINY, WITH_FEEDBACK
 from benchmarks.plugins import PlugIn
@@ -21,12 +21,15 @@ BUILT_IN: Mapping[str, Facts] = {
     "ann": Facts("ANN, ReLU", family="ANN", timeless=True, compared=True, watched=True, colour="#000000", marker="*"),
     **dsr.METHODS,
     **stbp.METHODS,
+    **clif.METHODS,
     **conversions.METHODS,
     **coded.METHODS,
     **counts.METHODS,
     **fine_tuned.METHODS,
     **tssl.METHODS,
     **ide.METHODS,
+    **on_qcfs.METHODS,
+    **quantized.METHODS,
 }
 
 

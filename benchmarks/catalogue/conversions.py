@@ -112,7 +112,7 @@ def _unwarmed(usual: Recipe) -> Recipe:
     return replace(usual, warmup_iterations=0)
 
 
-def _from_four(recipe: Recipe) -> Recipe:
+def from_four(recipe: Recipe) -> Recipe:
     """[ours] A thousand iterations cannot carry a threshold from 8 to where it works."""
     return replace(recipe, neuron={**recipe.neuron, "threshold": 4.0})
 
@@ -201,8 +201,8 @@ METHODS: Mapping[str, Facts] = {
         "ANN with QCFS activation, L = 4, parent of qcfs",
         family="ANN",
         recipe=_qcfs_ann,
-        shortened=_from_four,
-        tuned=_from_four,
+        shortened=from_four,
+        tuned=from_four,
         timeless=True,
         watched=True,
         colour="#CC79A7",
@@ -237,8 +237,8 @@ METHODS: Mapping[str, Facts] = {
         "ANN with QCFS activation, recipe of ANN_SNN_QCFS, parent of qcfs-published",
         family="ANN",
         recipe=_qcfs_published_ann,
-        shortened=_from_four,
-        tuned=_from_four,
+        shortened=from_four,
+        tuned=from_four,
         timeless=True,
         watched=True,
     ),
@@ -253,8 +253,8 @@ METHODS: Mapping[str, Facts] = {
         "ANN with QCFS activation, floor then clamp, recipe of SNN_conversion_QCFS, parent of qcfs-2022-published",
         family="ANN",
         recipe=_qcfs_2022_published_ann,
-        shortened=_from_four,
-        tuned=_from_four,
+        shortened=from_four,
+        tuned=from_four,
         timeless=True,
         watched=True,
     ),
@@ -269,8 +269,8 @@ METHODS: Mapping[str, Facts] = {
         "ANN with QCFS activation, L = 8, parent of qcfs-l8",
         family="ANN",
         recipe=partial(_qcfs_ann, levels=8),
-        shortened=_from_four,
-        tuned=_from_four,
+        shortened=from_four,
+        tuned=from_four,
         timeless=True,
         watched=True,
         colour="#AA4499",

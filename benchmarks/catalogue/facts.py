@@ -40,8 +40,9 @@ class Facts:
     data are not made to it. `parent` names the method whose trained weights a run starts from.
 
     Time:
-    `timeless`: the method has no time axis and exists at T = 1 only. `levels`: it has none either, but T is its number
-    of levels. `anytime`: nothing in the network depends on T, so one simulation passes through all shorter ones.
+    `timeless`: the method has no time axis and exists at T = 1 only. `levels`: it has none either, but T sets how
+    many levels it has. `anytime`: nothing in the network depends on T, so one simulation passes through all shorter
+    ones.
 
     Networks:
     `feedback`: the method runs on networks whose last layer feeds back into the first, and on no others. `small` names

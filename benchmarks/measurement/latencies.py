@@ -28,7 +28,8 @@ from benchmarks.operations.counter import Counter, SynOps, inputs_of
 from benchmarks.operations.ledger_rows import RULES, LedgerRow, per_image, read_rates
 from benchmarks.operations.structure import INPUT, Structure, structure
 from benchmarks.operations.tally import Tally, of_input
-from benchmarks.recipes import GRID, anytime
+from benchmarks.recipes import GRID, anytime, resolve
+from benchmarks.recipes.delays import heard_from
 from benchmarks.runs import agreement, store
 from benchmarks.runs.job import Job
 from benchmarks.runs.order import longer
@@ -89,7 +90,8 @@ class Sums:
 
 def stops_of(run: Run) -> list[int]:
     """The step counts at which a run's simulation is read: its own, and those of the grid that it passes."""
-    passed = [steps for steps in GRID if steps < run.timesteps] if anytime(run.method) else []
+    first, _ = heard_from(run, resolve(run))
+    passed = [steps for steps in GRID if first <= steps < run.timesteps] if anytime(run.method) else []
     return [*passed, run.timesteps]
 
 

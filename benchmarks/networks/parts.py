@@ -63,6 +63,13 @@ class MixesSteps(Protocol):
     def products(self) -> int: ...
 
 
+@runtime_checkable
+class FewBits(Protocol):
+    """Activations that emit one of 2^b multiples of a step size, which the next layer's weights absorb: b bits."""
+
+    def activation_bits(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """A method as a network sees it: what stands in place of ReLU, batch norm and the head, and for how many steps.

@@ -30,7 +30,8 @@ class SynOps:
     """Operations per image. MACs are those of the analog layers of a spiking network, or of an ANN with nonzero input.
 
     `analog_macs` counts the first layer once per distinct input, `analog_macs_every_step` once per time step.
-    `firing_rate` is spikes per neuron and step; None without spiking neurons.
+    `firing_rate` is spikes per neuron and step; None without spiking neurons. `quantized_macs`: those of `analog_macs`
+    whose activation has few bits, `activation_bits`; None where none has.
     """
 
     dense_macs_per_step: int
@@ -40,6 +41,8 @@ class SynOps:
     acs: float
     neuron_updates: int
     firing_rate: float | None
+    quantized_macs: float | None = None
+    activation_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Counter:
         graded = sum(done[layer.name] for layer in layers if layer.graded) / images
         neurons = sum(self.structure.neurons[name] for name in self.structure.spiking)
         emitted = sum(self.tally.total(name) for name in self.structure.spiking)
+        few = [layer for layer in layers if layer.bits]
         return SynOps(
             dense_macs_per_step=sum(layer.dense_macs for layer in layers),
             padded_macs_per_step=sum(layer.padded_macs for layer in layers),
@@ -79,6 +83,8 @@ class Counter:
             acs=sum(done[layer.name] for layer in layers if layer.spiking) / images,
             neuron_updates=steps * sum(map(self.structure.updates, self.structure.spiking)),
             firing_rate=emitted / (neurons * steps * images) if neurons else None,
+            quantized_macs=sum(done[layer.name] for layer in few) / images if few else None,
+            activation_bits=max((layer.bits for layer in few if layer.bits), default=None),
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.networks.parts import DirectCoding, Leaky, MixesSteps, Stateful
+from benchmarks.networks.parts import DirectCoding, FewBits, Leaky, MixesSteps, Stateful
 from benchmarks.operations import geometry
 from benchmarks.operations.geometry import Geometry, pooled
 from benchmarks.operations.origins import (
@@ -66,7 +66,8 @@ class Layer:
     `sources`: what feeds it, several if its input is a sum; none if it is fed by a current, or by pixels that are one.
     `pool`: the average pool directly in front of it, the last of those folded into the layer; `behind_pools`:
     operations per nonzero value of its input, where that is a pooled map or a sum. `neuron`: name of the neurons
-    assigned to the layer; `biases`: constants it adds, norms folded.
+    assigned to the layer; `biases`: constants it adds, norms folded. `bits`: of each value of its input, if that is an
+    activation of few bits, which no pool or sum has widened; None: float32.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Layer:
     behind_pools: Tensor | None = None
     neuron: str | None = None
     biases: int = 0
+    bits: int | None = None
 
     @property
     def origin(self) -> str | None:
@@ -270,11 +272,18 @@ def _fed(
         Source(str(path.origin.target), counts.fanout, _additions(graph, path, shapes, len(paths) > 1))
         for path, counts in zip(paths, found, strict=True)
     )
-    linear = replace(linear, sources=sources)
+    linear = replace(linear, sources=sources, bits=_bits(graph, paths))
     last = {path.pools[-1:] for path in paths}
     if len(last) == 1 and (pool := last.pop()):
         return replace(linear, pool=str(pool[0].target), behind_pools=found[0].behind_pools)
     return replace(linear, behind_pools=per_input) if linear.kind == "sum" or len(paths) > 1 else linear
+
+
+def _bits(graph: fx.GraphModule, paths: Sequence[Path]) -> int | None:
+    """Return the bits of the values of one activation, without pools; None: float32, or spikes."""
+    module: object = module_of(graph, paths[0].origin)
+    alone = len(paths) == 1 and not paths[0].pools
+    return module.activation_bits() if alone and isinstance(module, FewBits) else None
 
 
 def _additions(graph: fx.GraphModule, path: Path, shapes: dict[fx.Node, torch.Size], summed: bool) -> Tensor | None:

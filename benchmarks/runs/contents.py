@@ -30,6 +30,8 @@ MEASURED = (
     "acs",
     "neuron_updates",
     "firing_rate",
+    "quantized_macs",
+    "activation_bits",
     "initial_threshold",
 )
 CLOSE = 1e-6

@@ -75,6 +75,8 @@ class Result:
     acs: float | None = None
     neuron_updates: int | None = None
     firing_rate: float | None = None
+    quantized_macs: float | None = None
+    activation_bits: int | None = None
     # training cost of this run alone; the parent's cost is in the parent's row
     train_seconds: float | None = None
     train_cpu_seconds: float | None = None
@@ -132,6 +134,8 @@ LATER_COLUMNS = (
     "predictions_sha256",
     "kernels",
     "validation_top1",
+    "quantized_macs",
+    "activation_bits",
 )
 """Columns that older files lack; they are read as empty."""
 

@@ -9,16 +9,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, coded, conversions, counts, dsr, fine_tuned, ide, stbp, tssl
+from benchmarks.substitutes import (
+    ann,
+    clif,
+    coded,
+    conversions,
+    counts,
+    dsr,
+    fine_tuned,
+    ide,
+    on_qcfs,
+    quantized,
+    stbp,
+    tssl,
+)
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,
     **dsr.METHODS,
     **stbp.METHODS,
+    **clif.METHODS,
     **conversions.METHODS,
     **coded.METHODS,
     **counts.METHODS,
     **fine_tuned.METHODS,
     **tssl.METHODS,
     **ide.METHODS,
+    **on_qcfs.METHODS,
+    **quantized.METHODS,
 }

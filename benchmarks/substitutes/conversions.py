@@ -19,7 +19,7 @@ from benchmarks.substitutes.ann import relu
 from benchmarks.substitutes.fused import fused
 
 
-def _qcfs(
+def qcfs(
     timesteps: int, levels: int = 4, threshold: float = 8.0, order: baselines.qcfs.Order = "clamp-floor"
 ) -> nn.Module:
     return baselines.qcfs.Activation(levels, threshold, order)
@@ -29,9 +29,14 @@ def clipped(timesteps: int, clip: float = 1.0) -> nn.Module:
     return baselines.clipped.ClippedReLU(clip)
 
 
-def step_by_step(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
+def step_by_step(
+    network: nn.Module,
+    timesteps: int,
+    recipe: Recipe,
+    presimulation: baselines.events.Presimulation = baselines.events.READ_ALL,
+) -> nn.Module:
     library, _ = dsr.engine.kernels.load(baselines.events.SOURCE)
-    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,))
+    return baselines.conversion.Converted(network, timesteps, library, (DirectCoding,), presimulation)
 
 
 def _balance(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Recipe) -> None:
@@ -70,17 +75,17 @@ def _calibrate(network: nn.Module, parent: nn.Module, images: Tensor, recipe: Re
     baselines.calibration.correct_biases(network, parent, images[: int(recipe.conversion["correction_images"])])
 
 
-def _converted(hand_over: HandOver) -> Substitutes:
+def converted(hand_over: HandOver) -> Substitutes:
     return Substitutes(baselines.conversion.IF, wrap=step_by_step, hand_over=hand_over, streams=True)
 
 
 METHODS: Mapping[str, Substitutes] = {
-    "threshold-balancing": _converted(_balance),
-    "threshold-balancing-half": _converted(_balance),
-    "maximum-shift": _converted(_maximum),
-    "rmp": _converted(_maximum),
+    "threshold-balancing": converted(_balance),
+    "threshold-balancing-half": converted(_balance),
+    "maximum-shift": converted(_maximum),
+    "rmp": converted(_maximum),
     "deng-gu-ann": Substitutes(clipped, wrap=fused),
-    "deng-gu": _converted(_maximum),
+    "deng-gu": converted(_maximum),
     "deng-gu-released": Substitutes(
         baselines.conversion.IF,
         readout=_spiking_logits,
@@ -88,15 +93,15 @@ METHODS: Mapping[str, Substitutes] = {
         hand_over=_maximum_of_logits_too,
         streams=True,
     ),
-    "calibration": _converted(_calibrate),
-    "qcfs-ann": Substitutes(_qcfs, wrap=fused),
-    "qcfs": _converted(parents_weights),
+    "calibration": converted(_calibrate),
+    "qcfs-ann": Substitutes(qcfs, wrap=fused),
+    "qcfs": converted(parents_weights),
     "ann-published": Substitutes(relu, wrap=fused),
-    "calibration-published": _converted(_calibrate),
-    "qcfs-published-ann": Substitutes(_qcfs, wrap=fused),
-    "qcfs-published": _converted(parents_weights),
-    "qcfs-2022-published-ann": Substitutes(_qcfs, wrap=fused),
-    "qcfs-2022-published": _converted(parents_weights),
-    "qcfs-l8-ann": Substitutes(_qcfs, wrap=fused),
-    "qcfs-l8": _converted(parents_weights),
+    "calibration-published": converted(_calibrate),
+    "qcfs-published-ann": Substitutes(qcfs, wrap=fused),
+    "qcfs-published": converted(parents_weights),
+    "qcfs-2022-published-ann": Substitutes(qcfs, wrap=fused),
+    "qcfs-2022-published": converted(parents_weights),
+    "qcfs-l8-ann": Substitutes(qcfs, wrap=fused),
+    "qcfs-l8": converted(parents_weights),
 }

@@ -35,7 +35,7 @@ def _threshold_norm(parameters: Mapping[str, float], timesteps: int) -> Norm:
     )
 
 
-def _norm_of_each_step(parameters: Mapping[str, float], timesteps: int) -> Norm:
+def norm_of_each_step(parameters: Mapping[str, float], timesteps: int) -> Norm:
     return lambda features, branches=1: baselines.stbp.stepwise.StepwiseBatchNorm2d(features, timesteps)
 
 
@@ -98,10 +98,10 @@ METHODS: Mapping[str, Substitutes] = {
     "stbp-neunorm": Substitutes(_neuron_and_neunorm, no_norm, wrap=_fitted),
     "psn": Substitutes(baselines.stbp.psn.PSN),
     "plif": Substitutes(baselines.stbp.plif.PLIF),
-    "plif-stepwise": Substitutes(baselines.stbp.plif.PLIF, _norm_of_each_step),
+    "plif-stepwise": Substitutes(baselines.stbp.plif.PLIF, norm_of_each_step),
     "plif-published": Substitutes(
         baselines.stbp.plif.PLIF,
-        _norm_of_each_step,
+        norm_of_each_step,
         partial(_mean_spikes, votes=VOTES, bias=False),
         pool=_maximum,
         dropout=dropped_over_time,

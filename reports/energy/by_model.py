@@ -21,7 +21,7 @@ from reports.energy.constants import Constants
 TABLE = ["dataset", "network", "scale"]
 COUNTS = [
     *("dense_macs_per_step", "analog_macs", "analog_macs_every_step", "acs"),
-    *("neuron_updates", "firing_rate", "ann_macs"),
+    *("neuron_updates", "firing_rate", "ann_macs", "quantized_macs", "activation_bits"),
 ]
 MEMORY = ["memory", "total", "dense"]
 

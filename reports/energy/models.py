@@ -25,12 +25,14 @@ class EnergyModel:
     """What one multiply-accumulate and one accumulate cost, in picojoules.
 
     `analog_mac_picojoules`: one of a spiking network's analog first layer, where that is not `mac_picojoules`.
+    `mac_bits`: the bits of a multiply-accumulate's activation, where one of fewer costs less in proportion.
     """
 
     name: str
     mac_picojoules: float
     ac_picojoules: float
     analog_mac_picojoules: float | None = None
+    mac_bits: float | None = None
 
     def __str__(self) -> str:
         analog = self.analog_mac_picojoules
@@ -54,14 +56,20 @@ class EnergyModel:
 # Horowitz, "Computing's energy problem", ISSCC 2014: a 32-bit float add is 0.9 pJ, a multiply 3.7 pJ; 8-bit integers
 # 0.03 and 0.2 pJ.
 FP32_45NM = EnergyModel("45 nm fp32 (Horowitz 2014)", 4.6, 0.9)
-INT8_45NM = EnergyModel("45 nm int8 (Horowitz 2014)", 0.23, 0.03)
+INT8_45NM = EnergyModel("45 nm int8 (Horowitz 2014)", 0.23, 0.03, mac_bits=8)
 # Older SNN papers: 77 fJ per SynOp and 12.5 pJ per FLOP of an ANN; they leave the analog first layer out.
 SYNOP_77FJ = EnergyModel("77 fJ per SynOp (older papers)", 12.5, 0.077, 0.0)
 
 
-def quantized_mac(int8: EnergyModel, bits: pd.Series) -> pd.Series:
-    """Picojoules per MAC of 8-bit weights and b-bit activations, assumed: b / 8 of an 8-bit one (shifts and adds)."""
-    return int8.mac_picojoules * bits / 8
+def quantized_mac(model: EnergyModel, bits: pd.Series) -> pd.Series:
+    """Picojoules per MAC of a b-bit activation and a weight as the model has them, assumed: b shifts and adds.
+
+    Where the model says how many bits a MAC's activation has (int8: 8), b / 8 of one; else b accumulates, but not more
+    than one MAC, which takes a float.
+    """
+    if model.mac_bits:
+        return model.mac_picojoules * bits / model.mac_bits
+    return (model.ac_picojoules * bits).clip(upper=model.mac_picojoules)
 
 
 def bits_for(timesteps: pd.Series) -> pd.Series:
@@ -92,6 +100,11 @@ def spiking(frame: pd.DataFrame) -> pd.Series:
 ONCE, EVERY_STEP = "events, first layer once", "events, first layer every step"
 DENSE = "dense"
 """What tables call the counts."""
+FEW_BITS = (
+    "T of an ANN whose activations have b bits says how many: b = ceil(log2(T + 1)). With float32 weights a MAC of "
+    "such an activation is billed as b accumulates, at most as one MAC. Its first layer and dense count are whole MACs."
+)
+"""What is said where such an ANN is shown."""
 
 
 def events(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
@@ -106,7 +119,14 @@ def events_every_step(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd
 
 def _events(frame: pd.DataFrame, macs: str, model: EnergyModel) -> pd.Series:
     spent = model.analog(frame[macs]) + model.accumulates(frame["acs"])
-    return spent.where(spiking(frame), model.multiplies(frame["analog_macs"]))
+    return spent.where(spiking(frame), _of_ann(frame, model))
+
+
+def _of_ann(frame: pd.DataFrame, model: EnergyModel) -> pd.Series:
+    """Microjoules of an ANN's nonzero activations, those of few bits as such."""
+    none = pd.Series(math.nan, frame.index)
+    few, bits = (frame.get(name, none).fillna(0.0) for name in ("quantized_macs", "activation_bits"))
+    return model.multiplies(frame["analog_macs"] - few) + quantized_mac(model, bits) * few * 1e-6
 
 
 def dense(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:

@@ -37,7 +37,10 @@ def _by_model(lines: pd.DataFrame, where: tuple[str, str], constants: Constants)
         (Column("x dense ANN"), numbers(shown["memory_events_x_dense_ann"].tolist(), decimals=3)),
         (Column("memory's share", "%", detail=True), numbers(shown["memory_share_percent"].tolist(), decimals=0)),
     ]
-    return _table("Energy by model", where, columns, _model_notes(constants))
+    notes = _model_notes(constants)
+    if lines["activation_bits"].notna().any():
+        notes += (f"{models.FEW_BITS} With int8 weights it is billed as the quantised ANN above.",)
+    return _table("Energy by model", where, columns, notes)
 
 
 def _columns_of_model(shown: pd.DataFrame, section: str, model: models.EnergyModel) -> Columns:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.energy.models import ONCE, EnergyModel
+from reports.energy.models import FEW_BITS, ONCE, EnergyModel
 from reports.figures.appearance import DASHES, Style, draw_at_scale, legend_beside, wrapped
 from reports.figures.drawing import Figure
 from reports.figures.label_placement import place_labels
@@ -34,10 +34,14 @@ def against_energy(lines: pd.DataFrame, styles: Mapping[str, Style], model: Ener
         dataset, network, scale = identity
         caption = (
             f"Accuracy against energy of an inference ({ONCE}): {network} on {dataset}, scale {scale}. {model}. "
-            f"Stepped line: Pareto front. {LABELS}{unknown}"
+            f"Stepped line: Pareto front. {LABELS}{unknown}{_few_bits(points)}"
         )
         paint = _scatter(points, "energy_events_microjoules", f"energy: {ONCE} (µJ per image)", styles, with_front=True)
         yield draw_at_scale(slug("accuracy-against-energy", *identity), caption, scale, paint)
+
+
+def _few_bits(points: pd.DataFrame) -> str:
+    return f" {FEW_BITS}" if points["activation_bits"].notna().any() else ""
 
 
 def against_training(lines: pd.DataFrame, styles: Mapping[str, Style]) -> Iterator[Figure]:

@@ -7,14 +7,15 @@ that are quoted from others in DSR's tables are no rows of DSR's protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from benchmarks.catalogue import facts, timeless
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.catalogue.networks import DEEP
 from benchmarks.spec import Parameter, Run, spelled, variant
+from reports.queries import since_dsr
+from reports.queries.protocol import BEST_ON_TEST, CIFAR, EPOCH_UNKNOWN, SCHEDULE, WARM_UP, Beyond, Protocol
 
-CIFAR = ("cifar10", "cifar100")
 BODY = {name: entry.paper.network for name, entry in ENTRIES.items() if entry.paper}
 """[DSR] The network of each data set."""
 STANDS_FOR = {name: entry.stands_for for name, entry in ENTRIES.items() if entry.stands_for}
@@ -30,37 +31,7 @@ ABLATIONS: tuple[Mapping[str, Parameter], ...] = (
 """[DSR] Tab. 3: all of DSR, without F, without T, without T from V = 2, without both."""
 MEASURED_ON = "images thresholds are measured on"
 LONG = (512, 1024, 2048)
-WARM_UP = "warmup_iterations"
-SCHEDULE = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", WARM_UP, "augmentation", "optimizer")
-EPOCH_UNKNOWN = "not stated; its code prints the best"
-BEST_ON_TEST = "the best on the test split"
 READOUT = ("readout", "votes of ten spiking neurons a class", "mean output current")
-
-
-Beyond = tuple[tuple[str, str, str], ...]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Where it is published, and what with. `run` has the method whose recipe at scale `paper` it is.
-
-    `networks`, `timesteps`: those that are published; empty where not known or without meaning. `seeds`: how many the
-    row is a mean of, None where not known. `has_row`: whether the DSR paper has a row for the method itself.
-    `epoch`: which epoch is reported. `unstated`: what the publication leaves open, and what is done here. `beyond`:
-    what no recipe says and is done differently, there and here. `borrowed`: fields of the recipe that are DSR's
-    because the publication's own are not known, or not in the suite.
-    """
-
-    where: str
-    run: Run
-    networks: tuple[str, ...]
-    timesteps: tuple[int, ...]
-    seeds: int | None = None
-    has_row: bool = False
-    epoch: str = "not known here"
-    unstated: tuple[tuple[str, str], ...] = ()
-    beyond: Beyond = ()
-    borrowed: tuple[str, ...] = ()
 
 
 def protocol_of(run: Run) -> Protocol | None:
@@ -134,13 +105,9 @@ def _own(run: Run) -> Protocol | None:
             return _hybrid_training(run)
         case "tssl-bp" | "tssl-bp-published":
             return _tssl(run)
-        case "rate-bp" | "rate-bp-bptt" | "rate-bp-published":
-            own = _rate_bp(run)
-        case "psn":
-            return _psn(run)
         case "ide" | "ide-published":
             own = _ide(run)
-        case method if method.startswith("qcfs"):
+        case method if method.startswith("qcfs") and "srp" not in method:
             own = _qcfs(run)
         case "tandem" | "tandem-published" | "asf-bp" | "asf-bp-published":
             return _counts(run)
@@ -165,7 +132,7 @@ def _own(run: Run) -> Protocol | None:
             at = replace(run, method="threshold-balancing")
             own = Protocol("Rueckauer et al. 2017", at, (), (), unstated=unstated, borrowed=SCHEDULE)
         case _:
-            return None
+            return since_dsr.protocol(run)
     if run.dataset not in CIFAR:
         return None
     return replace(own, timesteps=()) if timeless(own.run.method) else own
@@ -303,28 +270,6 @@ def _counts(run: Run) -> Protocol | None:
     unstated = (("constants at T = 400", "those of the released code, whose T is 100"),)
     where = "Wu et al. 2021 (ASF-BP)"
     return Protocol(where, at, ("vgg7",), (400,), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond)
-
-
-def _rate_bp(run: Run) -> Protocol:
-    """What is released is for CIFAR; of other data sets, that there are numbers."""
-    beyond: Beyond = (("colour of Cutout's holes", "black", "the mean"),)
-    if run.method != "rate-bp-published":
-        here = "through time" if run.method == "rate-bp-bptt" else "not divided"
-        beyond += (("gradient of the loss", "divided by T", here),)
-    at, networks = replace(run, method="rate-bp-published"), ("resnet18", "resnet19", "a VGG")
-    where = "Yu et al. 2024 (rate-based BP)"
-    return Protocol(where, at, networks, (2, 4, 6), epoch=BEST_ON_TEST, beyond=beyond)
-
-
-def _psn(run: Run) -> Protocol | None:
-    """Its recipes are not in the suite: here they are DSR's."""
-    known = {"cifar10": "a network of 256 channels", "imagenet": "sew-resnet34-imagenet"}
-    if run.dataset not in known:
-        return None
-    recipe = "1024 epochs, mixup and CutMix" if run.dataset == "cifar10" else "320 epochs, TET's loss"
-    beyond: Beyond = (("recipe", recipe, "DSR's"), ("weight decay", "none", "DSR's"))
-    networks = (known[run.dataset],)
-    return Protocol("Fang et al. 2023 (PSN)", run, networks, (4,), epoch=BEST_ON_TEST, beyond=beyond, borrowed=SCHEDULE)
 
 
 def _diet(run: Run) -> Protocol:

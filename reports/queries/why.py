@@ -16,7 +16,8 @@ from benchmarks.spec import Recipe, Run, flat, variant
 from reports.queries.differences import written
 from reports.queries.directions import direction
 from reports.queries.lookup import Known
-from reports.queries.protocols import LONG, MEASURED_ON, SCHEDULE, Protocol, parent_of, protocol_of
+from reports.queries.protocol import SCHEDULE, Protocol
+from reports.queries.protocols import LONG, MEASURED_ON, parent_of, protocol_of
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, warning_of
 
 LAST = "last; the best stands beside it"

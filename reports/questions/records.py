@@ -23,8 +23,8 @@ DATASET = "cifar10"
 REACHED = (80.0, 85.0, 90.0)
 FEW = 5
 LINE = ["dataset", "network", "scale", "method", "timesteps"]
-NOT_SPIKING = ("dsr-clamp", "dsr-quantized")
-"""Steps between the ANN and DSR (`ladder`), which are neither."""
+NOT_SPIKING = ("dsr-clamp", "dsr-quantized", "lsq-ann")
+"""They have a T and do not spike, so they are neither: steps from the ANN to DSR (`ladder`), and an ANN of few bits."""
 INVITATION = (
     "Can you do it in less? Run your method with such a command and send the row: what counts is the accuracy on all "
     "10,000 test images after training, and the core-seconds of all training that led to it."

@@ -39,6 +39,7 @@ MEANS = [
     "energy_events_every_step_microjoules",
     "energy_dense_microjoules",
     "firing_rate",
+    "activation_bits",
     "peak_memory_bytes",
     "peak_reserved_bytes",
     "train_step_ms",

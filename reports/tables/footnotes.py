@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from reports.cost.costs import BUSY_CORES
-from reports.energy.models import EnergyModel
+from reports.energy.models import FEW_BITS, EnergyModel
 
 INTERVALS = {
     "student-t": "± is half the 95 % Student t interval over seeds; (low–high) where it is cut at 0 or 100 %.",
@@ -40,6 +40,8 @@ def notes(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Iterat
     if lines["validation_top1"].notna().any():
         yield HELD_OUT
     yield ENERGY.format(model)
+    if rows["activation_bits"].notna().any():
+        yield FEW_BITS
     if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent"]].any(
         axis=None
     ):

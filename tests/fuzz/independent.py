@@ -95,8 +95,10 @@ OF_RUNS: Mapping[str, Check] = {
     **dict.fromkeys(("top1", "top1_best", "top1_validation_selected", "validation_top1"), PERCENT),
     "test_loss": loss,
     **dict.fromkeys(("train_loss", "initial_threshold", "analog_macs", "analog_macs_every_step", "acs"), number()),
+    "quantized_macs": number(),
     **dict.fromkeys(("epochs", "train_images", "parameters", "dense_macs_per_step", "padded_macs_per_step"), WHOLE),
     **dict.fromkeys(("neuron_updates", "peak_step_bytes", "idle_bytes", "peak_reserved_bytes"), WHOLE),
+    "activation_bits": WHOLE,
     **dict.fromkeys(("train_seconds", "train_cpu_seconds", "train_step_ms", "train_step_ms_iqr"), number()),
     **dict.fromkeys(("test_images_per_second", "other_load_cores", "train_joules"), number()),
     **dict.fromkeys(("weights_sha256", "parent_sha256", "predictions_sha256"), text),
@@ -233,7 +235,7 @@ LATER = ("train_joules", "train_cpu_seconds")
 """Columns that files from before them lack."""
 LATER_OF_RUNS = (
     *(*LATER, "train_joules_source", "initial_threshold", "weights_sha256", "parent_sha256", "predictions_sha256"),
-    *("kernels", "validation_top1"),
+    *("kernels", "validation_top1", "quantized_macs", "activation_bits"),
 )
 OF_OLD_LEDGERS = ("layer", "origin", "kind", "images")
 rows = canonical(OF_RUNS, (), _runs, LATER_OF_RUNS)

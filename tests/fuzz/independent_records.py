@@ -20,6 +20,7 @@ PROVENANCE = (
 WHOLE = (
     *("timesteps", "seed", "epochs", "train_images", "test_images", "parameters", "dense_macs_per_step"),
     *("padded_macs_per_step", "neuron_updates", "peak_step_bytes", "idle_bytes", "peak_reserved_bytes", "threads"),
+    "activation_bits",
 )
 TEXTS = (
     *("key", "parent_key", "dataset", "network", "method", "scale", "status", "reason", "train_joules_source"),

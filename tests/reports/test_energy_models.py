@@ -105,6 +105,25 @@ def test_every_model_stands_in_a_table_and_ratios_have_one_count_on_both_sides(t
         assert constant in " ".join(models.notes)
 
 
+def few_bits(**facts: object) -> dict[str, object]:
+    """An ANN of 3 bits: 5,000 MACs, 1,000 of them of pixels."""
+    counted = {"quantized_macs": 4_000.0, "activation_bits": 3, "neuron_updates": 0}
+    return ann(method="lsq-ann", timesteps=4, key="few", **counted, **facts)
+
+
+def test_an_activation_of_few_bits_costs_an_accumulate_a_bit_and_at_most_a_mac(tmp_path: Path) -> None:
+    # fp32: 1,000 pixels at 4.6 pJ and 4,000 MACs of 3 x 0.9: 4,600 + 10,800 = 15,400 pJ; of 23,000
+    # int8: 230 + 4,000 x 0.23 x 3 / 8 = 575 of 1,150, as the quantised ANN of the ratios; 77 fJ: 12,500 + 924
+    table, _ = found(tmp_path, ann(method="ann"), few_bits(), result(firing_rate=0.1))
+    assert texts(table, "lsq-ann", "4")[:7] == ["0.0154", "0.670", "0.0154", "0.0920", "1.000", "0.0006", "0.500"]
+    assert texts(table, "lsq-ann", "4")[8] == "0.0134"
+    assert texts(table, "dsr-if", "4")[7] == "0.922"
+    assert models.FEW_BITS in table.notes[-1]
+    assert not any(models.FEW_BITS in note for note in found(tmp_path, ann(method="ann"), result())[0].notes)
+    wide = pd.Series([5, 6])
+    assert models.quantized_mac(models.FP32_45NM, wide).tolist() == [4.5, 4.6]
+
+
 def test_break_even_rates_stand_beside_the_measured_one(tmp_path: Path) -> None:
     # what is left for spikes over what they take, in pJ: 18,400 of 9,000, 575 - 230 of 300, 87,400 of 9,000
     _, even = found(tmp_path, ann(method="ann"), result(firing_rate=0.1))

@@ -38,7 +38,7 @@ def line(table: Table, label: str, neuron: str) -> dict[str, str]:
 
 def test_published_numbers_have_sources_and_name_methods_and_networks_that_exist() -> None:
     rows = published.read()
-    assert rows["accuracy"].between(50, 100).all()
+    assert rows["accuracy"].between(45, 100).all()
     assert (rows[["source", "read_in", "network", "label"]] != "").all(axis=None)
     named = rows[rows["method"] != ""]
     assert {variant(method)[0] for method in named["method"]} <= set(METHODS)

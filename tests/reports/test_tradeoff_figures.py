@@ -9,6 +9,8 @@ import pytest
 from invented import ann, conversion, result
 from painted import legend, line, painted, points
 
+from reports.energy import models
+
 
 def at(steps: int, top1: float, micro: float, **changes: Any) -> dict[str, Any]:
     """A run of so many microjoules, all of them accumulates of 0.9 pJ."""
@@ -46,6 +48,17 @@ def test_an_ann_is_on_the_front_without_a_t(tmp_path: Path) -> None:
         _, axes = found[ENERGY]
         assert points(axes, "Pareto front")[2] == (pytest.approx(4600.0), 99.0)
         assert [text.get_text() for text in axes.texts] == ["2", "4"]
+
+
+def test_an_ann_of_few_bits_has_its_points_and_is_explained(tmp_path: Path) -> None:
+    few = ann(method="lsq-ann", key="few", timesteps=4, top1=70.0, quantized_macs=4_000.0, activation_bits=3)
+    with painted(tmp_path, few, at(2, 40.0, 1.0), at(4, 50.0, 2.0)) as found:
+        caption, axes = found[ENERGY]
+        # 1,000 MACs of 4.6 pJ and 4,000 of 3 x 0.9 pJ
+        assert points(axes, "Pareto front")[0] == (pytest.approx(0.0154), 70.0)
+        assert models.FEW_BITS in caption
+    with painted(tmp_path / "without", at(1, 30.0, 0.5), at(2, 40.0, 1.0), at(4, 50.0, 2.0)) as found:
+        assert models.FEW_BITS not in found[ENERGY][0]
 
 
 def test_what_ran_beside_other_work_has_no_time_and_a_conversion_pays_for_its_parent(tmp_path: Path) -> None:

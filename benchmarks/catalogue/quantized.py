@@ -1,0 +1,34 @@
+"""ANNs with quantised activations that are no steps to a conversion: what a spiking network of T steps competes with.
+
+[LSQ] Esser et al. 2020; [ours] chosen by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from benchmarks.catalogue.facts import Facts
+from benchmarks.spec import Recipe, Run
+
+
+def _lsq(run: Run, usual: Recipe) -> Recipe:
+    """[LSQ] The activation, its gradients, and where step sizes start. [ours] All else is DSR's (matched).
+
+    ceil(log2(T + 1)) bits in every layer, float32 weights, trained from scratch. Theirs has weights of as few bits,
+    8 bits in the first and the last layer, and starts from a trained ANN.
+    """
+    return replace(usual, sources="LSQ (Esser et al. 2020), activations alone, matched to DSR's recipe")
+
+
+METHODS: Mapping[str, Facts] = {
+    "lsq-ann": Facts(
+        "ANN with activations of ceil(log2(T + 1)) bits, LSQ",
+        family="ANN",
+        recipe=_lsq,
+        levels=True,
+        watched=True,
+        colour="#5B5B00",
+        marker=(4, 0, 0),
+    ),
+}

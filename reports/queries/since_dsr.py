@@ -1,0 +1,95 @@
+"""Published protocols of methods since DSR: their own papers and released code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks.catalogue import timeless
+from benchmarks.spec import Run
+from reports.queries.protocol import BEST_ON_TEST, CIFAR, SCHEDULE, Beyond, Protocol
+
+CUTOUT = (
+    "augmentation",
+    "Cutout of 2 to 40 % of the area of every second image, before the flip",
+    "Cutout of 16 x 16 pixels of every image",
+)
+
+
+def protocol(run: Run) -> Protocol | None:
+    """The published protocol of a run; None for another method, and where nothing is published for its data set."""
+    match run.method:
+        case "clif" | "clif-published":
+            found = _clif(run)
+        case "rate-bp" | "rate-bp-bptt" | "rate-bp-published":
+            found = _rate_bp(run)
+        case "psn":
+            return _psn(run)
+        case "lsq-ann":
+            found = _lsq(run)
+        case "qcfs-srp" | "qcfs-srp-published" | "qcfs-srp-published-ann":
+            found = _srp(run)
+        case "slip-relu" | "slip-relu-ann":
+            found = _slip_relu(run)
+        case _:
+            return None
+    if run.dataset not in CIFAR:
+        return None
+    return replace(found, timesteps=()) if timeless(found.run.method) else found
+
+
+def _clif(run: Run) -> Protocol:
+    beyond: Beyond = (("arithmetic", "float16 autocast", "float32"), CUTOUT)
+    if run.method == "clif":
+        beyond += (("statistics of the norms", "of each step by itself", "over all steps"),)
+    at = replace(run, method="clif-published")
+    where = "Huang et al. 2024 (CLIF)"
+    return Protocol(where, at, ("preact-resnet18",), (4, 6), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _lsq(run: Run) -> Protocol:
+    """Published on ImageNet, for weights of few bits as well."""
+    unstated = (("networks and recipe on this data set", "DSR's"), ("bits", "as many as T steps need"))
+    beyond: Beyond = (
+        ("weights", "of as many bits as activations; 8 in the first and the last layer", "float32"),
+        ("starts from", "a trained ANN", "random weights"),
+    )
+    return Protocol("Esser et al. 2020 (LSQ)", run, (), (), unstated=unstated, beyond=beyond, borrowed=SCHEDULE)
+
+
+def _srp(run: Run) -> Protocol:
+    """The paper counts the steps before the first that is read, its README does not; here T counts them."""
+    beyond: Beyond = (("holes of Cutout", "8 x 8 pixels", "16 x 16"),) if run.dataset == "cifar100" else ()
+    at = replace(run, method="qcfs-srp-published-ann" if run.method.endswith("ann") else "qcfs-srp-published")
+    where, networks = "Hao et al. 2023 (SRP)", ("vgg16", "resnet20")
+    return Protocol(where, at, networks, (5, 6, 8, 12), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _slip_relu(run: Run) -> Protocol:
+    """Its README leaves the share, the levels and T open."""
+    unstated = (("share of the clip", "0.5, its code's default"), ("L", "4"))
+    beyond: Beyond = (("schedule", "300 epochs without warm-up, batches of 128", "DSR's"),)
+    networks, borrowed = ("vgg16", "resnet18", "resnet20"), SCHEDULE
+    where = "Jiang et al. 2023 (SlipReLU)"
+    return Protocol(where, run, networks, (), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond, borrowed=borrowed)
+
+
+def _rate_bp(run: Run) -> Protocol:
+    """What is released is for CIFAR; of other data sets, that there are numbers."""
+    beyond: Beyond = (("colour of Cutout's holes", "black", "the mean"),)
+    if run.method != "rate-bp-published":
+        here = "through time" if run.method == "rate-bp-bptt" else "not divided"
+        beyond += (("gradient of the loss", "divided by T", here),)
+    at, networks = replace(run, method="rate-bp-published"), ("resnet18", "resnet19", "a VGG")
+    where = "Yu et al. 2024 (rate-based BP)"
+    return Protocol(where, at, networks, (2, 4, 6), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _psn(run: Run) -> Protocol | None:
+    """Its recipes are not in the suite: here they are DSR's."""
+    known = {"cifar10": "a network of 256 channels", "imagenet": "sew-resnet34-imagenet"}
+    if run.dataset not in known:
+        return None
+    recipe = "1024 epochs, mixup and CutMix" if run.dataset == "cifar10" else "320 epochs, TET's loss"
+    beyond: Beyond = (("recipe", recipe, "DSR's"), ("weight decay", "none", "DSR's"))
+    networks = (known[run.dataset],)
+    return Protocol("Fang et al. 2023 (PSN)", run, networks, (4,), epoch=BEST_ON_TEST, beyond=beyond, borrowed=SCHEDULE)
