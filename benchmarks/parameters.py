@@ -8,8 +8,7 @@ from functools import partial
 
 from benchmarks.method import Method
 from benchmarks.methods import named
-from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, is_number, require, spelled
-from benchmarks.training.losses import OF_EVERY_STEP
+from benchmarks.spec import MEASURED_START, OF_EVERY_STEP, OF_RECIPE, BadInput, Parameter, is_number, require, spelled
 
 
 def require_method(base: str, changes: Mapping[str, Parameter]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from benchmarks import plugins
-from benchmarks.catalogue import coded, conversions, counts, dsr, fine_tuned, ide, stbp, tssl
+from benchmarks.catalogue import coded, conversions, counts, dsr, fine_tuned, ide, online, stbp, tssl
 from benchmarks.catalogue.facts import Facts
 from benchmarks.catalogue.networks import TINY, WITH_FEEDBACK
 from benchmarks.plugins import PlugIn
@@ -27,6 +27,7 @@ BUILT_IN: Mapping[str, Facts] = {
     **fine_tuned.METHODS,
     **tssl.METHODS,
     **ide.METHODS,
+    **online.METHODS,
 }
 
 

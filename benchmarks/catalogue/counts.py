@@ -84,24 +84,28 @@ METHODS: Mapping[str, Facts] = {
     "tandem": Facts(
         "Tandem learning: gradient through spike counts, slope 1 above 0",
         family="spike counts",
+        temporal_gradient="none",
         watched=True,
         recipe=_tandem,
     ),
     "tandem-published": Facts(
         "Tandem learning, recipe of its authors' code",
         family="spike counts",
+        temporal_gradient="none",
         watched=True,
         recipe=_tandem_published,
     ),
     "asf-bp": Facts(
         "ASF-BP: gradient through accumulated spikes, a measured slope per layer, no norm",
         family="spike counts",
+        temporal_gradient="none",
         watched=True,
         recipe=_asf_bp,
     ),
     "asf-bp-published": Facts(
         "ASF-BP, recipe of its authors' code",
         family="spike counts",
+        temporal_gradient="none",
         watched=True,
         recipe=_asf_bp_published,
     ),

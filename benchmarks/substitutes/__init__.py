@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.method import Substitutes
-from benchmarks.substitutes import ann, coded, conversions, counts, dsr, fine_tuned, ide, stbp, tssl
+from benchmarks.substitutes import ann, coded, conversions, counts, dsr, fine_tuned, ide, online, stbp, tssl
 
 METHODS: Mapping[str, Substitutes] = {
     **ann.METHODS,
@@ -21,4 +21,5 @@ METHODS: Mapping[str, Substitutes] = {
     **fine_tuned.METHODS,
     **tssl.METHODS,
     **ide.METHODS,
+    **online.METHODS,
 }
