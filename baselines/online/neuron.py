@@ -114,13 +114,13 @@ class LIF(nn.Module):
 
     @torch.no_grad()
     def _kept(self, u: Tensor, spikes: Tensor) -> Tensor:
-        """Return the membrane for the next step."""
-        return self._after_reset(u, spikes)
+        """Return the membrane for the next step, in place of the last one."""
+        return self._after_reset(u, spikes, torch.empty_like(u) if self.membrane is None else self.membrane)
 
-    def _after_reset(self, u: Tensor, spikes: Tensor) -> Tensor:
+    def _after_reset(self, u: Tensor, spikes: Tensor, into: Tensor | None = None) -> Tensor:
         if self.soft:
-            return torch.sub(u, spikes, alpha=self.threshold / self.height)
-        return torch.addcmul(u, u, spikes, value=-1.0 / self.height)
+            return torch.sub(u, spikes, alpha=self.threshold / self.height, out=into)
+        return torch.addcmul(u, u, spikes, value=-1.0 / self.height, out=into)
 
     def extra_repr(self) -> str:
         reset = "soft" if self.soft else "hard"
