@@ -170,6 +170,16 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 _block("rows of Table 2: TSSL-BP", ("tssl-bp",), (5,), ONE),
                 _block("rows of Table 2: IDE", ("ide",), (30,), ONE, ("cifarnet-f-narrow",)),
             ),
+            (
+                _block("since DSR: training step by step", ("sltt", "ottt", "sltt-bptt"), (5, 2), TWO),
+                _block("since DSR: backward behind 2 of 5 steps", ("sltt-k",), (5,), TWO),
+                _block(
+                    "since DSR: loss and method, two by two with stbp-tdbn and sltt",
+                    ("stbp-tdbn@loss=tet", "sltt@loss=cross-entropy"),
+                    (5, 2),
+                    TWO,
+                ),
+            ),
         ),
     ),
 }

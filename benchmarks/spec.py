@@ -143,13 +143,13 @@ class Recipe:
     test_every_epoch: bool = True
     label_smoothing: float = 0.0
     loss: Loss = "cross-entropy"
-    loss_share: float = 0.05
-    trained_steps: int | None = None
     half_period: int | None = None
     drops: tuple[float, ...] = ()
     drop: float = 0.1
     linear_rate: float = 1.0
     pixels: PixelValues = "normalised"
+    loss_share: float = 0.05
+    trained_steps: int | None = None
     sources: str = ""
 
     def __post_init__(self) -> None:

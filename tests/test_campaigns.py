@@ -111,11 +111,20 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
     assert {*rows_of_table_2} <= {*single[at + 6 :]}
 
 
-def test_rows_of_table_2_come_last_at_the_t_they_are_published_for() -> None:
+def test_methods_since_dsr_come_last() -> None:
     last = WORKSTATION.groups[-1]
+    assert all(block.title.startswith("since DSR") and block.seeds == (0, 1) for block in last)
+    runs = [run for block in last for run in block.runs("workstation")]
+    assert {*runs} == {*WORKSTATION.runs("workstation")[-len(runs) :]}
+    losses = ("stbp-tdbn", "stbp-tdbn@loss=tet", "sltt", "sltt@loss=cross-entropy")
+    by_two = {(run.method, run.timesteps, run.seed) for run in WORKSTATION.runs("workstation") if run.method in losses}
+    assert by_two >= {(method, steps, seed) for method in losses for steps in (2, 5) for seed in (0, 1)}
+
+
+def test_rows_of_table_2_come_before_them_at_the_t_they_are_published_for() -> None:
+    last = WORKSTATION.groups[-2]
     assert all(block.title.startswith("rows of Table 2") and block.seeds == (0,) for block in last)
     runs = [run for block in last for run in block.runs("workstation")]
-    assert set(runs) == set(WORKSTATION.runs("workstation")[-len(runs) :])
     assert {(run.network, run.timesteps) for run in runs if run.method == "sew"} == {
         (NARROW, 4),
         ("sew-resnet18-narrow", 4),

@@ -30,7 +30,9 @@ def noise(*shape: int) -> Tensor:
 @pytest.mark.parametrize("case", begins(RELEASED, "neuron"))
 def test_the_neuron_and_its_trace_are_the_released_ones(case, close):
     settings, golden = RELEASED[case]
-    neuron = LIF(settings["T"], settings["threshold"], settings["tau"], "sigmoid", steepness=settings["surrogate_alpha"])
+    neuron = LIF(
+        settings["T"], settings["threshold"], settings["tau"], "sigmoid", steepness=settings["surrogate_alpha"]
+    )
     reader = traces.Linear(17, 2)
     reader.decay = neuron.decay
     x, outputs, kept = golden["x"].clone().requires_grad_(), [], []
@@ -46,7 +48,9 @@ def test_the_neuron_and_its_trace_are_the_released_ones(case, close):
 @pytest.mark.parametrize("case", begins(RELEASED, "trace_layer"))
 def test_a_layers_weights_learn_from_the_trace_and_its_input_from_the_step(case, close):
     settings, golden = RELEASED[case]
-    neuron = LIF(settings["T"], settings["threshold"], settings["tau"], "sigmoid", steepness=settings["surrogate_alpha"])
+    neuron = LIF(
+        settings["T"], settings["threshold"], settings["tau"], "sigmoid", steepness=settings["surrogate_alpha"]
+    )
     layer = nn.Linear(13, 7)
     layer.load_state_dict({"weight": golden["weight"], "bias": golden["bias"]})
     network = traces.trace(nn.Sequential(neuron, layer), neuron.decay, DirectCoding)
@@ -88,7 +92,9 @@ def our_names(released: dict[str, Tensor], network: VGG) -> dict[str, Tensor]:
 def test_a_network_takes_the_same_training_step_as_the_released_code(case, close, monkeypatch):
     settings, golden = RELEASED[case]
     steps, method = settings["T"], "ottt-published"
-    recipe = replace(resolve(Run("cifar10", "ottt-vgg11", method, steps, 0, "paper")), loss_share=settings["loss_lambda"])
+    recipe = replace(
+        resolve(Run("cifar10", "ottt-vgg11", method, steps, 0, "paper")), loss_share=settings["loss_lambda"]
+    )
     assert recipe.neuron["height"] == settings["scale_after_neuron"]
     inner = VGG(parts(method, steps, recipe), shape_of(settings["channels"]), settings["classes"])
     network = named(method).wrap(inner, steps, recipe)

@@ -1,4 +1,4 @@
-"""What a method says of its gradient through time, against what its neurons do; and who can have a loss of every step."""
+"""What methods say of their gradient through time, against what their neurons do; who can have a loss of every step."""
 
 from __future__ import annotations
 

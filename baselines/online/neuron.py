@@ -8,8 +8,8 @@
     rectangle  phi(z) = [|z| <= 1/2]
     sigmoid    phi(z) = 4 f (1 - f),  f = 1 / (1 + exp(-4 z))
 
-SLTT has tau = 1.1 and the triangle, OTTT tau = 2 and the sigmoid. Neither multiplies the input by 1 - l. Without sg, and
-with a gradient through the reset, it is backpropagation through time, with which SLTT's authors compare (`ThroughTime`).
+SLTT has tau = 1.1 and the triangle, OTTT tau = 2 and the sigmoid. Neither multiplies the input by 1 - l. `ThroughTime`
+has no sg, and a gradient through the reset: backpropagation through time, with which SLTT's authors compare.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
     y_t = W s_t + b,   a_t = l a_{t-1} + s_t
     dL/dW = sum_t g_t a_t',   dL/db = sum_t g_t,   dL/ds_t = W' g_t         g_t = dL/dy_t, l the leak of the neurons
 
-Between a neuron and the layer behind it all is linear (pools, a factor, dropout with one mask), so the trace of a
-layer's input is what comes of the neuron's trace: a layer keeps the trace of its own input. In the released code neurons
-keep them.
+A layer keeps the trace of its own input. In the released code neurons keep traces, which go through pools and factors
+as spikes do. Because these are linear, what reaches the layer is the same.
 """
 
 from __future__ import annotations
@@ -120,6 +119,7 @@ def trace(
             continue
         if type(layer) not in kinds:
             raise TypeError(f"{name} is a {type(layer).__name__}, which cannot learn from a trace of its input")
-        layer.__class__ = kinds[type(layer)]
+        kind: Any = kinds[type(layer)]
+        layer.__class__ = kind
         layer.decay = decay  # type: ignore[assignment]
     return network

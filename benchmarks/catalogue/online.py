@@ -47,7 +47,7 @@ def _sltt_published(run: Run, usual: Recipe) -> Recipe:
 
 
 def _sltt_k_published(run: Run, usual: Recipe) -> Recipe:
-    """[SLTT] train_SLTTK.py: as SLTT, but the loss of its K steps is divided by T, so that gradients are K / T of it."""
+    """[SLTT] train_SLTTK.py: as SLTT. The loss of a trained step is divided by T, so gradients are K / T of SLTT's."""
     sources = "SLTT-K as released (train_SLTTK.py, README), K = 2, its default; float32"
     return replace(_sltt_published(run, usual), trained_steps=K, sources=sources)
 

@@ -128,6 +128,12 @@ def _own(run: Run) -> Protocol | None:
             return _without_tdbn(run)
         case "plif" | "plif-stepwise" | "plif-published":
             return _plif(run)
+        case "tet-published":
+            own = _tet(run)
+        case method if method.startswith("sltt"):
+            own = _sltt(run)
+        case "ottt" | "ottt-published":
+            own = _ottt(run)
         case method if method.startswith("diet-snn"):
             own = _diet(run)
         case method if method.startswith("hybrid-training"):
@@ -283,6 +289,37 @@ def _plif(run: Run) -> Protocol | None:
     beyond += (READOUT,) if run.method != "plif-published" else ()
     beyond += (("statistics of the norms", "of each step by itself", "over all steps"),) if run.method == "plif" else ()
     return Protocol("Fang et al. 2021 (PLIF)", at, (network,), (steps,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _tet(run: Run) -> Protocol:
+    unstated: tuple[tuple[str, str], ...] = (("norm", "tdBN, V = 1"),)
+    unstated += (("recipe on CIFAR-100", "that of CIFAR-10"),) if run.dataset == "cifar100" else ()
+    return Protocol("Deng et al. 2022 (TET)", run, ("resnet19",), (4,), epoch=BEST_ON_TEST, unstated=unstated)
+
+
+CUTOUT = ("Cutout", "of every second image, 2 to 40 % of it", "16 x 16 pixels of every image")
+
+
+def _sltt(run: Run) -> Protocol:
+    """SLTT, SLTT-K, and the same network trained through time, with which its authors compare."""
+    method = "sltt-k-published" if run.method.startswith("sltt-k") else "sltt-published"
+    beyond: Beyond = (("arithmetic", "float16 autocast", "float32"), CUTOUT)
+    if run.method == "sltt-k":
+        beyond += (("what the loss of a trained step is divided by", "T", "the number of trained steps"),)
+    if run.method == "sltt-bptt":
+        beyond += (("gradient from step to step", "none", "all"),)
+    at, networks = replace(run, method=method), ("preact-resnet18",)
+    return Protocol("Meng et al. 2023 (SLTT)", at, networks, (6,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _ottt(run: Run) -> Protocol:
+    beyond: Beyond = (CUTOUT,)
+    if run.method == "ottt":
+        beyond += (("norm", "none, weights are standardised", "batch norm of each step"),)
+    if run.dataset == "cifar100":
+        beyond += (("normalisation of images", "by the constants of CIFAR-10", "by its own"),)
+    at, networks = replace(run, method="ottt-published"), ("ottt-vgg11",)
+    return Protocol("Xiao et al. 2022 (OTTT)", at, networks, (6,), epoch=BEST_ON_TEST, beyond=beyond)
 
 
 def _counts(run: Run) -> Protocol | None:

@@ -35,6 +35,8 @@ LABELS = {
     "drops": "drops of the learning rate, shares of the epochs",
     "drop": "factor of a drop",
     "linear_rate": "factor on the rate of fully connected layers",
+    "loss_share": "share of a squared distance in the loss of every step",
+    "trained_steps": "steps that training goes backward behind",
     "pixels": "pixels",
     "train_images": "training images",
     "validation_images": "held-out training images",

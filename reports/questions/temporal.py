@@ -52,7 +52,7 @@ def groups(lines: pd.DataFrame) -> Iterator[Kept]:
     plain = lines[(lines["seeds"] > 0) & lines["scale"].isin(EVIDENCE) & ~lines["method"].str.contains("@")]
     stated = plain[plain["method"].map(kept_by).isin(KINDS)]
     for (dataset, network, scale), rows in stated.groupby(comparison.TABLE, sort=False):
-        by_steps = {int(steps): part for steps, part in rows.groupby("timesteps")}
+        by_steps = {int(steps): rows[rows["timesteps"] == steps] for steps in rows["timesteps"].unique()}
         compared = {steps: part for steps, part in by_steps.items() if part["method"].map(kept_by).nunique() > 1}
         if compared:
             steps = max(compared, key=lambda at: (len(compared[at]), at))
