@@ -75,7 +75,7 @@ class Steps(Wrapped):
         """The steps that are trained: all, or as many as are asked for, the same in all processes of a training."""
         if self.trained == self.timesteps:
             return set(range(self.timesteps))
-        order = torch.randperm(self.timesteps).to(device)
+        order = torch.randperm(self.timesteps)
         if distributed.is_available() and distributed.is_initialized():
-            distributed.broadcast(order, 0)  # norms of the whole batch go backward together
+            distributed.broadcast(order := order.to(device), 0)  # norms of the whole batch go backward together
         return set(order[: self.trained].tolist())

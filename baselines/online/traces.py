@@ -51,7 +51,8 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (trace, weight), layer = ctx.saved_tensors, ctx.layer
+        trace, weight = (kept.to(grad.dtype) for kept in ctx.saved_tensors)  # another one under autocast
+        layer = ctx.layer
         if layer.kernel_size == (1, 1) and layer.stride != (1, 1):  # channels-last can crash (oneDNN issue 6035)
             grad, trace, weight = grad.contiguous(), trace.contiguous(), weight.contiguous()
         of_bias = [layer.out_channels] if ctx.biased else None
@@ -74,7 +75,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        trace, weight = ctx.saved_tensors
+        trace, weight = (kept.to(grad.dtype) for kept in ctx.saved_tensors)
         return grad @ weight, grad.T @ trace, grad.sum(0) if ctx.biased else None, None
 
 

@@ -5,8 +5,8 @@
 With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
 l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
 dt = 1 (DIET-SNN's, SLTT's and OTTT's alike, decay being their leak), PLIF's with tau = -1 / ln(1 - k) and R = dt = 1,
-and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's metadata say so: `reset`,
-`reset_by`, `fires`, `v_initial`, `dt`, `integration`.
+and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to v_reset.
+Where a neuron differs, its node's metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
 """
 
 from __future__ import annotations
