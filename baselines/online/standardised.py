@@ -20,11 +20,10 @@ class Standardised(nn.Module):
         self.gain, self.eps = nn.Parameter(torch.ones(channels)), eps
 
     def forward(self, weight: Tensor) -> Tensor:
-        rows = weight.flatten(1)
-        variance, mean = torch.var_mean(rows, 1, keepdim=True)
-        factor = self.gain.unsqueeze(1) * torch.rsqrt(rows.shape[1] * variance + self.eps)
-        around = (rows - mean).mul(factor).view_as(weight)
-        return around.contiguous(memory_format=torch.channels_last)
+        inputs, each = weight[0].numel(), (1, 2, 3)  # sums, because gradients of torch's means are not channels-last
+        around = weight - weight.sum(each, keepdim=True) / inputs
+        variance = around.square().sum(each, keepdim=True) / (inputs - 1)
+        return around * (self.gain.view(-1, 1, 1, 1) * torch.rsqrt(inputs * variance + self.eps))
 
 
 def standardise(network: nn.Module) -> nn.Module:

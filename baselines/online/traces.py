@@ -18,6 +18,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
+LANES = 16
+"""float32 numbers in the widest vector of a processor."""
+
+
 class Traced:
     """A layer that keeps a trace of its input in training; to be inherited beside torch's layer. A call is a step.
 
@@ -53,7 +57,8 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         trace, weight = (kept.to(grad.dtype) for kept in ctx.saved_tensors)  # another one under autocast
         layer = ctx.layer
-        if layer.kernel_size == (1, 1) and layer.stride != (1, 1):  # channels-last can crash (oneDNN issue 6035)
+        strided = layer.kernel_size == (1, 1) and layer.stride != (1, 1)
+        if strided and layer.in_channels < LANES:  # channels-last can crash (oneDNN issue 6035)
             grad, trace, weight = grad.contiguous(), trace.contiguous(), weight.contiguous()
         of_bias = [layer.out_channels] if ctx.biased else None
         geometry = layer.stride, layer.padding, layer.dilation, False, (0, 0), layer.groups
