@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-
 LANES = 16
 """float32 numbers in the widest vector of a processor."""
 
