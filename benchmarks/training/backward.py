@@ -58,15 +58,14 @@ def at_every_step(network: nn.Module, images: Tensor, labels: Tensor, objective:
     assert isinstance(network, StepByStep)
     if not network.by_step:
         return at_once(network, images, labels, objective)
-    outputs: list[Tensor] = []
-    total = torch.zeros((), device=images.device)
+    outputs, losses = list[Tensor](), list[Tensor]()
     for output in network.outputs(images):
         outputs.append(output.detach())
         if output.requires_grad:
             loss = objective(output, labels) / network.divisor
             loss.backward()
-            total += loss.detach()
-    return mean_over_time(torch.cat(outputs)), total
+            losses.append(loss.detach())
+    return mean_over_time(torch.cat(outputs)), torch.stack(losses).sum()
 
 
 @dataclass(frozen=True)
