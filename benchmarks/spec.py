@@ -35,7 +35,14 @@ OF_EVERY_STEP: tuple[Loss, ...] = ("tet", "tet-onehot")
 """Losses that need the output of every step."""
 Parameter = float | bool | str
 OF_RECIPE = (
-    *("batch_size", "epochs", "label_smoothing", "learning_rate", "loss", "loss_share", "precision", "trained_steps"),
+    "batch_size",
+    "epochs",
+    "label_smoothing",
+    "learning_rate",
+    "loss",
+    "loss_share",
+    "precision",
+    "trained_steps",
 )
 """Fields of a recipe that a variant may change; its other changes are parameters of the method's neuron."""
 

@@ -34,7 +34,7 @@ fast_enough = pytest.mark.skipif(
 
 
 def trained() -> list[str]:
-    """Methods that train and can round: transposed convolutions of networks that feed back, and OTTT's layers, refuse."""
+    """Methods that train and can round: transposed convolutions, as in networks that feed back, and OTTT's refuse."""
     trains = [name for name in BUILT_IN if resolve(run_of(name)).epochs and not BUILT_IN[name].feedback]
     return [name for name in trains if not name.startswith("ottt")]
 

@@ -208,7 +208,7 @@ def test_nothing_of_a_batch_is_left_in_the_network() -> None:
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        ("sltt@trained_steps=2", "trained_steps is of methods that go backward behind some steps only, as sltt-k"),
+        ("sltt@trained_steps=2", "trained_steps is of methods that go backward behind some steps only"),
         ("sltt-k@trained_steps=0", "trained_steps is a whole number of at least 1, not 0"),
         (
             "sltt-k@loss=cross-entropy",

@@ -71,6 +71,6 @@ def _check_steps(method: str, recipe: Recipe, fields: Mapping[str, Any]) -> None
     if "loss_share" in fields and loss not in OF_EVERY_STEP:
         raise BadInput(f"{method}: loss_share is of loss {allowed}, not of {loss}")
     if "trained_steps" in fields and recipe.trained_steps is None:
-        raise BadInput(f"{method}: trained_steps is of methods that go backward behind some steps only, as sltt-k")
+        raise BadInput(f"{method}: trained_steps is of methods that go backward behind some steps only")
     if recipe.trained_steps is not None and loss not in OF_EVERY_STEP:
         raise BadInput(f"{method}: it goes backward behind some steps only, so loss is {allowed}, not {loss}")
