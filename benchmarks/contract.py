@@ -34,6 +34,7 @@ from benchmarks.training.thresholds import start_by
 OF_SUMS = "sew-resnet-tiny"
 """Its blocks add outputs of neurons."""
 LARGE = tuple(name for name, network in networks.ENTRIES.items() if network.costly)
+ORIGINAL = "parametrizations.weight.original"
 CLASSES = 7
 STEPS = 40, 200
 """Training steps that a method has for learning: neurons that start almost silent, as PLIF's do, need most of them."""
@@ -134,7 +135,7 @@ def is_deterministic(method: str) -> None:
 def starts_as_others_do(method: str) -> None:
     """From one seed, it starts with the same convolution weights as the ANN, up to a factor (with feedback: as ide)."""
     place = network_of(method)
-    ours, theirs = (dict(_fresh(name, network=place).named_parameters()) for name in (method, reference(place)))
+    ours, theirs = (_weights(_fresh(name, network=place)) for name in (method, reference(place)))
     for name in _convolutions(theirs):
         assert name in ours, f"{name} not found"
         factor = ours[name].norm() / theirs[name].norm()  # methods without a norm choose how large currents are
@@ -255,6 +256,11 @@ CLAUSES: tuple[Clause, ...] = (
 def _convolutions(weights: Mapping[str, Tensor]) -> list[str]:
     """The names of a network's convolution weights."""
     return [name for name, weight in weights.items() if weight.dim() == 4]
+
+
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    """The parameters; what a parametrization of torch's makes weights of has the name of these weights."""
+    return {name.replace(ORIGINAL, "weight"): value for name, value in network.named_parameters()}
 
 
 def _run(method: str) -> Run:

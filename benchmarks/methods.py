@@ -21,9 +21,8 @@ import dsr.precision
 from benchmarks import catalogue, substitutes
 from benchmarks.method import Method
 from benchmarks.networks.parts import Parts, Projection, Readout
-from benchmarks.spec import BadInput, Recipe, require, variant
+from benchmarks.spec import OF_EVERY_STEP, BadInput, Recipe, require, variant
 from benchmarks.training.backward import Backward, lowering
-from benchmarks.training.losses import OF_EVERY_STEP
 
 BUILT_IN: Mapping[str, Method] = {
     name: Method(**vars(facts), **vars(substitutes.METHODS[name])) for name, facts in catalogue.BUILT_IN.items()

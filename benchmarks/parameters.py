@@ -8,8 +8,7 @@ from functools import partial
 
 from benchmarks.method import Method
 from benchmarks.methods import named
-from benchmarks.spec import MEASURED_START, OF_RECIPE, BadInput, Parameter, is_number, require, spelled
-from benchmarks.training.losses import OF_EVERY_STEP
+from benchmarks.spec import MEASURED_START, OF_EVERY_STEP, OF_RECIPE, BadInput, Parameter, is_number, require, spelled
 
 
 def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
@@ -46,9 +45,18 @@ def _require_loss(base: str, method: Method, changes: Mapping[str, Parameter]) -
         return
     if method.loss:
         raise BadInput(f"{base} lowers a loss of its own: it cannot be varied")
+    if changes["loss"] in OF_EVERY_STEP and (why := _no_outputs(method)):
+        raise BadInput(f"{spelled(base, changes)}: {base} has no output at every step, which this loss needs: {why}")
+
+
+def _no_outputs(method: Method) -> str:
+    """Why a method has no output at every step that a loss could be of; empty where it has."""
+    if method.timeless or method.levels:
+        return "it has no time steps"
+    if method.temporal_gradient == "none":
+        return "it is differentiated through rates over all steps"
     head = method.readout(partial(method.neuron, 1), 1)(1, 1)
-    if changes["loss"] in OF_EVERY_STEP and not hasattr(head, "every_step"):
-        raise BadInput(f"{spelled(base, changes)}: {base} has no output at every step, which this loss needs")
+    return "" if hasattr(head, "every_step") else "its head reads all steps at once"
 
 
 def _unlike(value: Parameter, default: object) -> str:

@@ -29,11 +29,22 @@ MEASURED_START: Start = "first-gradient"
 Precision = Literal["float32", "bfloat16"]
 PixelValues = Literal["normalised", "raw"]
 Decayed = Literal["all", "weights"]
-Loss = Literal["cross-entropy", "squared-error", "tet"]
+Loss = Literal["cross-entropy", "squared-error", "tet", "tet-onehot"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 """What training lowers, by name; `benchmarks.training.losses` has their equations."""
+OF_EVERY_STEP: tuple[Loss, ...] = ("tet", "tet-onehot")
+"""Losses that need the output of every step."""
 Parameter = float | bool | str
-OF_RECIPE = ("batch_size", "epochs", "label_smoothing", "learning_rate", "loss", "precision")
+OF_RECIPE = (
+    "batch_size",
+    "epochs",
+    "label_smoothing",
+    "learning_rate",
+    "loss",
+    "loss_share",
+    "precision",
+    "trained_steps",
+)
 """Fields of a recipe that a variant may change; its other changes are parameters of the method's neuron."""
 
 
@@ -99,7 +110,9 @@ class Recipe:
     training split, after the ones trained on. The test split is evaluated after every epoch, or, without
     `test_every_epoch`, once, after the last. `label_smoothing`: share of the target that is spread over all classes in
     training. `loss`: what training lowers; the losses that a row reports of the test and validation splits are
-    cross-entropy for every method. `neuron` and `norm` are keyword arguments of the method's parts, `conversion` what
+    cross-entropy for every method. `loss_share`: the share of a loss of every step that is a squared distance.
+    `trained_steps`: behind how many of the T steps, drawn for every batch, a method that trains step by step goes
+    backward (None: all). `neuron` and `norm` are keyword arguments of the method's parts, `conversion` what
     turns a parent's weights into this network's.
     `start`: whether thresholds start from `neuron`'s (or the parent's activations), or where the first batch's gradient
     says (`benchmarks.training.thresholds`).
@@ -145,6 +158,8 @@ class Recipe:
     linear_rate: float = 1.0
     pixels: PixelValues = "normalised"
     decayed: Decayed = "all"
+    loss_share: float = 0.05
+    trained_steps: int | None = None
     sources: str = ""
 
     def __post_init__(self) -> None:

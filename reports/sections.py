@@ -16,7 +16,7 @@ from reports.energy.tables import compare_energy
 from reports.figures import runs
 from reports.figures.drawing import Figure
 from reports.inputs import predictions, published
-from reports.questions import ladder, length, precision, records, tuning, width
+from reports.questions import ladder, length, precision, records, temporal, tuning, width
 from reports.questions.trials import without_trials
 from reports.rendering.table import Table
 from reports.studies import perf, quantization, regression
@@ -128,6 +128,7 @@ def _results(read: Inputs, frame: pd.DataFrame, lines: pd.DataFrame) -> Section:
     """Accuracies, what single questions find, where networks differ image by image, and the long table."""
     asked = (ladder, width, length, precision)
     questions = [table for question in asked for table in question.tables_of(frame, read.predictions)]
+    questions += temporal.tables_of(lines)
     accuracy = matrix.matrices(without_trials(lines), matrix.accuracy())
     differing = disagreement.tables_of(frame, read.predictions)
     long = comparison.compare(frame, lines, read.chosen.headline)

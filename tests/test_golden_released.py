@@ -21,6 +21,7 @@ from baselines.stbp import tdbn
 
 QCFS, DENG_GU = read("qcfs_released"), read("deng_gu_released")
 SIMPLE, AUTHOR = read("stbp_simple_released"), read("stbp_author_released")
+TET = read("tet_released")
 ORDERS: dict[str, qcfs.Order] = {"floor_then_clamp": "floor-clamp", "clamp_then_floor": "clamp-floor"}
 
 
@@ -131,6 +132,23 @@ def test_the_surrogate_neuron_is_that_of_stbp_simple_and_of_stbps_authors(case, 
     settings, golden = (SIMPLE | AUTHOR)[case]
     half = settings.get("half_width") or settings["surrogate_half_width"]
     neuron = stbp.LIF(settings["T"], settings["threshold"], settings["decay"], 2 * half)
+    x = golden["x"].flatten(0, 1).requires_grad_()
+    out = neuron(x)
+    out.backward(golden["grad_out"].flatten(0, 1))
+    assert torch.equal(out.detach(), golden["out"].flatten(0, 1)), "spikes differ"
+    close(x.grad, golden["grad_x"].flatten(0, 1), f"{case}/grad_x")
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("case", begins(TET, "neuron"))
+def test_the_surrogate_neuron_with_a_triangle_is_that_of_tet(case, compiled, close):
+    settings, golden = TET[case]
+    neuron = stbp.LIF(settings["T"], settings["threshold"], settings["decay"], settings["gama"], "triangle")
+    if compiled:
+        library, reason = dsr.engine.kernels.load(stbp_compiled.SOURCE)
+        if library is None:
+            pytest.skip(reason)
+        stbp.compile_neurons(neuron, library)
     x = golden["x"].flatten(0, 1).requires_grad_()
     out = neuron(x)
     out.backward(golden["grad_out"].flatten(0, 1))

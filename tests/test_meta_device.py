@@ -49,6 +49,8 @@ def images() -> torch.Tensor:
 @pytest.mark.parametrize("method", trained())
 def test_a_training_step_needs_nothing_of_the_host(method, way, monkeypatch):
     recipe = recipe_of(method)
+    if way != "float32" and method.startswith("ottt"):
+        pytest.skip("its layers do not round their operands, and refuse to")
     if way != "float32":
         monkeypatch.setenv("DSR_BFLOAT16", way)
         recipe = replace(recipe, precision="bfloat16")

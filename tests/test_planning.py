@@ -73,6 +73,8 @@ def test_defaults_stay_as_they_are_because_keys_leave_them_out() -> None:
             1.0,
             "normalised",
             "all",
+            0.05,
+            None,
             "",
         )
         == PLAIN
@@ -101,6 +103,7 @@ def test_every_field_of_run_and_recipe_but_the_sources_changes_the_key(monkeypat
     recipes |= {"optimizer": "adam", "classes": 10, "image_size": 64, "code": "0123456789ab"}
     recipes |= {"start": "first-gradient", "warmup_share": 0.1, "test_every_epoch": False, "loss": "tet"}
     recipes |= {"half_period": 4, "drops": (0.5,), "pixels": "raw", "decayed": "weights"}
+    recipes |= {"half_period": 4, "drops": (0.5,), "pixels": "raw", "trained_steps": 2}
     recipes |= {"neuron": {"threshold": 1.0}, "norm": {"threshold": 1.0}, "conversion": {"images": 1}}
     assert runs.keys() == {field.name for field in fields(Run)}
     assert recipes.keys() | {"sources"} == {field.name for field in fields(Recipe)}

@@ -18,6 +18,7 @@ from benchmarks.data import Dataset, Split
 from benchmarks.data.inputs import Pixels
 from benchmarks.distributed.processes import ALONE, Team, joined
 from benchmarks.measurement.metering import Memory
+from benchmarks.methods import backward
 from benchmarks.networks import build
 from benchmarks.networks.parts import DirectCoding
 from benchmarks.runs import store
@@ -30,6 +31,8 @@ NETWORK = "preact-resnet-imagenet-tiny"
 METHODS = ("dsr-ann", "dsr-if", "exact", "dsr-if-rep", "stbp-tdbn", "tandem", "rate-bp")
 """Double precision is trained by the network's own modules in `dsr-if`; `exact` is the same by DSR's engine."""
 WITH_THRESHOLDS = ("dsr-if", "exact", "dsr-if-rep")
+BY_STEP: dict[str, dict[str, Any]] = {"sltt-k": {"loss": "tet", "trained_steps": 2}}
+"""Those that go backward behind single steps: of two processes, behind the same ones."""
 COUNT, STEPS = 22, 3  # batches of 8, 8 and 6: no two processes' shares of all of them are alike
 PATIENCE_SECONDS = 800
 
@@ -51,10 +54,11 @@ def trained(method: str, team: Team = ALONE) -> tuple[dict[str, Any], Training]:
     split = Split(images, torch.arange(COUNT) % 10)
     data = Dataset("noise", 10, split, None, split, _DoublePixels((0.5,) * 3, (0.25,) * 3), "", "")
     neuron = {"threshold": 0.3} if method in WITH_THRESHOLDS else {}
-    recipe = Recipe(1, 8, 0.05, warmup_iterations=1, neuron=neuron)
+    recipe = Recipe(1, 8, 0.05, warmup_iterations=1, neuron=neuron, **BY_STEP.get(method, {}))
     torch.manual_seed(team.rank)  # all take over the first one's
     network = made(method, recipe)
-    trainer = Trainer(network, data, recipe, 0, STEPS, team)
+    by_step = backward(method, recipe) if method in BY_STEP else None
+    trainer = Trainer(network, data, recipe, 0, STEPS, team, by_step)
     training = Training(Memory(0))
     trainer.run(training, lambda training: None)
     return network.state_dict(), training

@@ -209,3 +209,34 @@ def test_what_is_matched_to_dsrs_hybrid_training_differs_in_neuron_start_and_par
 def test_what_is_matched_has_dsrs_recipe_but_for_its_neuron(method: str) -> None:
     usual = recipe_of("ann")
     assert replace(recipe_of(method), neuron={}, norm={}, sources="") == replace(usual, sources="")
+
+
+def test_sltts_recipes_are_its_authors() -> None:
+    neuron = {"threshold": 1.0, "tau": 1.1, "surrogate": "triangle"}
+    recipe, hundred = recipe_of("sltt-published"), recipe_of("sltt-published", "cifar100")
+    assert settings(recipe) == (200, 128, 0.1, 0.9, 5e-5, "crop-flip-cutout", neuron)
+    assert settings(hundred) == (200, 128, 0.1, 0.9, 5e-4, "crop-flip-cutout", neuron)
+    assert (recipe.loss, recipe.loss_share, recipe.trained_steps, recipe.warmup_iterations) == ("tet", 0.05, None, 0)
+    assert replace(recipe_of("sltt-k-published"), sources="") == replace(recipe, trained_steps=2, sources="")
+
+
+def test_ottts_recipe_is_its_authors() -> None:
+    recipe = recipe_of("ottt-published")
+    neuron = {"threshold": 1.0, "tau": 2.0, "surrogate": "sigmoid", "height": 2.74}
+    assert settings(recipe) == (300, 128, 0.1, 0.9, 0.0, "crop-flip-cutout", neuron)
+    assert (recipe.loss, recipe.loss_share, recipe.warmup_iterations) == ("tet-onehot", 0.05, 0)
+
+
+def test_tets_recipe_is_its_authors() -> None:
+    recipe = recipe_of("tet-published")
+    neuron = {"threshold": 1.0, "decay": 0.5, "surrogate_width": 1.0, "surrogate": "triangle"}
+    assert settings(recipe) == (100, 512, 1e-3, 0.9, 0.0, "crop-flip", neuron)
+    assert (recipe.optimizer, recipe.loss, recipe.loss_share, recipe.warmup_iterations) == ("adam", "tet", 0.0, 0)
+
+
+def test_what_is_matched_of_sltt_and_ottt_has_dsrs_recipe_and_the_loss_of_every_step() -> None:
+    usual = replace(recipe_of("ann"), loss="tet", sources="")
+    for method, steps in (("sltt", None), ("sltt-bptt", None), ("ottt", None), ("sltt-k", 2)):
+        assert replace(recipe_of(method), neuron={}, sources="") == replace(usual, trained_steps=steps)
+    assert recipe_of("sltt").neuron == recipe_of("sltt-bptt").neuron == recipe_of("sltt-published").neuron
+    assert recipe_of("ottt").neuron == {"threshold": 1.0, "tau": 2.0, "surrogate": "sigmoid"}

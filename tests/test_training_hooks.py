@@ -74,8 +74,16 @@ def test_a_loss_is_part_of_the_key_and_cross_entropy_leaves_keys_as_they_were() 
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        ("dsr-if@loss=tet", "dsr-if@loss=tet: dsr-if has no output at every step, which this loss needs"),
-        ("ann@loss=hinge", "ann@loss=hinge: loss is cross-entropy or squared-error or tet, not 'hinge'"),
+        *(
+            (f"{name}@loss=tet", f"{name}@loss=tet: {name} has no output at every step, which this loss needs: {why}")
+            for name, why in (
+                ("dsr-if", "it is differentiated through rates over all steps"),
+                ("ide", "it is differentiated through rates over all steps"),
+                ("ann", "it has no time steps"),
+                ("dsr-quantized", "it has no time steps"),
+            )
+        ),
+        ("ann@loss=hinge", "ann@loss=hinge: loss is cross-entropy or squared-error or tet or tet-onehot, not 'hinge'"),
         ("qcfs@loss=tet", "qcfs@loss=tet is not trained, so its loss cannot be varied"),
     ],
 )

@@ -18,6 +18,7 @@ from baselines import conversion
 from benchmarks.networks import build
 
 METHODS = ("ann", "qcfs-ann", "dsr-if", "dsr-lif-rep", "stbp-tdbn", "tandem", "asf-bp", "qcfs", "calibration")
+METHODS += ("sltt", "ottt")
 BY_ENGINE = ("dsr-if", "dsr-lif-rep")
 
 
@@ -86,7 +87,7 @@ def test_autocast_gives_nearly_the_same(method):
         if method == "dsr-lif-rep":
             with pytest.raises(NotImplementedError, match="autocast cannot be used in representation space"):
                 of.train()(x())
-        elif method in ("ann", "qcfs-ann", "dsr-if", "stbp-tdbn", "tandem", "asf-bp"):
+        elif method in ("ann", "qcfs-ann", "dsr-if", "stbp-tdbn", "tandem", "asf-bp", "sltt", "ottt"):
             of.train()(x()).float().square().sum().backward()
     assert (found - expected).abs().max() < 0.5
     assert found.std() > 0

@@ -4,16 +4,15 @@
 
 With constant current a step of length dt integrates these exactly: v + dt R I for IF, and l v + (1 - l) R I with
 l = exp(-dt / tau) for LIF. This is DSR's LIF with R = 1, STBP's with tau = -1 / ln(decay), R = 1 / (1 - decay) and
-dt = 1 (DIET-SNN's alike, decay being its leak), PLIF's with tau = -1 / ln(1 - k) and R = dt = 1, and that of SEW
-ResNets with R = dt = 1. NIR's nodes emit ones,
-fire above v_threshold and are then reset to v_reset. Where a neuron differs, its node's metadata say so: `reset`,
-`reset_by`, `fires`, `v_initial`, `dt`, `integration`.
+dt = 1 (DIET-SNN's, SLTT's and OTTT's alike, decay being their leak), PLIF's with tau = -1 / ln(1 - k) and R = dt = 1,
+and that of SEW ResNets with R = dt = 1. NIR's nodes emit ones, fire above v_threshold and are then reset to v_reset.
+Where a neuron differs, its node's metadata say so: `reset`, `reset_by`, `fires`, `v_initial`, `dt`, `integration`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 import baselines.conversion
 import baselines.counts.rate_bp
 import baselines.fine_tuned
+import baselines.online
 import baselines.srp
 import baselines.stbp
 import baselines.stbp.plif
@@ -118,9 +118,13 @@ def of(name: str, module: nn.Module) -> Neuron:
         return _plif(module)
     if isinstance(module, baselines.counts.rate_bp.LIF):
         return _decaying(name, module.threshold, module.decay, module.threshold, at_level=True)
+    if isinstance(module, baselines.online.LIF):
+        subtract = module.threshold if module.soft else None
+        found = _decaying(name, module.threshold, module.decay, subtract)
+        return replace(found, height=module.height, at_level=True)
     if isinstance(module, baselines.tssl.Neuron):
         raise BadInput(f"{NOT}: {name} filters in discrete steps, which nir.CubaLIF, a continuous one, does not repeat")
-    known = "DSR's, STBP's, PLIF's, SEW's, DIET-SNN's, rate-based backpropagation's or a conversion's"
+    known = "DSR's, STBP's, PLIF's, SEW's, DIET-SNN's, rate-based backpropagation's, SLTT's or a conversion's"
     emits = f"spikes unlike {known}" if isinstance(module, SpikingNeuron) else "no spikes"
     raise BadInput(f"{NOT}: {name} ({type(module).__name__}) emits {emits}, and NIR has no node for it")
 

@@ -11,7 +11,20 @@ from collections.abc import Mapping
 from functools import cache
 
 from benchmarks import plugins
-from benchmarks.catalogue import clif, coded, conversions, counts, dsr, fine_tuned, ide, on_qcfs, quantized, stbp, tssl
+from benchmarks.catalogue import (
+    clif,
+    coded,
+    conversions,
+    counts,
+    dsr,
+    fine_tuned,
+    ide,
+    on_qcfs,
+    online,
+    quantized,
+    stbp,
+    tssl,
+)
 from benchmarks.catalogue.facts import Facts
 from benchmarks.catalogue.networks import TINY, WITH_FEEDBACK
 from benchmarks.plugins import PlugIn
@@ -30,6 +43,7 @@ BUILT_IN: Mapping[str, Facts] = {
     **ide.METHODS,
     **on_qcfs.METHODS,
     **quantized.METHODS,
+    **online.METHODS,
 }
 
 

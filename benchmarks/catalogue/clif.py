@@ -37,6 +37,7 @@ METHODS: Mapping[str, Facts] = {
     "clif": Facts(
         "CLIF: a second state remembers spikes, rectangular surrogate",
         family="surrogate gradient",
+        temporal_gradient="all",
         recipe=_clif,
         watched=True,
         colour="#C51B7D",
@@ -45,6 +46,7 @@ METHODS: Mapping[str, Facts] = {
     "clif-published": Facts(
         "CLIF, norm of each step, loss at every step, recipe of its authors' code",
         family="surrogate gradient",
+        temporal_gradient="all",
         recipe=_published,
         watched=True,
     ),

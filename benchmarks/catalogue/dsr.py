@@ -110,6 +110,7 @@ METHODS: Mapping[str, Facts] = {
     "dsr-if": Facts(
         "DSR, integrate-and-fire",
         family="DSR",
+        temporal_gradient="none",
         recipe=_integrate_and_fire,
         shortened=_from_first_gradient,
         tuned=_from_first_gradient_at_one_rate,
@@ -123,6 +124,7 @@ METHODS: Mapping[str, Facts] = {
     "dsr-lif": Facts(
         "DSR, leaky integrate-and-fire",
         family="DSR",
+        temporal_gradient="none",
         recipe=_leaky,
         shortened=_from_first_gradient,
         tuned=_from_first_gradient_at_one_rate,
@@ -136,6 +138,7 @@ METHODS: Mapping[str, Facts] = {
     "dsr-if-rep": Facts(
         "DSR-IF, differentiated in representation space",
         family="DSR",
+        temporal_gradient="none",
         recipe=_integrate_and_fire,
         shortened=_from_first_gradient,
         tuned=_from_first_gradient_at_one_rate,
@@ -149,6 +152,7 @@ METHODS: Mapping[str, Facts] = {
     "dsr-lif-rep": Facts(
         "DSR-LIF, differentiated in representation space",
         family="DSR",
+        temporal_gradient="none",
         recipe=_leaky,
         shortened=_from_first_gradient,
         tuned=_from_first_gradient_at_one_rate,
@@ -193,6 +197,7 @@ METHODS: Mapping[str, Facts] = {
     "dsr-if-hybrid": Facts(
         "DSR-IF that starts from dsr-ann, hybrid training",
         family="DSR",
+        temporal_gradient="none",
         recipe=_hybrid,
         parent="dsr-ann",
         watched=True,
@@ -203,6 +208,7 @@ METHODS: Mapping[str, Facts] = {
     "dsr-if-hybrid-rep": Facts(
         "dsr-if-hybrid in representation space",
         family="DSR",
+        temporal_gradient="none",
         recipe=_hybrid,
         parent="dsr-ann",
         watched=True,
@@ -211,6 +217,7 @@ METHODS: Mapping[str, Facts] = {
     "dsr-if-hybrid-published": Facts(
         "dsr-if-hybrid, thresholds measured on test images as in the released code",
         family="DSR",
+        temporal_gradient="none",
         recipe=_hybrid_published,
         parent="dsr-ann",
     ),

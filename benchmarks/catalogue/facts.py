@@ -13,6 +13,7 @@ from benchmarks.spec import Recipe, Run
 
 Family = Literal["ANN", "DSR", "surrogate gradient", "conversion", "spike counts"]
 Role = Literal["representative", "twin", "hybrid", "control"]
+TemporalGradient = Literal["none", "within a step", "all"]
 MakeRecipe = Callable[[Run, Recipe], Recipe]
 Adjust = Callable[[Recipe], Recipe]
 
@@ -44,6 +45,11 @@ class Facts:
     many levels it has. `anytime`: nothing in the network depends on T, so one simulation passes through all shorter
     ones.
 
+    `temporal_gradient`: what training keeps of the gradient through time. "all": a step's loss reaches the currents of
+    all steps before it, through the membranes. "within a step": it reaches the currents of that step alone. "none":
+    neurons are not differentiated step by step, but their rates or representations are. None for methods that are not
+    trained as spiking networks (ANNs, conversions).
+
     Networks:
     `feedback`: the method runs on networks whose last layer feeds back into the first, and on no others. `small` names
     the network on which `dsr-bench check` and `regression` look at it, if it is not meant for preact-resnet-tiny.
@@ -69,6 +75,7 @@ class Facts:
     timeless: bool = field(default=False, kw_only=True)
     levels: bool = field(default=False, kw_only=True)
     anytime: bool = field(default=False, kw_only=True)
+    temporal_gradient: TemporalGradient | None = field(default=None, kw_only=True)
     feedback: bool = field(default=False, kw_only=True)
     small: str | None = field(default=None, kw_only=True)
     compared: bool = field(default=False, kw_only=True)

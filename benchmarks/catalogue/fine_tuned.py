@@ -100,6 +100,7 @@ METHODS: Mapping[str, Facts] = {
     "diet-snn": Facts(
         "DIET-SNN: trained threshold and leak, from ann",
         family="surrogate gradient",
+        temporal_gradient="all",
         watched=True,
         recipe=_diet,
         parent="ann",
@@ -109,6 +110,7 @@ METHODS: Mapping[str, Facts] = {
     "hybrid-training": Facts(
         "Hybrid training: late neurons, slope by the time of the last spike, spikes as input, from ann",
         family="surrogate gradient",
+        temporal_gradient="all",
         watched=True,
         recipe=_hybrid,
         parent="ann",
@@ -123,6 +125,7 @@ METHODS: Mapping[str, Facts] = {
     "diet-snn-published": Facts(
         "DIET-SNN, its authors' recipe",
         family="surrogate gradient",
+        temporal_gradient="all",
         watched=True,
         recipe=_diet_published,
         shortened=_measured_on_few,
@@ -139,6 +142,7 @@ METHODS: Mapping[str, Facts] = {
     "hybrid-training-published": Facts(
         "Hybrid training, its authors' recipe: triangular slope",
         family="surrogate gradient",
+        temporal_gradient="all",
         watched=True,
         recipe=_hybrid_published,
         shortened=_measured_on_few,

@@ -35,6 +35,7 @@ METHODS: Mapping[str, Facts] = {
     "ide": Facts(
         "IDE, feedback, implicit differentiation",
         family="surrogate gradient",
+        temporal_gradient="none",
         recipe=_matched,
         feedback=True,
         watched=True,
@@ -44,6 +45,7 @@ METHODS: Mapping[str, Facts] = {
     "ide-published": Facts(
         "IDE, its authors' recipe and their code's Jacobian",
         family="surrogate gradient",
+        temporal_gradient="none",
         recipe=_published,
         feedback=True,
         watched=True,

@@ -249,6 +249,11 @@ ENTRIES: Mapping[str, Network] = {
     # Wu et al. 2021 (ASF-BP), as released; its pools are the method's
     "vgg7": Network(VGG(((64,) * 2, (128,) * 3), hidden=(1024,), pooled=8, biases=False), costly=True),
     "vgg7-narrow": Network(VGG(((16,) * 2, (32,) * 3), hidden=(256,), pooled=8, biases=False), narrow_of="vgg7"),
+    # Xiao et al. 2022 (OTTT), as released: average pools behind three groups of four, a global one behind the last.
+    "ottt-vgg11": Network(VGG(((64, 128), (256,) * 2, (512,) * 2, (512,) * 2), last_pool=False), costly=True),
+    "ottt-vgg11-narrow": Network(
+        VGG(((16, 32), (64,) * 2, (128,) * 2, (128,) * 2), last_pool=False), narrow_of="ottt-vgg11"
+    ),
     "vgg16": Network(VGG(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), hidden=(4096, 4096)), costly=True),
     "diet-vgg16": Network(
         _rathi(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), 4096, 2, 0.2), costly=True

@@ -39,6 +39,7 @@ METHODS: Mapping[str, Facts] = {
     "tssl-bp": Facts(
         "TSSL-BP, gradients of spike times",
         family="surrogate gradient",
+        temporal_gradient="all",
         recipe=_matched,
         watched=True,
         colour="#1F78B4",
@@ -47,6 +48,7 @@ METHODS: Mapping[str, Facts] = {
     "tssl-bp-published": Facts(
         "TSSL-BP, its authors' recipe: no norm, no bias, AdamW, target filtered twice",
         family="surrogate gradient",
+        temporal_gradient="all",
         recipe=_published,
         shortened=_faster,
         watched=True,

@@ -10,9 +10,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from benchmarks.spec import LOSSES, MEASURED_START, OF_RECIPE, BadInput, Parameter, Precision, Recipe, is_number
+from benchmarks.spec import (
+    LOSSES,
+    MEASURED_START,
+    OF_EVERY_STEP,
+    OF_RECIPE,
+    BadInput,
+    Parameter,
+    Precision,
+    Recipe,
+    is_number,
+)
 
-COUNTS = ("batch_size", "epochs")
+COUNTS = ("batch_size", "epochs", "trained_steps")
 
 
 def varied(recipe: Recipe, method: str, changes: Mapping[str, Parameter]) -> Recipe:
@@ -24,6 +34,7 @@ def varied(recipe: Recipe, method: str, changes: Mapping[str, Parameter]) -> Rec
     fields: dict[str, Any] = {name: changes[name] for name in OF_RECIPE if name in changes}
     for name, value in fields.items():
         _check(method, recipe, name, value)
+    _check_steps(method, recipe, fields)
     neuron = {**recipe.neuron, **{name: value for name, value in changes.items() if name not in OF_RECIPE}}
     if changes.get("threshold") == MEASURED_START:
         fields["start"] = neuron.pop("threshold")
@@ -42,6 +53,8 @@ def _check(method: str, recipe: Recipe, name: str, value: Parameter) -> None:
         allowed, good = " or ".join(LOSSES), value in LOSSES
     elif name in COUNTS:
         allowed, good = "a whole number of at least 1", is_number(value) and value == int(value) >= 1
+    elif name == "loss_share":
+        allowed, good = "a number from 0 to 1", is_number(value) and 0 <= value <= 1
     elif name == "label_smoothing":
         allowed, good = "a number of at least 0 and below 1", is_number(value) and 0 <= value < 1
     else:
@@ -50,3 +63,14 @@ def _check(method: str, recipe: Recipe, name: str, value: Parameter) -> None:
         raise BadInput(f"{method}: {name} is {allowed}, not {value!r}")
     if recipe.epochs == 0:
         raise BadInput(f"{method} is not trained, so its {name} cannot be varied")
+
+
+def _check_steps(method: str, recipe: Recipe, fields: Mapping[str, Any]) -> None:
+    """Raise BadInput where what a variant says of losses of every step means nothing to the method."""
+    loss, allowed = fields.get("loss", recipe.loss), " or ".join(OF_EVERY_STEP)
+    if "loss_share" in fields and loss not in OF_EVERY_STEP:
+        raise BadInput(f"{method}: loss_share is of loss {allowed}, not of {loss}")
+    if "trained_steps" in fields and recipe.trained_steps is None:
+        raise BadInput(f"{method}: trained_steps is of methods that go backward behind some steps only")
+    if recipe.trained_steps is not None and loss not in OF_EVERY_STEP:
+        raise BadInput(f"{method}: it goes backward behind some steps only, so loss is {allowed}, not {loss}")

@@ -19,6 +19,7 @@ from benchmarks.substitutes import (
     fine_tuned,
     ide,
     on_qcfs,
+    online,
     quantized,
     stbp,
     tssl,
@@ -37,4 +38,5 @@ METHODS: Mapping[str, Substitutes] = {
     **ide.METHODS,
     **on_qcfs.METHODS,
     **quantized.METHODS,
+    **online.METHODS,
 }

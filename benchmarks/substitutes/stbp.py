@@ -89,6 +89,7 @@ METHODS: Mapping[str, Substitutes] = {
     "stbp-tdbn": _stbp(),
     "stbp-tdbn-spikes": _stbp(_mean_spikes),
     "stbp-tdbn-tuned": _stbp(),
+    "tet-published": _stbp(),
     "sew": Substitutes(baselines.stbp.sew.Neuron),
     "sew-published": Substitutes(baselines.stbp.sew.Neuron, pool=_maximum),
     "stbp": Substitutes(baselines.stbp.LIF, no_norm, wrap=_compiled_neurons),

@@ -6,9 +6,11 @@ batches, optimiser, learning rate, meters and checkpoints, is the same for all (
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from benchmarks.spec import Recipe
@@ -30,6 +32,40 @@ def at_once(network: nn.Module, images: Tensor, labels: Tensor, objective: Objec
     loss = objective(outputs, labels)
     loss.backward()
     return mean_over_time(outputs.detach()), loss.detach()
+
+
+@runtime_checkable
+class StepByStep(Protocol):
+    """A network that can be differentiated step by step.
+
+    `by_step`: whether its head gives the loss the output of every step; `divisor`: of how many steps a loss is a mean.
+    """
+
+    divisor: int
+
+    @property
+    def by_step(self) -> bool: ...
+
+    def outputs(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the output of every step, `(1, B, classes)` by step; without a graph where a step is not trained."""
+
+
+def at_every_step(network: nn.Module, images: Tensor, labels: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+    """Differentiate the loss of each step behind that step, whose graph is then freed.
+
+    A loss of the mean output is known behind the last step: then the graphs of all steps are kept until there.
+    """
+    assert isinstance(network, StepByStep)
+    if not network.by_step:
+        return at_once(network, images, labels, objective)
+    outputs, losses = list[Tensor](), list[Tensor]()
+    for output in network.outputs(images):
+        outputs.append(output.detach())
+        if output.requires_grad:
+            loss = objective(output, labels) / network.divisor
+            loss.backward()
+            losses.append(loss.detach())
+    return mean_over_time(torch.cat(outputs)), torch.stack(losses).sum()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,11 @@ With o_t the output of the network at step t, o its mean over the T steps and y 
 
     cross-entropy    CE(o, y)
     squared-error    mean over classes of (o - onehot(y))^2                        Wu et al. 2018 (STBP)
-    tet              0.95 mean_t CE(o_t, y) + 0.05 mean over t and classes of (o_t - 1)^2    Deng et al., ICLR 2022
+    tet              (1 - a) mean_t CE(o_t, y) + a mean over t and classes of (o_t - 1)^2    Deng et al., ICLR 2022
+    tet-onehot       (1 - a) mean_t CE(o_t, y) + a mean over t and classes of (o_t - onehot(y))^2
+
+a is the recipe's `loss_share`, 0.05 unless stated. SLTT (ICCV 2023) is published with the third, OTTT (NeurIPS 2022)
+with the fourth.
 
 Each is a mean over the images of a batch. Cross-entropies smooth labels as the recipe says. Whatever a method lowers,
 the test and validation losses in its row are cross-entropies of o.
@@ -44,20 +48,37 @@ def squared_error(outputs: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
     return F.mse_loss(rates, F.one_hot(labels, rates.shape[1]).to(rates.dtype))
 
 
-def tet(outputs: Tensor, labels: Tensor, recipe: Recipe, share: float = 0.05, target: float = 1.0) -> Tensor:
+def tet(outputs: Tensor, labels: Tensor, recipe: Recipe, share: float | None = None, target: float = 1.0) -> Tensor:
     """Cross-entropy at every step, and a `share` of the squared distance of all outputs from `target`.
 
-    Source: Deng et al., ICLR 2022, Eq. 11 to 13; `share` and `target` are lambda and phi there.
+    Source: Deng et al., ICLR 2022, Eq. 11 to 13; `share` (None: the recipe's) and `target` are lambda and phi there.
     """
-    assert outputs.dim() == 3, "tet needs the output of every step"
+    return _at_every_step(outputs, labels, recipe, share, outputs.new_full((), target))
+
+
+def tet_onehot(outputs: Tensor, labels: Tensor, recipe: Recipe, share: float | None = None) -> Tensor:
+    """Cross-entropy at every step, and a `share` of the squared distance of all outputs from the one-hot label.
+
+    Source: the released code of OTTT (Xiao et al., NeurIPS 2022).
+    """
+    target = F.one_hot(labels, outputs.shape[-1]).to(outputs.dtype)
+    return _at_every_step(outputs, labels, recipe, share, target)
+
+
+def _at_every_step(outputs: Tensor, labels: Tensor, recipe: Recipe, share: float | None, target: Tensor) -> Tensor:
+    assert outputs.dim() == 3, "this loss needs the output of every step"
+    share = recipe.loss_share if share is None else share
     steps, images = outputs.shape[:2]
-    at_every_step = F.cross_entropy(
+    likelihoods = F.cross_entropy(
         outputs.flatten(0, 1), labels.expand(steps, images).flatten(), label_smoothing=recipe.label_smoothing
     )
-    return (1 - share) * at_every_step + share * (outputs - target).square().mean()
+    return (1 - share) * likelihoods + share * (outputs - target).square().mean()
 
 
-LOSSES: Mapping[Loss, LossFunction] = {"cross-entropy": cross_entropy, "squared-error": squared_error, "tet": tet}
-OF_EVERY_STEP: tuple[Loss, ...] = ("tet",)
-"""Losses that need the output of every step."""
+LOSSES: Mapping[Loss, LossFunction] = {
+    "cross-entropy": cross_entropy,
+    "squared-error": squared_error,
+    "tet": tet,
+    "tet-onehot": tet_onehot,
+}
 assert (*LOSSES,) == get_args(Loss)

@@ -24,6 +24,12 @@ def protocol(run: Run) -> Protocol | None:
             found = _rate_bp(run)
         case "psn":
             return _psn(run)
+        case "tet-published":
+            found = _tet(run)
+        case "ottt" | "ottt-published":
+            found = _ottt(run)
+        case method if method.startswith("sltt"):
+            found = _sltt(run)
         case "lsq-ann":
             found = _lsq(run)
         case "qcfs-srp" | "qcfs-srp-published" | "qcfs-srp-published-ann":
@@ -93,3 +99,31 @@ def _psn(run: Run) -> Protocol | None:
     beyond: Beyond = (("recipe", recipe, "DSR's"), ("weight decay", "none", "DSR's"))
     networks = (known[run.dataset],)
     return Protocol("Fang et al. 2023 (PSN)", run, networks, (4,), epoch=BEST_ON_TEST, beyond=beyond, borrowed=SCHEDULE)
+
+
+def _tet(run: Run) -> Protocol:
+    unstated: tuple[tuple[str, str], ...] = (("norm", "tdBN, V = 1"),)
+    unstated += (("recipe on CIFAR-100", "that of CIFAR-10"),) if run.dataset == "cifar100" else ()
+    return Protocol("Deng et al. 2022 (TET)", run, ("resnet19",), (4,), epoch=BEST_ON_TEST, unstated=unstated)
+
+
+def _sltt(run: Run) -> Protocol:
+    """SLTT, SLTT-K, and the same network trained through time, with which its authors compare."""
+    method = "sltt-k-published" if run.method.startswith("sltt-k") else "sltt-published"
+    beyond: Beyond = (("arithmetic", "float16 autocast", "float32"), CUTOUT)
+    if run.method == "sltt-k":
+        beyond += (("what the loss of a trained step is divided by", "T", "the number of trained steps"),)
+    if run.method == "sltt-bptt":
+        beyond += (("gradient from step to step", "none", "all"),)
+    at, networks = replace(run, method=method), ("preact-resnet18",)
+    return Protocol("Meng et al. 2023 (SLTT)", at, networks, (6,), epoch=BEST_ON_TEST, beyond=beyond)
+
+
+def _ottt(run: Run) -> Protocol:
+    beyond: Beyond = (CUTOUT,)
+    if run.method == "ottt":
+        beyond += (("norm", "none, weights are standardised", "batch norm of each step"),)
+    if run.dataset == "cifar100":
+        beyond += (("normalisation of images", "by the constants of CIFAR-10", "by its own"),)
+    at, networks = replace(run, method="ottt-published"), ("ottt-vgg11",)
+    return Protocol("Xiao et al. 2022 (OTTT)", at, networks, (6,), epoch=BEST_ON_TEST, beyond=beyond)

@@ -37,6 +37,8 @@ LABELS = {
     "drop": "factor of a drop",
     "linear_rate": "factor on the rate of fully connected layers",
     "decayed": "what weight decay acts on",
+    "loss_share": "share of a squared distance in the loss of every step",
+    "trained_steps": "steps that training goes backward behind",
     "pixels": "pixels",
     "train_images": "training images",
     "validation_images": "held-out training images",

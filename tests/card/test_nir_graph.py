@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import baselines.conversion
 import baselines.counts.rate_bp
 import baselines.fine_tuned
+import baselines.online
 import baselines.stbp
 import baselines.stbp.plif
 import baselines.stbp.sew
@@ -30,6 +31,7 @@ STEPS, IMAGES = 4, 6
 SPIKING = (
     *("dsr-if", "dsr-lif", "dsr-if-rep", "stbp-tdbn", "stbp-tdbn-spikes", "stbp-tdbn-tuned", "sew"),
     *("plif", "stbp", "diet-snn", "threshold-balancing", "deng-gu", "calibration", "qcfs", "rate-bp"),
+    *("plif", "stbp", "diet-snn", "sltt", "ottt-published", "threshold-balancing", "deng-gu", "calibration", "qcfs"),
 )
 
 
@@ -193,6 +195,8 @@ def test_vgg_and_frames_and_copied_pixels(tmp_path, monkeypatch, hidden):
         # .5, .75 fires and keeps .2, .6 fires and keeps .05, .525, .7625 fires and keeps .2125, .60625 fires
         (baselines.fine_tuned.LIF(6, threshold=0.55, leak=0.5), [0, 1, 1, 0, 1, 1]),
         (baselines.fine_tuned.LIF(6, threshold=0.5), [0, 1, 1, 1, 1, 1]),  # .5 is not above .5; 1 is, and keeps .5
+        # .5, .75 fires at the level and keeps 0, .5, ...
+        (baselines.online.LIF(6, threshold=0.75, tau=2.0), [0, 1, 0, 1, 0, 1]),
         # k = .25, from 0: .125, .21875, .2890625, .341796875 fires and is 0, .125, .21875
         (baselines.stbp.plif.PLIF(6, threshold=0.3, tau=4.0), [0, 0, 0, 1, 0, 0]),
         # k = .5: .25 fires at the level and is 0, .25 fires, ...

@@ -385,3 +385,34 @@ def test_every_run_of_every_sweep_has_an_answer() -> None:
 
 
 DVS = ("cifar10dvs", "cifar10dvs-sim")
+
+
+def test_sltt_as_published_differs_in_arithmetic_and_cutout_and_matched_in_dsrs_recipe(tmp_path: Path) -> None:
+    table, said = asked(tmp_path, replace(PAPER, method="sltt-published", timesteps=6))
+    assert lines(table)["arithmetic"][:2] == ("float16 autocast", "float32")
+    assert lines(table)["Cutout"][1] == "16 x 16 pixels of every image"
+    assert said.endswith("2 things differ from Meng et al. 2023 (SLTT).")
+    found = lines(asked(tmp_path, replace(PAPER, method="sltt-k", timesteps=5))[0])
+    assert found["T"][:2] == ("6", "5")
+    assert found["weight decay"][:2] == ("5e-05", "0.0005")
+    assert found["what the loss of a trained step is divided by"][:2] == ("T", "the number of trained steps")
+    through_time = lines(asked(tmp_path, replace(PAPER, method="sltt-bptt", timesteps=6))[0])
+    assert through_time["gradient from step to step"][:2] == ("none", "all")
+    few = lines(asked(tmp_path, replace(PAPER, method="sltt-k@trained_steps=3", timesteps=6))[0])
+    assert few["steps that training goes backward behind"][:2] == ("2", "3")
+
+
+def test_ottt_matched_differs_in_network_norm_and_loss(tmp_path: Path) -> None:
+    found = lines(asked(tmp_path, replace(PAPER, method="ottt", timesteps=6))[0])
+    assert found["network"][:2] == ("ottt-vgg11", "preact-resnet18")
+    assert found["norm"][:2] == ("none, weights are standardised", "batch norm of each step")
+    assert found["loss"][:2] == ("tet-onehot", "tet")
+    run = replace(PAPER, method="ottt-published", network="ottt-vgg11", timesteps=6)
+    assert asked(tmp_path, run)[1].endswith("1 thing differs from Xiao et al. 2022 (OTTT).")
+
+
+def test_tet_as_published_differs_in_nothing_that_is_stated(tmp_path: Path) -> None:
+    run = replace(PAPER, method="tet-published", network="resnet19", timesteps=4)
+    table, said = asked(tmp_path, run)
+    assert lines(table)["norm"][:2] == ("not known", "tdBN, V = 1")
+    assert said.endswith("but for what is not stated there.")

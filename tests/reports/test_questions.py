@@ -15,8 +15,9 @@ from benchmarks.runs.record import Provenance
 from benchmarks.spec import MEASURED_START, Run, spelled
 from reports.cost.costs import with_costs
 from reports.inputs.rows import read
-from reports.questions import ladder, length, precision, records, trials, tuning, width
+from reports.questions import ladder, length, precision, records, temporal, trials, tuning, width
 from reports.rendering.table import DASH, Table
+from reports.tables.comparison import aggregate
 
 NARROW = "preact-resnet18-narrow"
 
@@ -251,3 +252,36 @@ def test_trials_stay_out_of_other_tables_unless_nothing_else_was_run(tmp_path: P
     assert len(trials.without_trials(only)) == 2
     beside = frame_of(tmp_path, *cifar("ann@epochs=4", 1, 80.0), *cifar("ann@precision=bfloat16", 1, 80.0))
     assert trials.without_trials(beside)["method"].tolist() == ["ann@precision=bfloat16"]
+
+
+NONE, WITHIN, ALL = cifar("dsr-if-rep", 5, 50.0, 52.0), cifar("sltt", 5, 60.0, 61.0), cifar("stbp-tdbn", 5, 58.0)
+
+
+def temporal_tables(tmp_path: Path, *rows: dict[str, Any]) -> list[Table]:
+    return temporal.tables_of(aggregate(frame_of(tmp_path, *rows)))
+
+
+def test_methods_stand_by_what_they_keep_of_the_temporal_gradient_with_their_costs(tmp_path: Path) -> None:
+    rows = [row | {"train_cpu_seconds": 100.0} for row in (*ALL, *NONE, *WITHIN, *cifar("ann", 1, 90.0))]
+    (table,) = temporal_tables(tmp_path, *rows)
+    assert column(table, "kept") == ["none", "within a step", "all"]
+    assert column(table, "method") == ["dsr-if-rep", "sltt", "stbp-tdbn"]
+    assert column(table, "n") == ["2", "2", "1"]
+    assert column(table, "accuracy")[0] == "51.00 (50.00, 52.00)"
+    assert column(table, "training") == ["100.0"] * 3
+    assert column(table, "peak memory") == ["3.000"] * 3, "5 MiB less 2 MiB"
+    assert "T = 5" in table.heading
+    absent = table.notes[-1]
+    assert absent.startswith("Without a run here: dsr-if, dsr-lif, ")
+    assert "sltt-k" in absent
+    assert not any(name in absent.split(": ")[1].split(", ") for name in ("sltt.", "ide", "sltt-published", "ann"))
+
+
+def test_the_temporal_gradient_is_compared_at_the_t_of_most_methods_and_variants_stay_out(tmp_path: Path) -> None:
+    many = (*NONE, *ALL, *cifar("sew", 2, 40.0), *cifar("sltt", 2, 41.0), *cifar("dsr-if-rep", 2, 42.0))
+    (table,) = temporal_tables(tmp_path, *many, *cifar("stbp-tdbn@loss=tet", 2, 43.0))
+    assert column(table, "method") == ["dsr-if-rep", "sltt", "sew"]
+    (table,) = temporal_tables(tmp_path, *NONE, *ALL)
+    assert "No run of a method that keeps: within a step." in table.notes
+    assert temporal_tables(tmp_path, *NONE, *cifar("dsr-lif-rep", 5, 55.0)) == [], "one kind is no comparison"
+    assert temporal_tables(tmp_path, *NONE, *cifar("sltt", 2, 55.0)) == [], "two T are none either"
