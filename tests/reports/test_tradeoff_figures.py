@@ -51,7 +51,9 @@ def test_an_ann_is_on_the_front_without_a_t(tmp_path: Path) -> None:
 
 
 def test_an_ann_of_few_bits_has_its_points_and_is_explained(tmp_path: Path) -> None:
-    few = ann(method="lsq-ann", key="few", timesteps=4, top1=70.0, quantized_macs=4_000.0, activation_bits=3)
+    few = ann(
+        method="lsq-ann", key="few", timesteps=4, top1=70.0, quantized_macs=4_000.0, activation_bits=3, neuron_updates=0
+    )
     with painted(tmp_path, few, at(2, 40.0, 1.0), at(4, 50.0, 2.0)) as found:
         caption, axes = found[ENERGY]
         # 1,000 MACs of 4.6 pJ and 4,000 of 3 x 0.9 pJ
