@@ -8,11 +8,7 @@ from benchmarks.catalogue import timeless
 from benchmarks.spec import Run
 from reports.queries.protocol import BEST_ON_TEST, CIFAR, SCHEDULE, Beyond, Protocol
 
-CUTOUT = (
-    "augmentation",
-    "Cutout of 2 to 40 % of the area of every second image, before the flip",
-    "Cutout of 16 x 16 pixels of every image",
-)
+CUTOUT = ("Cutout", "of every second image, 2 to 40 % of it, before the flip", "16 x 16 pixels of every image")
 
 
 def protocol(run: Run) -> Protocol | None:

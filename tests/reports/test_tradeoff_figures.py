@@ -59,7 +59,8 @@ def test_an_ann_of_few_bits_has_its_points_and_is_explained(tmp_path: Path) -> N
         # 1,000 MACs of 4.6 pJ and 4,000 of 3 x 0.9 pJ
         assert points(axes, "Pareto front")[0] == (pytest.approx(0.0154), 70.0)
         assert models.FEW_BITS in caption
-    with painted(tmp_path / "without", at(1, 30.0, 0.5), at(2, 40.0, 1.0), at(4, 50.0, 2.0)) as found:
+    (without := tmp_path / "without").mkdir()
+    with painted(without, at(1, 30.0, 0.5), at(2, 40.0, 1.0), at(4, 50.0, 2.0)) as found:
         assert models.FEW_BITS not in found[ENERGY][0]
 
 
