@@ -206,6 +206,7 @@ SWEEPS: Mapping[str, Sweep] = {
             *_tuned("qcfs-ann", "threshold", 4, 2, 8),
             "qcfs-ann@epochs=4@learning_rate=0.4@threshold=4",
             *_tuned("stbp-tdbn", "surrogate_width", 1, 0.5, 0.25),
+            "stbp-tdbn@epochs=4@learning_rate=0.4@surrogate_width=1",
         ),
         timesteps=(5,),
         seeds=(0,),
