@@ -25,13 +25,23 @@ from benchmarks.catalogue import (
     stbp,
     tssl,
 )
+from benchmarks.catalogue.chosen import rate_of
 from benchmarks.catalogue.facts import Facts
 from benchmarks.catalogue.networks import TINY, WITH_FEEDBACK
 from benchmarks.plugins import PlugIn
 from benchmarks.spec import BadInput, variant
 
 BUILT_IN: Mapping[str, Facts] = {
-    "ann": Facts("ANN, ReLU", family="ANN", timeless=True, compared=True, watched=True, colour="#000000", marker="*"),
+    "ann": Facts(
+        "ANN, ReLU",
+        family="ANN",
+        tuned=rate_of("ann"),
+        timeless=True,
+        compared=True,
+        watched=True,
+        colour="#000000",
+        marker="*",
+    ),
     **dsr.METHODS,
     **stbp.METHODS,
     **clif.METHODS,

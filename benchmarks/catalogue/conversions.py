@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from benchmarks.catalogue.chosen import rate_of
 from benchmarks.catalogue.facts import Facts
 from benchmarks.spec import Augmentation, Recipe, Run
 
@@ -202,7 +203,7 @@ METHODS: Mapping[str, Facts] = {
         family="ANN",
         recipe=_qcfs_ann,
         shortened=from_four,
-        tuned=from_four,
+        tuned=rate_of("qcfs-ann", from_four),
         timeless=True,
         watched=True,
         colour="#CC79A7",
@@ -270,7 +271,7 @@ METHODS: Mapping[str, Facts] = {
         family="ANN",
         recipe=partial(_qcfs_ann, levels=8),
         shortened=from_four,
-        tuned=from_four,
+        tuned=rate_of("qcfs-ann", from_four),
         timeless=True,
         watched=True,
         colour="#AA4499",

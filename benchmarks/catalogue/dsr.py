@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from benchmarks.catalogue.chosen import rate_of
 from benchmarks.catalogue.facts import Facts
 from benchmarks.spec import Parameter, Recipe, Run
 
@@ -101,11 +102,6 @@ def _from_first_gradient(recipe: Recipe) -> Recipe:
     return replace(recipe, neuron=neuron, start="first-gradient")
 
 
-def _from_first_gradient_at_one_rate(recipe: Recipe) -> Recipe:
-    """[ours] One learning rate for all T. Not tuned yet."""
-    return replace(_from_first_gradient(recipe), learning_rate=0.1)
-
-
 METHODS: Mapping[str, Facts] = {
     "dsr-if": Facts(
         "DSR, integrate-and-fire",
@@ -113,7 +109,7 @@ METHODS: Mapping[str, Facts] = {
         temporal_gradient="none",
         recipe=_integrate_and_fire,
         shortened=_from_first_gradient,
-        tuned=_from_first_gradient_at_one_rate,
+        tuned=rate_of("dsr-if-rep", _from_first_gradient),
         compared=True,
         watched=True,
         role="representative",
@@ -127,7 +123,7 @@ METHODS: Mapping[str, Facts] = {
         temporal_gradient="none",
         recipe=_leaky,
         shortened=_from_first_gradient,
-        tuned=_from_first_gradient_at_one_rate,
+        tuned=rate_of("dsr-lif-rep", _from_first_gradient),
         compared=True,
         watched=True,
         role="representative",
@@ -141,7 +137,7 @@ METHODS: Mapping[str, Facts] = {
         temporal_gradient="none",
         recipe=_integrate_and_fire,
         shortened=_from_first_gradient,
-        tuned=_from_first_gradient_at_one_rate,
+        tuned=rate_of("dsr-if-rep", _from_first_gradient),
         compared=True,
         watched=True,
         role="twin",
@@ -155,7 +151,7 @@ METHODS: Mapping[str, Facts] = {
         temporal_gradient="none",
         recipe=_leaky,
         shortened=_from_first_gradient,
-        tuned=_from_first_gradient_at_one_rate,
+        tuned=rate_of("dsr-lif-rep", _from_first_gradient),
         compared=True,
         watched=True,
         role="twin",
@@ -168,7 +164,7 @@ METHODS: Mapping[str, Facts] = {
         family="DSR",
         recipe=_clamp,
         shortened=_from_first_gradient,
-        tuned=_from_first_gradient_at_one_rate,
+        tuned=rate_of("dsr-if-rep", _from_first_gradient),
         timeless=True,
         watched=True,
         label="clamp",
@@ -180,7 +176,7 @@ METHODS: Mapping[str, Facts] = {
         family="DSR",
         recipe=_quantized,
         shortened=_from_first_gradient,
-        tuned=_from_first_gradient_at_one_rate,
+        tuned=rate_of("dsr-if-rep", _from_first_gradient),
         levels=True,
         watched=True,
         label="quantised clamp",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from benchmarks.catalogue.chosen import rate_of
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.catalogue.facts import Facts
 from benchmarks.spec import Augmentation, Parameter, Recipe, Run
@@ -142,6 +143,7 @@ METHODS: Mapping[str, Facts] = {
         family="surrogate gradient",
         temporal_gradient="all",
         recipe=_tdbn,
+        tuned=rate_of("stbp-tdbn"),
         compared=True,
         watched=True,
         role="representative",
@@ -153,6 +155,7 @@ METHODS: Mapping[str, Facts] = {
         family="surrogate gradient",
         temporal_gradient="all",
         recipe=_tdbn,
+        tuned=rate_of("stbp-tdbn"),
         watched=True,
     ),
     "stbp-tdbn-tuned": Facts(
@@ -160,6 +163,7 @@ METHODS: Mapping[str, Facts] = {
         family="surrogate gradient",
         temporal_gradient="all",
         recipe=_tuned,
+        tuned=rate_of("stbp-tdbn"),
         compared=True,
         watched=True,
         role="control",
