@@ -2,7 +2,7 @@
 
 Every method of that sweep has the same runs: three learning rates from its first start, two other starts at the middle
 rate, and one rate more where the best of the three is the highest. One seed, T = 5, a fifth of the epochs. The row with
-the highest accuracy on the held-out images is the method's recipe. In every method the first start has won.
+the highest accuracy on the held-out images is the method's recipe. It has the first start in every method.
 """
 
 from __future__ import annotations
