@@ -277,6 +277,7 @@ def test_cq_training_loses_little_at_many_steps(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_hard_reset_is_what_spike_norm_loses_by(tmp_path: Path) -> None:
     """What Han et al. 2020 say of it: what a membrane has above its threshold is lost, so rates are too low."""
     soft, ann = converted("spike-norm@hard_reset=false", 256, tmp_path)

@@ -453,6 +453,7 @@ def test_real_recordings_give_the_frames_of_the_committed_rows(tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not (REAL / "nmnist").is_dir(), reason="no N-MNIST: DSR_DATA names no folder that holds nmnist")
 def test_real_recordings_are_learned(tmp_path):
     run = Run("nmnist", "preact-resnet-tiny", "dsr-if", 4, 0, "laptop")

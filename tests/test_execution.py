@@ -150,7 +150,9 @@ def test_a_row_names_its_weights_and_predictions(uninterrupted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "blow", [signal.SIGKILL, *(pytest.param(blow, marks=pytest.mark.long) for blow in (signal.SIGINT, signal.SIGTERM))]
+)
 def test_a_run_that_is_cut_goes_on_to_the_result_it_would_have_had(blow, tmp_path, uninterrupted):
     expected, finished = uninterrupted
     place = store.directory(tmp_path, RUN)
@@ -270,6 +272,7 @@ def test_a_plan_says_of_how_many_cached_runs_the_data_are_other_ones(tmp_path, o
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_failed_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path):
     doomed = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
     (store.directory(tmp_path, doomed) / store.NETWORK).mkdir(parents=True)  # its weights cannot be saved
@@ -325,6 +328,7 @@ def test_it_runs_on_real_cifar10(method, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_finished_sweep_does_nothing_the_second_time(tmp_path):
     words = ["sweep", "quick", "--methods", "qcfs", "--timesteps", "2,4", "--seeds", "0"]
     code, first = finish(tmp_path, *words)

@@ -287,6 +287,7 @@ def test_a_run_that_was_lost_is_no_failure_and_is_taken_again_when_it_is_free(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_budget_ends_a_sweep_and_the_same_command_goes_on(tmp_path: Path) -> None:
     words = "-m benchmarks sweep quick --methods ann,dsr-if --timesteps 2 --seeds 0-2 --jobs 2"
     environment = {**os.environ, "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}
@@ -334,6 +335,7 @@ def test_a_launcher_hears_of_an_epoch_without_importing_torch() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_launchers_share_a_sweep(tmp_path: Path) -> None:
     words = "-m benchmarks sweep quick --scale smoke --methods ann,dsr-if,stbp-tdbn,qcfs --timesteps 2,4 --seeds 0"
     environment = os.environ | {"DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off", "OMP_NUM_THREADS": "1"}

@@ -71,6 +71,7 @@ def test_kernels_compile_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_ends_well_in_such_a_folder_where_the_system_knows_ascii_alone(tmp_path: Path) -> None:
     results, locale = tmp_path / ODD, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     locale["PYTHONIOENCODING"] = ""  # as if it were not set: tox sets it to UTF-8

@@ -95,6 +95,7 @@ def test_firing_rates_are_of_what_spikes():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_first_run_saves_a_baseline_and_says_so_and_the_next_compares(tmp_path):
     def run(save: bool = False) -> str:
         console = Console(file=io.StringIO(), width=200)

@@ -161,6 +161,7 @@ def test_a_plug_in_that_asks_for_all_methods_while_it_is_loaded_is_named_in_one_
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_runs_a_conversion_and_its_parent_from_one_file(tmp_path):
     environment = os.environ | {"DSR_METHODS": str(EXAMPLES), "DSR_RESULTS": str(tmp_path), "DSR_TRACKING": "off"}
     words = ["sweep", "quick", "--methods", "trained-clip", "--timesteps", "2", "--seeds", "0"]

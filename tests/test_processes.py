@@ -138,6 +138,7 @@ def bench(start: list[str], words: str, data: Path, results: Path) -> subprocess
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_torchrun_carries_a_run_and_its_parent_out_as_one_process_does(tmp_path: Path) -> None:
     make(tmp_path)
     child = Run("imagenet", NETWORK, "dsr-if-hybrid", 2, 0, "smoke")
@@ -163,6 +164,7 @@ def test_torchrun_carries_a_run_and_its_parent_out_as_one_process_does(tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_parent_that_fails_in_two_processes_costs_its_children_and_no_other_run(tmp_path: Path) -> None:
     make(tmp_path)
     child, other = (
@@ -183,6 +185,7 @@ def test_a_parent_that_fails_in_two_processes_costs_its_children_and_no_other_ru
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_fails_in_the_second_process_alone_costs_no_other_run_and_no_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_the_source_that_a_manifest_names_tells_no_secret(tmp_path: Path, monkey
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_fails_with_secrets_on_its_lips_leaves_none(tmp_path: Path) -> None:
     (tmp_path / "leaky.py").write_text(PLUG_IN)
     settings = {

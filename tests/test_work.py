@@ -159,6 +159,7 @@ WORK = [sys.executable, "-m", "benchmarks", "work", "quick", "--methods", "dsr-i
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_sleeps_through_its_lease_finds_its_run_taken_over_and_steps_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +201,7 @@ def test_a_runs_process_ends_with_its_launcher(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_warning_to_all_processes_stops_a_worker_early_and_the_next_one_goes_on(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for number in (signal.SIGUSR1, signal.SIGTERM):

@@ -46,6 +46,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_few_kills_change_nothing(campaign: Ended) -> None:
     assert campaign.code == 0, campaign.said
     assert (campaign.figures["kills"], campaign.figures["mismatches"]) == (KILLS, 0)

@@ -37,6 +37,7 @@ def counted(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_planted_slowdown_of_30_percent_is_caught_and_a_machine_that_slows_down_is_not(counted, tmp_path):
     code, said = counted()
     assert code == 0, said

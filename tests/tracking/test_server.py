@@ -95,6 +95,7 @@ def wait_for(path: Path, pattern: str, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_server_that_hangs_amid_a_sweep_costs_a_line_and_two_syncs_at_once_bring_all_in_once(
     server: Server, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_ctrl_c_passes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @needs_mlflow
 def test_eight_processes_of_two_results_folders_make_one_store_and_one_sweep_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
