@@ -18,14 +18,16 @@ from baselines.qcfs import staircase
 class Activation(nn.Module):
     """SlipReLU with a trained threshold (Jiang et al. 2023; shifts 0 and 1/2, as released).
 
-    `slope` a in [0, 1]; `levels` L >= 1; `threshold` is the initial theta. Any shape in, same shape out. Raises
+    `slope` a in [0, 1]; `levels` L >= 1; `threshold` > 0 is the initial theta. Any shape in, same shape out. Raises
     ValueError for other values.
     """
 
     def __init__(self, slope: float = 0.5, levels: int = 4, threshold: float = 8.0) -> None:
         super().__init__()
-        if levels < 1 or not 0 <= slope <= 1:
-            raise ValueError(f"levels must be at least 1 and slope in [0, 1], not {levels} and {slope}")
+        if levels < 1 or not 0 <= slope <= 1 or threshold <= 0:
+            raise ValueError(
+                f"levels must be at least 1 and slope in [0, 1], threshold positive, not {levels}, {slope}, {threshold}"
+            )
         self.slope, self.levels = slope, levels
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 

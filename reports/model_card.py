@@ -110,6 +110,9 @@ def _results(result: Result, model: EnergyModel) -> Iterable[tuple[str, str]]:
     else:
         yield "multiply-accumulates per image", _number(result.dense_macs_per_step, 0)
         yield "of them with an activation that is not zero", _number(result.analog_macs, 0)
+        if bits := result.activation_bits:
+            billed = f"each billed as {bits} accumulates, at most as one multiply-accumulate"
+            yield f"of these with an activation of {bits} bits, {billed}", _number(result.quantized_macs, 0)
     yield "firing rate, spikes per neuron and step", _number(result.firing_rate, 4)
     yield "parameters", _number(result.parameters, 0)
 

@@ -115,7 +115,10 @@ def test_it_works_in_the_memory_format_of_its_currents():
     assert other.grad.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("wrong", [{"timesteps": 0}, {"tau": 1.0}, {"surrogate": "arctangent"}, {"reset": "none"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timesteps": 0}, {"threshold": 0.0}, {"tau": 1.0}, {"surrogate": "arctangent"}, {"reset": "none"}],
+)
 def test_other_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         CLIF(**{"timesteps": 2, **wrong})

@@ -175,5 +175,14 @@ def test_a_standardised_channel_has_mean_0_and_its_gain_as_length() -> None:
 
 def test_layers_that_round_their_operands_are_refused_in_a_line() -> None:
     recipe = replace(resolve(Run("cifar10", "preact-resnet-tiny", "ottt", 3, 0, "laptop")), precision="bfloat16")
-    with pytest.raises(BadInput, match=r"^precision bfloat16: \S+ is a Conv2d, which cannot learn from a trace"):
+    with pytest.raises(
+        BadInput, match=r"^precision bfloat16: a layer that rounds its operands cannot learn from a trace"
+    ):
         build("preact-resnet-tiny", "ottt", 3, 10, recipe=recipe)
+
+
+def test_precision_is_not_blamed_for_a_layer_that_has_no_trace() -> None:
+    recipe = resolve(Run("cifar10", "preact-resnet-tiny", "ottt", 3, 0, "laptop"))
+    network = nn.Sequential(LIF(3), nn.Conv1d(3, 4, 3))
+    with pytest.raises(BadInput, match=r"^1 is a Conv1d, which cannot learn from a trace of its input$"):
+        named("ottt").wrap(network, 3, recipe)

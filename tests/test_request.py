@@ -290,9 +290,10 @@ def test_a_plan_packs_no_recordings(bench: Bench, tmp_path: Path, monkeypatch: p
     for split, count in (("Train", 39), ("Test", 10)):
         for digit, number in product(range(10), range(count)):
             write_bin(tmp_path / "data" / "nmnist" / "NMNIST" / split / str(digit) / f"{number}.bin", [(0, 1, 2, 1)])
-    ending = bench("sweep nmnist --scale smoke --methods dsr-if --timesteps 3 --seeds 0 --plan")
+    ending = bench("sweep nmnist --scale smoke --methods dsr-if,lsq-ann --timesteps 3 --seeds 0 --plan")
     assert (ending.code, ending.err) == (0, "")
     assert " data   nmnist, 3 frames: packed before the first run (3.4 MB), not" in ending.out
+    assert " data   nmnist, 1 frame: packed before the first run (" in ending.out
     assert not (tmp_path / "data" / "nmnist" / "frames").exists()
 
 

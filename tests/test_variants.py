@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.cli.arguments import named_method
 from benchmarks.recipes import resolve
-from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.spec import OF_RECIPE, BadInput, Recipe, Run
 
 
 def recipe_of(method: str, timesteps: int = 5) -> Recipe:
@@ -84,3 +86,9 @@ def test_only_a_method_with_the_rule_can_start_from_it() -> None:
 def test_a_scale_that_a_data_set_does_not_have_is_refused() -> None:
     with pytest.raises(BadInput, match="unknown scale of ImageNet 'workstation'; allowed: paper, short, laptop, smoke"):
         resolve(Run("imagenet", "preact-resnet18-imagenet", "ann", 1, 0, "workstation"))
+
+
+def test_the_page_on_scales_names_every_field_of_a_recipe_that_a_variant_can_change() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "scales.md").read_text()
+    said = page.split("What can be changed are")[1].split(".")[0]
+    assert [name for name in OF_RECIPE if f"`{name}`" not in said] == []

@@ -102,8 +102,8 @@ def _slope(distance: Tensor, surrogate: Surrogate) -> Tensor:
 class CLIF(nn.Module):
     """Complementary LIF neuron (Huang et al. 2024; defaults as in all their runs).
 
-    `timesteps` T >= 1; `threshold` V; `tau` > 1, in steps; `surrogate`: a rectangle of width 1, a triangle of width 2,
-    or the derivative of sig(4 (u - V)); `reset`: soft or hard. Raises ValueError for invalid values.
+    `timesteps` T >= 1; `threshold` V > 0; `tau` > 1, in steps; `surrogate`: a rectangle of width 1, a triangle of width
+    2, or the derivative of sig(4 (u - V)); `reset`: soft or hard. Raises ValueError for invalid values.
     """
 
     def __init__(
@@ -115,8 +115,11 @@ class CLIF(nn.Module):
         reset: Reset = "soft",
     ) -> None:
         super().__init__()
-        if timesteps < 1 or tau <= 1:
-            raise ValueError(f"timesteps must be at least 1 and tau above 1, not {timesteps} and {tau}")
+        if timesteps < 1 or threshold <= 0 or tau <= 1:
+            raise ValueError(
+                f"timesteps must be at least 1, threshold positive and tau above 1, "
+                f"not {timesteps}, {threshold} and {tau}"
+            )
         if surrogate not in get_args(Surrogate) or reset not in ("hard", "soft"):
             raise ValueError(
                 f"surrogate must be {' or '.join(get_args(Surrogate))} and reset hard or soft, "

@@ -70,7 +70,10 @@ def _wanted(jobs: Iterable[Job]) -> list[tuple[str, int, Job]]:
     from benchmarks.recipes import frames
 
     seen = {(job.run.dataset, frames(job.run, job.recipe)): job for job in jobs}
-    return [(f"{dataset}, {count} frames", count, job) for (dataset, count), job in seen.items()]
+    return [
+        (f"{dataset}, {count} {'frame' if count == 1 else 'frames'}", count, job)
+        for (dataset, count), job in seen.items()
+    ]
 
 
 def seen_otherwise(seen: Iterable[tuple[str, str]]) -> dict[str, int]:

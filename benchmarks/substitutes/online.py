@@ -24,7 +24,12 @@ def _traced(network: nn.Module, timesteps: int, recipe: Recipe) -> nn.Module:
     try:
         traces.trace(network, neuron.decay, DirectCoding, {Projection: traces.Conv2d})
     except TypeError as error:
-        raise BadInput(f"precision {recipe.precision}: {error}") from error
+        if recipe.precision == "float32":
+            raise BadInput(str(error)) from error
+        raise BadInput(
+            f"precision {recipe.precision}: a layer that rounds its operands cannot learn from a trace of its input; "
+            f"OTTT's layers do, so it trains in float32"
+        ) from error
     return _stepwise(network, timesteps, recipe)
 
 

@@ -100,11 +100,13 @@ def spiking(frame: pd.DataFrame) -> pd.Series:
 ONCE, EVERY_STEP = "events, first layer once", "events, first layer every step"
 DENSE = "dense"
 """What tables call the counts."""
-FEW_BITS = (
-    "T of an ANN whose activations have b bits says how many: b = ceil(log2(T + 1)). With float32 weights a MAC of "
-    "such an activation is billed as b accumulates, at most as one MAC. Its first layer and dense count are whole MACs."
-)
+T_OF_BITS = "T of an ANN whose activations have b bits says how many: b = ceil(log2(T + 1))."
 """What is said where such an ANN is shown."""
+FEW_BITS = (
+    f"{T_OF_BITS} With float32 weights a MAC of such an activation is billed as b accumulates, at most as one MAC. "
+    "Its first layer and dense count are whole MACs."
+)
+"""What is said where its energy is shown."""
 
 
 def events(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:

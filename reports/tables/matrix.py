@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.energy.models import ONCE, EnergyModel
+from reports.energy.models import FEW_BITS, ONCE, T_OF_BITS, EnergyModel
 from reports.rendering.table import DASH, Cell, Column, Table, numbers, warning_of
 from reports.tables import comparison
 from reports.tables.footnotes import CORE_SECONDS, ENERGY, INTERVALS, PARENT
@@ -43,7 +43,8 @@ def accuracy() -> Quantity:
                     "Accuracy: last epoch on the test split.",
                     *(text for kind, text in INTERVALS.items() if lines["interval"].eq(kind).any()),
                 ]
-            )
+            ),
+            *_where_bits_are_few(lines, T_OF_BITS),
         ],
     )
 
@@ -54,7 +55,7 @@ def energy(model: EnergyModel) -> Quantity:
         f"Energy: {ONCE}",
         "µJ/image",
         lambda lines: numbers(lines["energy_events_microjoules"].tolist()),
-        lambda lines: [ENERGY.format(model)],
+        lambda lines: [ENERGY.format(model), *_where_bits_are_few(lines, FEW_BITS)],
     )
 
 
@@ -78,6 +79,10 @@ def core_seconds() -> Quantity:
         lambda lines: comparison.core_seconds(lines)[1],
         lambda lines: [CORE_SECONDS, *([PARENT] if lines["cpu_seconds_with_parent"].any() else [])],
     )
+
+
+def _where_bits_are_few(lines: pd.DataFrame, note: str) -> list[str]:
+    return [note] if lines["activation_bits"].notna().any() else []
 
 
 def matrices(lines: pd.DataFrame, quantity: Quantity) -> list[Table]:

@@ -99,3 +99,12 @@ def test_matrices_come_first_and_long_tables_stand_behind_them_in_every_output(t
     behind = page.index('<details class="behind">')
     assert page.index("Accuracy, tiny on digits") < behind < page.index("best on test")
     assert "energy_events_microjoules" in (tmp_path / "report" / "tables.csv").read_text().splitlines()[0]
+
+
+def test_what_t_means_for_an_activation_of_few_bits_is_said_beside_accuracies_and_energies(tmp_path: Path) -> None:
+    few = ann(method="lsq-ann", timesteps=4, quantized_macs=4_000.0, activation_bits=3, neuron_updates=0)
+    for quantity, note in ((matrix.accuracy(), models.T_OF_BITS), (matrix.energy(models.FP32_45NM), models.FEW_BITS)):
+        (table,) = accuracies(tmp_path, few, result(), quantity=quantity)
+        assert table.notes[-1] == note
+        (table,) = accuracies(tmp_path, ann(), result(), quantity=quantity)
+        assert note not in table.notes

@@ -46,6 +46,23 @@ def test_numbers_are_those_of_the_records() -> None:
     assert "working tree as committed" in text
 
 
+def test_the_energy_of_activations_of_few_bits_follows_from_the_lines_of_the_card() -> None:
+    counts = {
+        "acs": 0.0,
+        "neuron_updates": 0,
+        "analog_macs": 60_000.0,
+        "quantized_macs": 50_000.0,
+        "activation_bits": 2,
+    }
+    text = rendered(given(method="lsq-ann", timesteps=2, **counts))
+    assert "once (45 nm fp32 (Horowitz 2014), 4.6 pJ per MAC, 0.9 pJ per AC) | 0.136 µJ |" in text, (
+        "10,000 * 4.6 pJ + 50,000 * 2 * 0.9 pJ"
+    )
+    assert "| of these with an activation of 2 bits, each billed as 2 accumulates, " in text
+    assert "one multiply-accumulate | 50,000 |" in text
+    assert "of these" not in rendered(given(method="ann", acs=0.0, neuron_updates=0))
+
+
 def test_what_was_not_recorded_is_a_dash_and_what_is_not_set_is_left_out() -> None:
     text = rendered(given(top1=None, acs=None, dense_macs_per_step=None, train_seconds=None, peak_step_bytes=None))
     assert "| joules of training | – |" in text

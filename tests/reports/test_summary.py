@@ -16,6 +16,7 @@ from benchmarks.cli import commands
 from benchmarks.cli.arguments import ReportRequest
 from reports import summary
 from reports.cost.costs import with_costs
+from reports.energy import models
 from reports.rendering.table import DASH
 from reports.tables import comparison
 
@@ -99,3 +100,11 @@ def test_rows_without_a_finished_run_are_told_without_a_matrix(tmp_path: Path) -
     lines = printed(tmp_path, result(status="failed", top1=None))
     assert any("0 runs" in line and "1 failed" in line for line in lines)
     assert reports.read([tmp_path / "rows.csv"]).contents.shortest is None
+
+
+def test_what_t_means_for_an_activation_of_few_bits_is_said(tmp_path: Path) -> None:
+    few = ann(method="lsq-ann", timesteps=4, quantized_macs=4_000.0, activation_bits=3, neuron_updates=0)
+    for rows, said in (((few, result()), True), ((ann(), result()), False)):
+        table = summary.abbreviated(lines_of(tmp_path, *rows))
+        assert table is not None
+        assert (models.T_OF_BITS in table.notes) == said
