@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from benchmarks.catalogue.chosen import rate_of
 from benchmarks.catalogue.conversions import RICH, from_four
 from benchmarks.catalogue.facts import Facts
 from benchmarks.spec import Parameter, Recipe, Run
@@ -76,7 +77,7 @@ METHODS: Mapping[str, Facts] = {
         family="ANN",
         recipe=_slip_relu_ann,
         shortened=from_four,
-        tuned=from_four,
+        tuned=rate_of("qcfs-ann", from_four),
         timeless=True,
         watched=True,
     ),
