@@ -94,7 +94,6 @@ def test_time_is_estimated_on_a_network_of_the_same_kind(tmp_path) -> None:
     jobs = [job_of(run, tmp_path) for run in runs]
     found = estimate.seconds(jobs)
     assert all(found[job] for job in jobs)
-    assert found[jobs[2]] > 2 * found[jobs[1]], "a network of 35 times the operations"  # type: ignore[operator]
     large = estimate.Body("cifarnet-f", 3, 128)
     assert estimate._probed(frozenset({large})).network == "cifarnet-f-narrow"
 
