@@ -73,6 +73,21 @@ def test_a_job_describes_its_run(tmp_path: Path) -> None:
     assert store.described(one.place).parent_key == key(ANN)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sweep": 5}, "sweep is 5, which is not a text"),
+        ({"notes": ""}, "it has a field 'notes', which is none of Description"),
+    ],
+)
+def test_a_description_has_its_fields_and_no_others(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    (one := job_of(CHILD, tmp_path)).describe(None)
+    about = json.loads((one.place / store.RUN).read_text())
+    (one.place / store.RUN).write_text(json.dumps(about | change))
+    with pytest.raises(ValueError, match=said):
+        store.described(one.place)
+
+
 def test_a_run_is_carried_out_without_asking_again_who_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a conversion: the run and its parent at the door, and which of the longer runs would pass through it."""
     execute(ANN, tmp_path)

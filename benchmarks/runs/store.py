@@ -98,12 +98,13 @@ def describe(place: Path, run: Run, recipe: Recipe, key: str, parent_key: str | 
 
 @dataclass(frozen=True)
 class Description:
-    """What `describe` wrote of a run: the recipe as it was then."""
+    """What `describe` wrote of a run: the recipe as it was then, and the sweep that began it."""
 
     key: str
     parent_key: str | None
     run: Run
     recipe: Recipe
+    sweep: str | None = None
 
 
 def described(place: Path) -> Description:
@@ -114,9 +115,8 @@ def described(place: Path) -> Description:
     about = json_files.read(place / RUN)
     if not isinstance(about, Mapping):
         raise ValueError(f"{shown(about)} is no object")
-    stated = {name: about.get(name) for name in ("key", "parent_key")}
     run, recipe = (json_files.made(kind, about.get(name)) for name, kind in (("run", Run), ("recipe", Recipe)))
-    found = json_files.made(Description, {**stated, "run": run, "recipe": recipe})
+    found = json_files.made(Description, {**about, "run": run, "recipe": recipe})
     if (made := key_of(found.run, found.recipe, found.parent_key)) != found.key:
         raise ValueError(f"it says key {shown(found.key)}, and its run, recipe and parent make the key {made!r}")
     return found
