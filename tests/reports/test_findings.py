@@ -292,6 +292,15 @@ def test_the_page_begins_with_findings_and_ends_with_the_ledger(tmp_path: Path) 
     assert len(notes) == 1, "of two matrices"
 
 
+def test_a_scale_without_a_run_of_dsr_is_not_the_best_founded_one(tmp_path: Path) -> None:
+    rows = [*station("ann", 1, 86.0, acs=0.0), *cifar("dsr-if-rep", 5, 50.0, 51.0, 52.0)]
+    (level, *_) = said(tmp_path, *rows)
+    assert "at scale `laptop` classifies correctly: DSR (`dsr-if-rep`) 51.0 %" in level
+    facts = gathered(tmp_path, *rows)
+    assert "scale `laptop`" in findings_page.block(facts.frame, facts.ledger)
+    assert "scale `workstation`" in findings_page.block(facts.frame[facts.frame["method"] == "ann"], facts.ledger)
+
+
 def test_the_block_is_of_the_best_founded_scale(tmp_path: Path) -> None:
     rows = [*LOSES, *station("dsr-if-rep", 5, 79.0, network="preact-resnet20"), *STILL[:1]]
     rows += station("ann", 1, 91.0, 91.0, acs=0.0, network="preact-resnet20")
