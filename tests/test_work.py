@@ -121,7 +121,7 @@ def test_a_signal_before_the_first_run_and_a_used_up_budget_end_with_75(
     monkeypatch.undo()
     monkeypatch.setenv("DSR_RESULTS", str(tmp_path))
     monkeypatch.setattr(preparation, "estimated", lambda *words: preparation.Estimate(0.0, 0, None, {}))
-    code, said = worked(budget="0.01s")
+    code, said = worked(budget="0.000001s")
     assert code == EARLY
     assert said.endswith("0 running elsewhere, 0 waiting for those, 0 failed, 3 left; stopped early by its budget")
 
