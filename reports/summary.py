@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.spec import SCALES
-from reports.energy.models import T_OF_BITS
+from reports.energy.models import T_OF_BITS, has_few_bits
 from reports.rendering.table import DASH, Cell, Column, Table, warning_of
 from reports.tables import matrix
 from reports.tables.comparison import TABLE
@@ -84,7 +84,7 @@ def _cell(line: dict[Any, Any]) -> Cell:
 
 def _notes(lines: pd.DataFrame, table: pd.DataFrame, steps: Sequence[int], methods: Sequence[str]) -> Iterator[str]:
     yield "± half the 95 % interval: t for 3 seeds or more, Wilson over images for 1 seed; 2 seeds have none."
-    if table["activation_bits"].notna().any():
+    if has_few_bits(table):
         yield T_OF_BITS
     moving = table[~matrix.timeless(table)]
     left = {

@@ -25,10 +25,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.autograd.function import once_differentiable
 
 from baselines.coding import BernoulliStep
 from baselines.counts.flow import Part
+from baselines.counts.measured import Measured
 from baselines.dropout import HeldDropout
 
 SHARE = 0.6
@@ -36,21 +36,6 @@ SHARE = 0.6
 LEAST = 1e-3
 """Sum of inputs below which a layer's slope cannot be estimated."""
 POOL_THRESHOLD = 0.75
-
-
-class _Sloped(torch.autograd.Function):
-    """The measured value, with a given slope."""
-
-    @staticmethod
-    def forward(ctx: Any, current: Tensor, measured: Tensor, slope: Tensor) -> Tensor:
-        ctx.save_for_backward(slope)
-        return measured
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (slope,) = ctx.saved_tensors
-        return grad * slope, None, None
 
 
 class IF(Part, nn.Module):
@@ -107,7 +92,7 @@ class IF(Part, nn.Module):
 
     def of_sums(self, x: Tensor) -> Tensor:
         assert self.received is not None
-        sums: Tensor = _Sloped.apply(x, self.emitted, self.slope * (self.received > 0))
+        sums: Tensor = Measured.apply(x, self.emitted, self.slope * (self.received > 0))
         return sums
 
     @torch.no_grad()

@@ -5,7 +5,7 @@
 A layer that is linear is called on both: the mean of its outputs is its output for the mean. A part that treats the two
 differently has a method `pair`. Backward therefore costs one step and keeps what one step keeps, whatever T; the trains
 are dropped as soon as the next layer has read them. A neuron gives the rate that it has measured, with a slope of its
-own (`Measured`).
+own (`measured`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, fx, nn
-from torch.autograd.function import once_differentiable
 
 from baselines.wrapped import Wrapped
 
@@ -28,21 +27,6 @@ class Pair(NamedTuple):
 
     rate: Tensor
     train: Tensor
-
-
-class Measured(torch.autograd.Function):
-    """A measured rate `(B, ...)` as a function of the current `(B, ...)`, with a given slope of the same shape."""
-
-    @staticmethod
-    def forward(ctx: Any, current: Tensor, measured: Tensor, slope: Tensor) -> Tensor:
-        ctx.save_for_backward(slope)
-        return measured
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (slope,) = ctx.saved_tensors
-        return grad * slope, None, None
 
 
 @runtime_checkable

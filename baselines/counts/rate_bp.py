@@ -32,7 +32,8 @@ from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from baselines.counts.pairs import Measured, Pair, of_both
+from baselines.counts.measured import Measured
+from baselines.counts.pairs import Pair, of_both
 
 
 class LIF(nn.Module):

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from baselines.counts.pairs import Measured, Pair
+from baselines.counts.measured import Measured
+from baselines.counts.pairs import Pair
 
 
 class IF(nn.Module):

@@ -20,11 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-Surrogate = Literal["triangle", "rectangle", "sigmoid"]
+from baselines.surrogates import STEEPNESS, SURROGATES, Surrogate, slopes
+
 Reset = Literal["soft", "hard"]
-SURROGATES = ("triangle", "rectangle", "sigmoid")
-STEEPNESS = 4.0
-"""Of the sigmoid."""
 
 
 class _Spike(torch.autograd.Function):
@@ -44,16 +42,6 @@ class _Spike(torch.autograd.Function):
         slope = slopes(u - ctx.threshold, ctx.surrogate, ctx.steepness)
         found = slope.mul_(grad) if ctx.height == 1.0 else slope.mul_(grad).mul_(ctx.height)
         return found, None, None, None, None
-
-
-def slopes(distance: Tensor, surrogate: Surrogate, steepness: float = STEEPNESS) -> Tensor:
-    """Distances of membranes from the threshold, any shape, which are overwritten -> slopes, same shape."""
-    if surrogate == "triangle":
-        return distance.abs_().neg_().add_(1.0).clamp_(min=0.0)
-    if surrogate == "rectangle":
-        return distance.abs_().le_(0.5)
-    fired = distance.mul_(steepness).sigmoid_()
-    return torch.addcmul(fired, fired, fired, value=-1.0, out=fired).mul_(steepness)
 
 
 class LIF(nn.Module):

@@ -19,7 +19,7 @@ sig(m) on in place of m.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,7 @@ from torch.autograd.function import once_differentiable
 
 from baselines.stbp.layout import dense, like, parts
 from baselines.stbp.neuron import Reset
-
-Surrogate = Literal["rectangle", "triangle", "sigmoid"]
+from baselines.surrogates import SURROGATES, Surrogate, slopes
 
 
 class Dynamics(NamedTuple):
@@ -81,22 +80,12 @@ def _backward(of: Dynamics, grad: Tensor, membranes: Tensor, memories: Tensor, g
         fired, strength = u >= of.threshold, memories[t].sigmoid()
         of_memory = of_memory - of_held * fired * strength * (1.0 - strength)
         of_spike = grad[t] - of_held * (strength + (of.threshold if of.soft else u)) + of_memory
-        torch.mul(of_spike, _slope(u - of.threshold, of.surrogate), out=d)
+        torch.mul(of_spike, slopes(u - of.threshold, of.surrogate), out=d)
         d += of_held if of.soft else of_held * ~fired
         gate = torch.sigmoid(u / of.tau)
         if t:
             d.addcmul_(of_memory * memories[t - 1], gate * (1.0 - gate), value=1.0 / of.tau)
         of_held, of_memory = d * (1.0 - 1.0 / of.tau), of_memory * gate
-
-
-def _slope(distance: Tensor, surrogate: Surrogate) -> Tensor:
-    """Return the surrogate of ds/du at `distance` u - V."""
-    if surrogate == "rectangle":
-        return (distance.abs() <= 0.5).to(distance.dtype)
-    if surrogate == "triangle":
-        return (1.0 - distance.abs()).clamp_(min=0.0)
-    smooth = torch.sigmoid(4.0 * distance)
-    return 4.0 * smooth * (1.0 - smooth)
 
 
 class CLIF(nn.Module):
@@ -120,10 +109,9 @@ class CLIF(nn.Module):
                 f"timesteps must be at least 1, threshold positive and tau above 1, "
                 f"not {timesteps}, {threshold} and {tau}"
             )
-        if surrogate not in get_args(Surrogate) or reset not in ("hard", "soft"):
+        if surrogate not in SURROGATES or reset not in ("hard", "soft"):
             raise ValueError(
-                f"surrogate must be {' or '.join(get_args(Surrogate))} and reset hard or soft, "
-                f"not {surrogate} and {reset}"
+                f"surrogate must be {' or '.join(SURROGATES)} and reset hard or soft, not {surrogate} and {reset}"
             )
         self.timesteps, self.dynamics = timesteps, Dynamics(threshold, tau, surrogate, reset == "soft")
 

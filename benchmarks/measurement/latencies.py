@@ -90,9 +90,10 @@ class Sums:
 
 def stops_of(run: Run) -> list[int]:
     """The step counts at which a run's simulation is read: its own, and those of the grid that it passes."""
+    if not anytime(run.method):
+        return [run.timesteps]
     first, _ = heard_from(run, resolve(run))
-    passed = [steps for steps in GRID if first <= steps < run.timesteps] if anytime(run.method) else []
-    return [*passed, run.timesteps]
+    return [*(steps for steps in GRID if first <= steps < run.timesteps), run.timesteps]
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from torch import nn
 
 import baselines.online
 from baselines.online import standardised, traces
-from benchmarks.method import Substitutes, Wrap, no_norm
+from benchmarks.method import MakeNorm, Substitutes, Wrap, batch_norm, no_norm
 from benchmarks.networks.parts import DirectCoding, Projection
 from benchmarks.spec import BadInput, Recipe
 from benchmarks.training.backward import at_every_step
@@ -37,8 +37,8 @@ def _traced_and_standardised(network: nn.Module, timesteps: int, recipe: Recipe)
     return standardised.standardise(_traced(network, timesteps, recipe))
 
 
-def _online(wrap: Wrap) -> Substitutes:
-    return Substitutes(baselines.online.LIF, wrap=wrap, streams=True, gradients=at_every_step)
+def _online(wrap: Wrap, norm: MakeNorm = batch_norm) -> Substitutes:
+    return Substitutes(baselines.online.LIF, norm, wrap=wrap, streams=True, gradients=at_every_step)
 
 
 METHODS: Mapping[str, Substitutes] = {
@@ -48,7 +48,5 @@ METHODS: Mapping[str, Substitutes] = {
     "sltt-published": _online(_stepwise),
     "sltt-k-published": _online(partial(_stepwise, divides_by_all=True)),
     "ottt": _online(_traced),
-    "ottt-published": Substitutes(
-        baselines.online.LIF, no_norm, wrap=_traced_and_standardised, streams=True, gradients=at_every_step
-    ),
+    "ottt-published": _online(_traced_and_standardised, no_norm),
 }

@@ -109,6 +109,11 @@ FEW_BITS = (
 """What is said where its energy is shown."""
 
 
+def has_few_bits(frame: pd.DataFrame) -> bool:
+    """Whether a row is of such an ANN."""
+    return bool(frame["activation_bits"].notna().any())
+
+
 def events(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.Series:
     """Microjoules per image of what is not zero, the first layer once: the headline of every network."""
     return _events(frame, "analog_macs", model)

@@ -38,7 +38,7 @@ def _by_model(lines: pd.DataFrame, where: tuple[str, str], constants: Constants)
         (Column("memory's share", "%", detail=True), numbers(shown["memory_share_percent"].tolist(), decimals=0)),
     ]
     notes = _model_notes(constants)
-    if lines["activation_bits"].notna().any():
+    if models.has_few_bits(lines):
         notes += (f"{models.FEW_BITS} With int8 weights it is billed as the quantised ANN above.",)
     return _table("Energy by model", where, columns, notes)
 

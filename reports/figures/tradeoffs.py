@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.energy.models import FEW_BITS, ONCE, EnergyModel
+from reports.energy.models import FEW_BITS, ONCE, EnergyModel, has_few_bits
 from reports.figures.appearance import DASHES, Style, draw_at_scale, legend_beside, wrapped
 from reports.figures.drawing import Figure
 from reports.figures.label_placement import place_labels
@@ -41,7 +41,7 @@ def against_energy(lines: pd.DataFrame, styles: Mapping[str, Style], model: Ener
 
 
 def _few_bits(points: pd.DataFrame) -> str:
-    return f" {FEW_BITS}" if points["activation_bits"].notna().any() else ""
+    return f" {FEW_BITS}" if has_few_bits(points) else ""
 
 
 def against_training(lines: pd.DataFrame, styles: Mapping[str, Style]) -> Iterator[Figure]:

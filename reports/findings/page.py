@@ -91,8 +91,7 @@ def _energy(facts: Facts, groups: Sequence[tables.Group]) -> Iterator[str]:
 def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
     """A small table of CIFAR-10 at its best-founded scale, and how the paper's claims came out."""
     done = frame[(frame["status"] == "done") & (frame["dataset"] == "cifar10") & frame["method"].isin(SHOWN)]
-    with_dsr = done[done["method"].str.startswith("dsr-")]
-    scale = next((scale for some in (with_dsr, done) for scale in EVIDENCE if (some["scale"] == scale).any()), None)
+    scale = next(iter(plain.scales_of(done)), None)
     verdicts = " ".join([_of_accuracy(ledger), *_of_cost(ledger)])
     if scale is None:
         return verdicts

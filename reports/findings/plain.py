@@ -84,12 +84,6 @@ class Place:
     rows: pd.DataFrame
     kept: Kept
 
-    @property
-    def has_dsr(self) -> bool:
-        """Whether a method of DSR was run, not as a trial."""
-        methods = self.rows.loc[~are_trials(self.rows["method"]), "method"]
-        return bool(methods.str.startswith("dsr-").any())
-
     def runs(self, method: str, steps: int, network: str = "") -> pd.DataFrame:
         """Finished runs of a method at T, in the sweep's network unless another is named."""
         return at(self.rows[self.rows["network"] == (network or self.network)], method, steps)
@@ -105,19 +99,19 @@ def place_of(frame: pd.DataFrame, kept: Kept) -> Place | None:
 
 
 def places_of(frame: pd.DataFrame, kept: Kept) -> Iterator[Place]:
-    """CIFAR-10 at every scale that it was run at, the best-founded first; trials alone are no such runs.
-
-    Scales without a run of DSR come last: there is nothing to compare with it.
-    """
+    """CIFAR-10 at every scale that it was run at, the best-founded first; trials alone are no such runs."""
     done = frame[(frame["status"] == "done") & (frame["dataset"] == DATASET)]
-    found = []
-    for scale in EVIDENCE:
+    for scale in scales_of(done[~are_trials(done["method"])]):
         rows = done[done["scale"] == scale]
-        if not are_trials(rows["method"]).all():
-            network = network_of(DATASET, scale)
-            place = network if (rows["network"] == network).any() else str(rows["network"].value_counts().index[0])
-            found.append(Place(scale, place, rows, kept))
-    return iter(sorted(found, key=lambda here: not here.has_dsr))
+        network = network_of(DATASET, scale)
+        found = network if (rows["network"] == network).any() else str(rows["network"].value_counts().index[0])
+        yield Place(scale, found, rows, kept)
+
+
+def scales_of(rows: pd.DataFrame) -> list[str]:
+    """The scales that have rows, the best-founded first. Those without DSR come last: nothing is compared there."""
+    with_dsr = {*rows.loc[rows["method"].str.startswith("dsr-"), "scale"]}
+    return sorted((scale for scale in EVIDENCE if (rows["scale"] == scale).any()), key=lambda at: at not in with_dsr)
 
 
 def findings(frame: pd.DataFrame, kept: Kept) -> Iterator[str]:

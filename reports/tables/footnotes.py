@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from reports.cost.costs import BUSY_CORES
-from reports.energy.models import FEW_BITS, EnergyModel
+from reports.energy.models import FEW_BITS, EnergyModel, has_few_bits
 
 INTERVALS = {
     "student-t": "± is half the 95 % Student t interval over seeds; (low–high) where it is cut at 0 or 100 %.",
@@ -40,7 +40,7 @@ def notes(lines: pd.DataFrame, rows: pd.DataFrame, model: EnergyModel) -> Iterat
     if lines["validation_top1"].notna().any():
         yield HELD_OUT
     yield ENERGY.format(model)
-    if rows["activation_bits"].notna().any():
+    if has_few_bits(rows):
         yield FEW_BITS
     if lines[["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent"]].any(
         axis=None

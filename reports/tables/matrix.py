@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.energy.models import FEW_BITS, ONCE, T_OF_BITS, EnergyModel
+from reports.energy.models import FEW_BITS, ONCE, T_OF_BITS, EnergyModel, has_few_bits
 from reports.rendering.table import DASH, Cell, Column, Table, numbers, warning_of
 from reports.tables import comparison
 from reports.tables.footnotes import CORE_SECONDS, ENERGY, INTERVALS, PARENT
@@ -82,7 +82,7 @@ def core_seconds() -> Quantity:
 
 
 def _where_bits_are_few(lines: pd.DataFrame, note: str) -> list[str]:
-    return [note] if lines["activation_bits"].notna().any() else []
+    return [note] if has_few_bits(lines) else []
 
 
 def matrices(lines: pd.DataFrame, quantity: Quantity) -> list[Table]:
