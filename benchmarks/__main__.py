@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 try:
@@ -20,9 +19,13 @@ try:
     from benchmarks.cli.spelling import carry_everything
     from benchmarks.distributed.torchrun import only_assists
     from benchmarks.files import partials
+    from benchmarks.launching import stopping
     from benchmarks.spec import BadInput
 except KeyboardInterrupt:  # Ctrl-C comes at any moment, and a traceback of imports tells nobody anything
     sys.exit(130)
+
+INTERRUPTED = 130
+"""Exit code. Typer's is the same."""
 
 app = typer.Typer(
     name="dsr-bench",
@@ -298,26 +301,27 @@ def doctor() -> None:
 def main() -> NoReturn:
     """Entry point: whatever goes wrong with a request is one line on stderr."""
     carry_everything()
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, stopping.interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell's background job ignores it
+        signal.signal(signal.SIGINT, stopping.interrupt)
     try:
         code, said = app(standalone_mode=False) or 0, ""  # typer turns KeyboardInterrupt into 130
     except BadInput as error:
         code, said = 2, str(error)
     except UsageError as error:
         code, said = 2, " ".join(error.format_message().split())  # empty where help was asked for by saying nothing
-    except OSError as error:
-        if not (failed := partials.failure(error)):
+    except Exception as error:
+        if isinstance(error, OSError) and (failed := partials.failure(error)):
+            code, said = 2, str(partials.refusal(failed.filename or "the output", failed))
+        elif stopping.interrupted():
+            code, said = INTERRUPTED, ""
+        else:
             raise
-        code, said = 2, str(partials.refusal(failed.filename or "the output", failed))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # what comes now ends Python amid its own end, without a traceback
     if said:
         print(f"dsr-bench: {said}", file=sys.stderr)
     sys.exit(code)
-
-
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -188,3 +188,35 @@ def test_a_signal_amid_the_end_of_a_command_prints_nothing(number: int) -> None:
     words = [sys.executable, "-c", AT_THE_END.format(number=int(number))]
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-number, "")
+
+
+SWALLOWED = """
+import signal
+import benchmarks.__main__ as command_line
+
+def half_imported(**settings):
+    for number in {signals}:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            pass
+    raise {error}("of a library that swallowed the interrupt of its import")
+
+command_line.app = half_imported
+command_line.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("error", ["RecursionError", "OSError"])
+def test_an_error_after_a_swallowed_interrupt_prints_nothing(number: int, error: str) -> None:
+    words = [sys.executable, "-c", SWALLOWED.format(signals=[int(number)], error=error)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_error_that_follows_no_interrupt_is_a_traceback() -> None:
+    words = [sys.executable, "-c", SWALLOWED.format(signals=[], error="RecursionError")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "RecursionError: of a library" in done.stderr

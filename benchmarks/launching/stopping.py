@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = ("SIGTERM", "SIGUSR1")
 EARLY = 75
@@ -32,6 +33,24 @@ A process that is asked to end has as long, too.
 
 class Stopped(KeyboardInterrupt):
     """Raised if a signal asks for an early end."""
+
+
+_interrupts: list[int] = []
+"""The signals that have raised an interrupt in this process."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Handle a signal as Python handles Ctrl-C, and remember it."""
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
+def interrupted() -> bool:
+    """Whether a signal has raised an interrupt, even if a library swallowed it.
+
+    Amid an import one can. The module is left half made, and what uses it later fails with an error of any kind.
+    """
+    return bool(_interrupts)
 
 
 class Stop:
@@ -50,6 +69,7 @@ class Stop:
         self.name = signal.Signals(number).name
         os.write(self.writer, b"!")
         if not self.only_noted:
+            _interrupts.append(number)
             raise Stopped
 
     def comes(self) -> bool:
