@@ -26,7 +26,7 @@ FROM_ANN = (
     *("calibration", "calibration@shift=0@start=0.5"),
 )
 REP = ("dsr-if-rep", "dsr-lif-rep")
-LOWER_RATES = tuple(spelled("ann", {"learning_rate": rate}) for rate in (0.1, 0.2))
+OTHER_RATES = tuple(spelled("ann", {"learning_rate": rate}) for rate in (0.1, 0.4))
 LADDER = ("dsr-ann", "dsr-clamp", "dsr-quantized")
 """Between `ann` and `dsr-if-rep`: DSR's readout, its clip, its levels."""
 ABLATION = tuple(method.replace("dsr-if", "dsr-if-rep", 1) for method in SWEEPS["ablation"].methods)
@@ -121,8 +121,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
         groups=(
             (
                 _block("an ANN", ("ann",), (1,), THREE),
-                # tuned in 4 epochs to 0.4, at which three layers fall silent in 20
-                _block("its learning rate, over all epochs", LOWER_RATES, (1,), ONE),
+                _block("its other learning rates, over all epochs", OTHER_RATES, (1,), ONE),
                 _block("its conversions", FROM_ANN, CHEAP, THREE),
                 _block("DSR in representation space", REP, (5,), THREE),
                 _block("an ANN made to be converted", ("qcfs-ann",), (1,), THREE),

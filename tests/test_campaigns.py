@@ -59,7 +59,7 @@ def test_every_run_of_every_campaign_can_be_carried_out_after_its_parent() -> No
 def test_the_campaign_answers_one_question_after_another_with_all_its_seeds() -> None:
     runs = WORKSTATION.runs("workstation")
     trained = [(run.method, run.timesteps, run.seed) for run in runs if run.network == NARROW and resolve(run).epochs]
-    assert trained[1:3] == [("ann@learning_rate=0.1", 1, 0), ("ann@learning_rate=0.2", 1, 0)]
+    assert trained[1:3] == [("ann@learning_rate=0.1", 1, 0), ("ann@learning_rate=0.4", 1, 0)]
     del trained[1:3]
     low = [("ann", 1), ("dsr-if-rep", 5), ("dsr-lif-rep", 5), ("qcfs-ann", 1), ("stbp-tdbn", 5)]
     assert trained[:15] == [(*cell, seed) for seed in (0, 1, 2) for cell in low]

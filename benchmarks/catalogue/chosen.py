@@ -1,8 +1,12 @@
 """Learning rates that the sweep `tuning` chose for scale `workstation` (`Facts.tuned`). [ours]
 
-Every method of that sweep has the same runs: three learning rates from its first start, two other starts at the middle
-rate, and one rate more where the best of the three is the highest. One seed, T = 5, a fifth of the epochs. The row with
-the highest accuracy on the held-out images is the method's recipe. It has the first start in every method.
+Every method of that sweep has the same runs: three learning rates from its first start, and two other starts at the
+middle rate. One seed, T = 5, a fifth of the epochs. The row with the highest accuracy on the held-out images is the
+method's recipe. It has the first start in every method.
+
+Where the best of the three rates is the highest, the sweep has a row with a rate of 0.4, too. It is no choice. It is
+best for `ann` in 4 epochs, but over all 20 it has 86.7 % of the held-out images, 0.2 has 89.3 % and 0.1 has 88.8 %: the
+weights of three residual branches decay to nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from benchmarks.catalogue.facts import Adjust, unchanged
 from benchmarks.spec import Recipe
 
 RATES: Mapping[str, float] = {
-    "ann": 0.4,
+    "ann": 0.2,
     "dsr-if-rep": 0.1,
     "dsr-lif-rep": 0.2,
     "qcfs-ann": 0.2,
