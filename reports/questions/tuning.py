@@ -102,10 +102,10 @@ def _table(where: str, scale: str, trials: list[Trial]) -> Table:
     ]
     headings, cells = laid_out(columns)
     heading = f"Tuning, {where}"
-    return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, tuple(_notes(trials)))
+    return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, tuple(_notes(trials, best)))
 
 
-def _notes(trials: list[Trial]) -> Iterator[str]:
+def _notes(trials: list[Trial], best: set[Trial]) -> Iterator[str]:
     epochs, seeds = (sorted({getattr(trial, name) for trial in trials}) for name in ("epochs", "seed"))
     yield (
         f"{BEST} the best of its method on held-out training images, after {' or '.join(map(str, epochs))} epochs; "
@@ -113,3 +113,6 @@ def _notes(trials: list[Trial]) -> Iterator[str]:
         "The test split decided nothing."
     )
     yield f"Start: initial threshold or width of the surrogate; {DASH}: the recipe's."
+    others = dict.fromkeys(trial.method for trial in trials if trial in best and not trial.taken)
+    if others and any(trial.taken for trial in trials):
+        yield f"The best is not taken for {', '.join(others)}: docs/scales.md says why."

@@ -1,7 +1,8 @@
 """Where do a spiking network and its ANN differ? The same test images, the same seed, class by class.
 
 Partner of a conversion: the parent that its weights come from. Of every other method: `ann` of the same data set,
-network, scale and seed. Shares are means over the pairs of seeds of which both sides' predictions were kept.
+network, scale and seed; a variant with another length of training (`@epochs=`) has none. Shares are means over the
+pairs of seeds of which both sides' predictions were kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from statistics import fmean
 
 import pandas as pd
 
+from benchmarks.spec import variant
 from reports.inputs.predictions import Kept
+from reports.questions.trials import LENGTH
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, warning_of
 from reports.statistics.images import Agreement, agreement, bootstrap
 
@@ -67,10 +70,12 @@ def _lines(rows: pd.DataFrame, predictions: Kept) -> Iterator[Pairs]:
 
 
 def _partner(row: dict, rows: pd.DataFrame) -> tuple[int, str, str, str] | None:
-    """Seed, the partner's method, own and the partner's key; None where the partner's predictions were not kept."""
+    """Seed, the partner's method, own and the partner's key; None where there is no partner with predictions."""
     converted = not pd.isna(row["parent_key"]) and row["epochs"] == 0
     if converted:
         partner = rows[rows["key"] == row["parent_key"]]
+    elif LENGTH in variant(row["method"])[1]:
+        return None
     else:
         partner = rows[(rows["method"] == "ann") & (rows["seed"] == row["seed"]) & (row["method"] != "ann")]
     return None if partner.empty else (row["seed"], partner["method"].iloc[0], row["key"], partner["key"].iloc[0])

@@ -85,7 +85,7 @@ def too_deep(raw: bytes, rng: Random) -> bytes:
 
 
 def with_a_mark(raw: bytes, rng: Random) -> bytes:
-    return b"\xef\xbb\xbf" + raw
+    return b"\xef\xbb\xbf" + raw.removeprefix(b"\xef\xbb\xbf")
 
 
 def comments(raw: bytes, rng: Random) -> bytes:

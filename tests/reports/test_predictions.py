@@ -110,12 +110,14 @@ def test_a_table_says_where_a_network_and_its_partner_differ(tmp_path: Path) -> 
         rows.append(result(method="dsr-if", seed=seed, **save(folder, f"dsr{seed}", of("1111010000"))))
     converted = save(folder, "converted", of("1111111000"))
     rows += [conversion(method="calibration", parent_key="ann0", **converted), result(method="stbp-tdbn", seed=0)]
+    rows.append(result(method="dsr-if@epochs=4", seed=0, **save(folder, "brief", of("1111010000"))))
     path = write_rows(tmp_path / "rows.csv", *rows)
     frame = read([path])
     (table,) = disagreement.tables_of(frame, predictions.beside([path], frame))
     lines = [[cell.text for cell in line] for line in table.rows]
     assert lines[0][:9] == ["dsr-if", "4", "ann", "2", "40.0", "10.0", "10.0", "40.0", "80.0"]
     assert lines[0][10] == "–"
+    assert [line[0] for line in lines] == ["dsr-if", "calibration"], "no brief training beside a whole one"
     assert lines[1][:8] == ["calibration", "4", "ann", "1", "50.0", "20.0", "0.0", "30.0"]
     assert lines[1][10:] == ["0.5", "–"]  # 2 against 0: 2 / 2^2
     assert any(table.title.startswith("Where SNN") for table in reports.read([path]).contents.tables)

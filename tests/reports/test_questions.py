@@ -195,6 +195,9 @@ def test_tuning_marks_the_best_on_held_out_images_and_what_the_recipe_takes(tmp_
     assert column(table, "start") == ["threshold first-gradient", "threshold first-gradient", "threshold 2"]
     assert "one seed (0)" in table.notes[0]
     assert "The test split decided nothing" in table.notes[0]
+    assert table.notes[2] == "The best is not taken for dsr-if-rep: docs/scales.md says why."
+    (table,) = tuning.tables_of(frame_of(tmp_path, rows[0], rows[2] | {"validation_top1": 59.0}))
+    assert len(table.notes) == 2
 
 
 def cheap(method: str, steps: int, seconds: float, *top1: float, **more: Any) -> list[dict[str, Any]]:
