@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pytest
 
-from benchmarks.files import columns, json_files
+from benchmarks.files import columns, json_files, toml_files
 from benchmarks.files.columns import Number, Words
 from benchmarks.operations.origins import Kind
 from benchmarks.runs import agreement
@@ -95,6 +97,19 @@ def test_json_with_a_name_twice_or_without_end_is_none() -> None:
         json_files.parsed('{"a": 1, "a": 2}')
     with pytest.raises(ValueError, match="nested too deeply"):
         json_files.parsed("[" * 100_000)
+
+
+@pytest.mark.parametrize("text", ["a." * 5_000 + "b = 1", "x = " + "[" * 5_000, "x = [\n" + "[\n" * 5_000])
+def test_deeply_nested_toml_is_refused_before_it_takes_memory(tmp_path: Path, text: str) -> None:
+    (path := tmp_path / "chip.toml").write_text(f"y = 1.5\n{text}\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="nested too deeply"):
+            toml_files.read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6, "5,000 dots would take 100 MB"
 
 
 def test_layers_and_curves_must_say_what_their_row_says() -> None:

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import toml_files
 from benchmarks.spec import BadInput, is_number, one_line, require, shown
 
 PROFILE, TABLE = "dsr-bench.toml", "slurm"
@@ -116,9 +116,7 @@ def profile(folder: Path) -> Path | None:
 def _read(path: Path) -> Mapping[str, Any]:
     """The profile's table of settings. Raises BadInput for a file that is not TOML or has other tables."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except RecursionError:
-        raise BadInput(f"{path} cannot be read: it is nested too deeply") from None
+        tables = toml_files.read(path)
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read: {one_line(error)}") from error
     for name in tables:

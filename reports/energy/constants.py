@@ -14,12 +14,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import toml_files
 from benchmarks.spec import BadInput, is_number, one_line, require, shown
 from reports.energy.lemaire import MemoryModel
 from reports.energy.models import FP32_45NM, INT8_45NM, SYNOP_77FJ, EnergyModel
@@ -55,9 +55,7 @@ def read(path: Path | None) -> Constants:
     if path is None:
         return DEFAULT
     try:
-        stated = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except RecursionError:
-        raise BadInput(f"cannot read {path}: it is nested too deeply") from None
+        stated = toml_files.read(path)
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or one_line(error)}") from error
     models = dict(MODELS)
