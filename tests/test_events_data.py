@@ -67,6 +67,17 @@ def test_an_aedat4_file_is_read_as_it_was_written(tmp_path):
     assert [found.x.tolist(), found.y.tolist(), found.p.tolist()] == [[5, 7, 127, 0], [6, 8, 0, 127], [1, 0, 1, 0]]
 
 
+def test_an_aedat4_file_whose_streams_are_no_text_is_named_and_does_not_end_the_process(tmp_path):
+    pytest.importorskip("aedat")
+    write_aedat4(tmp_path / "x_0.aedat4", SOME)
+    raw = (tmp_path / "x_0.aedat4").read_bytes()
+    damaged = raw.replace(b"<attr", b"<a\xe2tr", 1)
+    assert damaged != raw
+    (tmp_path / "x_0.aedat4").write_bytes(damaged)
+    with pytest.raises(BadInput, match=r"x_0\.aedat4 cannot be read; it is damaged or truncated \('utf-8' codec"):
+        recordings._read_aedat4(tmp_path / "x_0.aedat4")
+
+
 def test_a_damaged_aedat4_file_is_named(tmp_path):
     pytest.importorskip("aedat")
     write_aedat4(tmp_path / "x_0.aedat4", SOME)

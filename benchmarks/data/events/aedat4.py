@@ -3,7 +3,8 @@
     #!AER-DAT4.0\\r\\n   length   IOHeader   { stream, length, packet } ...   table of the packets
 
 Numbers are little-endian, of four bytes. The header (a flatbuffer) says where the table begins, or -1 if there is none.
-The decoder ends its process for some lengths, and takes a file that ends between two packets for a whole one.
+The decoder ends its process for some lengths and for a description of the streams that is not UTF-8, and takes a file
+that ends between two packets for a whole one.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import IO
 
 MAGIC = b"#!AER-DAT4.0\r\n"
-TABLE_POSITION = 1
-"""Number of the field of IOHeader that says where the table begins."""
+TABLE_POSITION, DESCRIPTION = 1, 2
+"""Numbers of fields of IOHeader: where the table begins, and the streams in XML."""
 
 
 def check(path: Path) -> None:
@@ -31,6 +32,7 @@ def check(path: Path) -> None:
         if length > size:
             raise ValueError("it ends inside its header")
         header = file.read(length)
+        _check_description(header)
         position = _table_position(header)
         end = size if position < 0 else position
         if end > size:
@@ -52,14 +54,28 @@ def _behind_packets(file: IO[bytes], end: int) -> int:
 
 
 def _table_position(header: bytes) -> int:
-    """Field of a flatbuffer: its table names a list of offsets, 0 for a field that is at its default (-1)."""
+    """Where the table of the packets begins; -1, the default, if there is none."""
+    place = _place(header, TABLE_POSITION)
+    return int(struct.unpack_from("<q", header, place)[0]) if place else -1
+
+
+def _check_description(header: bytes) -> None:
+    """Raise ValueError for a description of the streams that is no text."""
+    if place := _place(header, DESCRIPTION):
+        start = place + struct.unpack_from("<I", header, place)[0]
+        (length,) = struct.unpack_from("<I", header, start)
+        header[start + 4 : start + 4 + length].decode()
+
+
+def _place(header: bytes, field: int) -> int:
+    """Where a field of a flatbuffer is. Its table names a list of offsets, 0 for a field that is at its default."""
     (table,) = struct.unpack_from("<I", header, 0)
     (back,) = struct.unpack_from("<i", header, table)
     fields = table - back
     (length,) = struct.unpack_from("<H", header, fields)
-    place = 4 + 2 * TABLE_POSITION
+    place = 4 + 2 * field
     offset = struct.unpack_from("<H", header, fields + place)[0] if length > place else 0
-    return int(struct.unpack_from("<q", header, table + offset)[0]) if offset else -1
+    return table + offset if offset else 0
 
 
 @contextlib.contextmanager
