@@ -99,6 +99,16 @@ def test_json_with_a_name_twice_or_without_end_is_none() -> None:
         json_files.parsed("[" * 100_000)
 
 
+@pytest.mark.parametrize("text", [r'{"a": "\ud800"}', r'{"\uDFFF": 1}', r'["\udc00\ud800"]'])
+def test_json_with_half_a_character_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        json_files.parsed(text)
+
+
+def test_json_with_an_escaped_character_of_two_halves_is_read() -> None:
+    assert json_files.parsed(r'["\ud83e\udde0"]') == ["🧠"]
+
+
 @pytest.mark.parametrize("text", ["a." * 5_000 + "b = 1", "x = " + "[" * 5_000, "x = [\n" + "[\n" * 5_000])
 def test_deeply_nested_toml_is_refused_before_it_takes_memory(tmp_path: Path, text: str) -> None:
     (path := tmp_path / "chip.toml").write_text(f"y = 1.5\n{text}\n")

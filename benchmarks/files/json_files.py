@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache
@@ -13,6 +14,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from benchmarks.spec import is_number, shown
 
 T = TypeVar("T")
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""Two of these escapes, one after the other, are a character."""
 
 
 def read(path: Path, encoding: str = "utf-8") -> Any:
@@ -21,11 +24,18 @@ def read(path: Path, encoding: str = "utf-8") -> Any:
 
 
 def parsed(text: str) -> Any:
-    """Return what a JSON text says. Raises ValueError, also where an object has a name twice, and for deep nesting."""
+    """Return what a JSON text says.
+
+    Raises ValueError, also where an object has a name twice, for deep nesting, and for half a character (an escaped
+    surrogate on its own), which no file could be written with.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_once)
+        found = json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    if SURROGATE.search(text):
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
