@@ -17,8 +17,8 @@ def recipe_of(method: str, timesteps: int = 5) -> Recipe:
 
 def test_a_variant_changes_fields_of_the_recipe_and_nothing_else() -> None:
     plain = recipe_of("ann", 1)
-    varied = recipe_of("ann@batch_size=256@epochs=4@label_smoothing=0.1@learning_rate=0.2", 1)
-    assert (varied.batch_size, varied.epochs, varied.label_smoothing, varied.learning_rate) == (256, 4, 0.1, 0.2)
+    varied = recipe_of("ann@batch_size=256@epochs=4@label_smoothing=0.1@learning_rate=0.3", 1)
+    assert (varied.batch_size, varied.epochs, varied.label_smoothing, varied.learning_rate) == (256, 4, 0.1, 0.3)
     changed = {name for name, value in vars(varied).items() if value != vars(plain)[name]}
     assert changed == {"batch_size", "epochs", "label_smoothing", "learning_rate", "sources"}
 
