@@ -28,7 +28,10 @@ COMMAND = "dsr-bench report --results-page docs/results.md --results-block READM
 SHOWN = ("ann", *FAMILIES["DSR"], *TWINS, *FAMILIES["surrogate gradient"], *FAMILIES["conversion"], "qcfs")
 """The methods in a README's table, as far as they have been run."""
 SHOWN_STEPS = (5, 20)
-SHORT_NOTE = "Test accuracy (%) after the last epoch, ± half the 95 % interval over n seeds; (a, b): two seeds."
+SHORT_NOTE = (
+    "Test accuracy (%) after the last epoch, ± half the 95 % interval over n seeds; (a, b): two seeds; (low–high): one "
+    "seed, Wilson's 95 % interval over its images."
+)
 
 
 def render(facts: Facts) -> str:
