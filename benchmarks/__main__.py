@@ -24,9 +24,6 @@ try:
 except KeyboardInterrupt:  # Ctrl-C comes at any moment, and a traceback of imports tells nobody anything
     sys.exit(130)
 
-INTERRUPTED = 130
-"""Exit code. Typer's is the same."""
-
 app = typer.Typer(
     name="dsr-bench",
     help="Train and convert spiking networks by every method, measure them the same way, tabulate them.",
@@ -314,7 +311,7 @@ def main() -> NoReturn:
         if isinstance(error, OSError) and (failed := partials.failure(error)):
             code, said = 2, str(partials.refusal(failed.filename or "the output", failed))
         elif stopping.interrupted():
-            code, said = INTERRUPTED, ""
+            code, said = commands.INTERRUPTED, ""
         else:
             raise
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -109,9 +109,11 @@ def test_json_with_an_escaped_character_of_two_halves_is_read() -> None:
     assert json_files.parsed(r'["\ud83e\udde0"]') == ["🧠"]
 
 
-@pytest.mark.parametrize("text", ["a." * 5_000 + "b = 1", "x = " + "[" * 5_000, "x = [\n" + "[\n" * 5_000])
+@pytest.mark.parametrize(
+    "text", ["a." * 5_000 + "b = 1", "x = " + "[" * 5_000, "x = [\n" + "[\n" * 5_000, "'\u2028'." * 5_000 + "b = 1"]
+)
 def test_deeply_nested_toml_is_refused_before_it_takes_memory(tmp_path: Path, text: str) -> None:
-    (path := tmp_path / "chip.toml").write_text(f"y = 1.5\n{text}\n")
+    (path := tmp_path / "chip.toml").write_text(f"y = 1.5\n{text}\n", encoding="utf-8")
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match="nested too deeply"):
@@ -120,6 +122,11 @@ def test_deeply_nested_toml_is_refused_before_it_takes_memory(tmp_path: Path, te
     finally:
         tracemalloc.stop()
     assert peak < 20e6, "5,000 dots would take 100 MB"
+
+
+def test_a_toml_file_may_rule_a_line_of_dots_in_a_comment(tmp_path: Path) -> None:
+    (path := tmp_path / "chip.toml").write_text(f"  # {'.' * 200}\ny = 1.5\n")
+    assert toml_files.read(path) == {"y": 1.5}
 
 
 def test_layers_and_curves_must_say_what_their_row_says() -> None:

@@ -28,6 +28,7 @@ def held_out() -> Mapping[str, dict[str, float]]:
 
 
 FOUND = held_out()
+NARROW = "preact-resnet18-narrow"
 OVER_ALL_EPOCHS = {0.1: "ann@learning_rate=0.1", 0.2: "ann", 0.4: "ann@learning_rate=0.4"}
 
 
@@ -50,7 +51,7 @@ def test_every_method_of_the_sweep_has_all_its_rows_and_a_choice() -> None:
 @pytest.mark.parametrize("method", RATES)
 def test_a_recipe_has_what_was_best_on_the_held_out_images(method: str) -> None:
     chosen = dict(best(method))
-    recipe = resolve(Run("cifar10", "preact-resnet18-narrow", method, 1 if timeless(method) else 5, 0, "workstation"))
+    recipe = resolve(Run("cifar10", NARROW, method, 1 if timeless(method) else 5, 0, "workstation"))
     assert recipe.learning_rate == chosen.pop("learning_rate")
     if chosen.get("threshold") == MEASURED_START:
         assert recipe.start == chosen.pop("threshold")
@@ -68,14 +69,16 @@ def test_a_method_whose_best_of_three_rates_is_the_highest_has_one_rate_more(met
 
 def test_a_rate_above_the_grid_which_is_best_for_the_ann_in_four_epochs_is_not_over_all() -> None:
     assert max(FOUND["ann"], key=FOUND["ann"].__getitem__) == "ann@epochs=4@learning_rate=0.4"
-    rows = {row["method"]: row for row in read_csv(RESULTS / "workstation.csv") if row["seed"] == "0"}
+    rows = {
+        row["method"]: row
+        for row in read_csv(RESULTS / "workstation.csv")
+        if (row["network"], row["seed"]) == (NARROW, "0")
+    }
     whole = {rate: float(rows[name]["validation_top1"]) for rate, name in OVER_ALL_EPOCHS.items()}
     assert max(whole, key=whole.__getitem__) == RATES["ann"]
 
 
 @pytest.mark.parametrize(("twin", "method"), [("dsr-if", "dsr-if-rep"), ("dsr-lif", "dsr-lif-rep")])
 def test_a_twin_with_another_gradient_has_the_same_recipe(twin: str, method: str) -> None:
-    ours, theirs = (
-        resolve(Run("cifar10", "preact-resnet18-narrow", name, 5, 0, "workstation")) for name in (twin, method)
-    )
+    ours, theirs = (resolve(Run("cifar10", NARROW, name, 5, 0, "workstation")) for name in (twin, method))
     assert ours == theirs

@@ -89,14 +89,16 @@ def legend_beside(axes: Axes, entries: Iterable[Line2D]) -> None:
 
 
 def draw_at_scale(name: str, caption: str, scale: str, paint: Callable[[Axes], None]) -> Figure:
-    """A figure of one scale, which it names; one of smoke scale says what that is worth, above, across and below."""
+    """A figure of one scale, named above it; of smoke scale it says what that is worth, above, across and below."""
     warning = warning_of(scale)
 
-    def paint_with_warning(axes: Axes) -> None:
+    def paint_with_scale(axes: Axes) -> None:
         paint(axes)
-        if warning:
+        if not warning:
+            axes.set_title(f"scale {scale}", loc="right", fontsize=7)
+        else:
             axes.set_title(warning, fontsize=8, color=WARN, weight="bold")
             mark = {"color": WARN, "alpha": 0.12, "fontsize": 48, "rotation": 15, "weight": "bold"}
             axes.text(0.5, 0.5, "SMOKE", transform=axes.transAxes, ha="center", va="center", **mark)  # type: ignore[arg-type]
 
-    return draw(name, f"{warning} {caption}".strip(), paint_with_warning)
+    return draw(name, f"{warning} {caption}".strip(), paint_with_scale)

@@ -13,9 +13,8 @@ from statistics import fmean
 
 import pandas as pd
 
-from benchmarks.spec import variant
 from reports.inputs.predictions import Kept
-from reports.questions.trials import LENGTH
+from reports.questions.trials import LENGTH, changes
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, warning_of
 from reports.statistics.images import Agreement, agreement, bootstrap
 
@@ -74,7 +73,7 @@ def _partner(row: dict, rows: pd.DataFrame) -> tuple[int, str, str, str] | None:
     converted = not pd.isna(row["parent_key"]) and row["epochs"] == 0
     if converted:
         partner = rows[rows["key"] == row["parent_key"]]
-    elif LENGTH in variant(row["method"])[1]:
+    elif LENGTH in changes(row["method"]):
         return None
     else:
         partner = rows[(rows["method"] == "ann") & (rows["seed"] == row["seed"]) & (row["method"] != "ann")]

@@ -314,6 +314,9 @@ def test_the_figure_is_of_the_next_scale_while_the_best_founded_one_has_a_single
     rows += [row for t in (2, 5) for row in cifar("dsr-if-rep", t, 50.0 + t)]
     facts = gathered(tmp_path, *rows)
     assert "scale laptop" in figures.drawn(facts)["accuracy.svg"]
+    assert ">scale laptop<" in figures.drawn(facts)["accuracy.svg"], (
+        "written in the drawing, which has no caption there"
+    )
     assert [group.place[-1] for group in tables.grouped(facts.frame)] == ["workstation", "laptop"]
     assert [line.partition(", T")[0].split("scale ")[1][:12] for line in sentences.levels(facts.frame)] == [
         "`workstation",
