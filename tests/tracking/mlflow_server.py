@@ -60,6 +60,15 @@ class Server:
                 self.signal(signal.SIGKILL)
             self.process.wait()
             self.process = None
+            while self._listens():  # a worker that is being killed still holds the socket
+                time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        try:
+            with closing(socket.create_connection(("127.0.0.1", self.port), timeout=5)):
+                return True
+        except OSError:
+            return False
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -57,6 +59,29 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
         assert trouble.endswith(": no answer within 1 s (MLFLOW_HTTP_REQUEST_TIMEOUT)")
         assert connections(deaf) == 2, "one try and one more, for the first of five runs"
     assert time.monotonic() - began < FEW_SECONDS
+
+
+@needs_mlflow
+def test_a_server_that_hangs_up_is_named_in_a_few_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as rude:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address := f"http://127.0.0.1:{rude.getsockname()[1]}")
+        threading.Thread(target=hang_up, args=(rude,), daemon=True).start()
+        trouble = mirror.mirror([started(tmp_path, "run")], tmp_path)
+    assert trouble == f"MLflow at {address}: the server closed the connection"
+
+
+def hang_up(server: socket.socket) -> None:
+    """Accept and reset, as a server does that is killed amid a request."""
+    with suppress(OSError):
+        while True:
+            with server.accept()[0] as caller:
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@needs_mlflow
+def test_an_unknown_host_is_named_in_a_few_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address := "http://nowhere.invalid:5000")
+    assert mirror.mirror([started(tmp_path, "run")], tmp_path) == f"MLflow at {address}: no such host"
 
 
 def connections(server: socket.socket) -> int:
