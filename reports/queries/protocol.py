@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.spec import Run
 
@@ -23,7 +25,7 @@ class Protocol:
     row is a mean of, None where not known. `has_row`: whether the DSR paper has a row for the method itself.
     `epoch`: which epoch is reported. `unstated`: what the publication leaves open, and what is done here. `beyond`:
     what no recipe says and is done differently, there and here. `borrowed`: fields of the recipe that are DSR's
-    because the publication's own are not known, or not in the suite.
+    because the publication's own are not known, or not in the suite. `known`: those of them that are known.
     """
 
     where: str
@@ -36,3 +38,4 @@ class Protocol:
     unstated: tuple[tuple[str, str], ...] = ()
     beyond: Beyond = ()
     borrowed: tuple[str, ...] = ()
+    known: Mapping[str, Any] = field(default_factory=dict)

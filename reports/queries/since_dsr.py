@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from benchmarks.catalogue import timeless
 from benchmarks.spec import Run
-from reports.queries.protocol import BEST_ON_TEST, CIFAR, SCHEDULE, Beyond, Protocol
+from reports.queries.protocol import BEST_ON_TEST, CIFAR, SCHEDULE, WARM_UP, Beyond, Protocol
 
 CUTOUT = ("Cutout", "of every second image, 2 to 40 % of it, before the flip", "16 x 16 pixels of every image")
 
@@ -69,10 +70,9 @@ def _srp(run: Run) -> Protocol:
 def _slip_relu(run: Run) -> Protocol:
     """Its README leaves the share, the levels and T open."""
     unstated = (("share of the clip", "0.5, its code's default"), ("L", "4"))
-    beyond: Beyond = (("schedule", "300 epochs without warm-up, batches of 128", "DSR's"),)
-    networks, borrowed = ("vgg16", "resnet18", "resnet20"), SCHEDULE
+    networks, known = ("vgg16", "resnet18", "resnet20"), {"epochs": 300, "batch_size": 128, WARM_UP: 0}
     where = "Jiang et al. 2023 (SlipReLU)"
-    return Protocol(where, run, networks, (), epoch=BEST_ON_TEST, unstated=unstated, beyond=beyond, borrowed=borrowed)
+    return Protocol(where, run, networks, (), epoch=BEST_ON_TEST, unstated=unstated, borrowed=SCHEDULE, known=known)
 
 
 def _rate_bp(run: Run) -> Protocol:
@@ -88,13 +88,15 @@ def _rate_bp(run: Run) -> Protocol:
 
 def _psn(run: Run) -> Protocol | None:
     """Its recipes are not in the suite: here they are DSR's."""
-    known = {"cifar10": "a network of 256 channels", "imagenet": "sew-resnet34-imagenet"}
-    if run.dataset not in known:
+    published: Mapping[str, tuple[str, int, Beyond]] = {
+        "cifar10": ("a network of 256 channels", 1024, (("mixed images", "mixup and CutMix", "none"),)),
+        "imagenet": ("sew-resnet34-imagenet", 320, (("loss", "TET's", "cross-entropy of the mean output"),)),
+    }
+    if run.dataset not in published:
         return None
-    recipe = "1024 epochs, mixup and CutMix" if run.dataset == "cifar10" else "320 epochs, TET's loss"
-    beyond: Beyond = (("recipe", recipe, "DSR's"), ("weight decay", "none", "DSR's"))
-    networks = (known[run.dataset],)
-    return Protocol("Fang et al. 2023 (PSN)", run, networks, (4,), epoch=BEST_ON_TEST, beyond=beyond, borrowed=SCHEDULE)
+    network, epochs, beyond = published[run.dataset]
+    where, known = "Fang et al. 2023 (PSN)", {"epochs": epochs, "weight_decay": 0.0}
+    return Protocol(where, run, (network,), (4,), epoch=BEST_ON_TEST, beyond=beyond, borrowed=SCHEDULE, known=known)
 
 
 def _tet(run: Run) -> Protocol:

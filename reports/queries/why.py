@@ -147,12 +147,12 @@ def _steps(timesteps: tuple[int, ...]) -> str:
 
 
 def _between(run: Run, protocol: Protocol, published: Recipe, here: Recipe, whose: str = "") -> Iterator[Difference]:
-    theirs, ours = flat(published), flat(here)
+    theirs, ours = {**flat(published), **protocol.known}, flat(here)
     ignored = {*NO_DIFFERENCE, *(OF_TRAINING if not published.epochs and not here.epochs else ())}
     for name in {**theirs, **ours}:
         if theirs.get(name) != ours.get(name) and name not in ignored:
             what = whose + LABELS.get(name, name.rpartition(".")[2].replace("_", " "))
-            borrowed = "not known; DSR's " if name in protocol.borrowed else ""
+            borrowed = "not known; DSR's " if name in protocol.borrowed and name not in protocol.known else ""
             yield _judged(run, what, borrowed + _setting(name, theirs), _setting(name, ours))
 
 

@@ -272,9 +272,18 @@ def test_rate_based_backpropagation_differs_from_what_is_released_in_its_gradien
 
 def test_psn_has_a_recipe_of_dsrs_and_says_what_its_own_is(tmp_path: Path) -> None:
     found = lines(asked(tmp_path, replace(PAPER, method="psn", timesteps=5))[0])
-    assert found["recipe"][:2] == ("1024 epochs, mixup and CutMix", "DSR's")
+    assert found["mixed images"][:2] == ("mixup and CutMix", "none")
+    assert (found["epochs"][:2], found["weight decay"][:2]) == (("1,024", "200"), ("0", "0.0005"))
     assert found["T"][:2] == ("4", "5")
     assert asked(tmp_path, replace(PAPER, method="psn", dataset="cifar100"))[0] is None
+
+
+@pytest.mark.parametrize(("method", "epochs"), [("psn", "1,024"), ("slip-relu-ann", "300")])
+def test_what_is_known_of_a_recipe_that_is_not_in_the_suite_is_not_called_unknown(
+    method: str, epochs: str, tmp_path: Path
+) -> None:
+    found = lines(asked(tmp_path, Run("cifar10", "preact-resnet18-narrow", method, 5, 0, "workstation"))[0])
+    assert found["epochs"][:2] == (epochs, "20")
 
 
 def test_tandem_matched_differs_in_dsrs_recipe_and_in_an_eps(tmp_path: Path) -> None:
