@@ -14,9 +14,8 @@ from benchmarks.files.columns import Number, Rules, Words
 from benchmarks.spec import MAX_SEED, SCALES, BadInput
 from reports.figures.drawing import COLOURS, Figure, draw
 from reports.inputs.typed import frame_of
-from reports.rendering.table import Cell, Column, Table, laid_out, numbers
+from reports.rendering.table import Cell, Column, Table, laid_out, numbers, warning_of
 from reports.studies import quantization_figures
-from reports.tables.comparison import SMOKE_WARNING
 
 ANY, COUNT = Number(low=-math.inf), Number(1, whole=True, needed=True)
 OF_NEURONS: Rules = {
@@ -178,7 +177,7 @@ def _layers(frame: pd.DataFrame) -> Table:
             "bias: mean with its sign. Quantisation: at the mean current held steady; deviation: what the currents' "
             "changes from step to step add. Outside: currents, step by step, below 0 or above where the clamp ends.",
         ),
-        warning=SMOKE_WARNING if first["scale"] == "smoke" else "",
+        warning=warning_of(first["scale"]),
     )
 
 

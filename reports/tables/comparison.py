@@ -14,7 +14,6 @@ import pandas as pd
 from reports.energy.models import DENSE, EVERY_STEP, FP32_45NM, ONCE, EnergyModel
 from reports.inputs.rows import read
 from reports.rendering.table import (
-    SMOKE_WARNING,
     Cell,
     Column,
     Table,
@@ -28,7 +27,7 @@ from reports.statistics.intervals import Interval, interval
 from reports.tables.footnotes import notes
 from reports.tables.run_cards import anchor
 
-__all__ = ["SMOKE_WARNING", "TABLE", "accuracy_cell", "aggregate", "compare", "marked", "origin", "read"]
+__all__ = ["TABLE", "accuracy_cell", "aggregate", "compare", "marked", "origin", "read"]
 
 TABLE = ["dataset", "network", "scale"]
 MEANS = [

@@ -11,7 +11,7 @@ from invented import ORIGIN, ann, conversion, result, write_rows
 
 import reports
 from benchmarks.runs.record import Provenance
-from reports.tables.comparison import SMOKE_WARNING
+from reports.rendering.table import SMOKE_WARNING
 
 
 class Page(HTMLParser):

@@ -11,9 +11,8 @@ from invented import result, write_rows
 
 import reports
 from benchmarks.spec import BadInput
-from reports.rendering.table import Table
+from reports.rendering.table import SMOKE_WARNING, Table
 from reports.studies import quantization
-from reports.tables.comparison import SMOKE_WARNING
 
 COMMITTED = Path(__file__).parent.parent.parent / "results" / "quantization.csv"
 

@@ -14,8 +14,7 @@ from rich.console import Console
 
 import reports
 from reports.rendering import latex, markdown, terminal
-from reports.rendering.table import DASH, Cell, Column, Table
-from reports.tables.comparison import SMOKE_WARNING
+from reports.rendering.table import DASH, SMOKE_WARNING, Cell, Column, Table
 
 
 def test_write_leaves_a_page_markdown_latex_and_raw_numbers(tmp_path: Path) -> None:
