@@ -132,6 +132,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                 _block("DSR at many steps", REP, (20,), THREE),
                 _block("rungs between ANN and DSR", LADDER, (5, 20), THREE),
                 _block("few steps", (*REP, "stbp-tdbn"), (2,), TWO),
+                _block("does DSR do better from an ANN's weights?", ("dsr-if-hybrid-rep",), (5, 20), TWO),
             ),
             (_block("DSR as released", ("dsr-if", "dsr-lif"), (5,), THREE),),
             (_deep(20, 32, 56),),

@@ -65,7 +65,12 @@ def test_the_campaign_answers_one_question_after_another_with_all_its_seeds() ->
     assert trained[:15] == [(*cell, seed) for seed in (0, 1, 2) for cell in low]
     many = [("dsr-if-rep", 20), ("dsr-lif-rep", 20), ("dsr-ann", 1), ("dsr-clamp", 1)]
     many += [("dsr-quantized", 5), ("dsr-quantized", 20)]
-    few = [("dsr-if-rep", 2), ("dsr-lif-rep", 2), ("stbp-tdbn", 2)]
+    few = [
+        ("dsr-if-rep", 2),
+        ("dsr-lif-rep", 2),
+        ("stbp-tdbn", 2),
+        *(("dsr-if-hybrid-rep", steps) for steps in (5, 20)),
+    ]
     second = [(*cell, seed) for seed in (0, 1) for cell in (*many, *few)] + [(*cell, 2) for cell in many]
     assert trained[15 : 15 + len(second)] == second
     exact = [(method, 5, seed) for seed in (0, 1, 2) for method in ("dsr-if", "dsr-lif")]
