@@ -28,10 +28,11 @@ ENVIRONMENT = {  # used unless the user has set another value; without them, mlf
 # fmt: on
 LOCK_SECONDS = 300
 """How long to wait for the lock: its holder may be creating the database. A process that has ended holds no lock."""
-NETWORK = {  # what is said: how urllib3 says it
-    "connection refused": "Connection refused",
-    "the server closed the connection": "Connection aborted",
-    "no such host": "Failed to resolve",
+NETWORK = {  # how urllib3 says it: what is said
+    "Connection refused": "connection refused",
+    "Connection reset": "the server closed the connection",
+    "Connection aborted": "the server closed the connection",
+    "Failed to resolve": "no such host",
 }
 MARKER = "mlflow.json"
 """File of a run's directory or a report's folder: what MLflow has of it."""
@@ -111,7 +112,7 @@ def _of_network(text: str) -> str:
     """That a server does not answer or refuses, in few words; empty if the text says something else."""
     if "Read timed out" in text:
         return f"no answer within {os.environ['MLFLOW_HTTP_REQUEST_TIMEOUT']} s (MLFLOW_HTTP_REQUEST_TIMEOUT)"
-    return next((said for said, sign in NETWORK.items() if sign in text), "")
+    return next((said for sign, said in NETWORK.items() if sign in text), "")
 
 
 def _of_schema(text: str) -> str:
