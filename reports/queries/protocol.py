@@ -25,7 +25,7 @@ class Protocol:
     row is a mean of, None where not known. `has_row`: whether the DSR paper has a row for the method itself.
     `epoch`: which epoch is reported. `unstated`: what the publication leaves open, and what is done here. `beyond`:
     what no recipe says and is done differently, there and here. `borrowed`: fields of the recipe that are DSR's
-    because the publication's own are not known, or not in the suite. `known`: those of them that are known.
+    because the publication's own are not known, or not in the suite. `known`: those that the publication states.
     """
 
     where: str

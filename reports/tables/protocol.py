@@ -26,9 +26,9 @@ def tables_of(frame: pd.DataFrame) -> list[Table]:
 
 
 def settings(run: Run) -> dict[str, str]:
-    """Every setting of a run's recipe as text, nested ones with a dot: `neuron.threshold`."""
+    """Every setting of a run's recipe as text, nested ones with a dot: `neuron.threshold`. A dash: there is none."""
     found = {"network": run.network, **flat(resolve(run))}
-    return {name: DASH if value is None else str(value) for name, value in found.items()}
+    return {name: DASH if value in (None, ()) else str(value) for name, value in found.items()}
 
 
 class Protocol(NamedTuple):
