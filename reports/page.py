@@ -20,6 +20,7 @@ from reports.rendering.table import DASH
 from reports.sections import Contents
 from reports.tables import protocol
 from reports.tables.footnotes import BUSY
+from reports.tables.run_cards import DEFAULTS
 
 HERE = Path(__file__).parent
 PAGES = Environment(
@@ -52,6 +53,7 @@ def _text(contents: Contents, model: EnergyModel) -> str:
         slugs={verdict: verdict.replace(" ", "-") for verdict in VERDICTS},
         cards=contents.cards,
         layers=contents.layers,
+        defaults=DEFAULTS,
         busy=BUSY,
         foot={"energy": str(model), **contents.origin},
         dash=DASH,

@@ -3,32 +3,40 @@
 A conversion has one card for all its T.
 
 A card has the command that makes the line again, the recipe, every seed with its key and commit, and learning curves.
-What layers did is a table of its own per method, T across. All of it is from the committed rows.
+What layers did is a table of its own per method, a selection of T across. All of it is from the committed rows.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from benchmarks.recipes import resolve
 from benchmarks.runs.identity import key
-from benchmarks.spec import BadInput, Run
+from benchmarks.spec import BadInput, Recipe, Run
 from reports.cost.progress import followed
-from reports.rendering.table import Cell, Column, Table, laid_out, numbers, wall_times
+from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, wall_times
 from reports.tables.protocol import settings
 
 LINE = ["dataset", "network", "scale", "method", "timesteps"]
+DEFAULTS = {
+    of.name: str(of.default) for of in fields(Recipe) if of.default not in (MISSING, None, ()) and of.name != "sources"
+}
+"""What a recipe has unless it says otherwise: shown once, and not on every card."""
+MOST_STEPS = 6
+"""How many T a table of layers has side by side."""
+OF_LAYERS = "Operations per image over all steps, spikes per neuron and step; of the first seed."
 WIDTH, HEIGHT = 240, 80
 
 
 @dataclass(frozen=True)
 class Card:
-    """`recipe`: setting to value, empty where the method is not known here; `stale`: today's recipe is another.
+    """`recipe`: each setting that is not `DEFAULTS`', to its value, empty where the method is not known here; `stale`:
+    today's recipe is another.
 
     `also`: anchors of further lines that it stands behind. `curves`: a drawing, and `curves_of` what of. `layers`:
     anchor of the table of its method's layers, empty where none are known; `same_as`: anchor and T of the method's
@@ -129,7 +137,8 @@ def command_of(run: Run) -> str:
 def _recipe(run: Run, rows: pd.DataFrame) -> tuple[Mapping[str, str], str, bool]:
     """Today's recipe, and whether it is another than the row's; nothing for a method of somebody else's package."""
     try:
-        return settings(run), resolve(run).sources, key(run) != rows["key"].iloc[0]
+        told = {name: value for name, value in settings(run).items() if value not in (DASH, DEFAULTS.get(name))}
+        return told, resolve(run).sources, key(run) != rows["key"].iloc[0]
     except (BadInput, KeyError, TypeError):
         return {}, "", False
 
@@ -181,19 +190,32 @@ def layers_anchor(line: Mapping[Any, Any]) -> str:
 
 
 def layers_of(frame: pd.DataFrame, layers: pd.DataFrame) -> dict[str, Table]:
-    """By anchor, per method: what each layer accumulates or multiplies, and how often its neurons fire, at every T."""
+    """By anchor, per method: what each layer accumulates or multiplies, and how often its neurons fire, T across.
+
+    Of a method with more than `MOST_STEPS` T, a selection.
+    """
     by_key = dict(iter(layers.groupby("key", sort=False)))
     found = {}
     for identity, rows in frame[frame["key"].isin(by_key.keys())].groupby(LINE[:4], sort=False):
-        first = rows.sort_values("timesteps", kind="stable").drop_duplicates("timesteps")
-        seeds = [(int(row["timesteps"]), by_key[row["key"]]) for row in first.to_dict("records")]
+        first = rows.sort_values("timesteps", kind="stable").drop_duplicates("timesteps").to_dict("records")
+        shown = _spread(first)
+        seeds = [(int(row["timesteps"]), by_key[row["key"]]) for row in shown]
         line = dict(zip(LINE, identity, strict=False))
         heading = f"Layers of {line['method']}, {line['network']} on {line['dataset']}"
-        found[layers_anchor(line)] = _layers(heading, f"scale {line['scale']}", seeds)
+        left = [str(row["timesteps"]) for row in first if row not in shown]
+        note = f"{OF_LAYERS} The file of layers beside the rows has T = {', '.join(left)} too." if left else OF_LAYERS
+        found[layers_anchor(line)] = _layers(heading, f"scale {line['scale']}", seeds, note)
     return found
 
 
-def _layers(heading: str, badge: str, seeds: Sequence[tuple[int, pd.DataFrame]]) -> Table:
+def _spread(rows: Sequence[Any]) -> list[Any]:
+    """At most `MOST_STEPS` of the rows, at even distances, with the first and the last."""
+    if len(rows) <= MOST_STEPS:
+        return list(rows)
+    return [rows[round(place * (len(rows) - 1) / (MOST_STEPS - 1))] for place in range(MOST_STEPS)]
+
+
+def _layers(heading: str, badge: str, seeds: Sequence[tuple[int, pd.DataFrame]], note: str) -> Table:
     """Of one seed at each T."""
     names = list(dict.fromkeys(name for _, rows in seeds for name in rows["layer"]))
     kinds = {name: _text(kind) for _, rows in seeds for name, kind in zip(rows["layer"], rows["kind"], strict=True)}
@@ -207,7 +229,6 @@ def _layers(heading: str, badge: str, seeds: Sequence[tuple[int, pd.DataFrame]])
         columns.append((Column(f"T={steps}", "operations"), numbers(at["operations"].tolist(), decimals=0)))
         columns.append((Column(f"T={steps}", "rate"), numbers(at["rate"].tolist(), decimals=3)))
     headings, cells = laid_out(columns)
-    note = "Operations per image over all steps, spikes per neuron and step; of the first seed."
     return Table(heading, badge, f"{heading}, {badge}", headings, cells, (note,))
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pytest
 from invented import ORIGIN, ann, conversion, result, write_rows
 
 import reports
+from benchmarks.recipes import resolve
 from benchmarks.runs.record import Provenance
+from benchmarks.spec import Recipe, Run
 from reports.rendering.table import SMOKE_WARNING
+from reports.tables.run_cards import layers_of
 
 
 class Page(HTMLParser):
@@ -138,3 +145,41 @@ def test_trials_are_in_the_long_table_alone_and_records_lead_to_their_cards(tmp_
     assert by_title["preact-resnet18-narrow on cifar10, scale workstation, n = 1 seed"] == {"ann", "ann@epochs=4"}
     (record,) = [table for table in report.contents.tables if table.badge == "records"]
     assert record.rows[0][1].link == "run-cifar10-preact-resnet18-narrow-workstation-ann-T1"
+
+
+def test_a_card_has_the_settings_that_are_not_the_defaults_and_those_stand_on_the_page_once(tmp_path: Path) -> None:
+    text = page(tmp_path, result(method="ann", timesteps=1))
+
+    def settings_of(name: str) -> dict[str, str]:
+        card = text[text.index(f'card" id="{name}">') :].partition("</details>")[0]
+        return dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", card))
+
+    defaults, trained = settings_of("defaults"), settings_of("run-digits-tiny-laptop-ann-T1")
+    assert text.count('id="defaults"') == 1
+    assert (defaults["momentum"], defaults["loss"]) == ("0.9", "cross-entropy")
+    assert {"momentum", "loss", "drops"}.isdisjoint(trained)
+    assert "source" in trained
+    recipe = asdict(resolve(Run("digits", "tiny", "ann", 1, 0, "laptop")))
+    for name in ("epochs", "batch_size", "learning_rate"):
+        assert trained[name] == str(recipe[name])
+    told = {**defaults, **trained}
+    assert all(
+        told[name] == str(value)
+        for name, value in recipe.items()
+        if name in Recipe.__annotations__
+        and value not in (None, ())
+        and not isinstance(value, dict)
+        and name != "sources"
+    )
+
+
+@pytest.mark.parametrize(("steps", "shown"), [((1, 2, 4), (1, 2, 4)), (range(1, 12), (1, 3, 5, 7, 9, 11))])
+def test_a_table_of_layers_has_six_t_at_most_and_names_the_others(steps: Sequence[int], shown: Sequence[int]) -> None:
+    known = [{"key": f"k{t}", "layer": "stem", "kind": "ac", "timesteps": t, "operations": 1000.0 * t} for t in steps]
+    layers = pd.DataFrame(known).assign(output_spikes=1.0, output_neurons=10.0)
+    frame = pd.DataFrame([conversion(timesteps=t, key=f"k{t}") for t in steps])
+    (table,) = layers_of(frame, layers).values()
+    assert [column.label for column in table.columns[2::2]] == [f"T={t}" for t in shown]
+    assert [cell.text for cell in table.rows[0][2::2]] == [f"{t},000" for t in shown]
+    left = [str(t) for t in steps if t not in shown]
+    assert (f"T = {', '.join(left)} too" in table.notes[0]) == bool(left)
