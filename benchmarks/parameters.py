@@ -24,9 +24,10 @@ def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
     if "threshold" in changes and method.parent:
         raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
     for name in changes:
+        fields = _fields_of(method)
         if not allowed:
-            raise BadInput(f"the neurons of {base} have no {name}; its recipe can vary in {', '.join(OF_RECIPE)}")
-        require(name, (*allowed, *OF_RECIPE), f"parameter of {base}")
+            raise BadInput(f"the neurons of {base} have no {name}; its recipe can vary in {', '.join(fields)}")
+        require(name, (*allowed, *fields), f"parameter of {base}")
     if method.start and changes.get("threshold") == MEASURED_START:
         del changes["threshold"]
     defaults = inspect.signature(neuron).parameters
@@ -47,6 +48,14 @@ def _require_loss(base: str, method: Method, changes: Mapping[str, Parameter]) -
         raise BadInput(f"{base} lowers a loss of its own: it cannot be varied")
     if changes["loss"] in OF_EVERY_STEP and (why := _no_outputs(method)):
         raise BadInput(f"{spelled(base, changes)}: {base} has no output at every step, which this loss needs: {why}")
+
+
+def _fields_of(method: Method) -> list[str]:
+    """What of the recipe is worth trying in a variant of the method."""
+    useless = {"loss"} if method.loss else set()
+    if method.loss or _no_outputs(method):
+        useless |= {"loss_share", "trained_steps"}
+    return [name for name in OF_RECIPE if name not in useless]
 
 
 def _no_outputs(method: Method) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 
 from baselines import lsq, qcfs
 from benchmarks.catalogue import passes
+from benchmarks.catalogue.quantized import MOST_STEPS
 from benchmarks.networks import build
 from benchmarks.operations.counter import counting
 from benchmarks.operations.structure import structure
@@ -175,3 +176,7 @@ def test_the_recipe_is_that_of_the_ann():
     run = Run("cifar10", NETWORK, "lsq-ann", 5, 0, "laptop")
     recipe, usual = resolve(run), resolve(Run("cifar10", NETWORK, "ann", 1, 0, "laptop"))
     assert replace(recipe, sources="") == replace(usual, sources="")
+
+
+def test_the_most_steps_are_those_that_the_bits_tell_apart() -> None:
+    assert MOST_STEPS.bit_length() == lsq.MOST_BITS == (MOST_STEPS + 1).bit_length() - 1

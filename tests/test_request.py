@@ -144,6 +144,11 @@ MISTAKES: list[tuple[str, str]] = [
         "the neurons of ann have no alpha; its recipe can vary in batch_size, epochs, label_smoothing, learning_rate",
     ),
     (
+        "sweep quick --methods lsq-ann@bits=3",
+        "have no bits; its recipe can vary in batch_size, epochs, label_smoothing, learning_rate, loss, precision",
+    ),
+    (f"{RUN} --method lsq-ann --timesteps 65536", "lsq-ann: T must be at most 65535 (16 bits), not 65536"),
+    (
         "sweep quick --methods ann@precision=half",
         "ann@precision=half: precision is float32 or bfloat16, not 'half'",
     ),

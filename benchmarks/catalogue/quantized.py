@@ -9,15 +9,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from benchmarks.catalogue.facts import Facts
-from benchmarks.spec import Recipe, Run
+from benchmarks.spec import BadInput, Recipe, Run
+
+MOST_STEPS = 2**16 - 1
+"""T whose rates 16 bits tell apart, the most that the activation has (`baselines.lsq.MOST_BITS`)."""
 
 
 def _lsq(run: Run, usual: Recipe) -> Recipe:
     """[LSQ] The activation, its gradients, and where step sizes start. [ours] All else is DSR's (matched).
 
     ceil(log2(T + 1)) bits in every layer, float32 weights, trained from scratch. Theirs has weights of as few bits,
-    8 bits in the first and the last layer, and starts from a trained ANN.
+    8 bits in the first and the last layer, and starts from a trained ANN. Raises BadInput for T above `MOST_STEPS`.
     """
+    if run.timesteps > MOST_STEPS:
+        raise BadInput(f"{run.method}: T must be at most {MOST_STEPS} (16 bits), not {run.timesteps}")
     return replace(usual, sources="LSQ (Esser et al. 2020), activations alone, matched to DSR's recipe")
 
 
