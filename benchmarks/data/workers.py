@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,10 @@ def load_in_workers(items: Dataset[Any], **settings: Any) -> Iterator[Any]:
     parallel["worker_init_fn"] = _leave_the_group
     if parallel["num_workers"] and sys.platform == "linux":
         parallel["multiprocessing_context"] = "fork"  # a fork server fails inside a run's own process
-    for item in DataLoader(items, **parallel, **settings):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than the cores: only if asked for
+        loaded = iter(DataLoader(items, **parallel, **settings))
+    for item in loaded:
         if isinstance(item, str):
             raise BadInput(item)
         yield item
