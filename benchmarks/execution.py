@@ -255,6 +255,7 @@ def _cost(training: Training, final: Evaluation) -> dict[str, Any]:
         "idle_bytes": training.memory.idle,
         "peak_reserved_bytes": training.memory.reserved,
         "other_load_cores": training.other_load_cores,
+        "core_gflops": training.core_gflops(),
         "train_joules": last.train_joules if last else None,
         "train_joules_source": training.joules_source,
     }

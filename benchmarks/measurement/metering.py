@@ -4,6 +4,7 @@
 a process are warm-up and are left out. `train_seconds`: whole epochs, with loading, without evaluation.
 `train_cpu_seconds`: user and system time over the same span, of all processes that train and of their workers.
 Peak memory: highest resident size of the process (CPU) or highest allocation (GPU) during one whole step.
+`core_gflops`: speed of a core in a fixed convolution, after every epoch (`yardstick.py`).
 `other_load_cores`: number of cores that other processes keep busy meanwhile; above 0.25 tables mark the timing.
 """
 

@@ -87,6 +87,7 @@ class Result:
     idle_bytes: int | None = None
     peak_reserved_bytes: int | None = None
     other_load_cores: float | None = None
+    core_gflops: float | None = None
     train_joules: float | None = None
     train_joules_source: str | None = None
     # SHA-256 of the trained weights, of the parent's weights that the run started from, and of its predictions
@@ -101,6 +102,7 @@ class Epoch:
     """One row of `curves.csv`; `train_seconds`, `train_joules` and `train_cpu_seconds` are cumulative.
 
     `learning_rate` is the highest in the epoch. Losses and accuracies of a split that was not evaluated are None.
+    `core_gflops` is the speed of a core just after the epoch (`benchmarks.measurement.yardstick`).
     """
 
     epoch: int
@@ -116,6 +118,7 @@ class Epoch:
     train_step_ms_iqr: float | None
     train_joules: float | None = None
     train_cpu_seconds: float | None = None
+    core_gflops: float | None = None
 
 
 def row(result: Result) -> dict[str, Any]:
@@ -136,6 +139,7 @@ LATER_COLUMNS = (
     "validation_top1",
     "quantized_macs",
     "activation_bits",
+    "core_gflops",
 )
 """Columns that older files lack; they are read as empty."""
 

@@ -30,6 +30,7 @@ from benchmarks.measurement.metering import (
     median_and_iqr,
     peak_memory,
 )
+from benchmarks.measurement.yardstick import core_gflops
 from benchmarks.runs.record import Epoch
 from benchmarks.spec import BadInput, Recipe
 from benchmarks.training.backward import Backward, lowering
@@ -65,6 +66,11 @@ class Training:
         """Add an epoch's core-seconds to the total; None if any epoch's are unknown."""
         before = self.epochs[-1].train_cpu_seconds if self.epochs else 0.0
         return None if spent is None or before is None else before + spent
+
+    def core_gflops(self) -> float | None:
+        """Return the speed of a core, the mean over all epochs; None if any epoch's is unknown."""
+        known = [epoch.core_gflops for epoch in self.epochs if epoch.core_gflops is not None]
+        return sum(known) / len(known) if known and len(known) == len(self.epochs) else None
 
 
 class Trainer:
@@ -134,6 +140,7 @@ class Trainer:
             train_step_ms_iqr=iqr,
             train_joules=training.joules(joules, self.meter.source),
             train_cpu_seconds=training.cpu_seconds(worked_by_all),
+            core_gflops=core_gflops(self.device),
         )
 
     def _spent(self, before: float | None, after: float | None) -> float | None:

@@ -23,13 +23,13 @@ from benchmarks.data.events.stored import COMPARED, MANIFEST
 OF_THE_MOMENT = frozenset(
     (
         *("train_seconds", "train_cpu_seconds", "train_step_ms", "train_step_ms_iqr", "test_images_per_second"),
-        *("peak_step_bytes", "idle_bytes", "peak_reserved_bytes", "other_load_cores"),
+        *("peak_step_bytes", "idle_bytes", "peak_reserved_bytes", "other_load_cores", "core_gflops"),
         *("train_joules", "train_joules_source", "started", "commit", "dirty"),
     )
 )
 """Columns that hold times, memory, load, and when and from which commit a run was made."""
 TIMES = re.compile(
-    r"^(epoch/train_|time/|mem/|throughput/|result/(train_step_ms_iqr|other_load_cores|.*bytes|.*joules))"
+    r"^(epoch/train_|time/|mem/|throughput/|result/(train_step_ms_iqr|other_load_cores|core_gflops|.*bytes|.*joules))"
 )
 """MLflow's names of the same."""
 BIT_EQUAL = re.compile(

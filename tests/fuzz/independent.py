@@ -100,7 +100,7 @@ OF_RUNS: Mapping[str, Check] = {
     **dict.fromkeys(("neuron_updates", "peak_step_bytes", "idle_bytes", "peak_reserved_bytes"), WHOLE),
     "activation_bits": WHOLE,
     **dict.fromkeys(("train_seconds", "train_cpu_seconds", "train_step_ms", "train_step_ms_iqr"), number()),
-    **dict.fromkeys(("test_images_per_second", "other_load_cores", "train_joules"), number()),
+    **dict.fromkeys(("test_images_per_second", "other_load_cores", "core_gflops", "train_joules"), number()),
     **dict.fromkeys(("weights_sha256", "parent_sha256", "predictions_sha256"), text),
     "key": named_key,
     "parent_key": key,
@@ -235,7 +235,7 @@ LATER = ("train_joules", "train_cpu_seconds")
 """Columns that files from before them lack."""
 LATER_OF_RUNS = (
     *(*LATER, "train_joules_source", "initial_threshold", "weights_sha256", "parent_sha256", "predictions_sha256"),
-    *("kernels", "validation_top1", "quantized_macs", "activation_bits"),
+    *("kernels", "validation_top1", "quantized_macs", "activation_bits", "core_gflops"),
 )
 OF_OLD_LEDGERS = ("layer", "origin", "kind", "images")
 rows = canonical(OF_RUNS, (), _runs, LATER_OF_RUNS)
