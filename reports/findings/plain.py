@@ -32,6 +32,8 @@ DSR, LEAKY = families.TWINS
 EXACT, SURROGATE = next(iter(families.DSR)), families.SURROGATE[0]
 """DSR stands here with its IF neuron in representation space, which is cheap enough for every T."""
 FEWEST, LOW, PUBLISHED = 2, 5, 20
+EQUALLY_FAST = 1.1
+"""Core-seconds are compared of cores whose speeds differ by this factor at most."""
 RIVALS = {
     SURROGATE: ("surrogate gradients", (DSR, LEAKY)),
     CONVERTED: ("conversion of a network trained for it", (DSR,)),
@@ -236,13 +238,18 @@ def _precision(here: Place) -> Iterator[str]:
 
 
 def _cost(here: Place) -> Iterator[str]:
-    """Core-seconds of whole trainings as multiples of the ANN's: numbers, without a test."""
-    ann = here.runs(ANN, 1)["true_train_cpu_seconds"].mean()
-    others = [(method, here.runs(method, LOW)) for method in (DSR, EXACT, SURROGATE)]
-    found = [(method, rows["true_train_cpu_seconds"].mean()) for method, rows in others if len(rows)]
-    known = [f"{seconds / ann:.1f} times (`{method}`)" for method, seconds in found if seconds / ann > 0]
+    """Core-seconds of whole trainings as multiples of the ANN's, on cores equally fast: numbers, without a test."""
+    ann = here.runs(ANN, 1)
+    speed, least = ann["core_gflops"].mean(), ann[ann["core_gflops"].notna()]["true_train_cpu_seconds"].mean()
+    known = []
+    for method in (DSR, EXACT, SURROGATE):
+        rows = here.runs(method, LOW)
+        alike = rows[rows["core_gflops"].between(speed / EQUALLY_FAST, speed * EQUALLY_FAST)]
+        if len(alike):
+            known.append(f"{alike['true_train_cpu_seconds'].mean() / least:.1f} times (`{method}`)")
     if known:
-        yield f"Training at T = {LOW} took, in core-seconds, {', '.join(known)} the ANN's {ann:,.0f}."
+        told = ", ".join(known)
+        yield f"Training at T = {LOW} took, in core-seconds on cores equally fast, {told} the ANN's {least:,.0f}."
     yield from records.sentences(here.rows)
 
 

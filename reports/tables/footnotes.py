@@ -28,8 +28,10 @@ PARENT = (
     "memory and step time are the parent's where it has none of its own."
 )
 CORE_SECONDS = (
-    "Core-seconds: user and system time of the run's own processes while it trained; a dash where it was not recorded."
+    "Core-seconds: user and system time of the run's own processes while it trained; a dash where it was not recorded. "
+    "They compare only between runs whose cores were equally fast."
 )
+CORE_SPEED = "Core speed: of a fixed float32 convolution, forward and backward, after every epoch."
 BUSY = f"* no time by the clock: other processes took more than {BUSY_CORES} cores meanwhile; see core-seconds."
 
 

@@ -11,13 +11,13 @@ from reports.cost import budget, to_accuracy
 from reports.cost.progress import followed, on_held_out
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, wall_times, warning_of
 from reports.tables.comparison import core_seconds, training_time
-from reports.tables.footnotes import BUSY, CORE_SECONDS
+from reports.tables.footnotes import BUSY, CORE_SECONDS, CORE_SPEED
 from reports.tables.paper import EVIDENCE
 
 TABLE = ["dataset", "network", "scale"]
 MEANS = [
     *("train_step_ms", "train_step_ms_iqr", "images_per_second", "peak_memory_bytes", "peak_reserved_bytes"),
-    *("true_train_cpu_seconds", "true_train_seconds", "true_train_joules"),
+    *("true_train_cpu_seconds", "true_train_seconds", "true_train_joules", "core_gflops"),
 ]
 FLAGS = ["memory_from_parent", "step_from_parent", "seconds_with_parent", "cpu_seconds_with_parent", "busy"]
 PARENTS = "† includes its parent ANN, or is the parent's where a run has none of its own."
@@ -95,10 +95,11 @@ def compact(
             *core_seconds_to(shown, percents),
             *accuracies_after(shown),
             (Column("peak memory", "MiB"), memory),
+            *core_speed(shown),
         ]
     )
     parents = [PARENTS] if shown[["memory_from_parent", "cpu_seconds_with_parent"]].any(axis=None) else []
-    return headings, cells, (CORE_SECONDS, *followed_notes(rows, shown, percents), *parents)
+    return headings, cells, (*_core_notes(shown), *followed_notes(rows, shown, percents), *parents)
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -124,6 +125,7 @@ def _columns(lines: pd.DataFrame, percents: Sequence[float], joules: bool) -> It
     yield Column("n"), [Cell(str(seeds)) for seeds in lines["seeds"]]
     yield core_seconds(lines)
     yield from core_seconds_to(lines, percents)
+    yield from core_speed(lines)
     yield from accuracies_after(lines)
     yield Column("train step", "ms, median"), wall_times(lines["train_step_ms"].tolist(), busy, step)
     yield Column("spread", "ms, IQR", detail=True), wall_times(lines["train_step_ms_iqr"].tolist(), busy)
@@ -149,6 +151,18 @@ def core_seconds_to(lines: pd.DataFrame, percents: Sequence[float]) -> Iterator[
         needed = lines[reach("train_cpu_seconds", percent)]
         if _any_number(needed):
             yield Column(f"to {percent:g} %", "core-seconds"), _cells(needed.tolist(), marks)
+
+
+def core_speed(lines: pd.DataFrame) -> Iterator[tuple[Column, list[Cell]]]:
+    """How fast a core was, where that is known of any line."""
+    if lines["core_gflops"].notna().any():
+        yield Column("core speed", "GFLOP/s"), numbers(lines["core_gflops"].tolist(), decimals=0)
+
+
+def _core_notes(lines: pd.DataFrame) -> Iterator[str]:
+    yield CORE_SECONDS
+    if any(True for _ in core_speed(lines)):
+        yield CORE_SPEED
 
 
 def accuracies_after(lines: pd.DataFrame) -> Iterator[tuple[Column, list[Cell]]]:
@@ -197,7 +211,7 @@ def _notes(lines: pd.DataFrame, sources: list[str]) -> Iterator[str]:
         "Images per second: whole epochs, loading included. Peak memory: of one whole step above the idle process, "
         "resident size on a CPU, allocated on a GPU; reserved: the GPU allocator's peak."
     )
-    yield CORE_SECONDS
+    yield from _core_notes(lines)
     yield (
         f"Energy: joules that the machine's own counters saw while training ({'; '.join(sources)})."
         if sources

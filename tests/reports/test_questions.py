@@ -234,7 +234,7 @@ def test_a_record_is_the_run_with_the_fewest_core_seconds_that_reaches_the_accur
     (table,) = records.tables_of(frame_of(tmp_path, *rows))
     by_record = {line[0]: line[1:] for line in texts(table)}
     assert by_record["SNN (T <= 5) to 85 %"] == [
-        "qcfs", "4", "85.50", "3,000 (3,000)", "1 of 2", "2025-03-02", "0123456789ab",
+        "qcfs", "4", "85.50", "3,000 (3,000)", "–", "1 of 2", "2025-03-02", "0123456789ab",
     ]  # fmt: skip
     assert by_record["SNN (T <= 5) to 90 %"][:2] == ["none yet", DASH]
     assert "Can you do it in less?" in table.notes[0]

@@ -295,6 +295,14 @@ def test_accuracy_after_a_budget_is_that_of_the_last_epoch_that_ends_in_it(tmp_p
     assert "After 10 min and 1 h: percent of the held-out images" in " ".join(table.notes)
 
 
+def test_the_speed_of_a_core_stands_beside_core_seconds_where_it_is_known(tmp_path: Path) -> None:
+    rows = [result(key="a", core_gflops=90.0), result(key="b", seed=1, core_gflops=100.0), result(method="dsr-lif")]
+    table = trained(tmp_path, *rows)
+    assert cells(table, "dsr-if")["core speed"].text == "95"
+    assert cells(table, "dsr-lif")["core speed"].text == DASH
+    assert "core speed" not in cells(trained(tmp_path, result()), "dsr-if")
+
+
 def test_a_budget_says_nothing_at_smoke_scale_and_without_core_seconds(tmp_path: Path) -> None:
     curves = followed_curve("a", (40.0, 79.0, 78.0))
     smoke = once_tested(tmp_path, result(key="a", scale="smoke", train_cpu_seconds=40.0), curves=curves)
