@@ -112,11 +112,13 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
         ("ann@epochs=40", 1, 0),
         ("dsr-if-rep@epochs=40", 5, 0),
     ]
+    levels = [(f"dsr-if-rep@alpha={alpha}@epochs=4", 5, 0) for alpha in (0.25, 0.75, 1)]
+    assert single[at + 6 : at + 9] == levels
     rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
     rows_of_table_2 += [("tandem", 8, 0), ("asf-bp", 5, 0)]
     rows_of_table_2 += [("diet-snn", 5, 0), ("dsr-if-hybrid", 5, 0), ("hybrid-training", 20, 0)]
     rows_of_table_2 += [("tssl-bp", 5, 0), ("ide", 30, 0)]
-    assert {*rows_of_table_2} <= {*single[at + 6 :]}
+    assert {*rows_of_table_2} <= {*single[at + 9 :]}
 
 
 def runs_of(group: Sequence[Sweep]) -> list[Run]:
