@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_one_line_for_every_reader(how: str, text: str, t
         "query": lambda: lookup.find("0" * 16, tmp_path),
         "report": lambda: reports.inputs.rows.read([path]),
         "regression": lambda: rows.of_folder(tmp_path),
-        "layers": lambda: csv_files.keyed(path),
+        "layers": lambda: csv_files.keyed(path, COLUMNS),
     }
     for name, read in readers.items():
         with pytest.raises(BadInput) as error:
@@ -96,6 +96,27 @@ def test_what_cannot_be_read_is_one_line_for_every_reader(how: str, text: str, t
         assert "restore it from git" in str(error.value)
         assert "\n" not in str(error.value)
     assert path.read_bytes() == spoil(text)
+
+
+@pytest.mark.parametrize("ending", ["", "-layers", "-curves"])
+def test_a_column_that_rewriting_would_lose_is_refused_before_anything_is_trained(
+    ending: str, text: str, tmp_path: Path
+) -> None:
+    put(tmp_path, text.encode())
+    path = tmp_path / f"quick{ending}.csv"
+    if not ending:
+        heads, *lines = text.splitlines()
+        path.write_text("\n".join([f"{heads},later", *(f"{line},1" for line in lines)]))
+    else:
+        path.write_text("key,later\na,1\n")
+    before = path.read_bytes()
+    for read in (
+        lambda: export.look("quick", "laptop", tmp_path),
+        lambda: export.export("quick", [], "laptop", tmp_path),
+    ):
+        with pytest.raises(BadInput, match=rf"quick{ending}\.csv: this version does not know the column 'later'"):
+            read()
+    assert path.read_bytes() == before
 
 
 def test_files_of_others_are_left_alone(text: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def path_of(rows: Path) -> Path:
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
     """The lines of a file by their run's key; none if the file does not exist. Raises BadInput for a damaged file."""
     curves: dict[str, list[dict[str, str]]] = {}
-    for line in agreement.checked_curves(csv_files.keyed(path), str(path)):
+    for line in agreement.checked_curves(csv_files.keyed(path, COLUMNS), str(path)):
         curves.setdefault(line["key"], []).append({name: line.get(name, "") for name in COLUMNS})
     return curves
 

@@ -85,7 +85,7 @@ def _mean(total: str, images: int) -> str:
 def read(path: Path) -> dict[str, list[LayerRow]]:
     """The rows of a file by their run's key; none if the file does not exist. Raises BadInput for a damaged file."""
     rows: dict[str, list[LayerRow]] = {}
-    for line in agreement.checked_layers(csv_files.keyed(path), str(path)):
+    for line in agreement.checked_layers(csv_files.keyed(path, COLUMNS), str(path)):
         rows.setdefault(line["key"], []).append(LayerRow(**{name: line.get(name) or "" for name in COLUMNS}))
     return rows
 

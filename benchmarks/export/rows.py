@@ -15,7 +15,7 @@ from benchmarks.runs import contents, store
 from benchmarks.runs.contents import Row
 from benchmarks.runs.identity import key
 from benchmarks.runs.job import jobs_of
-from benchmarks.runs.record import checked, write_csv
+from benchmarks.runs.record import COLUMNS, checked, write_csv
 from benchmarks.spec import BadInput, Run, Scale
 
 
@@ -56,7 +56,7 @@ def look(sweep: str, scale: Scale, results: Path) -> None:
 
 
 def _old(path: Path) -> dict[str, dict[str, str]]:
-    return {found["key"]: found for found in checked(csv_files.keyed(path), path)}
+    return {found["key"]: found for found in checked(csv_files.keyed(path, COLUMNS), path)}
 
 
 def export(sweep: str, runs: Iterable[Run], scale: Scale, results: Path, replace: bool = False) -> Exported:

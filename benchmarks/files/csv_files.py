@@ -12,6 +12,7 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from benchmarks.spec import BadInput, shown
@@ -35,16 +36,21 @@ def whole(path: Path) -> str:
     return text
 
 
-def keyed(path: Path) -> list[dict[str, str]]:
+def keyed(path: Path, known: Collection[str]) -> list[dict[str, str]]:
     """Read the rows of a file that is about to be rewritten, each with a key; none if the file does not exist.
 
-    Raises BadInput if it cannot be read, and if it has no column `key`, because it would then be lost.
+    Raises BadInput if it cannot be read, and if it has no column `key`, or one beside the `known` ones, because it
+    would then be lost.
     """
     if not path.exists():
         return []
     if not has_columns(path, "key"):
         raise BadInput(f"{path} has no column 'key', so it is not a result CSV and is not overwritten; move it away")
-    return rows(path)
+    found = rows(path)
+    if more := [shown(name) for name in (found[0] if found else ()) if name.strip().lower() not in known]:
+        lost = f"column{'s' * (len(more) > 1)} {', '.join(more)}"
+        raise BadInput(f"{path}: this version does not know the {lost} and would lose what is in it; update dsr-bench")
+    return found
 
 
 def has_columns(path: Path, *names: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from benchmarks.spec import BadInput, Run
 
 IMAGES = 1000
 """Test images used for the layers of a finished run."""
+COLUMNS = ("key", "commit", *(field.name for of in (Run, LayerErrors) for field in fields(of)))
+"""Of a row per layer."""
 
 
 def command(finished: Path | None, console: Console) -> int:
@@ -39,7 +41,7 @@ def command(finished: Path | None, console: Console) -> int:
         write_whole(path, _text([asdict(row) for row in studies()]))
         return _show(console, path, page)
     for folder in (results, results / "smoke"):
-        csv_files.keyed(folder / store.QUANTIZATION_LAYERS)  # refuse an unreadable file before measuring
+        csv_files.keyed(folder / store.QUANTIZATION_LAYERS, COLUMNS)  # refuse an unreadable file before measuring
     run, result, rows = of_run(finished)
     if run.scale == "smoke":
         results, page = results / "smoke", page.with_name("quantization-smoke")
@@ -56,7 +58,7 @@ def command(finished: Path | None, console: Console) -> int:
 def _merge(rows: list[dict[str, Any]], path: Path) -> None:
     """Add rows to the file; a run's new rows replace its old ones."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = [row for row in csv_files.keyed(path) if row["key"] != rows[0]["key"]]
+    kept = [row for row in csv_files.keyed(path, COLUMNS) if row["key"] != rows[0]["key"]]
     write_whole(path, _text([*kept, *rows]))
 
 
