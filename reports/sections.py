@@ -84,6 +84,7 @@ def contents_of(read: Inputs) -> Contents:
     frame, numbers = read.rows, published.read()
     costed = costs.with_costs(frame, read.chosen.headline)  # here alone: every section takes its costs from these rows
     lines = comparison.aggregate(costed)
+    layers = run_cards.best_founded(without_trials(costed), read.layers)
     ledger, paper_tables = _against_the_paper(read, costed, numbers)
     sections = [
         Section("claims", "Claims", [claims.table_of(ledger)] if ledger else []),
@@ -100,8 +101,8 @@ def contents_of(read: Inputs) -> Contents:
     return Contents(
         sections=_not_empty(sections),
         ledger=ledger,
-        cards=run_cards.cards_of(costed, read.curves, read.layers),
-        layers=run_cards.layers_of(costed, read.layers),
+        cards=run_cards.cards_of(costed, read.curves, layers),
+        layers=run_cards.layers_of(costed, layers),
         origin=comparison.origin(frame),
         rows=summary.counts_of(frame),
         shortest=summary.abbreviated(lines),

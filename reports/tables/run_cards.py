@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.recipes import resolve
 from benchmarks.runs.identity import key
-from benchmarks.spec import BadInput, Recipe, Run
+from benchmarks.spec import SCALES, BadInput, Recipe, Run
 from reports.cost.progress import followed
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, wall_times
 from reports.tables.protocol import settings
@@ -187,6 +187,14 @@ def _text(text: Any) -> str:
 def layers_anchor(line: Mapping[Any, Any]) -> str:
     """The name in links of a method's table of layers."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", "-".join(["layers", *(str(line[name]) for name in LINE[:4])]))
+
+
+def best_founded(frame: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
+    """The layers of each method's runs at the best-founded scale that any are known of, per data set and network."""
+    known = frame[frame["key"].isin(layers["key"])]
+    rank = known["scale"].map(SCALES.index)
+    best = rank.groupby([known[name] for name in ("dataset", "network", "method")]).transform("min")
+    return layers[layers["key"].isin(known["key"][rank == best])]
 
 
 def layers_of(frame: pd.DataFrame, layers: pd.DataFrame) -> dict[str, Table]:

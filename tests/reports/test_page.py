@@ -18,7 +18,7 @@ from benchmarks.recipes import resolve
 from benchmarks.runs.record import Provenance
 from benchmarks.spec import Recipe, Run
 from reports.rendering.table import SMOKE_WARNING
-from reports.tables.run_cards import layers_of
+from reports.tables.run_cards import best_founded, layers_of
 
 
 class Page(HTMLParser):
@@ -183,3 +183,16 @@ def test_a_table_of_layers_has_six_t_at_most_and_names_the_others(steps: Sequenc
     assert [cell.text for cell in table.rows[0][2::2]] == [f"{t},000" for t in shown]
     left = [str(t) for t in steps if t not in shown]
     assert (f"T = {', '.join(left)} too" in table.notes[0]) == bool(left)
+
+
+def test_layers_are_those_of_the_best_founded_scale_of_a_method() -> None:
+    rows = [
+        result(key="short", scale="laptop"),
+        result(key="long", scale="workstation"),
+        result(key="more", scale="workstation", timesteps=8),
+        result(key="other", scale="laptop", method="dsr-lif"),
+        result(key="unknown", scale="paper"),
+    ]
+    layers = pd.DataFrame({"key": ["short", "long", "more", "other"]})
+    assert best_founded(pd.DataFrame(rows), layers)["key"].tolist() == ["long", "more", "other"]
+    assert best_founded(pd.DataFrame(rows), layers[:0]).empty

@@ -73,6 +73,8 @@ def test_the_page_of_all_committed_rows_is_under_one_and_a_half_megabytes() -> N
     page = render(words)
     assert page.count('id="run-') > 120
     assert "<dd>()</dd>" not in page
+    assert 'id="layers-' in page
+    assert not re.search(r'id="layers-[^"]*-epochs-4', page), "trials' layers"
     assert len(page.encode()) < MOST_CHARACTERS - 200_000
     assert MOST_CHARACTERS * len(page.encode()) / len(page) < 1_500_000
 
