@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.recipes import GRID
 from benchmarks.recipes.scales import LONG
-from benchmarks.spec import Run, Scale, spelled
+from benchmarks.spec import Parameter, Run, Scale, spelled
 from benchmarks.sweeps import FIFTH, SWEEPS, Sweep
 
 CHEAP = tuple(steps for steps in GRID if steps <= LONG)
@@ -29,8 +29,13 @@ REP = ("dsr-if-rep", "dsr-lif-rep")
 OTHER_RATES = tuple(spelled("ann", {"learning_rate": rate}) for rate in (0.1, 0.4))
 LADDER = ("dsr-ann", "dsr-clamp", "dsr-quantized")
 """Between `ann` and `dsr-if-rep`: DSR's readout, its clip, its levels."""
-LEVELS = tuple(spelled("dsr-if-rep", {"alpha": alpha, "epochs": FIFTH}) for alpha in (0.25, 0.75, 1))
-"""Beside `dsr-if-rep@epochs=4` of the sweep `width`, whose neurons fire at half the threshold."""
+OTHER_NEURONS: tuple[Mapping[str, Parameter], ...] = (
+    *({"threshold": start} for start in (1, 0.7)),
+    {"train_threshold": False},
+    *({"alpha": alpha} for alpha in (0.25, 1)),
+)
+AGAINST_DEVIATION = tuple(spelled("dsr-if-rep", {**changed, "epochs": FIFTH}) for changed in OTHER_NEURONS)
+"""Trials beside `dsr-if-rep@epochs=4` of the sweep `width`, which fires at half a trained threshold."""
 ABLATION = tuple(method.replace("dsr-if", "dsr-if-rep", 1) for method in SWEEPS["ablation"].methods)
 THREE, TWO, ONE = (0, 1, 2), (0, 1), (0,)
 SINCE = (5, 2)
@@ -150,7 +155,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
                     (5,),
                     ONE,
                 ),
-                _block("does another level of firing lower the deviation error?", LEVELS, (5,), ONE),
+                _block("what lowers the deviation error?", AGAINST_DEVIATION, (5,), ONE),
             ),
             (
                 _block(

@@ -98,7 +98,7 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
         seeds[run.method, run.timesteps, run.network] += 1
     assert seeds["dsr-if-rep", 5, NARROW] == seeds["dsr-if", 5, NARROW] == seeds["dsr-lif-rep", 20, NARROW] == 3
     assert seeds["stbp-tdbn", 2, NARROW] == seeds["dsr-if-rep", 5, "preact-resnet44"] == 2
-    late = [run.method for run in runs if "@threshold" in run.method]
+    late = [run.method for run in runs if "@threshold" in run.method and "@epochs" not in run.method]
     assert len(late) == 16
     assert len({*late}) == 8
     assert "dsr-if-rep@alpha=1@threshold=2@train_threshold=false" in late
@@ -112,13 +112,14 @@ def test_seeds_and_late_blocks_are_as_the_campaign_says() -> None:
         ("ann@epochs=40", 1, 0),
         ("dsr-if-rep@epochs=40", 5, 0),
     ]
-    levels = [(f"dsr-if-rep@alpha={alpha}@epochs=4", 5, 0) for alpha in (0.25, 0.75, 1)]
-    assert single[at + 6 : at + 9] == levels
+    starts = [(f"dsr-if-rep@epochs=4@{changed}", 5, 0) for changed in ("threshold=1", "threshold=0.7")]
+    levels = [(f"dsr-if-rep@alpha={alpha}@epochs=4", 5, 0) for alpha in (0.25, 1)]
+    assert single[at + 6 : at + 11] == [*starts, ("dsr-if-rep@epochs=4@train_threshold=false", 5, 0), *levels]
     rows_of_table_2 = [("plif", 8, 0), ("plif-stepwise", 8, 0), ("stbp", 12, 0), ("stbp-neunorm", 12, 0)]
     rows_of_table_2 += [("tandem", 8, 0), ("asf-bp", 5, 0)]
     rows_of_table_2 += [("diet-snn", 5, 0), ("dsr-if-hybrid", 5, 0), ("hybrid-training", 20, 0)]
     rows_of_table_2 += [("tssl-bp", 5, 0), ("ide", 30, 0)]
-    assert {*rows_of_table_2} <= {*single[at + 9 :]}
+    assert {*rows_of_table_2} <= {*single[at + 11 :]}
 
 
 def runs_of(group: Sequence[Sweep]) -> list[Run]:
