@@ -23,11 +23,11 @@ def require_method(base: str, changes: Mapping[str, Parameter]) -> None:
     allowed = [name for name in inspect.signature(neuron).parameters if name != "timesteps"]
     if "threshold" in changes and method.parent:
         raise BadInput(f"the thresholds of {base} come from its parent ({method.parent}): they cannot be varied")
-    for name in changes:
+    if refused := [name for name in changes if name not in allowed]:
         fields = _fields_of(method)
         if not allowed:
-            raise BadInput(f"the neurons of {base} have no {name}; its recipe can vary in {', '.join(fields)}")
-        require(name, (*allowed, *fields), f"parameter of {base}")
+            raise BadInput(f"the neurons of {base} have no {refused[0]}; its recipe can vary in {', '.join(fields)}")
+        require(refused[0], (*allowed, *fields), f"parameter of {base}")
     if method.start and changes.get("threshold") == MEASURED_START:
         del changes["threshold"]
     defaults = inspect.signature(neuron).parameters

@@ -20,7 +20,7 @@ import torch
 from benchmarks.__main__ import app
 from benchmarks.data import DATASETS, Split, load
 from benchmarks.execution import execute
-from benchmarks.measurement import digests
+from benchmarks.measurement import digests, yardstick
 from benchmarks.measurement.provenance import Code
 from benchmarks.methods import kernels_for
 from benchmarks.networks import build
@@ -131,6 +131,15 @@ def test_the_last_epoch_on_the_curve_is_the_headline(uninterrupted):
         assert spent[0] > 0
         assert spent == sorted(spent)
     assert float(curve[-1]["train_cpu_seconds"]) == result.train_cpu_seconds
+
+
+def test_the_speed_of_a_core_is_measured_after_epochs_that_are_worth_it(uninterrupted, tmp_path, monkeypatch):
+    result, place = uninterrupted
+    assert {epoch["core_gflops"] for epoch in read_csv(place / store.CURVES)} == {""}
+    assert result.core_gflops is None
+    monkeypatch.setattr(yardstick, "SHORT", 0.0)
+    ann = Run("digits", "preact-resnet-tiny", "ann", 1, 0, "smoke")
+    assert execute(ann, tmp_path).core_gflops > 0.1
 
 
 def test_a_row_names_its_weights_and_predictions(uninterrupted):

@@ -13,6 +13,8 @@ from torch import nn
 
 IMAGES, CHANNELS, SIZE = 128, 64, 8
 REPEATS = 5
+SHORT = 10.0
+"""Seconds of an epoch that is too short to be worth the measurement."""
 OPERATIONS = 3 * 2 * IMAGES * CHANNELS * CHANNELS * 9 * SIZE * SIZE
 """Of one repeat: forward, and backward to the input and to the weights."""
 

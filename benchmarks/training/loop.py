@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from benchmarks.data import Dataset, Split, Streamed, training_batches
 from benchmarks.distributed.processes import ALONE, Team
 from benchmarks.files import json_files
+from benchmarks.measurement import yardstick
 from benchmarks.measurement.evaluation import Evaluation, evaluate
 from benchmarks.measurement.joules import meter
 from benchmarks.measurement.metering import (
@@ -30,7 +31,6 @@ from benchmarks.measurement.metering import (
     median_and_iqr,
     peak_memory,
 )
-from benchmarks.measurement.yardstick import core_gflops
 from benchmarks.runs.record import Epoch
 from benchmarks.spec import BadInput, Recipe
 from benchmarks.training.backward import Backward, lowering
@@ -125,6 +125,7 @@ class Trainer:
         median, iqr = median_and_iqr(self.watch.milliseconds())
         test = self._evaluate(self.data.test) if self.recipe.test_every_epoch else None
         validation = self._evaluate(self.data.validation) if self.data.validation else None
+        speed = yardstick.core_gflops(self.device) if seconds >= yardstick.SHORT else None
         seconds += training.epochs[-1].train_seconds if training.epochs else 0.0
         return Epoch(
             epoch=number,
@@ -140,7 +141,7 @@ class Trainer:
             train_step_ms_iqr=iqr,
             train_joules=training.joules(joules, self.meter.source),
             train_cpu_seconds=training.cpu_seconds(worked_by_all),
-            core_gflops=core_gflops(self.device),
+            core_gflops=speed,
         )
 
     def _spent(self, before: float | None, after: float | None) -> float | None:

@@ -16,6 +16,7 @@ from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.spec import Run
 from reports.inputs.rows import RUN
 from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers
+from reports.tables.footnotes import CORE_SPEED
 from reports.tables.paper import EVIDENCE
 from reports.tables.run_cards import anchor, command_of
 
@@ -31,8 +32,8 @@ INVITATION = (
     "10,000 test images after training, and the core-seconds of all training that led to it."
 )
 NOTE = (
-    "Core-seconds: user and system time of training on a CPU, a parent's included (of it in brackets). Core speed: "
-    "of a fixed float32 convolution, after every epoch; core-seconds compare where it is alike. Accuracy: the test "
+    "Core-seconds: user and system time of training on a CPU, a parent's included (of it in brackets). "
+    f"{CORE_SPEED} Core-seconds compare where it is alike. Accuracy: the test "
     "split after the last epoch. Seeds: how many runs of this line reached the accuracy, of how many; with few "
     "seeds, the cheapest run that reached it may be a lucky one."
 )
