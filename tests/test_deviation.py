@@ -1,0 +1,58 @@
+"""What docs/methods.md says of trained networks' deviation error is what the committed rows of their layers say."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = pd.read_csv(ROOT / "results" / "quantization-layers.csv").query("scale == 'workstation'")
+
+
+def _of(method: str, timesteps: int, seed: int) -> pd.DataFrame:
+    """The layers of one run behind the first, whose current is the same at every step."""
+    found = LAYERS.query("method == @method and timesteps == @timesteps and seed == @seed")
+    return found.iloc[1:]
+
+
+def _inner(layers: pd.DataFrame) -> pd.DataFrame:
+    return layers[~layers["layer"].str.startswith("readout")]
+
+
+@pytest.mark.parametrize(
+    ("method", "timesteps", "seed", "percent"),
+    [
+        ("dsr-if-rep", 20, 0, 6.7),
+        ("dsr-if-rep", 5, 0, 10.7),
+        ("dsr-if-rep", 5, 1, 14.4),
+        ("dsr-lif-rep", 5, 0, 19.1),
+    ],
+)
+def test_deviation_errors_are_as_written(method: str, timesteps: int, seed: int, percent: float) -> None:
+    """Means over layers, in percent of a layer's mean output."""
+    inner = _inner(_of(method, timesteps, seed))
+    assert len(inner) == 16
+    assert 100 * (inner["deviation_error"] / inner["mapping"]).mean() == pytest.approx(percent, abs=0.05)
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert f"{percent} %" in text, f"docs/methods.md does not say {percent} %"
+
+
+def test_the_worse_seed_has_the_larger_deviation_error() -> None:
+    better, worse = (_of("dsr-if-rep", 5, seed) for seed in (0, 1))
+    shares = [(layers["deviation_error"] / layers["mapping"]).to_numpy() for layers in (better, worse)]
+    assert len(better) == 18
+    assert (shares[1] > shares[0]).sum() == 17
+
+
+@pytest.mark.parametrize(
+    ("method", "timesteps", "seed", "low", "high"),
+    [
+        ("dsr-if-rep", 20, 0, 0.75, 1),
+        ("dsr-if-rep", 5, 0, 0.75, 1),
+        ("dsr-if-rep", 5, 1, 0.75, 1),
+        ("dsr-lif-rep", 5, 0, 0.4, 0.6),
+    ],
+)
+def test_most_of_the_deviation_is_bias(method: str, timesteps: int, seed: int, low: float, high: float) -> None:
+    inner = _inner(_of(method, timesteps, seed))
+    assert low <= inner["deviation_bias"].sum() / inner["deviation_error"].sum() <= high
