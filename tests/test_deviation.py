@@ -24,6 +24,7 @@ def _inner(layers: pd.DataFrame) -> pd.DataFrame:
     [
         ("dsr-if-rep", 20, 0, 6.7),
         ("dsr-if-rep", 5, 0, 10.7),
+        ("dsr-if-rep", 2, 0, 9.7),
         ("dsr-if-rep", 5, 1, 14.4),
         ("dsr-lif-rep", 5, 0, 19.1),
     ],
@@ -35,6 +36,12 @@ def test_deviation_errors_are_as_written(method: str, timesteps: int, seed: int,
     assert 100 * (inner["deviation_error"] / inner["mapping"]).mean() == pytest.approx(percent, abs=0.05)
     text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert f"{percent} %" in text, f"docs/methods.md does not say {percent} %"
+
+
+@pytest.mark.parametrize(("timesteps", "percent"), [(20, 5.0), (5, 18.7), (2, 36.8)])
+def test_quantisation_errors_are_as_written(timesteps: int, percent: float) -> None:
+    inner = _inner(_of("dsr-if-rep", timesteps, 0))
+    assert 100 * (inner["quantization_error"] / inner["mapping"]).mean() == pytest.approx(percent, abs=0.05)
 
 
 def test_the_worse_seed_has_the_larger_deviation_error() -> None:
