@@ -122,7 +122,31 @@ def _deep(*depths: int) -> Sweep:
     return _block("depth", ("ann", "dsr-if-rep"), (5,), TWO, networks)
 
 
+def _rates(*methods: str, timesteps: int = 5, network: str = "preact-resnet18-narrow", low: float = 0.05) -> Sweep:
+    """What `tuning` gives every method: three learning rates, each twice the one before, for a fifth of the epochs."""
+    variants = (
+        spelled(method, {"epochs": FIFTH, "learning_rate": rate})
+        for method in methods
+        for rate in (low, 2 * low, 4 * low)
+    )
+    return _block("learning rates", tuple(variants), (timesteps,), ONE, (network,))
+
+
 CAMPAIGNS: Mapping[str, Campaign] = {
+    "learning-rates": Campaign(
+        title="Three learning rates for every other trained method, with the budget of `tuning`, cheapest first",
+        groups=(
+            (_rates("lsq-ann", "deng-gu-ann", "ann-pixels"),),
+            (_rates("rate-bp", "psn", "tandem"),),
+            (_rates("sltt", "ottt", "clif", "plif", "sew", "stbp", "stbp-neunorm", "tssl-bp"),),
+            (_block("parents", ("ann", "dsr-ann"), (1,), ONE), _rates("dsr-if-hybrid-rep", "diet-snn", low=0.0005)),
+            (_block("a parent", ("ann-pixels",), (1,), ONE), _rates("cq-clamp-ann")),
+            (_rates("asf-bp", network="vgg7-narrow", low=0.00025),),
+            (_rates("ide", timesteps=30, network="cifarnet-f-narrow"),),
+            # below 18 steps its late layers are silent
+            (_rates("hybrid-training", timesteps=20, low=0.0005),),
+        ),
+    ),
     "workstation": Campaign(
         title="What judges the paper on two cores, most valuable first",
         groups=(

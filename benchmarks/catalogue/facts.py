@@ -35,7 +35,7 @@ class Facts:
     Training:
     `recipe` turns a run and DSR's recipe on CIFAR into the recipe the method would be published with, whatever the
     run's scale; the suite cuts it down. `shortened` adapts that recipe to schedules too short to carry a threshold from
-    its published start to where it works. `tuned` adapts it to scale workstation: what the sweep `tuning` chose there.
+    its published start to where it works. `tuned` adapts it to scale workstation: what was chosen there (`chosen.py`).
     `published_on`: by data set, what turns the recipe that the suite has there into the one that the authors have
     there; a scale cuts it down. `fits_data`: the recipe is published for each kind of data, and DSR's changes for event
     data are not made to it. `parent` names the method whose trained weights a run starts from.

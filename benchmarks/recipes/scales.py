@@ -84,7 +84,7 @@ def _workstation(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
     """[ours] A night on two cores: about a million image visits, the test split read once, at the end.
 
     The learning rate changes every iteration, and no method's depends on T. What each method starts from was chosen
-    for all of them by the same sweep, `tuning` (`Facts.tuned`).
+    with one budget for all of them (`Facts.tuned`).
     """
     part = data.workstation
     assert part, f"{data.name} is not cut down to a part"
