@@ -27,6 +27,7 @@ RATES: Mapping[str, float] = {
     "dsr-lif-rep": 0.2,
     "qcfs-ann": 0.2,
     "stbp-tdbn": 0.2,
+    "lsq-ann": 0.1,
 }
 
 

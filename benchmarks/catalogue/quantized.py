@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from benchmarks.catalogue.chosen import rate_of
 from benchmarks.catalogue.facts import Facts
 from benchmarks.spec import BadInput, Recipe, Run
 
@@ -31,6 +32,7 @@ METHODS: Mapping[str, Facts] = {
         "ANN with activations of ceil(log2(T + 1)) bits, LSQ",
         family="ANN",
         recipe=_lsq,
+        tuned=rate_of("lsq-ann"),
         levels=True,
         watched=True,
         colour="#5B5B00",
