@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from benchmarks.recipes import GRID
 from benchmarks.recipes.scales import LONG
 from benchmarks.spec import Parameter, Run, Scale, spelled
-from benchmarks.sweeps import FIFTH, SWEEPS, Sweep
+from benchmarks.sweeps import FIFTH, RATES, SWEEPS, Sweep, tuned
 
 CHEAP = tuple(steps for steps in GRID if steps <= LONG)
 """T at which conversions are read: beyond, a simulation takes hours."""
@@ -122,13 +122,9 @@ def _deep(*depths: int) -> Sweep:
     return _block("depth", ("ann", "dsr-if-rep"), (5,), TWO, networks)
 
 
-def _rates(*methods: str, timesteps: int = 5, network: str = "preact-resnet18-narrow", low: float = 0.05) -> Sweep:
-    """What `tuning` gives every method: three learning rates, each twice the one before, for a fifth of the epochs."""
-    variants = (
-        spelled(method, {"epochs": FIFTH, "learning_rate": rate})
-        for method in methods
-        for rate in (low, 2 * low, 4 * low)
-    )
+def _rates(*methods: str, timesteps: int = 5, network: str = "preact-resnet18-narrow", low: float = RATES[0]) -> Sweep:
+    """The three learning rates of `tuning`, or as many from another one on, each twice the one before."""
+    variants = [name for method in methods for name in tuned(method, rates=(low, 2 * low, 4 * low))]
     return _block("learning rates", tuple(variants), (timesteps,), ONE, (network,))
 
 

@@ -63,10 +63,10 @@ class Sweep:
         return list(dict.fromkeys(cells))
 
 
-def _tuned(method: str, start: str = "", *values: Parameter) -> Iterator[str]:
+def tuned(method: str, start: str = "", *values: Parameter, rates: tuple[float, float, float] = RATES) -> Iterator[str]:
     """Variants of a method: three learning rates from the first start, the other two starts at the middle rate."""
     first, *others = values or (None,)
-    for rate, value in [*((rate, first) for rate in RATES), *((RATES[1], value) for value in others)]:
+    for rate, value in [*((rate, first) for rate in rates), *((rates[1], value) for value in others)]:
         changes: dict[str, Parameter] = {"epochs": FIFTH, "learning_rate": rate}
         yield spelled(method, changes if value is None else {**changes, start: value})
 
@@ -196,16 +196,16 @@ SWEEPS: Mapping[str, Sweep] = {
         dataset="cifar10",
         networks={"workstation": PAPER_BODY["workstation"], **TINY},
         methods=(
-            *_tuned("ann"),
+            *tuned("ann"),
             # whoever's best of the three rates is the highest gets one rate more
             "ann@epochs=4@learning_rate=0.4",
             # 2 and 4 in the unit of the currents: a LIF neuron's is V tau / dt
-            *_tuned("dsr-if-rep", "threshold", MEASURED_START, 2, 4),
-            *_tuned("dsr-lif-rep", "threshold", MEASURED_START, 0.2, 0.4),
+            *tuned("dsr-if-rep", "threshold", MEASURED_START, 2, 4),
+            *tuned("dsr-lif-rep", "threshold", MEASURED_START, 0.2, 0.4),
             "dsr-lif-rep@epochs=4@learning_rate=0.4@threshold=first-gradient",
-            *_tuned("qcfs-ann", "threshold", 4, 2, 8),
+            *tuned("qcfs-ann", "threshold", 4, 2, 8),
             "qcfs-ann@epochs=4@learning_rate=0.4@threshold=4",
-            *_tuned("stbp-tdbn", "surrogate_width", 1, 0.5, 0.25),
+            *tuned("stbp-tdbn", "surrogate_width", 1, 0.5, 0.25),
             "stbp-tdbn@epochs=4@learning_rate=0.4@surrogate_width=1",
         ),
         timesteps=(5,),

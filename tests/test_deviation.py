@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = pd.read_csv(ROOT / "results" / "quantization-layers.csv").query("scale == 'workstation'")
+TEXT = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
 
 
 def _of(method: str, timesteps: int, seed: int) -> pd.DataFrame:
@@ -34,14 +35,14 @@ def test_deviation_errors_are_as_written(method: str, timesteps: int, seed: int,
     inner = _inner(_of(method, timesteps, seed))
     assert len(inner) == 16
     assert 100 * (inner["deviation_error"] / inner["mapping"]).mean() == pytest.approx(percent, abs=0.05)
-    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    assert f"{percent} %" in text, f"docs/methods.md does not say {percent} %"
+    assert f"{percent} %" in TEXT, f"docs/methods.md does not say {percent} %"
 
 
 @pytest.mark.parametrize(("timesteps", "percent"), [(20, 5.0), (5, 18.7), (2, 36.8)])
 def test_quantisation_errors_are_as_written(timesteps: int, percent: float) -> None:
     inner = _inner(_of("dsr-if-rep", timesteps, 0))
     assert 100 * (inner["quantization_error"] / inner["mapping"]).mean() == pytest.approx(percent, abs=0.05)
+    assert "5.0, 18.7 and 36.8 %" in TEXT
 
 
 def test_the_worse_seed_has_the_larger_deviation_error() -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.campaigns import CAMPAIGNS
-from benchmarks.catalogue import timeless
+from benchmarks.campaigns import CAMPAIGNS, NAMED
 from benchmarks.catalogue.chosen import RATES
 from benchmarks.recipes import resolve
 from benchmarks.runs.record import read_csv
@@ -53,10 +52,15 @@ def of_grid(method: str) -> list[str]:
     return [name for name in FOUND[method] if method in RATED or variant(name)[1]["learning_rate"] in GRID]
 
 
-def resolve_at_five(method: str) -> Recipe:
-    """The recipe at T = 5, on a network that runs the method."""
-    network = {"ide": "cifarnet-f-narrow", "asf-bp": "vgg7-narrow"}.get(method, NARROW)
-    return resolve(Run("cifar10", network, method, 1 if timeless(method) else 5, 0, "workstation"))
+def own_recipe(method: str) -> Recipe:
+    """The method's own, where its variants were tuned."""
+    run = next(
+        run
+        for name in ("tuning", "learning-rates")
+        for run in NAMED[name].runs("workstation")
+        if run.method in FOUND[method]
+    )
+    return resolve(replace(run, method=method))
 
 
 def best(method: str) -> Mapping[str, Parameter]:
@@ -83,15 +87,15 @@ def test_other_methods_have_three_rates_around_that_of_their_recipe() -> None:
 def test_every_trained_method_of_the_campaign_is_tuned_or_takes_over_what_a_twin_has() -> None:
     twins = {"plif-stepwise", "rate-bp-bptt", "sltt-k", "sltt-bptt", "cq-ann", "dsr-if-hybrid"}
     runs = CAMPAIGNS["workstation"].runs("workstation")
-    trained = {run.method for run in runs if resolve(run).epochs and not variant(run.method)[1]}
-    untuned = {name for name in trained if "tuning" not in resolve_at_five(name).sources}
+    trained = [run for run in runs if resolve(run).epochs and not variant(run.method)[1]]
+    untuned = {run.method for run in trained if "tuning" not in resolve(run).sources}
     assert untuned - ASKED.keys() - RATES.keys() == twins | {"dsr-ann"}, "dsr-ann's rate is that of DSR, its last rung"
 
 
 @pytest.mark.parametrize("method", RATES)
 def test_a_recipe_has_what_was_best_on_the_held_out_images(method: str) -> None:
     chosen = dict(best(method))
-    recipe = resolve_at_five(method)
+    recipe = own_recipe(method)
     assert recipe.learning_rate == chosen.pop("learning_rate")
     if chosen.get("threshold") == MEASURED_START:
         assert recipe.start == chosen.pop("threshold")

@@ -1,7 +1,7 @@
-"""Learning rates that the sweep `tuning` chose for scale `workstation` (`Facts.tuned`). [ours]
+"""Learning rates that were chosen on held-out images for scale `workstation` (`Facts.tuned`). [ours]
 
-Every method of that sweep has the same runs: three learning rates from its first start, and two other starts at the
-middle rate. One seed, T = 5, a fifth of the epochs. The row with the highest accuracy on the held-out images is the
+Every method of the sweep `tuning` has the same runs: three learning rates from its first start, and two other starts at
+the middle rate. One seed, T = 5, a fifth of the epochs. The row with the highest accuracy on the held-out images is the
 method's recipe. It has the first start in every method.
 
 Where the best of the three rates is the highest, the sweep has a row with a rate of 0.4, too. It is no choice. It is
@@ -37,5 +37,5 @@ def rate_of(method: str, start: Adjust = unchanged) -> Adjust:
 
 
 def _tuned(method: str, start: Adjust, recipe: Recipe) -> Recipe:
-    sources = f"{recipe.sources}; learning rate and start as the sweep tuning chose them for {method}"
+    sources = f"{recipe.sources}; what tuning {method} on held-out images chose"
     return replace(start(recipe), learning_rate=RATES[method], sources=sources)

@@ -83,8 +83,8 @@ WARMUP_SHARE = 0.12
 def _workstation(recipe: Recipe, run: Run, data: DataSet) -> Recipe:
     """[ours] A night on two cores: about a million image visits, the test split read once, at the end.
 
-    The learning rate changes every iteration, and no method's depends on T. What each method starts from was chosen
-    with one budget for all of them (`Facts.tuned`).
+    The learning rate changes every iteration, and no method's depends on T. What was chosen for a method on
+    held-out images, with one budget for all, is its `Facts.tuned`.
     """
     part = data.workstation
     assert part, f"{data.name} is not cut down to a part"
