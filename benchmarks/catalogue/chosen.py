@@ -28,6 +28,7 @@ RATES: Mapping[str, float] = {
     "qcfs-ann": 0.2,
     "stbp-tdbn": 0.2,
     "lsq-ann": 0.1,
+    "dsr-if-hybrid-rep": 0.0005,
 }
 
 
