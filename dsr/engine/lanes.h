@@ -156,13 +156,18 @@ LINE void tabulate_group(const float weight[GROUP], float *table)
 
 LINE void look_up(Words index[BLOCK], const float *table, const int registers, Floats sum[TILE][BLOCK])
 {
-    for (int half = 0; half < 2; half++) {
-        for (int c = 0; c < TILE; c++) {
-            const Floats entries = _mm256_broadcast_ps((const __m128 *)(table + c * ENTRIES + half * 4));
-            for (int r = 0; r < registers; r++) sum[c][r] = plus(sum[c][r], _mm256_permutevar_ps(entries, index[r]));
+    Words next[BLOCK];
+    for (int r = 0; r < registers; r++) next[r] = _mm256_srli_epi32(index[r], GROUP / 2);
+    for (int c = 0; c < TILE; c++) {
+        const Floats low = _mm256_broadcast_ps((const __m128 *)(table + c * ENTRIES));
+        const Floats high = _mm256_broadcast_ps((const __m128 *)(table + c * ENTRIES + ENTRIES / 2));
+        for (int r = 0; r < registers; r++) {
+            sum[c][r] = plus(sum[c][r], _mm256_permutevar_ps(low, index[r]));
+            sum[c][r] = plus(sum[c][r], _mm256_permutevar_ps(high, next[r]));
+            __asm__("" : "+x"(sum[c][r])); /* in a register now: gcc otherwise looks up far ahead and spills sums */
         }
-        for (int r = 0; r < registers; r++) index[r] = _mm256_srli_epi32(index[r], GROUP / 2);
     }
+    for (int r = 0; r < registers; r++) index[r] = _mm256_srli_epi32(next[r], GROUP / 2);
 }
 
 LINE void transpose(Floats rows[LANES])
