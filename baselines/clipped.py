@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from baselines.checks import positive
+
 
 class ClippedReLU(nn.Module):
     """ReLU bounded by `clip` > 0. Any shape in, same shape out; no parameters. Raises ValueError for clip <= 0."""
 
     def __init__(self, clip: float = 1.0) -> None:
         super().__init__()
-        if clip <= 0:
-            raise ValueError(f"clip must be positive, not {clip}")
+        positive(clip=clip)
         self.clip = float(clip)
 
     def forward(self, x: Tensor) -> Tensor:

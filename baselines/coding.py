@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import at_least, positive
+
 
 def at_every_step(x: Tensor, timesteps: int) -> Tensor:
     """Images `(B, C, H, W)`, repeated, or frames `(T, B, C, H, W)` as `(T*B, C, H, W)`."""
@@ -27,8 +29,8 @@ class Bernoulli(nn.Module):
 
     def __init__(self, timesteps: int, scale: float = 1.0) -> None:
         super().__init__()
-        if timesteps < 1 or scale <= 0:
-            raise ValueError(f"timesteps must be at least 1 and scale positive, not {timesteps} and {scale}")
+        at_least(1, timesteps=timesteps)
+        positive(scale=scale)
         self.timesteps, self.scale, self.first = timesteps, scale, 0
 
     def spike_amplitude(self) -> float:

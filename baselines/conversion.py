@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from baselines.checks import at_least, positive
 from baselines.coding import BernoulliStep
 from baselines.events import READ_ALL, Passed, Presimulation, Program
 from baselines.events.paths import POOLS, Tracer, Unsupported, fed_by_sums
@@ -36,7 +37,7 @@ class IF(nn.Module):
     `timesteps` T >= 1 is the length of a run; `threshold` theta; `start` and `shift` are in units of theta;
     `shift_steps` S >= 1 is the number of steps that a shift is spread over (None: T). A spike takes theta off the
     membrane, or, with a `hard_reset`, all of it. The membrane persists between calls until `reset()`.
-    `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for T or S < 1.
+    `(B, ...) -> (B, ...)`, values 0 or theta. Raises ValueError for T or S < 1 and theta <= 0.
     """
 
     threshold: Tensor
@@ -52,8 +53,8 @@ class IF(nn.Module):
         hard_reset: bool = False,
     ) -> None:
         super().__init__()
-        if min(timesteps, timesteps if shift_steps is None else shift_steps) < 1:
-            raise ValueError(f"timesteps and shift_steps must be at least 1, not {timesteps} and {shift_steps}")
+        at_least(1, timesteps=timesteps, shift_steps=timesteps if shift_steps is None else shift_steps)
+        positive(threshold=threshold)
         self.timesteps, self.start, self.shift = timesteps, start, shift
         self.shift_steps, self.hard_reset = shift_steps or timesteps, hard_reset
         self.register_buffer("threshold", torch.tensor(float(threshold)))

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import at_least, positive
+
 
 class _Levels(torch.autograd.Function):
     @staticmethod
@@ -35,8 +37,8 @@ class Activation(nn.Module):
 
     def __init__(self, levels: int = 32, threshold: float = 1.0) -> None:
         super().__init__()
-        if levels < 1 or threshold <= 0:
-            raise ValueError(f"levels must be at least 1 and threshold positive, not {levels} and {threshold}")
+        at_least(1, levels=levels)
+        positive(threshold=threshold)
         self.levels, self.threshold = levels, float(threshold)
 
     def forward(self, x: Tensor) -> Tensor:

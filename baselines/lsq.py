@@ -23,6 +23,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import positive
 from baselines.qcfs import staircase
 
 MOST_BITS = 16
@@ -38,8 +39,10 @@ class Activation(nn.Module):
 
     def __init__(self, bits: int, step: float | None = None) -> None:
         super().__init__()
-        if not 1 <= bits <= MOST_BITS or (step is not None and step <= 0):
-            raise ValueError(f"bits must be from 1 to {MOST_BITS} and step positive, not {bits} and {step}")
+        if not 1 <= bits <= MOST_BITS:
+            raise ValueError(f"bits must be from 1 to {MOST_BITS}, not {bits}")
+        if step is not None:
+            positive(step=step)
         self.bits, self.levels = bits, 2**bits - 1
         start = 2 / math.sqrt(2 * math.pi * self.levels) if step is None else step
         self.step = nn.Parameter(torch.tensor(float(start)))

@@ -20,6 +20,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import at_least, one_of, positive
+
 Order = Literal["clamp-floor", "floor-clamp"]
 
 
@@ -49,15 +51,14 @@ class Activation(nn.Module):
 
     `levels` L >= 1; `threshold` is the initial theta; `order` of the two operations determines the gradient:
     `clamp-floor` as in the authors' later repository, `floor-clamp` as in their first. Any shape in, same shape out.
-    Raises ValueError for L < 1 and any other order.
+    Raises ValueError for L < 1, theta <= 0 and any other order.
     """
 
     def __init__(self, levels: int = 4, threshold: float = 8.0, order: Order = "clamp-floor") -> None:
         super().__init__()
-        if levels < 1:
-            raise ValueError(f"levels must be at least 1, not {levels}")
-        if order not in get_args(Order):
-            raise ValueError(f"order must be {' or '.join(get_args(Order))}, not {order}")
+        at_least(1, levels=levels)
+        positive(threshold=threshold)
+        one_of(get_args(Order), order=order)
         self.levels, self.order = levels, order
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 

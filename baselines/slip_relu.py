@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import at_least, fraction, positive
 from baselines.qcfs import staircase
 
 
@@ -24,10 +25,9 @@ class Activation(nn.Module):
 
     def __init__(self, slope: float = 0.5, levels: int = 4, threshold: float = 8.0) -> None:
         super().__init__()
-        if levels < 1 or not 0 <= slope <= 1 or threshold <= 0:
-            raise ValueError(
-                f"levels must be at least 1 and slope in [0, 1], threshold positive, not {levels}, {slope}, {threshold}"
-            )
+        at_least(1, levels=levels)
+        positive(threshold=threshold)
+        fraction(slope=slope)
         self.slope, self.levels = slope, levels
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from baselines import conversion
+from baselines.checks import at_least
 from baselines.events import Presimulation
 
 
@@ -34,11 +35,9 @@ class IF(conversion.IF):
         margin: float = 0.0,
     ) -> None:
         super().__init__(timesteps, threshold, start)
-        if presimulation != int(presimulation) or presimulation < 1 or margin < 0:
-            raise ValueError(
-                f"presimulation must be a whole number of at least 1 and margin at least 0, "
-                f"not {presimulation} and {margin}"
-            )
+        if presimulation != int(presimulation) or presimulation < 1:
+            raise ValueError(f"presimulation must be a whole number of at least 1, not {presimulation}")
+        at_least(0, margin=margin)
         self.first = Presimulation(int(presimulation), margin)
         self.steps = 0
         self.silent: Tensor | None = None

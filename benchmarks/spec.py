@@ -54,6 +54,8 @@ class BadInput(ValueError):
 
 LONGEST_CAUSE, LONGEST_VALUE = 500, 80
 """Characters that a message shows of an error of somebody else's code, and of a value from a file."""
+MOST_NAMED = 10
+"""Methods or networks that a message names."""
 
 
 def one_line(error: BaseException) -> str:
@@ -211,14 +213,21 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def require(value: str, allowed: Iterable[str], what: str) -> str:
-    """Return `value` if it is one of `allowed`; else raise BadInput naming the nearest and all allowed ones."""
+    """Return `value` if it is one of `allowed`; else raise BadInput naming the nearest and the allowed ones.
+
+    Of long lists that `dsr-bench list` prints, the message has the beginning.
+    """
     allowed = list(allowed)
     if value in allowed:
         return value
     spelled_so = {name.lower(): name for name in allowed}
     near = difflib.get_close_matches(value[:LONGEST_VALUE].lower(), spelled_so, n=1)
     hint = f" (did you mean {spelled_so[near[0]]!r}?)" if near else ""
-    raise BadInput(f"unknown {what} {shown(value)}{hint}; allowed: {', '.join(allowed)}")
+    more = len(allowed) - MOST_NAMED if what in ("method", "network") else 0
+    rest = f" and {more} more, which `dsr-bench list` prints" if more > 0 else ""
+    raise BadInput(
+        f"unknown {what} {shown(value)}{hint}; allowed: {', '.join(allowed[: -more if rest else None])}{rest}"
+    )
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

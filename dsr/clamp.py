@@ -100,8 +100,10 @@ class Quantized(_Clamped):
         threshold_gain: float = 1.0,
     ) -> None:
         super().__init__(threshold, threshold_floor, train_threshold, threshold_gain)
-        if timesteps < 1 or not 0 < alpha <= 1:
-            raise ValueError(f"timesteps must be at least 1 and alpha in (0, 1], not {timesteps} and {alpha}")
+        if timesteps < 1:
+            raise ValueError(f"timesteps must be at least 1, not {timesteps}")
+        if not 0 < alpha <= 1:
+            raise ValueError(f"alpha must be in (0, 1], not {alpha}")
         self.timesteps, self.alpha = timesteps, alpha
 
     def value(self, x: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ class Saturating(nn.Module):
 
     def __init__(self, threshold: float, threshold_floor: float, train_threshold: bool) -> None:
         super().__init__()
-        if threshold <= 0:
+        if not threshold > 0:
             raise ValueError(f"threshold must be positive, not {threshold}")
         self.threshold_floor = threshold_floor
         if train_threshold:
@@ -123,8 +123,8 @@ class Neuron(Saturating):
     ) -> None:
         if timesteps < 1:
             raise ValueError(f"timesteps must be at least 1, not {timesteps}")
-        if threshold <= 0 or not 0 < alpha <= 1:
-            raise ValueError(f"threshold must be positive and alpha in (0, 1], not {threshold} and {alpha}")
+        if not 0 < alpha <= 1:
+            raise ValueError(f"alpha must be in (0, 1], not {alpha}")
         super().__init__(threshold, threshold_floor, train_threshold)
         self.timesteps = timesteps
         self.alpha = alpha

@@ -85,7 +85,7 @@ def test_the_adjoint_is_autograds_with_the_reset_detached(tau: float | None, tra
     [
         ({"tau": 1}, "sew@tau=1: tau must be above 1, not 1"),
         ({"train_tau": True}, "sew@train_tau=true: train_tau needs a tau that it starts from"),
-        ({"alpha": 0}, "sew@alpha=0: timesteps must be at least 1, threshold and alpha positive, not 1, 1.0 and 0"),
+        ({"alpha": 0}, "sew@alpha=0: alpha must be positive, not 0"),
     ],
 )
 def test_what_a_neuron_cannot_be_is_refused_in_a_line(changes: dict[str, float], said: str) -> None:

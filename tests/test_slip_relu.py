@@ -57,7 +57,7 @@ def test_a_neuron_of_its_threshold_emits_the_stairs_and_half_the_clips_error_is_
 
 @pytest.mark.parametrize("wrong", [{"slope": -0.1}, {"slope": 1.1}, {"levels": 0}, {"threshold": 0.0}])
 def test_other_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match="levels must be at least 1 and slope in"):
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))} must be"):
         slip_relu.Activation(**wrong)
 
 

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from baselines.checks import at_least, fraction, positive
 from baselines.coding import BernoulliStep
 from baselines.counts.flow import Part
 from baselines.counts.measured import Measured
@@ -59,10 +60,11 @@ class IF(Part, nn.Module):
         of_all: bool = False,
     ) -> None:
         super().__init__()
-        if threshold <= 0 or not 0 < leak <= 1:
-            raise ValueError(f"threshold must be positive and leak in (0, 1], not {threshold} and {leak}")
-        if not 0 <= measured <= period or period < 1:
-            raise ValueError(f"measured must be at most period, which is at least 1, not {measured} and {period}")
+        at_least(1, timesteps=timesteps, period=period)
+        positive(threshold=threshold)
+        fraction(zero=False, leak=leak)
+        if not 0 <= measured <= period:
+            raise ValueError(f"measured must be from 0 to period = {period}, not {measured}")
         self.threshold, self.leak, self.of_all = threshold, leak, of_all
         self.measured, self.period = measured, period
         self.register_buffer("slope", torch.ones(()))

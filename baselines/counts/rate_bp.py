@@ -32,6 +32,7 @@ from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from baselines.checks import at_least, fraction, positive
 from baselines.counts.measured import Measured
 from baselines.counts.pairs import Pair, of_both
 
@@ -48,11 +49,9 @@ class LIF(nn.Module):
         self, timesteps: int, threshold: float = 1.0, decay: float = 0.2, surrogate_slope: float = 4.0
     ) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or surrogate_slope <= 0 or not 0 <= decay <= 1:
-            raise ValueError(
-                f"timesteps must be at least 1, threshold and surrogate_slope positive and decay in [0, 1], "
-                f"not {timesteps}, {threshold}, {surrogate_slope} and {decay}"
-            )
+        at_least(1, timesteps=timesteps)
+        positive(threshold=threshold, surrogate_slope=surrogate_slope)
+        fraction(decay=decay)
         self.timesteps, self.threshold, self.decay, self.surrogate_slope = timesteps, threshold, decay, surrogate_slope
 
     def spike_amplitude(self) -> float:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from baselines.checks import at_least, fraction, positive
 from baselines.counts.measured import Measured
 from baselines.counts.pairs import Pair
 
@@ -37,11 +38,9 @@ class IF(nn.Module):
 
     def __init__(self, timesteps: int, threshold: float = 1.0, leak: float = 1.0) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or not 0 < leak <= 1:
-            raise ValueError(
-                f"timesteps must be at least 1, threshold positive and leak in (0, 1], not {timesteps}, {threshold} "
-                f"and {leak}"
-            )
+        at_least(1, timesteps=timesteps)
+        positive(threshold=threshold)
+        fraction(zero=False, leak=leak)
         self.timesteps, self.threshold, self.leak = timesteps, threshold, leak
 
     def spike_amplitude(self) -> float:

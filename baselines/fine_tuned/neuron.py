@@ -30,6 +30,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import at_least, fraction, one_of, positive
+
 Surrogate = Literal["triangle", "spike-time"]
 
 
@@ -154,16 +156,11 @@ class LIF(nn.Module):
         train_leak: bool = True,
     ) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or not 0 <= leak <= 1:
-            raise ValueError(
-                f"timesteps must be at least 1, threshold positive and leak in [0, 1], "
-                f"not {timesteps}, {threshold} and {leak}"
-            )
-        if surrogate not in ("triangle", "spike-time") or surrogate_height <= 0 or surrogate_decay < 0:
-            raise ValueError(
-                "surrogate must be triangle or spike-time, surrogate_height positive and surrogate_decay not negative, "
-                f"not {surrogate}, {surrogate_height} and {surrogate_decay}"
-            )
+        at_least(1, timesteps=timesteps)
+        positive(threshold=threshold, surrogate_height=surrogate_height)
+        fraction(leak=leak)
+        at_least(0, surrogate_decay=surrogate_decay)
+        one_of(("triangle", "spike-time"), surrogate=surrogate)
         self.timesteps, self.delayed = timesteps, bool(delayed)
         self.slope = Slope(surrogate, surrogate_height, surrogate_decay)
         for name, value, trained in (("threshold", threshold, train_threshold), ("leak", leak, train_leak)):

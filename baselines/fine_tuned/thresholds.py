@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import fraction
 from baselines.fine_tuned.neuron import LIF
 
 NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -36,8 +37,7 @@ def set_thresholds(network: nn.Module, images: Tensor, share: float, timesteps: 
     leaks, modes and lengths of runs are as before. Images that are too many to run at once run again for every layer.
     Raises ValueError for a share outside (0, 1], and RuntimeError for neurons that images do not reach.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share must be in (0, 1], not {share}")
+    fraction(zero=False, share=share)
     axis = images.dim() - 4
     groups = images.split(max(1, ROWS // timesteps), axis)
     neurons = [module for module in network.modules() if isinstance(module, LIF)]

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import at_least, fraction, positive
+
 
 class Neuron(nn.Module):
     """IF (`leak` 1) or LIF; every call is one time step, currents `(B, ...)` -> spikes, same shape.
@@ -21,11 +23,9 @@ class Neuron(nn.Module):
 
     def __init__(self, timesteps: int, threshold: float = 2.0, leak: float = 1.0) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or not 0 < leak <= 1:
-            raise ValueError(
-                f"timesteps must be at least 1, threshold positive and leak in (0, 1], "
-                f"not {timesteps}, {threshold} and {leak}"
-            )
+        at_least(1, timesteps=timesteps)
+        positive(threshold=threshold)
+        fraction(zero=False, leak=leak)
         self.timesteps, self.threshold, self.leak = timesteps, threshold, leak
         self.membrane: Tensor | None = None
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import at_least, one_of, positive
 from baselines.surrogates import STEEPNESS, SURROGATES, Surrogate, slopes
 
 Reset = Literal["soft", "hard"]
@@ -63,15 +64,10 @@ class LIF(nn.Module):
         height: float = 1.0,
     ) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or tau < 1 or steepness <= 0 or height <= 0:
-            raise ValueError(
-                f"timesteps and tau must be at least 1, threshold, steepness and height positive, "
-                f"not {timesteps}, {tau}, {threshold}, {steepness} and {height}"
-            )
-        if surrogate not in SURROGATES or reset not in ("soft", "hard"):
-            raise ValueError(
-                f"surrogate must be {' or '.join(SURROGATES)} and reset soft or hard, not {surrogate} and {reset}"
-            )
+        at_least(1, timesteps=timesteps, tau=tau)
+        positive(threshold=threshold, steepness=steepness, height=height)
+        one_of(SURROGATES, surrogate=surrogate)
+        one_of(("soft", "hard"), reset=reset)
         self.timesteps, self.threshold, self.tau = timesteps, threshold, tau
         self.surrogate: Surrogate = surrogate
         self.soft, self.steepness, self.height = reset == "soft", steepness, height

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import above, at_least, one_of, positive
 from baselines.stbp.layout import dense, like, parts
 from baselines.stbp.neuron import Reset
 from baselines.surrogates import SURROGATES, Surrogate, slopes
@@ -104,15 +105,11 @@ class CLIF(nn.Module):
         reset: Reset = "soft",
     ) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or tau <= 1:
-            raise ValueError(
-                f"timesteps must be at least 1, threshold positive and tau above 1, "
-                f"not {timesteps}, {threshold} and {tau}"
-            )
-        if surrogate not in SURROGATES or reset not in ("hard", "soft"):
-            raise ValueError(
-                f"surrogate must be {' or '.join(SURROGATES)} and reset hard or soft, not {surrogate} and {reset}"
-            )
+        at_least(1, timesteps=timesteps)
+        positive(threshold=threshold)
+        above(1, tau=tau)
+        one_of(SURROGATES, surrogate=surrogate)
+        one_of(("hard", "soft"), reset=reset)
         self.timesteps, self.dynamics = timesteps, Dynamics(threshold, tau, surrogate, reset == "soft")
 
     def spike_amplitude(self) -> float:

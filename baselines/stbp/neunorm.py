@@ -15,6 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.checks import at_least
+
 
 class NeuNorm(nn.Module):
     """Spikes `(T*B, F, H, W)` -> the spikes less a trace of all channels, same shape; `(T*B, F)` passes unchanged.
@@ -27,10 +29,9 @@ class NeuNorm(nn.Module):
 
     def __init__(self, timesteps: int, trace_decay: float = 0.9) -> None:
         super().__init__()
-        if timesteps < 1 or not 0 <= trace_decay < 1:
-            raise ValueError(
-                f"timesteps must be at least 1 and trace_decay in [0, 1), not {timesteps} and {trace_decay}"
-            )
+        at_least(1, timesteps=timesteps)
+        if not 0 <= trace_decay < 1:
+            raise ValueError(f"trace_decay must be in [0, 1), not {trace_decay}")
         self.timesteps, self.trace_decay = timesteps, trace_decay
         self.register_parameter("weight", None)
 

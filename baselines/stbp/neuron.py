@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import at_least, fraction, one_of, positive
 from baselines.stbp.compiled import Compiled
 from baselines.stbp.dynamics import Dynamics
 from baselines.stbp.layout import dense, like
@@ -110,7 +111,7 @@ def _triton() -> Any:
 class LIF(nn.Module):
     """Leaky integrate-and-fire neuron with a surrogate gradient (Zheng et al. 2021, Eq. 1-3, with the defaults).
 
-    `timesteps` T >= 1; `threshold` V; `decay` in [0, 1] multiplies the membrane each step; `surrogate_width` a;
+    `timesteps` T >= 1; `threshold` V > 0; `decay` in [0, 1] multiplies the membrane each step; `surrogate_width` a;
     `detach_reset`: the reset has no gradient. Raises ValueError for invalid values. `compiled`: kernels that do the
     same faster on a CPU, see `compile_neurons`.
     """
@@ -128,15 +129,11 @@ class LIF(nn.Module):
         detach_reset: bool = False,
     ) -> None:
         super().__init__()
-        if timesteps < 1 or surrogate_width <= 0 or not 0 <= decay <= 1:
-            raise ValueError(
-                f"timesteps must be at least 1, surrogate_width positive and decay in [0, 1], "
-                f"not {timesteps}, {surrogate_width} and {decay}"
-            )
-        if surrogate not in ("rectangle", "triangle") or reset not in ("hard", "soft"):
-            raise ValueError(
-                f"surrogate must be rectangle or triangle and reset hard or soft, not {surrogate} and {reset}"
-            )
+        at_least(1, timesteps=timesteps)
+        positive(threshold=threshold, surrogate_width=surrogate_width)
+        fraction(decay=decay)
+        one_of(("rectangle", "triangle"), surrogate=surrogate)
+        one_of(("hard", "soft"), reset=reset)
         self.timesteps = timesteps
         self.dynamics = Dynamics(
             threshold, decay, surrogate_width, surrogate == "triangle", reset == "soft", bool(detach_reset)

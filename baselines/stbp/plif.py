@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import above, at_least, one_of, positive
 from baselines.stbp.layout import dense, like, parts
 from baselines.stbp.neuron import Reset
 
@@ -103,9 +104,9 @@ def _slope(h: Tensor, of: Dynamics, out: Tensor) -> Tensor:
 class PLIF(nn.Module):
     """Leaky integrate-and-fire neuron whose leak is trained (Fang et al. 2021; defaults as in all their runs).
 
-    `timesteps` T >= 1; `threshold` V; `tau` > 1: what 1 / k starts from; `surrogate_slope` a > 0; `detach_reset`: the
-    reset has no gradient; without `train_tau` it is a LIF neuron with decay of its input. Raises ValueError for invalid
-    values. `w` is a 0-dim Parameter, or a buffer if it is not trained.
+    `timesteps` T >= 1; `threshold` V > 0; `tau` > 1: what 1 / k starts from; `surrogate_slope` a > 0; `detach_reset`:
+    the reset has no gradient; without `train_tau` it is a LIF neuron with decay of its input. Raises ValueError for
+    invalid values. `w` is a 0-dim Parameter, or a buffer if it is not trained.
     """
 
     w: Tensor
@@ -121,13 +122,10 @@ class PLIF(nn.Module):
         train_tau: bool = True,
     ) -> None:
         super().__init__()
-        if timesteps < 1 or tau <= 1 or surrogate_slope <= 0:
-            raise ValueError(
-                f"timesteps must be at least 1, tau above 1 and surrogate_slope positive, "
-                f"not {timesteps}, {tau} and {surrogate_slope}"
-            )
-        if reset not in ("hard", "soft"):
-            raise ValueError(f"reset must be hard or soft, not {reset}")
+        at_least(1, timesteps=timesteps)
+        above(1, tau=tau)
+        positive(threshold=threshold, surrogate_slope=surrogate_slope)
+        one_of(("hard", "soft"), reset=reset)
         self.timesteps = timesteps
         self.dynamics = Dynamics(threshold, surrogate_slope, reset == "soft", bool(detach_reset))
         w = torch.tensor(math.log(1.0 / (tau - 1)))

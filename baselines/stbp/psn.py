@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import at_least, positive
 from baselines.stbp.arctangent import slope
 from baselines.stbp.layout import dense, flat, like
 
@@ -61,10 +62,8 @@ class PSN(nn.Module):
 
     def __init__(self, timesteps: int, masked: bool = False, surrogate_slope: float = 2.0) -> None:
         super().__init__()
-        if timesteps < 1 or surrogate_slope <= 0:
-            raise ValueError(
-                f"timesteps must be at least 1 and surrogate_slope positive, not {timesteps} and {surrogate_slope}"
-            )
+        at_least(1, timesteps=timesteps)
+        positive(surrogate_slope=surrogate_slope)
         self.timesteps, self.masked, self.surrogate_slope = timesteps, masked, surrogate_slope
         self.weight = nn.Parameter(torch.empty(timesteps, timesteps))
         self.bias = nn.Parameter(torch.full((timesteps,), -1.0))

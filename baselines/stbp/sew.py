@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import above, at_least, positive
 from baselines.stbp.arctangent import slope
 
 
@@ -106,12 +107,10 @@ class Neuron(nn.Module):
         alpha: float = 2.0,
     ) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or alpha <= 0:
-            raise ValueError(
-                f"timesteps must be at least 1, threshold and alpha positive, not {timesteps}, {threshold} and {alpha}"
-            )
-        if tau is not None and tau <= 1:
-            raise ValueError(f"tau must be above 1, not {tau}")
+        at_least(1, timesteps=timesteps)
+        positive(threshold=threshold, alpha=alpha)
+        if tau is not None:
+            above(1, tau=tau)
         if train_tau and tau is None:
             raise ValueError("train_tau needs a tau that it starts from")
         self.timesteps, self.threshold, self.tau, self.alpha = timesteps, threshold, tau, alpha

@@ -25,6 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.checks import at_least, positive
+
 STEEPEST = 8.0
 """The largest slope of a spike's time, 1 / d_t."""
 SILENT = 0.25
@@ -124,11 +126,8 @@ class Neuron(nn.Module):
         self, timesteps: int, threshold: float = 1.0, tau_membrane: float = 5.0, tau_synapse: float = 3.0
     ) -> None:
         super().__init__()
-        if timesteps < 1 or threshold <= 0 or tau_membrane < 1 or tau_synapse < 1:
-            raise ValueError(
-                f"timesteps, tau_membrane and tau_synapse must be at least 1 and threshold positive, "
-                f"not {timesteps}, {tau_membrane}, {tau_synapse} and {threshold}"
-            )
+        at_least(1, timesteps=timesteps, tau_membrane=tau_membrane, tau_synapse=tau_synapse)
+        positive(threshold=threshold)
         self.timesteps = timesteps
         self.dynamics = Dynamics(threshold, tau_membrane, tau_synapse)
 

@@ -123,8 +123,10 @@ def run_request(dataset: str, network: str, method: str, timesteps: int, seed: i
     _network(network)
     method = named_method(method)
     require_runs_on(method, network)
-    if timesteps < 1 or seed < 0:
-        raise BadInput(f"timesteps must be at least 1 and seed at least 0, not {timesteps} and {seed}")
+    if timesteps < 1:
+        raise BadInput(f"timesteps must be at least 1, not {timesteps}")
+    if seed < 0:
+        raise BadInput(f"seed must be at least 0, not {seed}")
     if seed > MAX_SEED:
         raise BadInput(f"seed must be at most {MAX_SEED}, not {seed}")
     if timeless(method) and timesteps != 1:
