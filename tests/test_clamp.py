@@ -114,7 +114,7 @@ def test_thresholds_have_floors_gains_and_may_be_fixed_as_dsrs_have():
         neuron(noise(3).requires_grad_()).sum().backward()
     with pytest.raises(ValueError, match="threshold must be positive"):
         dsr.Clamp(0.0)
-    with pytest.raises(ValueError, match="alpha in"):
+    with pytest.raises(ValueError, match="alpha must be in"):
         dsr.Quantized(4, alpha=1.5)
 
 
@@ -205,7 +205,7 @@ def test_rungs_take_dsrs_neuron_parameters_that_make_sense():
     require_method("dsr-quantized", {"threshold": 2, "alpha": 1, "train_threshold": False})
     with pytest.raises(BadInput, match="unknown parameter of dsr-clamp 'alpha'"):
         require_method("dsr-clamp", {"alpha": 1})
-    with pytest.raises(BadInput, match="alpha in"):
+    with pytest.raises(BadInput, match="alpha must be in"):
         require_method("dsr-quantized", {"alpha": 2})
 
 

@@ -160,8 +160,8 @@ def test_a_neurons_trace_worked_out_by_hand() -> None:
     assert neuron.membrane.item() == pytest.approx(0.15625)
     neuron.reset()
     assert neuron(torch.tensor([2.0])).item() == 1, "it fires at its threshold"
-    for wrong in ((1, 0.0, 1.0), (1, 2.0, 0.0), (0, 2.0, 1.0)):
-        with pytest.raises(ValueError, match="threshold positive and leak in"):
+    for name, wrong in (("threshold", (1, 0.0, 1.0)), ("leak", (1, 2.0, 0.0)), ("timesteps", (0, 2.0, 1.0))):
+        with pytest.raises(ValueError, match=f"^{name} must be"):
             ide.Neuron(*wrong)  # type: ignore[arg-type]
 
 

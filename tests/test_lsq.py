@@ -105,9 +105,17 @@ def test_the_step_starts_by_the_papers_rule_for_a_normal_current():
         assert lsq.Activation(bits).step.item() == pytest.approx(rule, rel=0.01)
 
 
-@pytest.mark.parametrize(("bits", "step"), [(0, 1.0), (17, 1.0), (3, 0.0), (3, -1.0)])
-def test_other_bits_and_steps_are_refused(bits, step):
-    with pytest.raises(ValueError, match="bits must be from 1 to 16 and step positive"):
+@pytest.mark.parametrize(
+    ("bits", "step", "said"),
+    [
+        (0, 1.0, "bits must be from 1 to 16, not 0"),
+        (17, 1.0, "bits must be from 1 to 16, not 17"),
+        (3, 0.0, "step must be positive, not 0.0"),
+        (3, -1.0, "step must be positive, not -1.0"),
+    ],
+)
+def test_other_bits_and_steps_are_refused(bits, step, said):
+    with pytest.raises(ValueError, match=f"^{said}$"):
         lsq.Activation(bits, step)
 
 

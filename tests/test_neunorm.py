@@ -74,7 +74,7 @@ def test_a_weight_is_made_for_the_maps_of_the_images_and_no_others_pass() -> Non
         network(torch.zeros(2, 3, 10, 10))
     with pytest.raises(ValueError, match="NeuNorm has no weight yet, and the maps are"):
         NeuNorm(1)(torch.zeros(1, 2, 3, 3))
-    with pytest.raises(ValueError, match=r"trace_decay in \[0, 1\), not 1 and 1.0"):
+    with pytest.raises(ValueError, match=r"trace_decay must be in \[0, 1\), not 1.0"):
         NeuNorm(1, 1.0)
 
 

@@ -207,8 +207,8 @@ def test_tau_is_trained_and_starts_where_it_is_said_to():
     ("wrong", "said"),
     [
         ({"timesteps": 0}, "timesteps must be at least 1"),
-        ({"timesteps": 2, "tau": 1.0}, "tau above 1"),
-        ({"timesteps": 2, "surrogate_slope": 0.0}, "surrogate_slope positive"),
+        ({"timesteps": 2, "tau": 1.0}, "tau must be above 1, not 1.0"),
+        ({"timesteps": 2, "surrogate_slope": 0.0}, "surrogate_slope must be positive, not 0.0"),
         ({"timesteps": 2, "reset": "none"}, "reset must be hard or soft, not none"),
     ],
 )

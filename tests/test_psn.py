@@ -132,7 +132,10 @@ def test_every_layer_of_neurons_of_a_network_has_its_products() -> None:
     assert len(found) == sum(isinstance(module, PSN) for module in network.modules())
 
 
-@pytest.mark.parametrize(("steps", "slope"), [(0, 2.0), (2, 0.0)])
-def test_values_that_a_neuron_cannot_have_are_refused(steps: int, slope: float) -> None:
-    with pytest.raises(ValueError, match=f"surrogate_slope positive, not {steps} and {slope}"):
+@pytest.mark.parametrize(
+    ("steps", "slope", "said"),
+    [(0, 2.0, "timesteps must be at least 1, not 0"), (2, 0.0, "surrogate_slope must be positive, not 0.0")],
+)
+def test_values_that_a_neuron_cannot_have_are_refused(steps: int, slope: float, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}$"):
         PSN(steps, surrogate_slope=slope)

@@ -176,9 +176,9 @@ def test_what_training_reads_out_is_what_the_network_emits(frames: bool) -> None
     ("arguments", "said"),
     [
         ((0,), "timesteps must be at least 1"),
-        ((2, 0.0), "threshold and surrogate_slope positive"),
-        ((2, 1.0, 1.5), r"decay in \[0, 1\], not 2, 1.0, 4.0 and 1.5"),
-        ((2, 1.0, 0.5, 0.0), "surrogate_slope positive"),
+        ((2, 0.0), "threshold must be positive, not 0.0"),
+        ((2, 1.0, 1.5), r"decay must be in \[0, 1\], not 1.5"),
+        ((2, 1.0, 0.5, 0.0), "surrogate_slope must be positive, not 0.0"),
     ],
 )
 def test_values_that_a_neuron_cannot_have_are_refused(arguments: tuple[float, ...], said: str) -> None:

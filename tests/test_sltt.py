@@ -234,9 +234,9 @@ def test_variants_of_the_steps_and_of_the_loss_reach_the_recipe() -> None:
     ("wrong", "said"),
     [
         ({"tau": 0.5}, "tau must be at least 1"),
-        ({"threshold": 0.0}, "threshold, steepness and height positive"),
+        ({"threshold": 0.0}, "threshold must be positive, not 0.0"),
         ({"surrogate": "arctangent"}, "surrogate must be triangle or rectangle or sigmoid"),
-        ({"reset": "none"}, "reset soft or hard"),
+        ({"reset": "none"}, "reset must be soft or hard, not none"),
     ],
 )
 def test_a_neuron_says_what_it_takes(wrong: dict, said: str) -> None:
