@@ -223,11 +223,11 @@ def require(value: str, allowed: Iterable[str], what: str) -> str:
     spelled_so = {name.lower(): name for name in allowed}
     near = difflib.get_close_matches(value[:LONGEST_VALUE].lower(), spelled_so, n=1)
     hint = f" (did you mean {spelled_so[near[0]]!r}?)" if near else ""
-    more = len(allowed) - MOST_NAMED if what in ("method", "network") else 0
-    rest = f" and {more} more, which `dsr-bench list` prints" if more > 0 else ""
-    raise BadInput(
-        f"unknown {what} {shown(value)}{hint}; allowed: {', '.join(allowed[: -more if rest else None])}{rest}"
-    )
+    said = ", ".join(allowed)
+    if what in ("method", "network") and len(allowed) > MOST_NAMED:
+        some = ", ".join(allowed[:MOST_NAMED])
+        said = f"{some} and {len(allowed) - MOST_NAMED} more, which `dsr-bench list` prints"
+    raise BadInput(f"unknown {what} {shown(value)}{hint}; allowed: {said}")
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dsr.neurons import Saturating
+from dsr.neurons import Saturating, check_run
 from dsr.representation import Rate
 
 
@@ -100,10 +100,7 @@ class Quantized(_Clamped):
         threshold_gain: float = 1.0,
     ) -> None:
         super().__init__(threshold, threshold_floor, train_threshold, threshold_gain)
-        if timesteps < 1:
-            raise ValueError(f"timesteps must be at least 1, not {timesteps}")
-        if not 0 < alpha <= 1:
-            raise ValueError(f"alpha must be in (0, 1], not {alpha}")
+        check_run(timesteps, alpha)
         self.timesteps, self.alpha = timesteps, alpha
 
     def value(self, x: Tensor) -> Tensor:

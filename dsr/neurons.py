@@ -111,6 +111,14 @@ class Saturating(nn.Module):
             self.threshold.clamp_(min=self.threshold_floor)
 
 
+def check_run(timesteps: int, alpha: float) -> None:
+    """Raise ValueError for T below 1 and for alpha outside (0, 1]."""
+    if timesteps < 1:
+        raise ValueError(f"timesteps must be at least 1, not {timesteps}")
+    if not 0 < alpha <= 1:
+        raise ValueError(f"alpha must be in (0, 1], not {alpha}")
+
+
 class Neuron(Saturating):
     """Common part of IF and LIF.
 
@@ -121,10 +129,7 @@ class Neuron(Saturating):
     def __init__(
         self, timesteps: int, threshold: float, alpha: float, threshold_floor: float, train_threshold: bool
     ) -> None:
-        if timesteps < 1:
-            raise ValueError(f"timesteps must be at least 1, not {timesteps}")
-        if not 0 < alpha <= 1:
-            raise ValueError(f"alpha must be in (0, 1], not {alpha}")
+        check_run(timesteps, alpha)
         super().__init__(threshold, threshold_floor, train_threshold)
         self.timesteps = timesteps
         self.alpha = alpha
