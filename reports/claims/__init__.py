@@ -86,8 +86,9 @@ def correction(ledger: Sequence[Judged]) -> str:
     """How many claims were tested, and what is left after Holm's correction."""
     count, left = tested(ledger)
     return (
-        f"{count} of {len(ledger)} claims could be tested; {left} of the verdicts survive Holm's correction at "
-        f"{100 * FAMILY_WISE:g} % over all {count} ({SURVIVES})"
+        f"{count} of {len(ledger)} claims have been tested with a p-value; {left} of these verdicts survive Holm's "
+        f"correction at {100 * FAMILY_WISE:g} % over all {count} ({SURVIVES}). Claims about single neurons are checked "
+        "exactly and have none"
     )
 
 
@@ -102,7 +103,7 @@ def table_of(ledger: Sequence[Judged], whole: Sequence[Judged] | None = None) ->
         (Column("paper", numeric=False, detail=True), [Cell(claim.where) for claim, _, _ in ledger]),
     ]
     headings, cells = laid_out(columns)
-    heading = "Claims of the paper"
+    heading = "Claims of the paper, and controls of ours"
     return Table(heading, "ledger", heading, headings, cells, (*PRINTED, f"{correction(whole or ledger)}."))
 
 

@@ -108,7 +108,7 @@ def _over_machines(ratios: Sequence[float], text: str) -> Outcome:
     low, high = estimate.interval()
     shown = " and ".join(f"{ratio:.2f}" for ratio in ratios) if n == 2 else f"{mean:.2f} ({low:.2f} to {high:.2f})"
     needed = estimate.needed(1)
-    brief = f"ratio {shown}, {n} machines"
+    brief = f"a further step takes {shown} times as much, {n} machines"
     outcome = _decided(low, high, 1, f"{brief}; {text}", estimate)
     if outcome.verdict == "inconclusive" and needed:
         return replace(outcome, statistic=f"{outcome.statistic}: {needed} machines would decide it", brief=brief)

@@ -64,7 +64,8 @@ def _if_converges(evidence: Evidence, scale: str) -> Outcome:
         return not_run("`dsr-bench quantization`")
     last = rows.iloc[-1]
     bounded = bool((rows["max_error"] <= rows["bound"] * (1 + 1e-6)).all())
-    text = f"changing currents: largest error {100 * last['max_error']:.2g} % at T = {last['timesteps']:.0f}"
+    text = "changing currents within the clamp's range: largest error "
+    text += f"{100 * last['max_error']:.2g} % at T = {last['timesteps']:.0f}"
     text += f", {'never' if bounded else 'at some T'} above 1 / 2T"
     return Outcome("reproduced" if bounded else "not reproduced", text)
 

@@ -118,15 +118,15 @@ def equal(estimate: Estimate, margin: float = EQUAL) -> Outcome:
 
 
 def described(estimate: Estimate, level: float = LEVEL, rest: str = "") -> str:
-    """The difference with its interval; with two runs on a side the values, with one nothing but the mean."""
+    """The difference with its interval; with two runs on a side the values, with one no spread."""
     return f"{estimate.mean:+.2f} points ({_interval(estimate, level)}{rest or seeds(estimate)})"
 
 
 def _interval(estimate: Estimate, level: float) -> str:
-    if not estimate.known:
-        return ""
     if estimate.shown:
         return f"{estimate.shown}; "
+    if not estimate.known:
+        return ""
     low, high = estimate.interval(level)
     return f"{low:+.2f} to {high:+.2f}, {100 * level:.0f} %; "
 
@@ -137,6 +137,8 @@ def seeds(estimate: Estimate) -> str:
     if one == other == estimate.common:
         how = "paired" if estimate.paired else "same seeds" if one > 1 else "same seed"
         return f"n = {one}, {how}"
+    if not estimate.known and estimate.common:
+        return f"n = {one} and {other}"
     return f"n = {one} and {other}, {estimate.common or 'none'} common"
 
 
@@ -145,7 +147,7 @@ def would_decide(estimate: Estimate, boundary: float) -> str:
     needed = estimate.needed(boundary)
     if needed is None:
         return f"more than {MOST:,} seeds per side would be needed to decide"
-    return f"{needed} seeds per side would decide it if they varied as these do"
+    return f"with about {needed} seeds per side that vary as these do, the chance to decide it would be even"
 
 
 def _would_equal(estimate: Estimate, margin: float) -> str:
@@ -154,7 +156,7 @@ def _would_equal(estimate: Estimate, margin: float) -> str:
     needed = estimate.needed(margin if estimate.mean > 0 else -margin, level)
     if needed is None:
         return "no number of our seeds would decide it: the paper's own runs leave more"
-    return f"{needed} seeds would decide it if they varied as these do"
+    return f"with about {needed} seeds that vary as these do, the chance to decide it would be even"
 
 
 def worst(outcomes: list[Outcome]) -> Outcome:

@@ -18,6 +18,23 @@ from reports.energy.models import FP32_45NM, EnergyModel
 
 BUSY_CORES = 0.25
 """Other processes' load, in cores, above which a wall time is not shown."""
+EQUALLY_FAST = 1.1
+"""Core-seconds are compared of cores whose speeds differ by this factor at most."""
+
+
+def equally_fast(rows: pd.DataFrame) -> bool:
+    """Whether the cores of these runs are known to have been equally fast; those of a single run are."""
+    speeds = rows["core_gflops"]
+    return len(rows) == 1 or bool(speeds.notna().all() and speeds.max() <= EQUALLY_FAST * speeds.min())
+
+
+def ends_of_core_seconds(rows: pd.DataFrame) -> dict[str, float]:
+    """The least and the most core-seconds of runs of one line; NaN where their mean compares."""
+    seconds = rows["true_train_cpu_seconds"]
+    low, high = float(seconds.min()), float(seconds.max())
+    if equally_fast(rows) or seconds.isna().any() or low == high:
+        low = high = math.nan
+    return {"core_seconds_low": low, "core_seconds_high": high}
 
 
 def with_costs(frame: pd.DataFrame, model: EnergyModel = FP32_45NM) -> pd.DataFrame:

@@ -29,8 +29,8 @@ SHOWN = ("ann", *FAMILIES["DSR"], *TWINS, *FAMILIES["surrogate gradient"], *FAMI
 """The methods in a README's table, as far as they have been run."""
 SHOWN_STEPS = (5, 20)
 SHORT_NOTE = (
-    "Test accuracy (%) after the last epoch, ± half the 95 % interval over n seeds; (a, b): two seeds; (low–high): one "
-    "seed, Wilson's 95 % interval over its images."
+    "Test accuracy (%), last epoch; ± half the 95 % interval over seeds; (a, b): two seeds; [low, high]: one seed, "
+    "Wilson's 95 % interval."
 )
 
 
@@ -111,9 +111,12 @@ def block(frame: pd.DataFrame, ledger: Sequence[claims.Judged]) -> str:
 
 
 def _of_accuracy(ledger: Sequence[claims.Judged]) -> str:
-    verdicts = [outcome.verdict for claim, _, outcome in ledger if claim.kind == "accuracy"]
+    found = [outcome for claim, _, outcome in ledger if claim.kind == "accuracy"]
+    verdicts = [outcome.verdict for outcome in found]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts)
-    return f"Verdicts on the paper's accuracies, one per claim and scale: {counts or 'none'}."
+    lacking = all(outcome.p is None for outcome in found if outcome.verdict == "inconclusive")
+    why = " (inconclusive: seeds or parts are missing)" if lacking and "inconclusive" in verdicts else ""
+    return f"Verdicts on the paper's accuracies, one per claim and scale: {counts or 'none'}{why}."
 
 
 def _of_cost(ledger: Sequence[claims.Judged]) -> Iterator[str]:
@@ -142,9 +145,11 @@ def _data(frame: pd.DataFrame) -> str:
 def _scales(frame: pd.DataFrame) -> Iterator[str]:
     done = frame[frame["status"] == "done"]
     for scale in EVIDENCE:
-        count = int((done["scale"] == scale).sum())
-        if count or scale == "paper":
-            yield f"- scale `{scale}`: {count or 'no'} runs; {sentences.SCALES.get(scale, scale)}."
+        here = done[done["scale"] == scale]
+        if len(here) or scale == "paper":
+            still = int((here["epochs"] == 0).sum())
+            parts = f" ({len(here) - still} trained, {still} conversions of these)" if still else ""
+            yield f"- scale `{scale}`: {len(here) or 'no'} runs{parts}; {sentences.SCALES.get(scale, scale)}."
 
 
 def _claims(ledger: Sequence[claims.Judged]) -> Iterator[list[str]]:

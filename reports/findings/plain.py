@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from benchmarks.catalogue.datasets import ENTRIES
 from benchmarks.catalogue.networks import LAYERS
-from benchmarks.spec import Parameter, spelled
+from benchmarks.recipes import resolve
+from benchmarks.spec import Parameter, Run, spelled
 from reports.claims import families
 from reports.claims.evidence import network_of
 from reports.claims.rule import EQUAL, EQUIVALENCE
 from reports.claims.statement import above, described
+from reports.cost.costs import EQUALLY_FAST
+from reports.energy.models import FP32_45NM, ONCE
+from reports.inputs import published
 from reports.inputs.predictions import Kept
 from reports.questions import ladder, length, precision, records, width
 from reports.questions.cells import at, between
@@ -32,8 +37,7 @@ DSR, LEAKY = families.TWINS
 EXACT, SURROGATE = next(iter(families.DSR)), families.SURROGATE[0]
 """DSR stands here with its IF neuron in representation space, which is cheap enough for every T."""
 FEWEST, LOW, PUBLISHED = 2, 5, 20
-EQUALLY_FAST = 1.1
-"""Core-seconds are compared of cores whose speeds differ by this factor at most."""
+ENERGY = "energy_events_microjoules"
 RIVALS = {
     SURROGATE: ("surrogate gradients", (DSR, LEAKY)),
     CONVERTED: ("conversion of a network trained for it", (DSR,)),
@@ -45,30 +49,37 @@ NAMES = {
     LEAKY: f"DSR with LIF neurons (`{LEAKY}`)",
 }
 Templates = Mapping[str, str]
+"""A sentence for each verdict, and one for a difference without a spread."""
+UNKNOWN = "one run"
 ORDER: Templates = {
     "reproduced": "{one} is more accurate than {other} at T = {steps}: {said}.",
     "not reproduced": "{one} is less accurate than {other} at T = {steps}: {said}.",
     "inconclusive": "Whether {one} or {other} is more accurate at T = {steps} is open: {said}.",
+    UNKNOWN: "One run on a side cannot say whether {one} or {other} is more accurate at T = {steps}: {said}.",
 }
 FEWER: Templates = {
     "reproduced": "With T = {few} instead of {many}, {one} is more accurate: {said}.",
     "not reproduced": "With T = {few} instead of {many}, {one} is less accurate: {said}.",
     "inconclusive": "Whether {one} loses accuracy from T = {many} to {few} is open: {said}.",
+    UNKNOWN: "One run on a side cannot say by how much the accuracy of {one} changes from T = {many} to {few}: {said}.",
 }
 DEEPER: Templates = {
     "reproduced": "With {high} layers instead of {low}, {one} is more accurate: {said}.",
     "not reproduced": "With {high} layers instead of {low}, {one} is less accurate: {said}.",
     "inconclusive": "Whether {one} is more accurate with {high} layers than with {low} is open: {said}.",
+    UNKNOWN: "One run on a side cannot say whether {one} is more accurate with {high} layers than with {low}: {said}.",
 }
 HELPS: Templates = {
     "reproduced": "{what} makes DSR more accurate at T = {steps}: {said}.",
     "not reproduced": "{what} makes DSR less accurate at T = {steps}: {said}.",
     "inconclusive": "Whether {what} helps DSR at T = {steps} is open: {said}.",
+    UNKNOWN: "One run on a side cannot say whether {what} helps DSR at T = {steps}: {said}.",
 }
 LONGER: Templates = {
     "reproduced": "{one} still gains with {epochs} epochs instead of {own}: {said}.",
     "not reproduced": "{one} loses with {epochs} epochs instead of {own}: {said}.",
     "inconclusive": "Whether {one} gains with {epochs} epochs instead of {own} is open: {said}.",
+    UNKNOWN: "One run on a side cannot say whether {one} gains with {epochs} epochs instead of {own}: {said}.",
 }
 TECHNIQUES: Mapping[str, Mapping[str, Parameter]] = {
     "a firing level at half the threshold": {"alpha": 1},
@@ -141,14 +152,37 @@ def _level(here: Place) -> Iterator[str]:
     if found:
         images = f"{ENTRIES[DATASET].name}'s test images"
         yield f"Of {images}, {code(here.network)} at scale `{here.scale}` classifies correctly: {', '.join(found)}."
+        if here.rows["method"].isin(families.TWINS).any() and not here.rows["method"].isin(families.DSR).any():
+            yield (
+                f"`{DSR}` and `{LEAKY}` are our variants of DSR: their backward pass runs once, on rates. The paper's "
+                "own gradient has no run at this scale yet."
+            )
+
+
+def _printed(here: Place) -> Iterator[str]:
+    """The paper's numbers for the same methods, and what differs."""
+    if here.scale == "paper":
+        return
+    lines = published.read()
+    lines = lines[(lines["table"] == "Tab. 2") & (lines["dataset"] == DATASET) & lines["label"].isin(("ANN", "DSR"))]
+    told = ", ".join(_line(line) for line in lines.to_dict("records"))
+    network = str(lines["our_network"].iloc[0])
+    epochs = resolve(Run(DATASET, network, ANN, 1, 0, "paper")).epochs
+    yield f"The paper has, in the full {code(network)} after {epochs} epochs: {told}."
+
+
+def _line(line: Mapping[Any, Any]) -> str:
+    """A printed line in words: the ANN has no neuron and no T."""
+    of = f" ({line['neuron']}, T = {line['timesteps']})" if line["neuron"] else ""
+    return f"{line['label']}{of} {line['accuracy']:.2f} %"
 
 
 def _told(templates: Templates, estimate: Estimate | None, **words: object) -> Iterator[str]:
     """One sentence; none where a side was not run."""
     if estimate is None:
         return
-    said = described(estimate) if estimate.known else f"{described(estimate)}, and one seed decides nothing"
-    text = templates[above(estimate, 0, "").verdict].format(said=said, **words)
+    answer = above(estimate, 0, "").verdict if estimate.known else UNKNOWN
+    text = templates[answer].format(said=described(estimate), **words)
     yield text[0].upper() + text[1:]
 
 
@@ -237,24 +271,38 @@ def _precision(here: Place) -> Iterator[str]:
         yield from filter(None, [precision.sentence(pairs)])
 
 
+def _energy(here: Place) -> Iterator[str]:
+    """Estimated energy of an inference beside the ANN's: means of the rows, without a test."""
+    ann = here.runs(ANN, 1)[ENERGY].mean()
+    rows = {
+        (method, steps): here.runs(method, steps) for steps in (PUBLISHED, LOW) for method in (DSR, LEAKY, SURROGATE)
+    }
+    means = {cell: found[ENERGY].mean() for cell, found in rows.items() if len(found)}
+    told = [f"{energy:.1f} (`{method}`, T = {steps})" for (method, steps), energy in means.items() if energy > 0]
+    if ann > 0 and told:
+        yield f"An inference takes an estimated {ann:.1f} µJ (the ANN), {', '.join(told)}: {ONCE}, {FP32_45NM}."
+
+
 def _cost(here: Place) -> Iterator[str]:
     """Core-seconds of whole trainings as multiples of the ANN's, on cores equally fast: numbers, without a test."""
     ann = here.runs(ANN, 1)
     speed, least = ann["core_gflops"].mean(), ann[ann["core_gflops"].notna()]["true_train_cpu_seconds"].mean()
-    known = []
+    measured, known = int(ann["core_gflops"].notna().sum()), []
     for method in (DSR, EXACT, SURROGATE):
         rows = here.runs(method, LOW)
         alike = rows[rows["core_gflops"].between(speed / EQUALLY_FAST, speed * EQUALLY_FAST)]
         if len(alike):
-            known.append(f"{alike['true_train_cpu_seconds'].mean() / least:.1f} times (`{method}`)")
+            known.append(f"{alike['true_train_cpu_seconds'].mean() / least:.1f} times (`{method}`, n = {len(alike)})")
     if known:
         told = ", ".join(known)
-        yield f"Training at T = {LOW} took, in core-seconds on cores equally fast, {told} the ANN's {least:,.0f}."
+        theirs = f"the ANN's {least:,.0f} (n = {measured})"
+        yield f"Training at T = {LOW} took, in core-seconds on equally fast cores, {told} {theirs}."
     yield from records.sentences(here.rows)
 
 
 QUESTIONS: tuple[Callable[[Place], Iterator[str]], ...] = (
     _level,
+    _printed,
     _against_the_ann,
     _against_surrogates,
     _against_conversion,
@@ -266,5 +314,6 @@ QUESTIONS: tuple[Callable[[Place], Iterator[str]], ...] = (
     _techniques,
     _longer,
     _precision,
+    _energy,
     _cost,
 )

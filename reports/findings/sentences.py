@@ -31,7 +31,7 @@ GROUPS = {
 SCALES = {
     "paper": "the published recipe",
     "short": "the paper's network, a short training",
-    "workstation": "a narrow network and about a million image visits",
+    "workstation": "a narrow network, up to 900,000 image visits",
     "laptop": "a narrow network and a few epochs on part of the images, too short to judge the paper's numbers",
 }
 
@@ -74,7 +74,8 @@ def levels(frame: pd.DataFrame) -> Iterator[str]:
         methods = moving.groupby("timesteps")["method"].nunique()
         steps = LOW if LOW in methods.index else int(methods[methods == methods.max()].index.min())
         trained = _span(rows.loc[rows["epochs"] > 0, "train_images"])
-        images = f"trained on {trained} images, tested on {_span(rows['test_images'])}"
+        here = rows["timesteps"].isin([1, steps])
+        images = f"trained on {trained} images, tested on {_span(rows.loc[here, 'test_images'])}"
         where = f"{_named(rows)} ({code(str(network))}, scale `{scale}`, {images}), T = {steps}"
         yield f"- {where}: {'; '.join(_groups(rows, steps))}."
 

@@ -21,7 +21,7 @@ from reports.tables.paper import EVIDENCE
 
 SEEDS = (
     "Percent of the test images, last epoch. ± half the 95 % Student t interval of n seeds; (a, b): the values of "
-    "two seeds; (low–high): one seed, Wilson's interval over its test images. A dash has not been run."
+    "two seeds; [low, high]: one seed, Wilson's interval over its test images. A dash has not been run."
 )
 FEWEST = 3
 """Methods of which a front says something."""
@@ -170,7 +170,8 @@ def _front(best: pd.DataFrame, group: Group, model: EnergyModel) -> Table:
     heading = f"Accuracy against energy, the front, {network} on {dataset}"
     note = (
         "From the cheapest inference to the most accurate; every other method and T costs more than one of these, or "
-        f"is less accurate. Energy: {ONCE}; {model}. Means over seeds: with more of them, neighbours may change places."
+        f"is less accurate; variants (method@...) of trained methods are left out. Energy: {ONCE}; {model}. Means over "
+        "seeds: with more of them, neighbours may change places."
     )
     return Table(heading, f"scale {scale}", f"{heading}, scale {scale}", headings, cells, (note,))
 

@@ -33,7 +33,9 @@ STEPS = (5, 20)
 NOTE = (
     "Each rung gives one thing up: the ANN's readout, ReLU's open end (clipping), values between the levels of a rate "
     "of T spikes (quantisation error), and that a rate follows its mean current exactly (deviation error: spikes come "
-    "in bursts). Only the last one spikes. Step: accuracy minus that of the rung before, same seeds, 95 % interval."
+    "in bursts). Only the last one spikes. Step: accuracy minus that of the rung before, 95 % interval; where a side "
+    "has a single run, of the seed that both have. The last step includes what time does to norms, and the lower start "
+    "of the thresholds that follows from it."
 )
 
 

@@ -16,7 +16,7 @@ from reports.rendering.table import DASH, Cell, Column, Table, laid_out
 
 NOTE = (
     "The learning rate falls to zero at the end of each length. Difference: accuracy minus that of the method's own "
-    "number of epochs, same seeds."
+    "number of epochs; where a side has a single run, of the seed that both have."
 )
 
 

@@ -125,6 +125,10 @@ def _line(record: Record) -> list[Cell]:
     ]
 
 
+def _speed(gflops: float) -> str:
+    return "core speed not recorded" if pd.isna(gflops) else f"core speed {gflops:.0f} GFLOP/s"
+
+
 def sentences(costed: pd.DataFrame) -> Iterator[str]:
     """The record of each kind at the highest accuracy that a run of it reaches."""
     best: dict[str, Record] = {}
@@ -135,5 +139,6 @@ def sentences(costed: pd.DataFrame) -> Iterator[str]:
         assert record.row is not None
         yield (
             f"The cheapest {record.name} took {record.row['true_train_cpu_seconds']:,.0f} "
-            f"core-seconds (`{record.row['method']}`, {record.reached} of {record.seeds} seeds reached it)."
+            f"core-seconds (`{record.row['method']}`, {record.reached} of {record.seeds} seeds reached it, "
+            f"{_speed(record.row['core_gflops'])})."
         )

@@ -91,7 +91,7 @@ def _table(group: Widths, kept: Kept) -> Table:
     heading += f" on {group.dataset}"
     note = (
         f"PreAct-ResNet-18 with as many channels in its first stage, all runs for {group.epochs} epochs. Gap: accuracy "
-        "of DSR minus that of the ANN, same seeds."
+        "of DSR minus that of the ANN; where a side has a single run, of the seed that both have."
     )
     badge = f"scale {group.scale}, {group.epochs} epochs"
     return Table(heading, badge, f"{heading}, {badge}", headings, cells, (note, *sentences(group)))

@@ -75,6 +75,13 @@ def numbers(values: Sequence[float], marks: Iterable[str] | None = None, decimal
     ]
 
 
+def span_cell(low: float, high: float, mark: str = "", decimals: int | None = None) -> Cell:
+    """The least and the most of some values, without decimals from 100 on."""
+    ends = [low, high]
+    least, most = numbers(ends, decimals=0 if decimals is None and high >= 100 else decimals)
+    return Cell(f"{least.text} to {most.text}", mark)
+
+
 def wall_times(values: Sequence[float], busy: Iterable[bool], marks: Iterable[str] | None = None) -> list[Cell]:
     """A column of times by the clock; where other work ran beside, a marked dash in place of what says nothing."""
     loaded = list(busy)
@@ -92,7 +99,7 @@ def interval_cell(found: Interval) -> Cell:
     if found.kind == "two values":
         return Cell(f"{found.mean:.2f} ({found.low:.2f}, {found.high:.2f})")
     if found.kind == "wilson" or not found.even:
-        return Cell(f"{found.mean:.2f} ({found.low:.2f}–{found.high:.2f})")
+        return Cell(f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]")
     return Cell(f"{found.mean:.2f} ± {found.half_width:.2f}")
 
 

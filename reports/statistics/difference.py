@@ -18,6 +18,10 @@ Sources: Student (1908); Welch, "The generalization of Student's problem" (1947)
 distribution of estimates of variance components" (1946); for samples that overlap Derrick, Russ, Toher and White,
 "Test statistics for the comparison of means for two samples that include both paired and independent observations"
 (2017). `tests/reports/test_difference.py` simulates the coverage.
+
+Adding the images' variance raises the degrees of freedom, too. It never makes an interval narrower or a p-value
+smaller: those without images are taken where they are larger. With a single run on a side there is no spread: the
+difference is that of the common seed, where there is one.
 """
 
 from __future__ import annotations
@@ -42,8 +46,9 @@ class Estimate:
     `n`: runs of either side; `common`: seeds in both; `spread`: what sqrt(n) times the error would be with n runs on
     either side, their seeds common (`paired`) or not; `per_run`: degrees of freedom per run beyond the first;
     `fixed`: variance that no further run lessens (test images, the other side's print), with degrees of freedom of its
-    own (NaN: those of the runs); `shown`: of two runs on a side the values, in place of an interval; `bound`: no
-    difference is farther from 0.
+    own (NaN: those of the runs); `shown`: of two runs on a side the values, in place of an interval, and of one that
+    has a common seed the difference over all runs; `bound`: no difference is farther from 0; `least`: the estimate
+    without images, whose interval and p-values are the least that this one may have.
     """
 
     mean: float
@@ -58,6 +63,7 @@ class Estimate:
     fixed_freedom: float = math.inf
     shown: str = ""
     bound: float = 100.0
+    least: Estimate | None = None
 
     @property
     def known(self) -> bool:
@@ -66,22 +72,20 @@ class Estimate:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """The two-sided t interval, never beyond the bound; NaN where one run knows no spread."""
-        half = _half(self.error, self.freedom, level)
+        half = self._half(level)
         if math.isnan(half):
             return math.nan, math.nan
         return max(-self.bound, self.mean - half), min(self.bound, self.mean + half)
 
     def p_above(self, boundary: float) -> float:
         """One-sided p-value: how probable a difference so far above the boundary is if it lies on it."""
-        if self.error == 0:
-            return 0.0 if self.mean > boundary else 1.0
-        return float(stdtr(self.freedom, (boundary - self.mean) / self.error))
+        own = self._tail(self.mean - boundary)
+        return max(own, self.least.p_above(boundary)) if self.least else own
 
     def p_below(self, boundary: float) -> float:
         """The same of a difference below the boundary."""
-        if self.error == 0:
-            return 0.0 if self.mean < boundary else 1.0
-        return float(stdtr(self.freedom, (self.mean - boundary) / self.error))
+        own = self._tail(boundary - self.mean)
+        return max(own, self.least.p_below(boundary)) if self.least else own
 
     def half_with(self, n: int, level: float = 0.95) -> float:
         """Half the interval that `n` runs a side with the observed spread would have."""
@@ -91,7 +95,8 @@ class Estimate:
             return 0.0
         if not math.isnan(self.fixed_freedom):
             freedom = total**2 / (own**2 / freedom + self.fixed**2 / self.fixed_freedom)
-        return _half(math.sqrt(total), freedom, level)
+        half = _half(math.sqrt(total), freedom, level)
+        return max(half, self.least.half_with(n, level)) if self.least else half
 
     def needed(self, boundary: float, level: float = 0.95) -> int | None:
         """The fewest runs a side whose interval would exclude the boundary at the observed mean; None beyond MOST."""
@@ -99,6 +104,16 @@ class Estimate:
         if not self.known or self.half_with(MOST, level) >= distance:
             return None
         return next(n for n in range(2, MOST + 1) if self.half_with(n, level) < distance)
+
+    def _half(self, level: float) -> float:
+        half = _half(self.error, self.freedom, level)
+        return max(half, self.least._half(level)) if self.least else half
+
+    def _tail(self, distance: float) -> float:
+        """One-sided p-value of a mean so far beyond a boundary."""
+        if self.error == 0:
+            return 0.0 if distance > 0 else 1.0
+        return float(stdtr(self.freedom, -distance / self.error))
 
 
 def _half(error: float, freedom: float, level: float) -> float:
@@ -111,7 +126,7 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Estimate:
     n1, n2, m = len(a), len(b), len(common)
     mean = fmean(a.values()) - fmean(b.values())
     if min(n1, n2) < 2:
-        return Estimate(mean, math.nan, math.nan, (n1, n2), m)
+        return _of_one_run(a, b, common)
     v1, v2 = variance(a.values()), variance(b.values())
     c = _covariance([a[seed] for seed in common], [b[seed] for seed in common], math.sqrt(v1 * v2))
     k = m / (n1 * n2)
@@ -129,6 +144,16 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Estimate:
         per_run=1.0 if paired or v1 + v2 == 0 else alone**2 / (v1**2 + v2**2),
         shown=_both_values(a, b, common) if min(n1, n2) == 2 else "",
     )
+
+
+def _of_one_run(a: Mapping[int, float], b: Mapping[int, float], common: list[int]) -> Estimate:
+    """A difference without a spread: of the common seed where there is one, since both runs have one split."""
+    sizes, mean = (len(a), len(b)), fmean(a.values()) - fmean(b.values())
+    if not common or sizes == (1, 1):
+        return Estimate(mean, math.nan, math.nan, sizes, len(common))
+    (seed,) = common
+    shown = f"seed {seed}; {mean:+.2f} over all runs"
+    return Estimate(a[seed] - b[seed], math.nan, math.nan, sizes, 1, shown=shown)
 
 
 def _both_values(a: Mapping[int, float], b: Mapping[int, float], common: list[int]) -> str:
@@ -179,6 +204,7 @@ def with_images(estimate: Estimate, variance_of_mean: float, images: int) -> Est
         freedom=freedom,
         fixed=estimate.fixed + variance_of_mean,
         fixed_freedom=images - 1,
+        least=estimate,
     )
 
 

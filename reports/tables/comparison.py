@@ -6,11 +6,13 @@ would be another quantity than its neighbours. Numbers stay raw up to `compare`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from reports.cost.costs import ends_of_core_seconds
 from reports.energy.models import DENSE, EVERY_STEP, FP32_45NM, ONCE, EnergyModel
 from reports.inputs.rows import read
 from reports.rendering.table import (
@@ -20,6 +22,7 @@ from reports.rendering.table import (
     interval_cell,
     laid_out,
     numbers,
+    span_cell,
     wall_times,
     warning_of,
 )
@@ -76,6 +79,7 @@ def _line(identity: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
         | {"top1": top1.mean, "top1_low": top1.low, "top1_high": top1.high, "interval": top1.kind}
         | {name: done[name].mean(skipna=False) for name in MEANS}
         | {name: bool(done[name].any()) for name in FLAGS}
+        | ends_of_core_seconds(done)
     )
 
 
@@ -146,9 +150,14 @@ def energy_column(count: str, detail: bool = False) -> Column:
 
 
 def core_seconds(lines: pd.DataFrame) -> tuple[Column, list[Cell]]:
-    """Core-seconds of training, parents' among them."""
+    """Core-seconds of training, parents' among them: the mean of seeds, their ends where cores were not alike."""
     marks = marked(lines["cpu_seconds_with_parent"], "†")
-    return Column("training", "core-seconds"), numbers(lines["true_train_cpu_seconds"].tolist(), marks)
+    cells = numbers(lines["true_train_cpu_seconds"].tolist(), marks)
+    ends = zip(lines["core_seconds_low"], lines["core_seconds_high"], strict=True)
+    return Column("training", "core-seconds"), [
+        cell if math.isnan(low) else span_cell(low, high, mark)
+        for cell, (low, high), mark in zip(cells, ends, marks, strict=True)
+    ]
 
 
 def training_time(lines: pd.DataFrame) -> tuple[Column, list[Cell]]:

@@ -11,9 +11,9 @@ from reports.cost.costs import BUSY_CORES
 from reports.energy.models import FEW_BITS, EnergyModel, has_few_bits
 
 INTERVALS = {
-    "student-t": "± is half the 95 % Student t interval over seeds; (low–high) where it is cut at 0 or 100 %.",
+    "student-t": "± is half the 95 % Student t interval over seeds; [low, high] where it is cut at 0 or 100 %.",
     "two values": "(a, b) are the values of two seeds.",
-    "wilson": "(low–high) is the 95 % Wilson interval of one seed over its test images.",
+    "wilson": "[low, high] is the 95 % Wilson interval of one seed over its test images.",
 }
 HELD_OUT = (
     "Held out: training images that no run trains on, after the last epoch. Where the test split was read once, after "
@@ -29,7 +29,8 @@ PARENT = (
 )
 CORE_SECONDS = (
     "Core-seconds: user and system time of the run's own processes while it trained; a dash where it was not recorded. "
-    "They compare only between runs whose cores were equally fast."
+    "They compare only between runs whose cores were equally fast. a to b: least and most of the seeds, where this was "
+    "not so or is not known."
 )
 CORE_SPEED = "Core speed: of a fixed float32 convolution, forward and backward, after every epoch."
 BUSY = f"* no time by the clock: other processes took more than {BUSY_CORES} cores meanwhile; see core-seconds."

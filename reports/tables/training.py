@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from reports.cost import budget, to_accuracy
+from reports.cost.costs import ends_of_core_seconds, equally_fast
 from reports.cost.progress import followed, on_held_out
-from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, wall_times, warning_of
+from reports.rendering.table import DASH, Cell, Column, Table, laid_out, numbers, span_cell, wall_times, warning_of
 from reports.tables.comparison import core_seconds, training_time
 from reports.tables.footnotes import BUSY, CORE_SECONDS, CORE_SPEED
 from reports.tables.paper import EVIDENCE
@@ -24,6 +25,10 @@ PARENTS = "† includes its parent ANN, or is the parent's where a run has none 
 HELD_OUT = (
     "Held-out images: training images that no run trains on, evaluated after every epoch; the test split is read once, "
     "after training. A conversion trains nothing: its accuracy is that on the test split."
+)
+MEMORY = (
+    "Peak memory: resident size of one step above the idle process; runs of one method differ by up to a factor of "
+    "two, so compare it by tox -e perf."
 )
 REACHED = ("train_cpu_seconds", "train_seconds", "train_joules")
 
@@ -99,7 +104,7 @@ def compact(
         ]
     )
     parents = [PARENTS] if shown[["memory_from_parent", "cpu_seconds_with_parent"]].any(axis=None) else []
-    return headings, cells, (*_core_notes(shown), *followed_notes(rows, shown, percents), *parents)
+    return headings, cells, (*_core_notes(shown), MEMORY, *followed_notes(rows, shown, percents), *parents)
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -113,6 +118,7 @@ def _line(group: pd.DataFrame) -> dict[str, object]:
         {"method": first["method"], "timesteps": first["timesteps"], "seeds": len(group)}
         | {name: group[name].mean(skipna=False) for name in MEANS}
         | {name: bool(group[name].any()) for name in FLAGS}
+        | {"alike": equally_fast(group), **ends_of_core_seconds(group)}
         | {str(name): group[name].tolist() for name in group if str(name).startswith(("reach_", "within_"))}
     )
 
@@ -150,7 +156,8 @@ def core_seconds_to(lines: pd.DataFrame, percents: Sequence[float]) -> Iterator[
     for percent in percents:
         needed = lines[reach("train_cpu_seconds", percent)]
         if _any_number(needed):
-            yield Column(f"to {percent:g} %", "core-seconds"), _cells(needed.tolist(), marks)
+            cells = _cells(needed.tolist(), marks)
+            yield Column(f"to {percent:g} %", "core-seconds"), _spans(cells, needed.tolist(), lines)
 
 
 def core_speed(lines: pd.DataFrame) -> Iterator[tuple[Column, list[Cell]]]:
@@ -169,13 +176,27 @@ def accuracies_after(lines: pd.DataFrame) -> Iterator[tuple[Column, list[Cell]]]
     """Mean accuracy after each budget, and of how many seeds where not of all; only budgets that any line can tell."""
     for name in budget.BUDGETS:
         if within(name) in lines and any(not math.isnan(value) for values in lines[within(name)] for value in values):
-            yield Column(f"after {name}", "%"), [_mean_of_known(values) for values in lines[within(name)]]
+            cells = [_mean_of_known(values) for values in lines[within(name)]]
+            yield Column(f"after {name}", "%"), _spans(cells, lines[within(name)].tolist(), lines, 1)
 
 
 def _mean_of_known(values: list[float]) -> Cell:
     known = [value for value in values if not math.isnan(value)]
     some = f" ({len(known)} of {len(values)})" if known and len(known) < len(values) else ""
     return Cell(f"{sum(known) / len(known):.1f}{some}") if known else Cell(DASH)
+
+
+def _spans(
+    cells: list[Cell], values: list[list[float]], lines: pd.DataFrame, decimals: int | None = None
+) -> list[Cell]:
+    """The cells, and in place of a mean over unlike cores the least and the most of its seeds."""
+    marks = _marks(lines["cpu_seconds_with_parent"], "†")
+    return [
+        cell
+        if alike or any(map(_no_number, seeds)) or len({*seeds}) == 1
+        else span_cell(min(seeds), max(seeds), mark, decimals)
+        for cell, seeds, alike, mark in zip(cells, values, lines["alike"], marks, strict=True)
+    ]
 
 
 def _marks(flags: pd.Series, mark: str) -> list[str]:

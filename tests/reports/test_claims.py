@@ -41,7 +41,9 @@ def test_a_difference_is_above_its_margin_by_its_interval(margin: float, verdict
 def test_a_wide_interval_is_inconclusive_and_says_how_many_seeds_would_decide() -> None:
     outcome = above(APART, 0, "")
     assert outcome.verdict == "inconclusive"
-    assert outcome.statistic.endswith("claimed above 0: 18 seeds per side would decide it if they varied as these do")
+    assert outcome.statistic.endswith(
+        "claimed above 0: with about 18 seeds per side that vary as these do, the chance to decide it would be even"
+    )
     assert outcome.p == pytest.approx(stats.ttest_rel([51, 49, 53], [50, 50, 50]).pvalue)
 
 
@@ -414,11 +416,11 @@ def test_machines_are_the_unit_where_there_are_several() -> None:
     outcome = judged_cost(*(record(f"m{r}", (5, 20), dsr_if=r, stbp_tdbn=10) for r in (3, 4, 5)))
     # ratios 0.3, 0.4, 0.5: mean 0.4, error 0.1 / sqrt 3, half 4.303 x 0.0577 = 0.248
     assert outcome.verdict == "reproduced"
-    assert outcome.statistic.startswith("ratio 0.40 (0.15 to 0.65), 3 machines")
+    assert outcome.statistic.startswith("a further step takes 0.40 (0.15 to 0.65) times as much, 3 machines")
     assert outcome.p == pytest.approx(stats.ttest_1samp([0.3, 0.4, 0.5], 1).pvalue)
     two = judged_cost(*(record(f"m{r}", (5, 20), dsr_if=r, stbp_tdbn=10) for r in (3, 9)))
     assert two.verdict == "inconclusive"
-    assert two.statistic.startswith("ratio 0.30 and 0.90, 2 machines")
+    assert two.statistic.startswith("a further step takes 0.30 and 0.90 times as much, 2 machines")
 
 
 def test_every_verdict_is_counted_with_its_kind(tmp_path: Path) -> None:
@@ -441,6 +443,6 @@ def test_the_ledger_says_how_many_claims_were_tested_and_which_survive(tmp_path:
     assert claims.tested(found) == (1, 1)
     table = claims.table_of(found)
     assert "1 of" in table.notes[-1]
-    assert "1 of the verdicts survive Holm's correction at 5 % over all 1" in table.notes[-1]
+    assert "1 of these verdicts survive Holm's correction at 5 % over all 1" in table.notes[-1]
     ((line,),) = [[row for row in table.rows if row[2].marks]]
     assert (line[0].text, line[2].text) == ("DSR, IF: less than 1 point lost from T = 20 to 5", "reproduced")

@@ -108,7 +108,7 @@ def test_failed_runs_enter_no_mean_and_are_counted_with_their_reason(tmp_path: P
     rows = [result(), result(seed=1, **failed), result(seed=2, **failed)]
     (table,) = tables(tmp_path, *rows)
     assert cell(table, "n").text == "1"
-    assert cell(table, "accuracy").text.startswith("90.00 (")
+    assert cell(table, "accuracy").text.startswith("90.00 [")
     assert cell(table, "training time").text == "10.00"
     assert note(table, "failed") == (
         "2 failed and are not in the means: 2 x dsr-if T=4 (seeds 1, 2), out-of-memory: no room for 8 GB."

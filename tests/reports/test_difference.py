@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
+from reports.claims.statement import described
 from reports.statistics.difference import against_print, difference, with_images
 
 A, B = [50.0, 52.0, 55.0, 51.0], [49.0, 49.5, 51.0, 50.0]
@@ -46,6 +47,14 @@ def test_ten_against_ten_seeds_are_not_judged_on_the_two_that_are_common() -> No
     found = difference(seeded(a), seeded(b, first=8))
     assert found.common == 2
     assert found.interval() == pytest.approx(tuple(stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)))
+
+
+def test_of_one_run_on_a_side_the_common_seed_is_compared() -> None:
+    found = difference({0: 77.19, 1: 73.01}, {0: 75.18})
+    assert found.mean == pytest.approx(77.19 - 75.18)
+    assert described(found) == "+2.01 points (seed 0; -0.08 over all runs; n = 2 and 1)"
+    other = difference({1: 73.01, 2: 77.19}, {0: 75.18})
+    assert described(other) == "-0.08 points (n = 2 and 1, none common)"
 
 
 def test_one_run_on_a_side_has_no_interval() -> None:
@@ -96,6 +105,18 @@ def test_test_images_add_their_own_error() -> None:
     assert wider.error == pytest.approx(math.sqrt(2) * found.error)
     # Satterthwaite: (2 v)^2 / (v^2 / 3 + v^2 / 999)
     assert wider.freedom == pytest.approx(4 / (1 / 3 + 1 / 999))
+
+
+@pytest.mark.parametrize("images_variance", [1e-6, 0.05, 0.3, 1.0, 30.0])
+def test_test_images_never_make_a_difference_more_certain(images_variance: float) -> None:
+    found = difference(seeded([62.0, 63.0, 61.7]), seeded([62.5, 61.0, 62.2]))
+    wider = with_images(found, images_variance, images=10_000)
+    (low, high), (lower, higher) = found.interval(), wider.interval()
+    assert lower <= low < high <= higher
+    for boundary in (-1.0, 0.0, 0.2, 1.0):
+        assert wider.p_above(boundary) >= found.p_above(boundary)
+        assert wider.p_below(boundary) >= found.p_below(boundary)
+    assert wider.half_with(9) >= found.half_with(9)
 
 
 def test_a_print_brings_its_own_spread() -> None:

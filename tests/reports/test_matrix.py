@@ -28,9 +28,9 @@ def test_methods_stand_down_and_t_across_and_what_has_no_t_stands_once(tmp_path:
     (table,) = accuracies(tmp_path, *rows)
     assert grid(table) == [
         ["method", "no T", "T=2", "T=8"],
-        ["qcfs-ann", "90.00 (86.47–92.69)", "", ""],
-        ["qcfs", "", DASH, "80.00 (75.56–83.81)"],
-        ["dsr-if", "", "50.00 (44.86–55.14)", "70.00 (65.08–74.50)"],
+        ["qcfs-ann", "90.00 [86.47, 92.69]", "", ""],
+        ["qcfs", "", DASH, "80.00 [75.56, 83.81]"],
+        ["dsr-if", "", "50.00 [44.86, 55.14]", "70.00 [65.08, 74.50]"],
     ]
     assert table.title == "Accuracy, tiny on digits (%), scale laptop, n = 1 seed"
     assert "Wilson" in table.notes[0]

@@ -90,7 +90,7 @@ def test_verdicts_are_counted_by_kind_and_an_open_one_says_what_would_decide(tmp
     for group in ("accuracies, scale laptop", "controls and variants of ours, scale laptop", "cost of a step"):
         assert f"<b>{group}</b>" in strip
     assert '<span class="chip inconclusive"><b>1</b> inconclusive</span>' in strip
-    assert "seeds per side would decide it" in text
+    assert "the chance to decide it would be even" in text
 
 
 def test_text_from_the_csv_cannot_become_markup(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_ours_stands_beside_the_papers_and_scales_never_share_a_cell(tmp_path: P
     dsr = line(tables[0], "DSR", "IF")
     assert dsr["paper %"] == "95.24 (SD 0.17)"
     assert dsr["ours, paper %, 95 %"] == "95.10 (95.00, 95.20)"
-    assert dsr["ours, laptop %, 95 %"].startswith("50.00 (")
+    assert dsr["ours, laptop %, 95 %"].startswith("50.00 [")
     assert line(tables[0], "DSR", "LIF")["ours, paper %, 95 %"] == DASH
     assert "smoke" not in str(tables)
 
@@ -99,7 +99,7 @@ def test_table_3_says_where_dsr_itself_starts_from_elsewhere(tmp_path: Path) -> 
     rows = [cifar(top1=95.0), cifar(**narrow, top1=50.0), cifar(**narrow, method="dsr-if@threshold=6", top1=20.0)]
     table = paper.tables_of(frame(tmp_path, *rows), published.read())[-1]
     first = line(table, "DSR, initial V = 6", "IF")
-    assert first["ours, laptop %, 95 %"].startswith("20.00 (")
+    assert first["ours, laptop %, 95 %"].startswith("20.00 [")
     assert first["ours, paper %, 95 %"] == DASH
     elsewhere = [note for note in table.notes if "starts from another threshold" in note]
     assert [note.split()[1] for note in elsewhere] == ["laptop"]
@@ -109,7 +109,7 @@ def test_networks_are_never_averaged(tmp_path: Path) -> None:
     narrow = [cifar(scale="laptop", network="preact-resnet18-narrow", seed=seed, top1=50.0) for seed in (0, 1)]
     rows = [*narrow, cifar(scale="laptop", top1=90.0)]
     tables = paper.tables_of(frame(tmp_path, *rows), published.read())
-    assert line(tables[0], "DSR", "IF")["ours, laptop %, 95 %"].startswith("90.00 (")
+    assert line(tables[0], "DSR", "IF")["ours, laptop %, 95 %"].startswith("90.00 [")
     tables = paper.tables_of(frame(tmp_path, *narrow), published.read())
     assert line(tables[0], "DSR", "IF")["ours, laptop %, 95 %"].startswith("50.00 (50.00, 50.00)")
 

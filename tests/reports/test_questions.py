@@ -169,7 +169,7 @@ def test_a_method_with_more_epochs_is_held_against_itself(tmp_path: Path) -> Non
     rows += [*cifar("ann@epochs=4@learning_rate=0.1", 1, 80.0, epochs=4), *cifar("dsr-if@epochs=4", 5, 60.0, epochs=4)]
     (table,) = length.tables_of(frame_of(tmp_path, *rows), {})
     assert [column(table, label) for label in ("method", "epochs", "n")] == [["ann"] * 2, ["20", "40"], ["3", "1"]]
-    assert column(table, "difference") == [DASH, "+0.90 points (n = 1 and 3, 1 common)"]
+    assert column(table, "difference") == [DASH, "+1.00 points (seed 0; +0.90 over all runs; n = 1 and 3)"]
 
 
 RATE = resolve(Run("cifar10", NARROW, "dsr-if-rep", 5, 0, "workstation")).learning_rate
@@ -240,8 +240,10 @@ def test_a_record_is_the_run_with_the_fewest_core_seconds_that_reaches_the_accur
     assert "Can you do it in less?" in table.notes[0]
     assert f"SNN (T <= 5) to 80 %: {found[80.0, 'SNN (T <= 5)'].command}" in table.notes
     assert list(records.sentences(frame_of(tmp_path, *rows))) == [
-        "The cheapest ANN to 90 % took 3,000 core-seconds (`qcfs-ann`, 2 of 2 seeds reached it).",
-        "The cheapest SNN (T <= 5) to 85 % took 3,000 core-seconds (`qcfs`, 1 of 2 seeds reached it).",
+        "The cheapest ANN to 90 % took 3,000 core-seconds (`qcfs-ann`, 2 of 2 seeds reached it, core speed not "
+        "recorded).",
+        "The cheapest SNN (T <= 5) to 85 % took 3,000 core-seconds (`qcfs`, 1 of 2 seeds reached it, core speed not "
+        "recorded).",
     ]
 
 

@@ -86,7 +86,7 @@ def test_a_narrow_terminal_leaves_whole_columns_out_and_says_so(tmp_path: Path) 
     text = shown(tmp_path, width=80, is_terminal=True)
     assert "left out here" in text
     assert "validation" not in text
-    assert "90.00 (86.47–92.69)" in text
+    assert "90.00 [86.47, 92.69]" in text
     assert "…" not in text
 
 

@@ -63,12 +63,12 @@ def test_three_seeds_have_their_students_t_interval_inside_0_to_100(tmp_path: Pa
     assert cell(table, "accuracy").text == "90.00 ± 2.48"
     assert "Student t" in note(table, "Accuracy")
     (table,) = tables(tmp_path, *(result(top1=98.0 + seed, seed=seed) for seed in range(3)))
-    assert cell(table, "accuracy").text == "99.00 (96.52–100.00)"
+    assert cell(table, "accuracy").text == "99.00 [96.52, 100.00]"
 
 
 def test_one_seed_shows_its_wilson_interval(tmp_path: Path) -> None:
     (table,) = tables(tmp_path, result())
-    assert cell(table, "accuracy").text == "90.00 (86.47–92.69)"
+    assert cell(table, "accuracy").text == "90.00 [86.47, 92.69]"
     assert table.title.endswith("n = 1 seed")
     assert "Wilson" in note(table, "Accuracy")
 

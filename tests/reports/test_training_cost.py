@@ -285,7 +285,7 @@ def test_accuracy_after_a_budget_is_that_of_the_last_epoch_that_ends_in_it(tmp_p
     second = followed_curve("b", (800.0, 50.0, ""), (6700.0, 84.0, ""), (7000.0, 90.0, ""))
     table = once_tested(tmp_path, *rows, curves=first + second)
     assert cells(table, "dsr-if")["after 10 min"].text == "60.0 (1 of 2)"
-    assert cells(table, "dsr-if")["after 1 h"].text == "82.0"
+    assert cells(table, "dsr-if")["after 1 h"].text == "80.0 to 84.0", "of cores whose speeds are not known"
     assert cells(table, "qcfs")["after 10 min"].text == "77.0"
     assert (cells(table, "qcfs", "2")["after 10 min"].text, cells(table, "qcfs", "2")["after 1 h"].text) == (
         DASH,
@@ -293,6 +293,23 @@ def test_accuracy_after_a_budget_is_that_of_the_last_epoch_that_ends_in_it(tmp_p
     )
     assert cells(table, "qcfs-ann", "1")["after 1 h"].text == DASH  # no curve
     assert "After 10 min and 1 h: percent of the held-out images" in " ".join(table.notes)
+
+
+@pytest.mark.parametrize(("speeds", "training", "after"), [
+    ((100.0, 108.0), "2,900", "82.0"),
+    ((60.0, 116.0), "800 to 5,000", "80.0 to 84.0"),
+    ((100.0, None), "800 to 5,000", "80.0 to 84.0"),
+])  # fmt: skip
+def test_seeds_whose_cores_were_not_equally_fast_have_no_mean(
+    speeds: tuple[float, float | None], training: str, after: str, tmp_path: Path
+) -> None:
+    rows = [
+        result(**CIFAR, key="a", train_cpu_seconds=800.0, core_gflops=speeds[0]),
+        result(**CIFAR, key="b", train_cpu_seconds=5000.0, core_gflops=speeds[1], seed=1),
+    ]
+    curves = followed_curve("a", (800.0, 80.0, "")) + followed_curve("b", (5000.0, 84.0, ""))
+    found = cells(once_tested(tmp_path, *rows, curves=curves), "dsr-if")
+    assert (found["training"].text, found["after 1 h"].text) == (training, after)
 
 
 def test_the_speed_of_a_core_stands_beside_core_seconds_where_it_is_known(tmp_path: Path) -> None:
