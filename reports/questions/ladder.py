@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas as pd
@@ -112,7 +113,10 @@ def _table(ladder: Ladder, kept: Kept) -> Table:
 
 
 def sentences(ladder: Ladder) -> Iterator[str]:
-    """Which step carries most of the gap, where it is certain; nothing while a rung is missing."""
+    """Which step carries most of the gap, where it is certain, else which is the largest on the seeds of all rungs.
+
+    Nothing while a rung is missing.
+    """
     if not ladder.whole:
         return
     where = f"between {ladder.rungs[0].method} and {ladder.rungs[-1].method} at T = {ladder.timesteps}"
@@ -123,7 +127,20 @@ def sentences(ladder: Ladder) -> Iterator[str]:
             gap = ladder.rungs[0].rows["top1"].mean() - ladder.rungs[-1].rows["top1"].mean()
             yield f"Most of the gap {where} is {below.costs}: {lost:.1f} of {gap:.1f} points."
             return
-    yield f"Which step carries most of the gap {where} is open."
+    yield " ".join([f"Which step carries most of the gap {where} is open.", *_largest(ladder)])
+
+
+def _largest(ladder: Ladder) -> Iterator[str]:
+    """The largest step over the seeds that all rungs have."""
+    tops = [by_seed(rung.rows) for rung in ladder.rungs]
+    seeds = sorted(set.intersection(*map(set, tops)))
+    if not seeds:
+        return
+    means = [fmean(top[seed] for seed in seeds) for top in tops]
+    lost = {below.costs: one - other for (one, other), below in zip(pairwise(means), ladder.rungs[1:], strict=True)}
+    largest = max(lost, key=lambda costs: lost[costs])
+    where = f"seed {seeds[0]} alone" if len(seeds) == 1 else f"the {len(seeds)} seeds of all rungs"
+    yield f"On {where} {largest} is the largest: {lost[largest]:.1f} of {means[0] - means[-1]:.1f} points."
 
 
 def _gap(ladder: Ladder) -> Estimate | None:
