@@ -63,6 +63,59 @@ def test_packed_spikes_fire_convolve_and_weigh_as_defined(kind, geometry):
     assert torch.equal(emitted[0].unique(), emitted[1].unique())
 
 
+def sums_in_order(layer: nn.Conv2d, on: Tensor, scale: Tensor, start: Tensor) -> Tensor:
+    """`start` plus a convolution of spikes, in float32 additions as the kernels do them: for each tap of the kernel and
+    each 4 input channels, one of the sum of their selected weights."""
+    weight, total = layer.weight * scale.view(-1, 1, 1, 1), start
+    padded = nn.functional.pad(on.float(), [layer.padding[0]] * 4)
+    edge, stride = layer.kernel_size[0], layer.stride[0]
+    for ky in range(edge):
+        for kx in range(edge):
+            rows, columns = (
+                slice(k, k + (n - 1) * stride + 1, stride) for k, n in zip((ky, kx), start.shape[2:], strict=True)
+            )
+            for group in range(0, layer.in_channels, 4):
+                entry = torch.zeros_like(start)
+                for i in range(group, min(group + 4, layer.in_channels)):
+                    entry = entry + padded[:, i : i + 1, rows, columns] * weight[:, i, ky, kx].view(1, -1, 1, 1)
+                total = total + entry
+    return total
+
+
+@needs_kernels
+@pytest.mark.parametrize("geometry", [*GEOMETRIES, (20, 17, 3, 1, 1, 5, 4, 150), (16, 24, 3, 1, 1, 4, 4, 130)])
+@pytest.mark.parametrize("timesteps", [STEPS, 11])
+def test_sums_are_the_same_bits_on_every_processor(geometry, timesteps):
+    inputs, outputs, kernel, stride, padding, height, width, count = geometry
+    neuron, (ours, defined) = dsr.IF(timesteps, threshold=0.8), both(timesteps)
+    dense = Dense(seeded(timesteps * count, inputs, height, width))
+    on = defined.values(defined.fire(dense, neuron)) > 0
+    torch.manual_seed(0)
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+    scale, shift = seeded(outputs).abs() + 0.5, seeded(outputs, seed=2) * 0.1
+    with torch.no_grad():
+        spikes = ours.fire(dense, neuron)
+        passed = ours.fire(Dense(ours.currents(Affine((Term(layer, spikes, scale),), shift))), neuron)
+        identity = Term(None, passed, seeded(outputs, seed=3))
+        affine = Affine((Term(layer, spikes, scale), identity), shift)
+        found, fired = ours.currents(affine), ours.values(ours.fire(affine, neuron)) > 0
+        expected = sums_in_order(layer, on, scale * spikes.amplitude, shift.view(1, -1, 1, 1).expand_as(found))
+        expected = expected + (ours.values(passed) > 0) * (identity.scale * passed.amplitude).view(1, -1, 1, 1)
+        plain = Affine((Term(layer, defined.fire(dense, neuron), scale),), shift)
+        weights = [1 / timesteps] * timesteps
+        spread = [t.time_variance(Affine((a.terms[0],)), weights) for t, a in ((ours, affine), (defined, plain))]
+    assert torch.equal(found, expected)
+    assert torch.allclose(*spread, rtol=1e-3)
+    membrane = torch.zeros_like(expected[:count])
+    threshold, dynamics = neuron.threshold.item(), neuron.dynamics()
+    assert (dynamics.leak, dynamics.gain) == (1, 1)  # a product with a leak would be rounded with the sum
+    for step, current in enumerate(expected.split(count)):
+        membrane = membrane + current
+        spike = membrane >= torch.tensor(neuron.alpha * threshold)
+        assert torch.equal(fired[step * count : (step + 1) * count], spike)
+        membrane = torch.where(spike, membrane - threshold, membrane)
+
+
 @needs_kernels
 def test_packed_terms_add_up_and_identity_passes_spikes_on():
     bits, plain = spikes_of(seeded(STEPS * 20, 40, 5, 5))
@@ -144,6 +197,7 @@ def test_compiled_norm_and_clamp_are_the_ones_defined(shape):
 @needs_kernels
 def test_sums_do_not_depend_on_the_number_of_threads():
     dense, grad = seeded(STEPS * 40, 10, 9, 9), seeded(40, 10, 9, 9, seed=1)
+    layer, neuron = nn.Conv2d(10, 40, 3, bias=False).requires_grad_(False), NEURONS[0]()
     found = []
     for threads in (1, 3):
         trains = packed.PackedTrains(STEPS)
@@ -154,6 +208,9 @@ def test_sums_do_not_depend_on_the_number_of_threads():
         found.append(
             (mean, variance, *trains.sums(dense, [0.25] * STEPS), *trains.clamp_backward(grad, state, 1.0), *backward)
         )
+        convolved = Affine((Term(layer, trains.fire(Dense(dense), neuron)),))
+        found[-1] += trains.currents(convolved), trains.time_variance(convolved, [0.25] * STEPS)
+        found[-1] += (trains.values(trains.fire(convolved, neuron)),)
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 

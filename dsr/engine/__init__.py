@@ -7,7 +7,7 @@ exact.py                 dsr-*: the released gradient with one input-gradient co
 exact_functions.py       the autograd functions of exact.py
 signals.py               spike trains, and currents that are affine in them
 trains.py                operations on spike trains in torch, for any device and dtype
-packed.py                the same on packed bits, by spikes.c (lanes.h: AVX-512 or AVX2), for CPUs in float32
+packed.py                the same on packed bits, by spikes.c (permutes.h: AVX-512, rows.h: AVX2), for CPUs in float32
 bits.py                  bits channels last, and gradients of convolution weights from them, by bits.c
 layout.py                memory layout of packed spikes
 processes.py             statistics over a batch that several processes share

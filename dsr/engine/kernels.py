@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).with_name("spikes.c")
-HEADERS = tuple(SOURCE.with_name(name) for name in ("lanes.h", "dense.h"))
+HEADERS = tuple(SOURCE.with_name(name) for name in ("lanes.h", "dense.h", "permutes.h", "rows.h"))
 FLAGS = ("-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-fopenmp")
 
 
@@ -40,13 +40,13 @@ def library() -> ctypes.CDLL | None:
     """Return the compiled spike kernels; None if they cannot be compiled (`reason()` says why)."""
     loaded, _ = load(SOURCE, *HEADERS)
     if loaded:
-        loaded.entries.restype = ctypes.c_int64
+        loaded.lanes.restype = ctypes.c_int64
     return loaded
 
 
 def instruction_set() -> str:
-    """Return the instruction set of the compiled kernels, from the size of their tables; empty without kernels."""
-    return {16: "AVX-512", 8: "AVX2"}[loaded.entries()] if (loaded := library()) else ""
+    """Return the instruction set of the compiled kernels, from the lanes of a register; empty without kernels."""
+    return {16: "AVX-512", 8: "AVX2"}[loaded.lanes()] if (loaded := library()) else ""
 
 
 def reason() -> str:

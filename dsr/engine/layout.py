@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dsr.engine.signals import Term
 
-LANES, WORD, TILE, GROUP = 16, 32, 4, 4
+LANES, WORD, TILE, GROUP, PATTERNS = 16, 32, 4, 4, 16
 OF_C = (torch.float32, torch.float64, torch.int16, torch.int32, torch.int64, torch.uint8)
 
 
@@ -73,9 +73,9 @@ def padded_batch(images: int) -> int:
     return -(-images // LANES) * LANES
 
 
-def whole_tiles(shift: Tensor | None, channels: int, gain: float) -> Tensor:
-    """Pad the shift to whole tiles of channels with 0; padding channels never fire."""
-    out = torch.zeros(-(-channels // TILE) * TILE, dtype=torch.float32, device="cpu")
+def padded_shift(shift: Tensor | None, channels: int, gain: float) -> Tensor:
+    """Pad the shift to whole registers of channels with 0; padding channels never fire."""
+    out = torch.zeros(-(-channels // LANES) * LANES, dtype=torch.float32, device="cpu")
     if shift is not None:
         torch.mul(shift.detach(), gain, out=out[:channels])
     return out

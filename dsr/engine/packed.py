@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from dsr.engine import bits, kernels, layout
 from dsr.engine.layout import (
     GROUP,
+    LANES,
+    PATTERNS,
     TILE,
     WORD,
     ClampOfC,
@@ -26,7 +28,7 @@ from dsr.engine.layout import (
     memory_format,
     output_of,
     padded_batch,
-    whole_tiles,
+    padded_shift,
 )
 from dsr.engine.processes import summed
 from dsr.engine.signals import Affine, Dense, Spikes, Term
@@ -57,7 +59,7 @@ class PackedTrains(Trains):
         super().__init__(timesteps)
         library = kernels.library()
         assert library is not None, kernels.reason()
-        self.library, self.entries = library, library.entries()
+        self.library = library
         self.threads = torch.get_num_threads()
 
     def fire(self, current: Affine | Dense, neuron: Neuron) -> Spikes:
@@ -67,7 +69,7 @@ class PackedTrains(Trains):
         gain = neuron.dynamics().gain
         terms, values = self._terms(current, gain)
         spikes = self._unset(images, shape, neuron)
-        shift = whole_tiles(current.shift, shape[0], gain)
+        shift = padded_shift(current.shift, shape[0], gain)
         self._call("fire", self._layer(spikes, neuron), terms, len(values), shift, spikes.data)
         return spikes
 
@@ -91,7 +93,7 @@ class PackedTrains(Trains):
         out = _dense(self.timesteps * images, *shape)
         terms, values = self._terms(affine, 1.0)
         layer = LayerOfC(self.timesteps, padded_batch(images), *channels_and_pixels(shape))
-        self._call("currents", layer, terms, len(values), whole_tiles(affine.shift, shape[0], 1.0), out, images)
+        self._call("currents", layer, terms, len(values), padded_shift(affine.shift, shape[0], 1.0), out, images)
         return out
 
     def time_variance(self, affine: Affine, weights: Sequence[float]) -> Tensor:
@@ -219,7 +221,7 @@ class PackedTrains(Trains):
         weight = by_pixel(multiplied(term.layer))
         outputs, inputs = weight.shape[:2]
         taps = weight[0, 0].numel()
-        table = _empty(-(-outputs // TILE) * taps * -(-inputs // GROUP) * TILE * self.entries)
+        table = _empty(-(-outputs // LANES) * LANES * taps * -(-inputs // GROUP) * PATTERNS)
         self._call("tabulate", weight, scale, outputs, inputs, taps, table)
         return table
 

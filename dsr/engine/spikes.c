@@ -3,17 +3,19 @@
  * Spikes are bits: 32 channels to a word, the batch innermost, [T][ceil(channels / 32)][height][width][batch], the
  * batch padded to a multiple of 16. Dense tensors are torch's in channels_last, [rows][height * width][channels].
  *
- * A convolution of binary spikes is a sum of table lookups. The spikes of 4 channels select one of 16 possible sums of
- * their 4 weights: with AVX-512 one permute and one add do 64 multiply-accumulates for 16 images at a time, with AVX2
- * two of each do 32 for 8, exactly as float32 additions. Neurons integrate in registers: their currents never reach
- * memory.
+ * A convolution of binary spikes is a sum of table lookups: the spikes of 4 channels select one of 16 possible sums of
+ * their 4 weights. With AVX-512 a permute looks it up for 16 images (`permutes.h`), with AVX2 a load does for 8 output
+ * channels (`rows.h`). Both add the same float32 numbers in the same order, so spikes and currents have the same bits:
+ * terms as given, in a convolution row by row of the kernel, tap by tap, 4 input channels by 4.
  */
 #include "dense.h"
 
-#define WORD 32   /* channels in a word */
-#define IMAGES 16 /* images whose spikes fill a cache line; the batch is a multiple of it */
-#define NEAR 4    /* consecutive pixels whose currents are computed together */
-#define RUN 16    /* consecutive pixels whose neurons are simulated together */
+#define WORD 32     /* channels in a word */
+#define GROUP 4     /* input channels in one lookup */
+#define PATTERNS 16 /* of their spikes */
+#define TILE 4      /* output channels side by side in the sums of `time_variance` */
+#define IMAGES 16   /* images whose spikes fill a cache line; the batch is a multiple of it */
+#define RUN 16      /* consecutive pixels whose neurons are simulated together */
 
 typedef struct {
     const uint32_t *spikes; /* [T][ceil(channels / 32)][height][width][batch] */
@@ -26,238 +28,20 @@ typedef struct {
     float leak, gain, level, threshold;                /* u <- leak u + gain current; fires at u >= level */
 } Layer;
 
-/* the floats of a table for one group of input channels and one output channel, which the caller allocates */
-int64_t entries(void) { return ENTRIES; }
-
-/* table[channel / 4][tap][input group][channel % 4][ENTRIES]: sums of the weights that a pattern of 4 spikes selects;
- * weight[output][tap][input] */
-void tabulate(const float *weight, const float *scale, int64_t outputs, int64_t inputs, int64_t taps, float *table,
-              int64_t threads)
-{
-    const int64_t groups = (inputs + GROUP - 1) / GROUP, tiles = (outputs + TILE - 1) / TILE;
-#pragma omp parallel for num_threads(threads)
-    for (int64_t tile = 0; tile < tiles; tile++)
-        for (int64_t tap = 0; tap < taps; tap++)
-            for (int64_t group = 0; group < groups; group++)
-                for (int64_t c = 0; c < TILE; c++) {
-                    const int64_t o = tile * TILE + c;
-                    float some[GROUP] = {0};
-                    for (int64_t i = 0; i < GROUP; i++) {
-                        const int64_t in = group * GROUP + i;
-                        if (o >= outputs || in >= inputs) break;
-                        some[i] = weight[(o * taps + tap) * inputs + in] * scale[o];
-                    }
-                    tabulate_group(some, table + (((tile * taps + tap) * groups + group) * TILE + c) * ENTRIES);
-                }
-}
-
-/* registers hold images b, b + LANES, ... (apart = LANES) or the same images at steps t, t + 1, ... (apart = a whole step) */
-LINE void convolve(const Term *term, int64_t t, int64_t batch, int64_t b, int64_t y, int64_t x, int64_t tile,
-                   const int registers, const int64_t apart, Floats sum[TILE][BLOCK])
-{
-    const int64_t words = (term->channels + WORD - 1) / WORD, groups = (term->channels + GROUP - 1) / GROUP;
-    const int64_t plane = term->height * term->width * batch;
-    for (int64_t ky = 0; ky < term->kernel; ky++) {
-        const int64_t row = y * term->stride - term->padding + ky;
-        if (row < 0 || row >= term->height) continue;
-        for (int64_t kx = 0; kx < term->kernel; kx++) {
-            const int64_t column = x * term->stride - term->padding + kx;
-            if (column < 0 || column >= term->width) continue;
-            const uint32_t *from = term->spikes + t * words * plane + (row * term->width + column) * batch + b;
-            const float *table = term->values + (tile * term->kernel * term->kernel + ky * term->kernel + kx) * groups * TILE * ENTRIES;
-            for (int64_t group = 0; group < groups; from += plane) {
-                Words index[BLOCK];
-                for (int r = 0; r < registers; r++) index[r] = load_words(from + r * apart);
-                const int64_t last = group + WORD / GROUP < groups ? group + WORD / GROUP : groups;
-                for (; group < last; group++, table += TILE * ENTRIES) look_up(index, table, registers, sum);
-            }
-        }
-    }
-}
-
-LINE void pass(const Term *term, int64_t t, int64_t batch, int64_t b, int64_t y, int64_t x, int64_t tile,
-               const int registers, const int64_t apart, Floats sum[TILE][BLOCK])
-{
-    const int64_t words = (term->channels + WORD - 1) / WORD, first = tile * TILE;
-    const int64_t at = (((t * words + first / WORD) * term->height + y) * term->width + x) * batch + b;
-    for (int r = 0; r < registers; r++) {
-        const Words word = load_words(term->spikes + at + r * apart);
-        for (int c = 0; c < TILE; c++) {
-            if (first + c >= term->channels) break;
-            const Mask on = has_bit(word, all_words(1u << ((first + c) % WORD)));
-            sum[c][r] = plus_where(on, sum[c][r], all(term->values[first + c]));
-        }
-    }
-}
+/* the lanes of a register: 16 with AVX-512, 8 with AVX2 */
+int64_t lanes(void) { return LANES; }
 
 LINE int64_t step_size(const Term *term, int64_t batch)
 {
     return (term->channels + WORD - 1) / WORD * term->height * term->width * batch;
 }
 
-/* add all terms to the registers; `over_time`: registers hold steps t, t + 1, ... instead of images b, b + LANES, ... */
-LINE void add_terms(const Layer *layer, const Term *terms, int64_t count, int64_t t, int64_t b, int64_t y, int64_t x,
-                    int64_t tile, const int registers, const int over_time, Floats sum[TILE][BLOCK])
-{
-    for (const Term *term = terms; term < terms + count; term++) {
-        const int64_t apart = over_time ? step_size(term, layer->batch) : LANES;
-        if (term->kernel)
-            convolve(term, t, layer->batch, b, y, x, tile, registers, apart, sum);
-        else
-            pass(term, t, layer->batch, b, y, x, tile, registers, apart, sum);
-    }
-}
-
-/* the same for a number of registers not known at compile time */
-LINE void add_terms_to_some(const Layer *layer, const Term *terms, int64_t count, int64_t t, int64_t b, int64_t y,
-                            int64_t x, int64_t tile, int64_t registers, const int over_time, Floats sum[TILE][BLOCK])
-{
-    switch (registers) {
-    case 1: add_terms(layer, terms, count, t, b, y, x, tile, 1, over_time, sum); break;
-#if BLOCK > 2
-    case 2: add_terms(layer, terms, count, t, b, y, x, tile, 2, over_time, sum); break;
-    case 3: add_terms(layer, terms, count, t, b, y, x, tile, 3, over_time, sum); break;
+/* `tabulate`, `fire`, `currents` and `time_variance` */
+#ifdef __AVX512F__
+#include "permutes.h"
+#else
+#include "rows.h"
 #endif
-    default: add_terms(layer, terms, count, t, b, y, x, tile, BLOCK, over_time, sum);
-    }
-}
-
-/* all steps of 32 channels at one place for `registers` registers of images */
-LINE void fire_word(const Layer *layer, const Term *terms, int64_t count, const float *shift, uint32_t *out, int64_t b,
-                    int64_t word, int64_t y, int64_t x, const int registers)
-{
-    const int64_t words = (layer->channels + WORD - 1) / WORD;
-    const int64_t step = words * layer->height * layer->width * layer->batch;
-    uint32_t *to = out + ((word * layer->height + y) * layer->width + x) * layer->batch + b;
-    const Floats leak = all(layer->leak), level = all(layer->level);
-    const Floats threshold = all(layer->threshold);
-    for (int64_t tile = word * WORD / TILE; tile < (word + 1) * WORD / TILE; tile++) {
-        if (tile * TILE >= layer->channels) break;
-        Floats membrane[TILE][BLOCK];
-        for (int c = 0; c < TILE; c++)
-            for (int r = 0; r < registers; r++) membrane[c][r] = all(0);
-        for (int64_t t = 0; t < layer->timesteps; t++) {
-            Floats sum[TILE][BLOCK];
-            for (int c = 0; c < TILE; c++)
-                for (int r = 0; r < registers; r++) sum[c][r] = all(shift[tile * TILE + c]);
-            add_terms(layer, terms, count, t, b, y, x, tile, registers, 0, sum);
-            for (int r = 0; r < registers; r++) {
-                uint32_t *place = to + t * step + r * LANES;
-                Words bits = tile % (WORD / TILE) ? load_words(place) : all_words(0);
-                for (int c = 0; c < TILE; c++) {
-                    Floats u = times_plus(membrane[c][r], leak, sum[c][r]);
-                    const Mask on = at_least(u, level);
-                    membrane[c][r] = minus_where(on, u, threshold);
-                    bits = or_where(on, bits, all_words(1u << ((tile * TILE + c) % WORD)));
-                }
-                store_words(place, bits);
-            }
-        }
-    }
-}
-
-/* a neuron layer whose current is an affine function of spike trains: shift[channel] + sum of terms */
-void fire(const Layer *layer, const Term *terms, int64_t count, const float *shift, uint32_t *out, int64_t threads)
-{
-    const int64_t words = (layer->channels + WORD - 1) / WORD;
-    const int64_t blocks = (layer->batch + BLOCK * LANES - 1) / (BLOCK * LANES);
-#pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
-    for (int64_t word = 0; word < words; word++)
-        for (int64_t block = 0; block < blocks; block++)
-            for (int64_t y = 0; y < layer->height; y++)
-                for (int64_t x = 0; x < layer->width; x++) {
-                    int64_t b = block * BLOCK * LANES, left = (layer->batch - b) / LANES;
-                    if (left >= BLOCK) {
-                        fire_word(layer, terms, count, shift, out, b, word, y, x, BLOCK);
-                        continue;
-                    }
-                    for (; left >= 2; left -= 2, b += 2 * LANES) fire_word(layer, terms, count, shift, out, b, word, y, x, 2);
-                    if (left) fire_word(layer, terms, count, shift, out, b, word, y, x, 1);
-                }
-}
-
-/* write registers of images, one for each of LANES channels, to `dense`; the next image's currents are `image` further */
-LINE void scatter(Floats rows[LANES], float *dense, int64_t image, int64_t images, int64_t channels)
-{
-    const Mask some = first_lanes(channels);
-    for (int64_t i = 0; i < LANES && i < images; i++) store_where(some, dense + i * image, rows[i]);
-}
-
-/* dense[t * images + b][pixel][channel] = shift[channel] + sum of terms; whole cache lines are written */
-void currents(const Layer *layer, const Term *terms, int64_t count, const float *shift, float *dense, int64_t images,
-              int64_t threads)
-{
-    const int64_t channels = layer->channels, pixels = layer->height * layer->width, image = channels * pixels;
-    const int64_t chunks = (pixels + NEAR - 1) / NEAR, registers = layer->batch / LANES;
-    const int64_t blocks = (registers + BLOCK - 1) / BLOCK;
-#pragma omp parallel for collapse(4) schedule(dynamic) num_threads(threads)
-    for (int64_t c = 0; c < channels; c += LANES)
-        for (int64_t t = 0; t < layer->timesteps; t++)
-            for (int64_t block = 0; block < blocks; block++)
-                for (int64_t chunk = 0; chunk < chunks; chunk++) {
-                    Floats places[NEAR][BLOCK][LANES];
-                    const int64_t first = chunk * NEAR, near = pixels - first < NEAR ? pixels - first : NEAR;
-                    const int64_t b = block * BLOCK * LANES;
-                    const int64_t some = registers - block * BLOCK < BLOCK ? registers - block * BLOCK : BLOCK;
-                    for (int64_t tile = c / TILE; tile < (c + LANES) / TILE; tile++)
-                        for (int64_t place = 0; place < near; place++) {
-                            const int64_t y = (first + place) / layer->width, x = (first + place) % layer->width;
-                            Floats sum[TILE][BLOCK];
-                            for (int i = 0; i < TILE; i++)
-                                for (int r = 0; r < BLOCK; r++)
-                                    sum[i][r] = all(tile * TILE < channels ? shift[tile * TILE + i] : 0);
-                            if (tile * TILE < channels) add_terms_to_some(layer, terms, count, t, b, y, x, tile, some, 0, sum);
-                            for (int i = 0; i < TILE; i++)
-                                for (int r = 0; r < some; r++) places[place][r][tile * TILE - c + i] = sum[i][r];
-                        }
-                    for (int64_t place = 0; place < near; place++)
-                        for (int64_t r = 0; r < some; r++) transpose(places[place][r]);
-                    for (int64_t r = 0; r < some; r++)
-                        for (int64_t place = 0; place < near; place++) {
-                            float *to = dense + (t * images + b + r * LANES) * image + (first + place) * channels + c;
-                            scatter(places[place][r], to, image, images - b - r * LANES, channels - c);
-                        }
-                }
-}
-
-/* sum over the first `images` images and the pixels of every `skip`-th row, from row skip / 2 on, of the variance over
- * time, sum_t weights[t] (x_t - mean)^2; partial[tile][row][4 channels] */
-void time_variance(const Layer *layer, const Term *terms, int64_t count, const float *weights, int64_t images,
-                   int64_t skip, double *partial, int64_t threads)
-{
-    const int64_t tiles = (layer->channels + TILE - 1) / TILE, rows = (layer->height - skip / 2 + skip - 1) / skip;
-#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(threads)
-    for (int64_t tile = 0; tile < tiles; tile++)
-        for (int64_t row = 0; row < rows; row++) {
-            const int64_t y = skip / 2 + row * skip;
-            double total[TILE] = {0};
-            for (int64_t b = 0; b < images; b += LANES) {
-                const Mask there = first_lanes(images - b);
-                for (int64_t x = 0; x < layer->width; x++) {
-                    Floats first[TILE], second[TILE];
-                    for (int c = 0; c < TILE; c++) first[c] = second[c] = all(0);
-                    for (int64_t t = 0; t < layer->timesteps; t += BLOCK) {
-                        const int steps = layer->timesteps - t < BLOCK ? (int)(layer->timesteps - t) : BLOCK;
-                        Floats sum[TILE][BLOCK];
-                        for (int c = 0; c < TILE; c++)
-                            for (int r = 0; r < BLOCK; r++) sum[c][r] = all(0);
-                        add_terms_to_some(layer, terms, count, t, b, y, x, tile, steps, 1, sum);
-                        for (int r = 0; r < steps; r++) {
-                            const Floats weight = all(weights[t + r]);
-                            for (int c = 0; c < TILE; c++) {
-                                const Floats weighted = times(weight, sum[c][r]);
-                                first[c] = plus(first[c], weighted);
-                                second[c] = times_plus(weighted, sum[c][r], second[c]);
-                            }
-                        }
-                    }
-                    for (int c = 0; c < TILE; c++)
-                        total[c] += sum_where(there, minus_product(first[c], first[c], second[c]));
-                }
-            }
-            for (int c = 0; c < TILE; c++) partial[(tile * rows + row) * TILE + c] = total[c];
-        }
-}
 
 typedef struct {
     const float *scale, *shift; /* per channel */
