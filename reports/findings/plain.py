@@ -274,10 +274,8 @@ def _precision(here: Place) -> Iterator[str]:
 def _energy(here: Place) -> Iterator[str]:
     """Estimated energy of an inference beside the ANN's: means of the rows, without a test."""
     ann = here.runs(ANN, 1)[ENERGY].mean()
-    rows = {
-        (method, steps): here.runs(method, steps) for steps in (PUBLISHED, LOW) for method in (DSR, LEAKY, SURROGATE)
-    }
-    means = {cell: found[ENERGY].mean() for cell, found in rows.items() if len(found)}
+    cells = [(method, steps) for steps in (PUBLISHED, LOW) for method in (DSR, LEAKY, SURROGATE)]
+    means = {cell: here.runs(*cell)[ENERGY].mean() for cell in cells}
     told = [f"{energy:.1f} (`{method}`, T = {steps})" for (method, steps), energy in means.items() if energy > 0]
     if ann > 0 and told:
         yield f"An inference takes an estimated {ann:.1f} µJ (the ANN), {', '.join(told)}: {ONCE}, {FP32_45NM}."
