@@ -153,10 +153,9 @@ def core_seconds(lines: pd.DataFrame) -> tuple[Column, list[Cell]]:
     """Core-seconds of training, parents' among them: the mean of seeds, their ends where cores were not alike."""
     marks = marked(lines["cpu_seconds_with_parent"], "†")
     cells = numbers(lines["true_train_cpu_seconds"].tolist(), marks)
-    ends = zip(lines["core_seconds_low"], lines["core_seconds_high"], strict=True)
     return Column("training", "core-seconds"), [
-        cell if math.isnan(low) else span_cell(low, high, mark)
-        for cell, (low, high), mark in zip(cells, ends, marks, strict=True)
+        cell if math.isnan(low) else span_cell(low, high, cell.marks)
+        for cell, low, high in zip(cells, lines["core_seconds_low"], lines["core_seconds_high"], strict=True)
     ]
 
 

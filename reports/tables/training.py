@@ -27,8 +27,8 @@ HELD_OUT = (
     "after training. A conversion trains nothing: its accuracy is that on the test split."
 )
 MEMORY = (
-    "Peak memory: resident size of one step above the idle process; runs of one method differ by up to a factor of "
-    "two, so compare it by tox -e perf."
+    "Peak memory: resident size of one step above the idle process; it varies widely between runs of one method, so "
+    "compare it by tox -e perf."
 )
 REACHED = ("train_cpu_seconds", "train_seconds", "train_joules")
 
@@ -190,12 +190,11 @@ def _spans(
     cells: list[Cell], values: list[list[float]], lines: pd.DataFrame, decimals: int | None = None
 ) -> list[Cell]:
     """The cells, and in place of a mean over unlike cores the least and the most of its seeds."""
-    marks = _marks(lines["cpu_seconds_with_parent"], "†")
     return [
         cell
         if alike or any(map(_no_number, seeds)) or len({*seeds}) == 1
-        else span_cell(min(seeds), max(seeds), mark, decimals)
-        for cell, seeds, alike, mark in zip(cells, values, lines["alike"], marks, strict=True)
+        else span_cell(min(seeds), max(seeds), cell.marks, decimals)
+        for cell, seeds, alike in zip(cells, values, lines["alike"], strict=True)
     ]
 
 

@@ -286,6 +286,7 @@ def test_accuracy_after_a_budget_is_that_of_the_last_epoch_that_ends_in_it(tmp_p
     table = once_tested(tmp_path, *rows, curves=first + second)
     assert cells(table, "dsr-if")["after 10 min"].text == "60.0 (1 of 2)"
     assert cells(table, "dsr-if")["after 1 h"].text == "80.0 to 84.0", "of cores whose speeds are not known"
+    assert (cells(table, "dsr-if")["after 1 h"].marks, cells(table, "dsr-if")["training"].marks) == ("", "†")
     assert cells(table, "qcfs")["after 10 min"].text == "77.0"
     assert (cells(table, "qcfs", "2")["after 10 min"].text, cells(table, "qcfs", "2")["after 1 h"].text) == (
         DASH,
