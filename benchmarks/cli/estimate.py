@@ -38,8 +38,8 @@ FEW, MANY = 2, 6
 WORK = {"cpu": 6e9, "cuda": 2e11}
 """Multiply-accumulates of a probe's longer forward pass, about; its batch follows from it.
 
-On a CPU that is 32 images of the narrow PreAct-ResNet-18. With 10, what a step costs whatever its batch made an image of
-`dsr-if-rep` 2.2 times as expensive (training, T = 5) as in a batch of 128; with 32 it is 1.2 times.
+On a CPU that is 32 images of the narrow PreAct-ResNet-18. With 10 images, an image of `dsr-if-rep` (training, T = 5)
+cost 2.2 times as much as in a batch of 128, because each step has a fixed cost. With 32 it costs 1.2 times as much.
 """
 LARGE = {"cpu": 1e8, "cuda": float("inf")}
 """Multiply-accumulates per image and step from which a narrow network is probed in a large one's place."""
