@@ -45,6 +45,19 @@ def test_quantisation_errors_are_as_written(timesteps: int, percent: float) -> N
     assert "5.0, 18.7 and 36.8 %" in TEXT
 
 
+@pytest.mark.parametrize(
+    ("network", "quantisation", "deviation"),
+    [("preact-resnet18-narrow", 15.7, 11.9), ("preact-resnet18-32", 16.4, 8.2), ("preact-resnet18", 16.0, 6.8)],
+)
+def test_errors_against_width_are_as_written(network: str, quantisation: float, deviation: float) -> None:
+    run = LAYERS.query("method == 'dsr-if-rep@epochs=4' and network == @network")
+    inner = _inner(run.iloc[1:])
+    for name, percent in {"quantization_error": quantisation, "deviation_error": deviation}.items():
+        assert 100 * (inner[name] / inner["mapping"]).mean() == pytest.approx(percent, abs=0.05)
+    assert f"{deviation} %" in TEXT
+    assert "15.7, 16.4 and 16.0 %" in TEXT
+
+
 def test_the_worse_seed_has_the_larger_deviation_error() -> None:
     better, worse = (_of("dsr-if-rep", 5, seed) for seed in (0, 1))
     shares = [(layers["deviation_error"] / layers["mapping"]).to_numpy() for layers in (better, worse)]

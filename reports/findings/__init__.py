@@ -26,12 +26,14 @@ START, END = "<!-- results -->", "<!-- /results -->"
 def gather(csv_paths: Sequence[Path], perf_paths: Sequence[Path] = (), study_paths: Sequence[Path] = ()) -> Facts:
     """Rows, records and studies, judged. Raises BadInput for a file that cannot be read."""
     frame = costs.with_costs(read(csv_paths))
-    studies = next((study for study in quantization.read(study_paths) if "study" in study), pd.DataFrame())
+    measured = quantization.read(study_paths)
+    studies, layers = (next((one for one in measured if kind in one), pd.DataFrame()) for kind in quantization.IDENTITY)
     kept = predictions.beside(csv_paths, frame)
     evidence = Evidence(frame[frame["status"] == "done"], studies, perf.read(perf_paths), published.read(), kept)
     columns = to_accuracy.COLUMNS, to_accuracy.TEXT, to_accuracy.LATER
     curves = layers_and_curves.read(csv_paths, "curves", *columns)
-    return Facts(frame, claims.judged(evidence), kept, tuple(Path(path).name for path in csv_paths), studies, curves)
+    names = tuple(Path(path).name for path in (*csv_paths, *study_paths))
+    return Facts(frame, claims.judged(evidence), kept, names, studies, layers, curves)
 
 
 def write_page(facts: Facts, path: Path) -> None:

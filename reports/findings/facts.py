@@ -19,7 +19,8 @@ class Facts:
     """What the page says.
 
     `frame`: all rows with their costs; `ledger`: judged claims; `kept`: predictions; `names`: of the CSV files;
-    `studies`: of single neurons; `curves`: of the runs, epoch by epoch.
+    `studies`: of single neurons; `layers`: errors of the layers of trained networks; `curves`: of the runs, epoch by
+    epoch.
     """
 
     frame: pd.DataFrame
@@ -27,4 +28,5 @@ class Facts:
     kept: Kept = field(default_factory=dict)
     names: Sequence[str] = ()
     studies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    layers: pd.DataFrame = field(default_factory=pd.DataFrame)
     curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CURVES)))

@@ -16,7 +16,7 @@ from reports.findings import plain, sentences, tables
 from reports.findings.facts import Facts
 from reports.findings.figures import AGAINST_ENERGY
 from reports.inputs import published
-from reports.questions import ladder, length, precision, records, tuning, width
+from reports.questions import error_split, ladder, length, precision, records, tuning, width
 from reports.rendering import markdown
 from reports.rendering.table import Table
 from reports.studies import quantization
@@ -49,6 +49,7 @@ def render(facts: Facts) -> str:
         ["## Ablation and variants of a neuron", *_tables([*_ablation(frame), *tables.variants(groups)])],
         ["## Conversions against T", *_tables(tables.conversions(groups, frame))],
         ["## What does a spike cost?", *_tables(ladder.tables_of(frame, kept))],
+        ["## Error split", *_tables(error_split.tables_of(frame, facts.layers))],
         ["## Width", *_tables(width.tables_of(frame, kept))],
         ["## Cost", *_tables([*records.tables_of(frame), *tables.costs(groups, frame, facts.curves)])],
         ["## Accuracy against energy", *_energy(facts, groups)],
