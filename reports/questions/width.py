@@ -93,7 +93,8 @@ def _table(group: Widths, kept: Kept) -> Table:
     heading += f" on {group.dataset}"
     note = (
         f"PreAct-ResNet-18 with as many channels in its first stage, all runs for {group.epochs} epochs. Gap: accuracy "
-        "of DSR minus that of the ANN; where a side has a single run, of the seed that both have."
+        "of DSR minus that of the ANN; where a side has a single run, of the seed that both have. Learning rates were "
+        "tuned at 16 channels and are the same at every width."
     )
     badge = f"scale {group.scale}, {group.epochs} epochs"
     return Table(heading, badge, f"{heading}, {badge}", headings, cells, (note, *sentences(group)))
