@@ -27,6 +27,7 @@ def _inner(layers: pd.DataFrame) -> pd.DataFrame:
         ("dsr-if-rep", 5, 0, 10.7),
         ("dsr-if-rep", 2, 0, 9.7),
         ("dsr-if-rep", 5, 1, 14.4),
+        ("dsr-if-rep", 5, 2, 10.8),
         ("dsr-lif-rep", 5, 0, 19.1),
     ],
 )
@@ -58,11 +59,11 @@ def test_errors_against_width_are_as_written(network: str, quantisation: float, 
     assert "15.7, 16.4 and 16.0 %" in TEXT
 
 
-def test_the_worse_seed_has_the_larger_deviation_error() -> None:
-    better, worse = (_of("dsr-if-rep", 5, seed) for seed in (0, 1))
-    shares = [(layers["deviation_error"] / layers["mapping"]).to_numpy() for layers in (better, worse)]
-    assert len(better) == 18
-    assert (shares[1] > shares[0]).sum() == 17
+def test_the_worst_seed_has_the_largest_deviation_error() -> None:
+    seeds = (_of("dsr-if-rep", 5, seed).reset_index() for seed in (0, 1, 2))
+    first, worst, third = (layers["deviation_error"] / layers["mapping"] for layers in seeds)
+    assert len(worst) == 18
+    assert ((worst > first) & (worst > third)).sum() == 17
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ def test_the_worse_seed_has_the_larger_deviation_error() -> None:
         ("dsr-if-rep", 20, 0, 0.75, 1),
         ("dsr-if-rep", 5, 0, 0.75, 1),
         ("dsr-if-rep", 5, 1, 0.75, 1),
+        ("dsr-if-rep", 5, 2, 0.75, 1),
         ("dsr-lif-rep", 5, 0, 0.4, 0.6),
     ],
 )
