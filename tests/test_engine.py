@@ -51,9 +51,12 @@ def test_the_exact_engine_takes_the_networks_own_step(made, kind, dtype, toleran
 
     assert logits.abs().sum() > 0, "the network is silent: the test shows nothing"
     assert difference(logits, expected_logits, expected_logits) <= tolerance
+    thresholds = torch.stack([gradient for gradient in expected.values() if gradient.ndim == 0])
     for name, gradient in expected.items():
         annulled = name.endswith(".bias") and not re.search("norm|grouped|stem.1|shortcut.1", name)
         against = expected[name.removesuffix("bias") + "weight"] if annulled else gradient
+        if gradient.ndim == 0 and dtype == torch.float32:  # one sum, which may cancel; float64 holds it against itself
+            against = thresholds
         assert difference(found[name], gradient, against) <= tolerance, name
     buffers = dict(plain.named_buffers())
     for name, buffer in engine.named_buffers():
