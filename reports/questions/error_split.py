@@ -21,7 +21,8 @@ READOUT = "readout"
 
 def inner(layers: pd.DataFrame) -> pd.DataFrame:
     """The layers of one run between the first, whose current is the same at every step, and the readout."""
-    return layers.iloc[1:][~layers.iloc[1:]["layer"].str.startswith(READOUT)]
+    behind = layers.iloc[1:]
+    return behind[~behind["layer"].str.startswith(READOUT)]
 
 
 def shares(layers: pd.DataFrame) -> pd.Series:
